@@ -1,0 +1,29 @@
+"""Priory: priors for latent variable models, and what it takes to train and measure them."""
+
+from priory.aggregate import aggregated_posterior
+from priory.distributions import FactorizedGaussianMixture, GaussianMixture
+from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
+from priory.objectives import ELBO, elbo, log_weights, loss
+from priory.priors import MoGPrior, Prior, StandardPrior, VampPrior, make_prior
+from priory.vae import VAE
+
+__all__ = [
+    "ELBO",
+    "MLP",
+    "VAE",
+    "BernoulliDecoder",
+    "CategoricalDecoder",
+    "Context",
+    "FactorizedGaussianMixture",
+    "GaussianEncoder",
+    "GaussianMixture",
+    "MoGPrior",
+    "Prior",
+    "StandardPrior",
+    "VampPrior",
+    "aggregated_posterior",
+    "elbo",
+    "log_weights",
+    "loss",
+    "make_prior",
+]

@@ -1,0 +1,7 @@
+"""Probability only: `torch.distributions` classes, with no modules and no data."""
+
+from priory.distributions.diagonal_gaussian import loc_and_scale
+from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
+from priory.distributions.gaussian_mixture import GaussianMixture
+
+__all__ = ["FactorizedGaussianMixture", "GaussianMixture", "loc_and_scale"]

@@ -1,0 +1,41 @@
+"""The mean and scale of a diagonal Gaussian."""
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+
+
+def loc_and_scale(
+    distribution: Distribution,
+) -> tuple[Float[Tensor, "*batch L"], Float[Tensor, "*batch L"]]:
+    r"""Return the mean and the scale of a diagonal Gaussian.
+
+    Mixtures of posteriors (the VampPrior, the aggregated posterior) read the posterior's parameters
+    through this function.
+
+    Args:
+        distribution: `Independent(Normal(loc, scale), 1)`, with event shape `(L,)`.
+
+    Returns:
+        The mean and the standard deviation, each of shape `(*batch, L)`.
+
+    Raises:
+        TypeError: If the distribution is anything else.
+
+    Example:
+        >>> import torch
+        >>> from torch.distributions import Independent, Normal
+        >>> from priory.distributions import loc_and_scale
+        >>> q = Independent(Normal(torch.zeros(3, 2), torch.ones(3, 2)), 1)
+        >>> loc, scale = loc_and_scale(q)
+        >>> loc.shape
+        torch.Size([3, 2])
+
+    """
+    match distribution:
+        case Independent(base_dist=Normal() as normal, reinterpreted_batch_ndims=1):
+            return normal.loc, normal.scale
+    raise TypeError(
+        "expected a diagonal Gaussian over vectors, Independent(Normal(loc, scale), 1), "
+        f"got {distribution}; let the encoder return one, or use a prior that needs no encoder."
+    )

@@ -1,0 +1,42 @@
+"""The contract of a prior."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from priory.networks.context import Context, Encoder
+
+
+class Prior(nn.Module, ABC):
+    """A module whose call returns the prior p(z) as a distribution.
+
+    A prior is called with the encoder, because a VampPrior is nothing without it; priors that have
+    no use for it ignore it. The encoder is passed, never stored. The distribution is the cache: ask
+    it for as many densities and samples as a step needs, and call the prior again for the next.
+
+    Every argument of a constructor is kept as an attribute of the same name, from which a saved
+    prior is rebuilt.
+    """
+
+    @abstractmethod
+    def forward(
+        self, encoder: Encoder | None = None, context: Context | None = None
+    ) -> Distribution:
+        """Return p(z) with event shape `(L,)`, and no batch shape unless a context gives one.
+
+        Args:
+            encoder: The module `encoder(x, context=None)` that returns q(z|x).
+            context: Which data the prior is for and what is known of them.
+
+        """
+
+    @abstractmethod
+    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+        """See the training data once, before training, to start from them where asked to.
+
+        Args:
+            x: The training data, `(N, *data_shape)`.
+            encoder: The module that returns q(z|x).
+
+        """

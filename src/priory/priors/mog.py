@@ -1,0 +1,113 @@
+"""The mixture-of-Gaussians prior."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale
+from priory.extras import needs
+from priory.networks.context import Context, Encoder
+from priory.priors.base import Prior
+
+
+class MoGPrior(Prior):
+    r"""A mixture of K diagonal Gaussians with trainable weights, means and scales.
+
+    $$p(z) = \sum_{k=1}^K w_k \, \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$$
+
+    Args:
+        latent_dim: The number of latent dimensions L.
+        num_components: The number of components K.
+        spread: At the start, means are drawn from $\mathcal{N}(0, \text{spread}^2 I)$, scales are
+            one and weights are equal.
+        init: `"random"` keeps that start; with `"data"`, `fit_data` replaces it by the k-means
+            clusters (from k-means++ seeds) of samples from q(z|x): their shares, means and standard
+            deviations.
+        factorized: Whether to use the product of one-dimensional mixtures,
+            [`FactorizedGaussianMixture`][priory.distributions.FactorizedGaussianMixture], in place
+            of the equation.
+
+    Raises:
+        ValueError: If `latent_dim` or `num_components` is below one, `spread` is negative or `init`
+            is unknown.
+
+    Reference:
+        Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1.2, equation 4.47.
+
+    Example:
+        >>> from priory import MoGPrior
+        >>> p = MoGPrior(latent_dim=2, num_components=16)()
+        >>> p.sample((100,)).shape
+        torch.Size([100, 2])
+
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_components: int,
+        spread: float = 1.0,
+        init: Literal["random", "data"] = "random",
+        factorized: bool = False,
+    ) -> None:
+        super().__init__()
+        if latent_dim < 1 or num_components < 1:
+            raise ValueError(
+                "expected at least one latent dimension and one component, "
+                f"got latent_dim={latent_dim} and num_components={num_components}."
+            )
+        if spread < 0:
+            raise ValueError(f"expected a spread of at least zero, got {spread}.")
+        if init not in ("random", "data"):
+            raise ValueError(f"expected init='random' or 'data', got {init!r}.")
+        self.latent_dim = latent_dim
+        self.num_components = num_components
+        self.spread = spread
+        self.init = init
+        self.factorized = factorized
+        self.logits = nn.Parameter(torch.zeros(num_components))
+        self.loc = nn.Parameter(spread * torch.randn(num_components, latent_dim))
+        self.log_scale = nn.Parameter(torch.zeros(num_components, latent_dim))
+
+    def forward(
+        self, encoder: Encoder | None = None, context: Context | None = None
+    ) -> GaussianMixture | FactorizedGaussianMixture:
+        """Return the mixture; the encoder is not used."""
+        mixture = FactorizedGaussianMixture if self.factorized else GaussianMixture
+        return mixture(self.logits, self.loc, self.log_scale.exp())
+
+    @torch.no_grad()
+    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+        """Start from the clusters of encoded data where `init="data"`.
+
+        Args:
+            x: The training data, `(N, *data_shape)`.
+            encoder: The module that returns q(z|x).
+
+        Raises:
+            ValueError: If there are fewer data than components.
+
+        """
+        if self.init == "random":
+            return
+        if len(x) < self.num_components:
+            raise ValueError(
+                f"expected at least {self.num_components} data, one for each component, "
+                f"got {len(x)}; ask for fewer components or use init='random'."
+            )
+        with needs("train"):
+            from sklearn.cluster import KMeans
+        loc, scale = loc_and_scale(encoder(x))
+        z = torch.normal(loc, scale).cpu()
+        seed = int(torch.randint(2**31, ()))
+        kmeans = KMeans(self.num_components, init="k-means++", n_init=1, random_state=seed)
+        member = torch.as_tensor(kmeans.fit(z.numpy()).labels_, dtype=torch.long)
+        one_hot = nn.functional.one_hot(member, self.num_components).to(z)
+        count = one_hot.sum(0).clamp(min=1)
+        centre = one_hot.T @ z / count.unsqueeze(-1)
+        spread = (one_hot.T @ (z - centre[member]).square() / count.unsqueeze(-1)).sqrt()
+        floor = 0.1 * z.std(0, correction=0) + torch.finfo(z.dtype).tiny  # a lone datum's cluster
+        self.logits.copy_((count / count.sum()).log())
+        self.loc.copy_(centre)
+        self.log_scale.copy_(spread.maximum(floor).log())

@@ -1,0 +1,56 @@
+"""The standard Gaussian prior."""
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+
+from priory.networks.context import Context, Encoder
+from priory.priors.base import Prior
+
+
+class StandardPrior(Prior):
+    r"""The standard Gaussian, with nothing to learn.
+
+    $$p(z) = \mathcal{N}(z \mid 0, I)$$
+
+    Its Kullback-Leibler divergence from a diagonal Gaussian posterior is known in closed form, and
+    `torch.distributions.kl_divergence(q, p)` returns it.
+
+    Args:
+        latent_dim: The number of latent dimensions L.
+
+    Raises:
+        ValueError: If `latent_dim` is below one.
+
+    Reference:
+        Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014; Tomczak, *Deep Generative
+        Modeling*, 2022, section 4.4.1.1.
+
+    Example:
+        >>> import torch
+        >>> from priory import StandardPrior
+        >>> p = StandardPrior(latent_dim=2)()
+        >>> p.log_prob(torch.zeros(2))
+        tensor(-1.8379)
+
+    """
+
+    loc: Tensor
+    scale: Tensor
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        if latent_dim < 1:
+            raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
+        self.latent_dim = latent_dim
+        self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
+        self.register_buffer("scale", torch.ones(latent_dim), persistent=False)
+
+    def forward(
+        self, encoder: Encoder | None = None, context: Context | None = None
+    ) -> Distribution:
+        """Return N(0, I); the encoder is not used."""
+        return Independent(Normal(self.loc, self.scale), 1)
+
+    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+        """Do nothing: there is nothing to start."""

@@ -1,0 +1,72 @@
+"""The variational auto-encoder: an encoder, a decoder and a prior."""
+
+from typing import cast
+
+import torch
+from torch import Size, Tensor, nn
+from torch.distributions import Distribution
+
+from priory.networks.context import Context
+
+
+class VAE(nn.Module):
+    r"""A latent variable model $p(x) = \int p(x \mid z)\, p(z)\, dz$ with posterior $q(z \mid x)$.
+
+    Args:
+        encoder: A module called as `encoder(x, context=None)` that returns q(z|x).
+        decoder: A module called as `decoder(z, context=None)` that returns p(x|z).
+        prior: A module called as `prior(encoder, context=None)` that returns p(z).
+
+    Reference:
+        Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014.
+
+    Example:
+        >>> from priory import MLP, VAE, CategoricalDecoder, GaussianEncoder, MoGPrior
+        >>> vae = VAE(
+        ...     GaussianEncoder(MLP((8, 8), (2 * 2,)), data_range=(0, 16)),
+        ...     CategoricalDecoder(MLP((2,), (8, 8, 17))),
+        ...     MoGPrior(latent_dim=2, num_components=16),
+        ... )
+        >>> vae.sample(5).shape
+        torch.Size([5, 8, 8])
+
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior = prior
+
+    def posterior(self, x: Tensor, context: Context | None = None) -> Distribution:
+        """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`."""
+        return cast(Distribution, _call(self.encoder, x, context))
+
+    def likelihood(self, z: Tensor, context: Context | None = None) -> Distribution:
+        """Return p(x|z), with the batch shape of z and the event shape of one datum."""
+        return cast(Distribution, _call(self.decoder, z, context))
+
+    def prior_distribution(self, context: Context | None = None) -> Distribution:
+        """Return p(z), with event shape `(L,)`."""
+        return cast(Distribution, _call(self.prior, self.encoder, context))
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Return the mean of q(z|x), `(B, L)`."""
+        return self.posterior(x, context).mean
+
+    @torch.no_grad()
+    def sample(self, num_samples: int, context: Context | None = None) -> Tensor:
+        """Draw z from the prior, then x from p(x|z): `(num_samples, *batch, *data_shape)`."""
+        z = self.prior_distribution(context).sample(Size((num_samples,)))
+        return self.likelihood(z, context).sample()
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor, context: Context | None = None) -> Tensor:
+        """Draw z from q(z|x), then a datum from p(x|z), of the shape of x."""
+        return self.likelihood(self.posterior(x, context).sample(), context).sample()
+
+
+def _call(module: nn.Module, argument: object, context: Context | None) -> object:
+    # Modules that know no context are still good models as long as none is given.
+    return module(argument) if context is None else module(argument, context)

@@ -1,0 +1,26 @@
+"""Densities against independent references, and against quadrature."""
+
+import torch
+
+from cases import Case, make_encoder, over_cases
+
+
+@over_cases
+def test_log_prob_is_the_reference(case: Case):
+    prior, encoder = case.build().double(), make_encoder().double()
+    z = 3 * torch.randn(20, 2, dtype=torch.float64)
+    expected = [case.reference(prior, encoder, point) for point in z.tolist()]
+    actual = prior(encoder).log_prob(z)
+    assert actual.shape == (20,)
+    torch.testing.assert_close(actual, torch.tensor(expected, dtype=torch.float64))
+
+
+@over_cases
+def test_density_integrates_to_one(case: Case):
+    p = case.build().double()(make_encoder().double())
+    centre, reach = p.mean, 12 * p.variance.sqrt()
+    axis = torch.linspace(-1, 1, 1501, dtype=torch.float64)
+    grid = torch.cartesian_prod(centre[0] + reach[0] * axis, centre[1] + reach[1] * axis)
+    cell = (reach * (axis[1] - axis[0])).prod()
+    total = p.log_prob(grid).exp().sum() * cell
+    torch.testing.assert_close(total, torch.tensor(1.0, dtype=torch.float64), atol=1e-6, rtol=0)
