@@ -5,6 +5,7 @@ from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
 from priory.objectives import ELBO, elbo, log_weights, loss
 from priory.priors import MoGPrior, Prior, StandardPrior, VampPrior, make_prior
+from priory.saving import load, save
 from priory.vae import VAE
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "VampPrior",
     "aggregated_posterior",
     "elbo",
+    "load",
     "log_weights",
     "loss",
     "make_prior",
+    "save",
 ]

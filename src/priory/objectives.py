@@ -68,7 +68,8 @@ def elbo(
         torch.Size([5])
 
     """
-    p, q, z, log_likelihood = _draw(vae, x, num_samples, context)
+    p = vae.prior_distribution(context)
+    q, z, log_likelihood = _draw(vae, x, num_samples, context)
     rate = kl_divergence(q, p) if kl == "exact" else (q.log_prob(z) - p.log_prob(z)).mean(0)
     return ELBO(reconstruction=log_likelihood.mean(0), rate=rate)
 
@@ -108,7 +109,12 @@ def loss(
 
 
 def log_weights(
-    vae: VAE, x: Tensor, num_samples: int, *, context: Context | None = None
+    vae: VAE,
+    x: Tensor,
+    num_samples: int,
+    *,
+    context: Context | None = None,
+    prior: Distribution | None = None,
 ) -> Float[Tensor, "S B"]:
     r"""Return the importance weights $\log p(x, z_s) - \log q(z_s \mid x)$ of samples from q.
 
@@ -120,6 +126,7 @@ def log_weights(
         x: Data, `(B, *data_shape)`.
         num_samples: The number of samples S per datum.
         context: What is known of these data.
+        prior: The prior's distribution, where it was made before (many batches share one).
 
     Raises:
         ValueError: If `num_samples` is below one.
@@ -137,16 +144,16 @@ def log_weights(
         torch.Size([64, 5])
 
     """
-    p, q, z, log_likelihood = _draw(vae, x, num_samples, context)
+    p = vae.prior_distribution(context) if prior is None else prior
+    q, z, log_likelihood = _draw(vae, x, num_samples, context)
     return log_likelihood + p.log_prob(z) - q.log_prob(z)
 
 
 def _draw(
     vae: VAE, x: Tensor, num_samples: int, context: Context | None
-) -> tuple[Distribution, Distribution, Tensor, Tensor]:
+) -> tuple[Distribution, Tensor, Tensor]:
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
-    p = vae.prior_distribution(context)
     q = vae.posterior(x, context)
     z = q.rsample(Size((num_samples,)))
-    return p, q, z, vae.likelihood(z, context).log_prob(x)
+    return q, z, vae.likelihood(z, context).log_prob(x)

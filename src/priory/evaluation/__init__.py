@@ -1,1 +1,7 @@
-"""."""
+"""Questions asked of a trained model, one a file."""
+
+from priory.evaluation.components import components_in_use
+from priory.evaluation.nll import NLL, negative_log_likelihood
+from priory.evaluation.summary import Evaluation, evaluate
+
+__all__ = ["NLL", "Evaluation", "components_in_use", "evaluate", "negative_log_likelihood"]

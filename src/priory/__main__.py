@@ -1,0 +1,5 @@
+"""`python -m priory`."""
+
+from priory.cli import main
+
+main()

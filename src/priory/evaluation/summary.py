@@ -1,0 +1,77 @@
+"""The row of numbers by which priors are compared."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from priory.evaluation.components import components_in_use
+from priory.evaluation.nll import negative_log_likelihood
+from priory.objectives import elbo
+from priory.vae import VAE
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    r"""What a model does on held-out data: means over data, in nats per datum.
+
+    Attributes:
+        nll: The negative log-likelihood, by importance sampling.
+        nll_standard_error: Its standard error over data.
+        num_samples: The importance samples per datum behind it.
+        elbo: The evidence lower bound.
+        reconstruction: Its first term, $E_q[\log p(x|z)]$.
+        rate: Its second term, $E_q[\log q(z|x) - \log p(z)]$.
+        components_in_use: The perplexity of the mean responsibilities; None if there are none.
+        num_data: The number of data.
+
+    """
+
+    nll: float
+    nll_standard_error: float
+    num_samples: int
+    elbo: float
+    reconstruction: float
+    rate: float
+    components_in_use: float | None
+    num_data: int
+
+
+@torch.no_grad()
+def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Evaluation:
+    """Evaluate a model on held-out data, with noise of its own from the seed.
+
+    Args:
+        vae: The model, in evaluation mode where that matters.
+        x: Data, `(N, *data_shape)`.
+        num_samples: The number of importance samples per datum for the NLL; the ELBO takes ten.
+        seed: The seed of the noise; the generator of the caller is left as it was.
+
+    Raises:
+        ValueError: If there are no data, or `num_samples` is below one.
+
+    Example:
+        >>> import torch
+        >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
+        >>> from priory.evaluation import evaluate
+        >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
+        >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
+        >>> evaluate(vae, torch.zeros(5, 9)).num_data
+        5
+
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        nll = negative_log_likelihood(vae, x, num_samples)
+        terms = elbo(vae, x, num_samples=10)
+        z = vae.posterior(x).sample()
+    return Evaluation(
+        nll=nll.mean,
+        nll_standard_error=nll.standard_error,
+        num_samples=num_samples,
+        elbo=float(terms.elbo.mean()),
+        reconstruction=float(terms.reconstruction.mean()),
+        rate=float(terms.rate.mean()),
+        components_in_use=components_in_use(vae.prior_distribution(), z),
+        num_data=len(x),
+    )

@@ -1,0 +1,115 @@
+"""Figures: tensors in, a matplotlib `Figure` out."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from priory.extras import needs
+from priory.report.latent_map import LatentMap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DEPTH = 12.0  # nats below the highest density at which contours end
+COLOURS = "YlGnBu"
+
+
+def density_figure(shown: LatentMap) -> "Figure":
+    """Draw contours of log p(z) under black dots, one for each datum's sample of q(z|x)."""
+    with needs("report"):
+        from matplotlib.figure import Figure
+    figure = Figure(figsize=(5.4, 4.6), layout="constrained")
+    ax = figure.subplots()
+    contours = _draw_density(ax, shown, float(shown.log_density.max()))
+    if contours is not None:
+        figure.colorbar(contours, ax=ax, label="log p(z) in nats")
+    return figure
+
+
+def density_comparison(maps: Sequence[LatentMap]) -> "Figure":
+    """Draw several priors side by side, on the same axes and the same colour scale."""
+    with needs("report"):
+        from matplotlib.figure import Figure
+    figure = Figure(figsize=(4.2 * len(maps) + 0.9, 4.4), layout="constrained")
+    row = figure.subplots(1, len(maps), sharex=True, sharey=True, squeeze=False)[0]
+    top = max(float(m.log_density.max()) for m in maps)
+    contours = [_draw_density(ax, m, top) for ax, m in zip(row, maps, strict=True)]
+    for ax in row[1:]:
+        ax.set_ylabel("")
+    if contours[0] is not None:
+        figure.colorbar(contours[0], ax=list(row), label="log p(z) in nats", pad=0.01)
+    return figure
+
+
+def grid_figure(
+    data: Tensor,
+    data_range: tuple[float, float],
+    columns: int = 8,
+    labels: Sequence[str] | None = None,
+) -> "Figure":
+    """Draw data in a grid: images as images, anything else as a row of shades for each datum.
+
+    Args:
+        data: `(N, H, W)` or `(N, C, H, W)` with one or three channels for images.
+        data_range: The values drawn white and black.
+        columns: Images per row.
+        labels: What to write above each image.
+
+    """
+    with needs("report"):
+        from matplotlib.figure import Figure
+    data = data.detach().cpu().float()
+    if data.dim() == 4 and data.shape[1] in (1, 3):
+        data = data.movedim(1, -1).squeeze(-1)
+    low, high = data_range
+    style: dict[str, Any] = {
+        "cmap": "gray_r",
+        "vmin": low,
+        "vmax": high,
+        "interpolation": "nearest",
+    }
+    if data.dim() not in (3, 4):
+        figure = Figure(figsize=(6, 0.14 * len(data) + 0.8), layout="constrained")
+        ax = figure.subplots()
+        ax.imshow(data.flatten(1).numpy(), aspect="auto", **style)
+        ax.set(xlabel="dimension of x", ylabel="datum")
+        return figure
+    rows = math.ceil(len(data) / columns)
+    height, width = data.shape[1:3]
+    tall = 1.3 if labels else 1.0
+    size = (0.75 * columns, 0.75 * rows * tall * height / width)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    for index, (ax, image) in enumerate(zip(axes, data, strict=False)):
+        ax.imshow(((image - low) / (high - low)).numpy() if image.dim() == 3 else image, **style)
+        if labels:
+            ax.set_title(labels[index], fontsize=7, pad=2)
+    return figure
+
+
+def _draw_density(ax: "Axes", shown: LatentMap, top: float) -> Any:
+    ax.set_title(shown.title)
+    ax.set(xlabel=shown.axes[0], ylabel=shown.axes[1])
+    if len(shown.y) == 1:
+        density = shown.log_density[0]
+        ax.plot(shown.x.numpy(), density.numpy(), color="tab:blue")
+        floor = top - DEPTH
+        ax.set_ylim(floor, top + 1)
+        ax.plot(shown.points[:, 0].numpy(), torch.full((len(shown.points),), floor), "k|", ms=12)
+        return None
+    density = shown.log_density.clamp(min=top - DEPTH - 1)  # below the last level, left white
+    levels = torch.linspace(top - DEPTH, top, 13).numpy()
+    x, y = shown.x.numpy(), shown.y.numpy()
+    contours = ax.contourf(x, y, density.numpy(), levels=levels, cmap=COLOURS)
+    ax.contour(x, y, density.numpy(), levels=levels, colors="white", linewidths=0.4)
+    ax.plot(*shown.points.T.numpy(), "k.", markersize=2.2)
+    ax.set_xlim(x[0], x[-1])
+    ax.set_ylim(y[0], y[-1])
+    ax.set_aspect("equal")
+    return contours

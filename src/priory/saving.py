@@ -1,0 +1,153 @@
+"""Save and load trained models: safetensors beside a description in JSON."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from priory import networks
+from priory.priors import prior_classes
+from priory.vae import VAE
+
+FORMAT_VERSION = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+
+
+def save(vae: VAE, path: str | Path) -> None:
+    """Write a model into a directory: its weights, and the description that rebuilds it.
+
+    Modules of Priory are described by their constructors' arguments. A module of the user's own is
+    described by its name alone, and has to be given to `load`.
+
+    Args:
+        vae: The model.
+        path: The directory, made where there is none.
+
+    Example:
+        >>> import tempfile, priory
+        >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
+        >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
+        >>> with tempfile.TemporaryDirectory() as path:
+        ...     priory.save(VAE(encoder, decoder, StandardPrior(latent_dim=2)), path)
+        ...     priory.load(path).prior.latent_dim
+        2
+
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    state = {key: value.cpu().clone().contiguous() for key, value in vae.state_dict().items()}
+    dtypes = {value.dtype for value in state.values() if value.is_floating_point()}
+    description = {
+        "format": "priory",
+        "version": FORMAT_VERSION,
+        "dtype": str(dtypes.pop()).removeprefix("torch.") if len(dtypes) == 1 else "float32",
+        "model": {part: _describe(getattr(vae, part)) for part in ("encoder", "decoder", "prior")},
+    }
+    save_file(state, path / WEIGHTS)
+    (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+
+
+def load(
+    path: str | Path,
+    *,
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    prior: nn.Module | None = None,
+) -> VAE:
+    """Rebuild a saved model, in evaluation mode.
+
+    Only classes of Priory are built, and no name found in the file is imported.
+
+    Args:
+        path: The directory written by `save`.
+        encoder: The encoder, where it is of a class of the user's own; its weights are loaded.
+        decoder: Likewise the decoder.
+        prior: Likewise the prior.
+
+    Raises:
+        FileNotFoundError: If there is no saved model at the path.
+        ValueError: If a file is truncated, not Priory's or of a later version, if a part is of a
+            class of the user's own and was not given, or if a given part does not fit the weights.
+
+    """
+    path = Path(path)
+    for name in (DESCRIPTION, WEIGHTS):
+        if not (path / name).is_file():
+            raise FileNotFoundError(f"expected a saved model at {path}, found no {name} there.")
+    try:
+        description = json.loads((path / DESCRIPTION).read_text())
+        version = description["version"] if description["format"] == "priory" else None
+        parts, dtype = description["model"], getattr(torch, description["dtype"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"expected the description of a saved model in {path / DESCRIPTION}, got a file that "
+            "is damaged or not Priory's; save the model again."
+        ) from error
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"expected a model of format version {FORMAT_VERSION} or earlier, got {version}; "
+            "update Priory to load it."
+        )
+    given = {"encoder": encoder, "decoder": decoder, "prior": prior}
+    vae = VAE(**{part: given[part] or _build(part, parts.get(part)) for part in given}).to(dtype)
+    try:
+        vae.load_state_dict(load_file(path / WEIGHTS))
+    except SafetensorError as error:
+        raise ValueError(
+            f"expected the weights of a model in {path / WEIGHTS}, got a file that is truncated or "
+            "damaged; save the model again."
+        ) from error
+    except RuntimeError as error:
+        raise ValueError(
+            f"expected weights that fit the model described in {path / DESCRIPTION}, got others: "
+            f"{' '.join(str(error).split())}"
+        ) from error
+    return vae.eval()
+
+
+def _buildable() -> Mapping[str, type[nn.Module]]:
+    ours = {name: getattr(networks, name) for name in networks.__all__}
+    modules = {n: c for n, c in ours.items() if inspect.isclass(c) and issubclass(c, nn.Module)}
+    return {**modules, **prior_classes()}
+
+
+def _describe(value: Any) -> Any:
+    if not isinstance(value, nn.Module):
+        return value
+    cls = type(value)
+    if _buildable().get(cls.__name__) is not cls:
+        return {"foreign": f"{cls.__module__}.{cls.__qualname__}"}
+    arguments = {
+        name: _describe(getattr(value, name)) for name in inspect.signature(cls).parameters
+    }
+    return {"class": cls.__name__, "arguments": arguments}
+
+
+def _build(part: str, description: Any) -> Any:
+    if not isinstance(description, dict):
+        return description
+    if "foreign" in description:
+        raise ValueError(
+            f"expected the {part} to be given, as it is or holds {description['foreign']}, "
+            f"which is not Priory's own; load the model with load(path, {part}=...)."
+        )
+    cls = _buildable().get(str(description.get("class")))
+    arguments = description.get("arguments")
+    if cls is None or not isinstance(arguments, dict):
+        raise ValueError(
+            f"expected the {part} to be described as a class of Priory with its arguments, "
+            f"got {description.get('class')!r}; update Priory, or load with load(path, {part}=...)."
+        )
+    try:
+        return cls(**{name: _build(part, value) for name, value in arguments.items()})
+    except TypeError as error:
+        raise ValueError(
+            f"expected arguments of {cls.__name__} for the {part}, got {sorted(arguments)}; "
+            "the description is damaged."
+        ) from error
