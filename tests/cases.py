@@ -20,11 +20,15 @@ DATA_SHAPE = (4,)
 
 @dataclass(frozen=True)
 class Case:
-    """One row: how to make the prior, and its log-density at one point z, from first principles."""
+    """One row: how to make the prior, and its log-density at one point z, from first principles.
+
+    `encodes` is the number of data that the prior sends through the encoder for one distribution.
+    """
 
     name: str
     make: Callable[[], Prior]
     reference: Callable[[Prior, nn.Module, list[float]], float]
+    encodes: int = 0
 
     def build(self, seed: int = 0) -> Prior:
         """Return the prior with every parameter away from its symmetric start."""
@@ -95,9 +99,9 @@ CASES = [
     Case("standard", lambda: StandardPrior(LATENT_DIM), standard_reference),
     Case("mog", lambda: MoGPrior(LATENT_DIM, 5, spread=2.0), mog_reference),
     Case("mog-factorized", lambda: MoGPrior(LATENT_DIM, 5, factorized=True), mog_reference),
-    Case("vamp", lambda: VampPrior(5, DATA_SHAPE), vamp_reference),
-    Case("vamp-uniform", lambda: VampPrior(5, DATA_SHAPE, weights="uniform"), vamp_reference),
-    Case("vamp-factorized", lambda: VampPrior(5, DATA_SHAPE, factorized=True), vamp_reference),
+    Case("vamp", lambda: VampPrior(5, DATA_SHAPE), vamp_reference, 5),
+    Case("vamp-uniform", lambda: VampPrior(5, DATA_SHAPE, weights="uniform"), vamp_reference, 5),
+    Case("vamp-factorized", lambda: VampPrior(5, DATA_SHAPE, factorized=True), vamp_reference, 5),
 ]
 
 over_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from priory.extras import needs
 
@@ -13,30 +14,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The words after `priory`; by default those of the shell.
 
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with needs("cli"):
             import jsonargparse
 
             from priory.commands import COMMANDS
+    except ImportError as error:
+        _refuse(str(error))
+
+    class Parser(jsonargparse.ArgumentParser):
+        """Options are written with dashes, and errors in one line."""
+
+        def add_argument(self, *names: str, **settings: Any) -> Any:
+            dashed = [n.replace("_", "-") if n.startswith("--") else n for n in names]
+            return super().add_argument(*dashed, **settings)
+
+        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+            _refuse(message)
+
+    try:
         jsonargparse.auto_cli(
             COMMANDS,
-            args=[_dashed(word) for word in words],
+            args=None if arguments is None else list(arguments),
             as_positional=False,
+            parser_class=Parser,
             prog="priory",
+            allow_abbrev=False,
             description="Priors for latent variable models: train, measure and look at them.",
         )
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ValueError, TypeError, OSError, ImportError, ArithmeticError) as error:
-        print(f"priory: error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
+        _refuse(str(error))
 
 
-def _dashed(word: str) -> str:
-    name, equals, value = word.partition("=")
-    return (
-        name.replace("-", "_").replace("__", "--", 1) + equals + value
-        if word.startswith("--")
-        else word
-    )
+def _refuse(message: str) -> NoReturn:
+    print(f"priory: error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)

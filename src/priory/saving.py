@@ -16,6 +16,7 @@ from priory.priors import prior_classes
 from priory.vae import VAE
 
 FORMAT_VERSION = 1
+DTYPES = {str(t).removeprefix("torch."): t for t in (torch.float32, torch.float64, torch.bfloat16)}
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 
 
@@ -43,10 +44,11 @@ def save(vae: VAE, path: str | Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     state = {key: value.cpu().clone().contiguous() for key, value in vae.state_dict().items()}
     dtypes = {value.dtype for value in state.values() if value.is_floating_point()}
+    dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
     description = {
         "format": "priory",
         "version": FORMAT_VERSION,
-        "dtype": str(dtypes.pop()).removeprefix("torch.") if len(dtypes) == 1 else "float32",
+        "dtype": str(dtype).removeprefix("torch."),
         "model": {part: _describe(getattr(vae, part)) for part in ("encoder", "decoder", "prior")},
     }
     save_file(state, path / WEIGHTS)
@@ -80,22 +82,9 @@ def load(
     for name in (DESCRIPTION, WEIGHTS):
         if not (path / name).is_file():
             raise FileNotFoundError(f"expected a saved model at {path}, found no {name} there.")
-    try:
-        description = json.loads((path / DESCRIPTION).read_text())
-        version = description["version"] if description["format"] == "priory" else None
-        parts, dtype = description["model"], getattr(torch, description["dtype"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"expected the description of a saved model in {path / DESCRIPTION}, got a file that "
-            "is damaged or not Priory's; save the model again."
-        ) from error
-    if version != FORMAT_VERSION:
-        raise ValueError(
-            f"expected a model of format version {FORMAT_VERSION} or earlier, got {version}; "
-            "update Priory to load it."
-        )
+    parts, dtype = _read_description(path / DESCRIPTION)
     given = {"encoder": encoder, "decoder": decoder, "prior": prior}
-    vae = VAE(**{part: given[part] or _build(part, parts.get(part)) for part in given}).to(dtype)
+    vae = VAE(**{part: given[part] or _build(part, parts[part]) for part in given}).to(dtype)
     try:
         vae.load_state_dict(load_file(path / WEIGHTS))
     except SafetensorError as error:
@@ -109,6 +98,26 @@ def load(
             f"{' '.join(str(error).split())}"
         ) from error
     return vae.eval()
+
+
+def _read_description(file: Path) -> tuple[dict[str, Any], torch.dtype]:
+    """Return the descriptions of the three parts, and the type of the weights."""
+    try:
+        description = json.loads(file.read_text())
+        ours, version = description["format"] == "priory", description["version"]
+        parts = {part: dict(description["model"][part]) for part in ("encoder", "decoder", "prior")}
+        dtype = DTYPES[description["dtype"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"expected the description of a saved model in {file}, got a file that is damaged or "
+            "not Priory's; save the model again."
+        ) from error
+    if not ours or version != FORMAT_VERSION:
+        raise ValueError(
+            f"expected a model in Priory's format, version {FORMAT_VERSION} or earlier, got "
+            f"{description['format']} {version} in {file}; update Priory to load a later version."
+        )
+    return parts, dtype
 
 
 def _buildable() -> Mapping[str, type[nn.Module]]:

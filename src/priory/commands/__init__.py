@@ -1,5 +1,7 @@
 """The commands of the shell: functions whose signatures are the options, one a file."""
 
+from typing import Any
+
 from priory.commands.compare import compare
 
-COMMANDS = {"compare": compare}
+COMMANDS: dict[str, Any] = {"compare": compare}

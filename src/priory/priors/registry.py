@@ -45,6 +45,7 @@ def make_prior(
     *,
     latent_dim: int,
     num_components: int,
+    init: str = "random",
     data_shape: Sequence[int],
     data_range: Sequence[float],
     **options: Any,
@@ -55,6 +56,7 @@ def make_prior(
         name: The name of the prior, as for `prior_class`.
         latent_dim: The number of latent dimensions L.
         num_components: The number of components K.
+        init: Where its components start: `"random"` or from `"data"`.
         data_shape: The shape of one datum.
         data_range: The smallest and the largest value a datum can take.
         **options: Further arguments of the prior's own.
@@ -79,7 +81,8 @@ def make_prior(
     facts = {
         "latent_dim": latent_dim,
         "num_components": num_components,
+        "init": init,
         "data_shape": data_shape,
         "data_range": data_range,
     }
-    return cls(**{key: value for key, value in facts.items() if key in takes}, **options)
+    return cls(**{**{key: value for key, value in facts.items() if key in takes}, **options})

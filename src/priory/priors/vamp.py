@@ -23,10 +23,10 @@ class VampPrior(Prior):
     arrives both from q(z|x) and from p(z).
 
     Pseudo-inputs stay in the data's range by reflection. The parameter t runs over the whole line
-    and is folded into the range by a triangle wave of period two,
-    $u = \text{low} + (\text{high} - \text{low}) \, |((t + 1) \bmod 2) - 1|$, whose slope is plus or
-    minus the width of the range everywhere, at the border too. A value that was driven to the
-    border turns back as soon as its gradient does.
+    and is folded into the range by a triangle wave of period two, which rises from low to high as t
+    goes from 0 to 1 and falls again as t goes to 2. Its slope is plus or minus the width of the
+    range everywhere, at the border too: a value that was driven there comes back as soon as its
+    gradient turns.
 
     Args:
         num_components: The number of pseudo-inputs K.
@@ -102,8 +102,8 @@ class VampPrior(Prior):
     @property
     def pseudo_inputs(self) -> Tensor:
         """The pseudo-inputs u, `(K, *data_shape)`, within the data's range."""
-        folded = (torch.remainder(self.unfolded + 1, 2) - 1).abs()
-        return self.low + self.width * folded
+        t = torch.remainder(self.unfolded, 2)
+        return self.low + self.width * torch.where(t <= 1, t, 2 - t)
 
     def forward(
         self, encoder: Encoder | None = None, context: Context | None = None

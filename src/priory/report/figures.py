@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DEPTH = 12.0  # nats below the highest density at which contours end
+DEPTH = 12  # nats below the highest density at which contours end
 COLOURS = "YlGnBu"
 
 
@@ -34,7 +34,7 @@ def density_comparison(maps: Sequence[LatentMap]) -> "Figure":
     """Draw several priors side by side, on the same axes and the same colour scale."""
     with needs("report"):
         from matplotlib.figure import Figure
-    figure = Figure(figsize=(4.2 * len(maps) + 0.9, 4.4), layout="constrained")
+    figure = Figure(figsize=(4.0 * len(maps) + 1.2, 4.7), layout="constrained")
     row = figure.subplots(1, len(maps), sharex=True, sharey=True, squeeze=False)[0]
     top = max(float(m.log_density.max()) for m in maps)
     contours = [_draw_density(ax, m, top) for ax, m in zip(row, maps, strict=True)]
@@ -103,13 +103,14 @@ def _draw_density(ax: "Axes", shown: LatentMap, top: float) -> Any:
         ax.set_ylim(floor, top + 1)
         ax.plot(shown.points[:, 0].numpy(), torch.full((len(shown.points),), floor), "k|", ms=12)
         return None
-    density = shown.log_density.clamp(min=top - DEPTH - 1)  # below the last level, left white
-    levels = torch.linspace(top - DEPTH, top, 13).numpy()
+    ceiling = math.ceil(top)
+    density = shown.log_density.clamp(min=ceiling - DEPTH - 1)  # below all levels, left white
+    levels = range(ceiling - DEPTH, ceiling + 1)
     x, y = shown.x.numpy(), shown.y.numpy()
     contours = ax.contourf(x, y, density.numpy(), levels=levels, cmap=COLOURS)
-    ax.contour(x, y, density.numpy(), levels=levels, colors="white", linewidths=0.4)
+    ax.contour(x, y, density.numpy(), levels, colors="white", linewidths=0.4, linestyles="solid")
     ax.plot(*shown.points.T.numpy(), "k.", markersize=2.2)
     ax.set_xlim(x[0], x[-1])
     ax.set_ylim(y[0], y[-1])
-    ax.set_aspect("equal")
+    ax.set_box_aspect(1)  # both axes share their limits
     return contours

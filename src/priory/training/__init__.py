@@ -1,7 +1,15 @@
 """Training: one call that fits a model to data, and what it is made of."""
 
-from priory.training.fit import fit, train
+from priory.training.fit import History, default_networks, fit, train
 from priory.training.module import Training
-from priory.training.run_directory import new_run_directory
+from priory.training.run_directory import new_run_directory, next_free
 
-__all__ = ["Training", "fit", "new_run_directory", "train"]
+__all__ = [
+    "History",
+    "Training",
+    "default_networks",
+    "fit",
+    "new_run_directory",
+    "next_free",
+    "train",
+]

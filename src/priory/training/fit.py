@@ -83,8 +83,14 @@ def fit(
         torch.manual_seed(seed)
         encoder, decoder = default_networks(likelihood, x.shape[1:], latent_dim, hidden_sizes)
         if isinstance(prior, str):
-            facts = dict(data_shape=tuple(x.shape[1:]), data_range=likelihood.data_range)
-            prior = make_prior(prior, latent_dim=latent_dim, num_components=num_components, **facts)
+            prior = make_prior(
+                prior,
+                latent_dim=latent_dim,
+                num_components=num_components,
+                init="data",
+                data_shape=tuple(x.shape[1:]),
+                data_range=likelihood.data_range,
+            )
         vae = VAE(encoder, decoder, prior)
     console.print(
         f"{len(splits.train)} data of shape {tuple(x.shape[1:])} to train on, "
@@ -193,7 +199,9 @@ def train(
         state = torch.load(best.best_model_path, weights_only=True)["state_dict"]
         module.load_state_dict(state)
     vae.cpu().eval()
-    return History(epochs=trainer.current_epoch, best_elbo=float(best.best_model_score))
+    score = best.best_model_score
+    assert score is not None  # there was at least one epoch
+    return History(epochs=trainer.current_epoch, best_elbo=float(score))
 
 
 @dataclass(frozen=True)

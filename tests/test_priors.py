@@ -1,0 +1,247 @@
+"""Priors as modules."""
+
+import copy
+import io
+import math
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Independent, Laplace, Normal, kl_divergence
+
+from cases import CASES, DATA_SHAPE, Case, make_encoder, over_cases
+from priory import (
+    MLP,
+    FactorizedGaussianMixture,
+    GaussianMixture,
+    MoGPrior,
+    StandardPrior,
+    VampPrior,
+    make_prior,
+)
+from priory.priors import prior_class, prior_classes
+
+Z = torch.linspace(-2, 2, 10).view(5, 2)
+X = torch.zeros(5, 4)
+
+
+class Counting(nn.Module):
+    """An encoder that counts the data it has encoded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = make_encoder()
+        self.calls: list[int] = []
+
+    def forward(self, x, context=None):
+        self.calls.append(len(x))
+        return self.encoder(x)
+
+
+@over_cases
+def test_a_prior_moves_to_another_dtype_whole(case: Case):
+    prior, encoder = case.build(), make_encoder()
+    expected = prior(encoder).log_prob(Z)
+    actual = prior.double()(encoder.double()).log_prob(Z.double())
+    assert actual.dtype == torch.float64
+    torch.testing.assert_close(actual, expected.double(), rtol=1e-4, atol=1e-4)
+    assert prior(encoder).sample((3,)).dtype == torch.float64
+
+
+@over_cases
+def test_a_prior_moves_to_another_device_whole(case: Case):
+    prior = case.build().to("meta")
+    assert all(tensor.is_meta for tensor in (*prior.parameters(), *prior.buffers()))
+
+
+@over_cases
+def test_state_dict_and_copies_give_the_same_density(case: Case):
+    prior, encoder = case.build(), make_encoder()
+    expected = prior(encoder).log_prob(Z)
+    file = io.BytesIO()
+    torch.save(prior.state_dict(), file)
+    file.seek(0)
+    other = case.build(seed=1)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    assert other(encoder).log_prob(Z).equal(expected)
+    assert copy.deepcopy(prior)(encoder).log_prob(Z).equal(expected)
+
+
+@over_cases
+def test_the_encoder_is_passed_and_never_stored(case: Case):
+    prior, encoder = case.build(), make_encoder()
+    before = list(prior.state_dict())
+    prior(encoder).log_prob(Z)
+    assert list(prior.state_dict()) == before
+    assert not any(isinstance(value, nn.Module) for value in vars(prior).values())
+    assert len(list(prior.modules())) == 1
+
+
+@over_cases
+def test_each_pseudo_input_is_encoded_once_for_a_distribution(case: Case):
+    encoder = Counting()
+    p = case.build()(encoder)
+    p.log_prob(Z)
+    p.sample((3,))
+    assert encoder.calls == ([case.encodes] if case.encodes else [])
+
+
+@over_cases
+def test_arguments_are_kept_as_attributes(case: Case):
+    import inspect
+
+    prior = case.build()
+    assert all(hasattr(prior, name) for name in inspect.signature(type(prior)).parameters)
+
+
+def test_the_divergence_from_the_standard_prior_is_exact():
+    q = Independent(Normal(torch.tensor([[1.0, -2.0]]), torch.tensor([[0.5, 2.0]])), 1)
+    by_hand = sum(0.5 * (m**2 + s**2 - 1) - math.log(s) for m, s in [(1.0, 0.5), (-2.0, 2.0)])
+    actual = kl_divergence(q, StandardPrior(2)())
+    assert actual.item() == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda f: MoGPrior(2, 4, factorized=f), lambda f: VampPrior(4, DATA_SHAPE, factorized=f)],
+)
+def test_factorized_is_another_distribution(make):
+    assert isinstance(make(False)(make_encoder()), GaussianMixture)
+    assert isinstance(make(True)(make_encoder()), FactorizedGaussianMixture)
+
+
+def test_random_means_have_the_stated_spread():
+    assert MoGPrior(10, 5000, spread=3.0).loc.std().item() == pytest.approx(3.0, rel=0.02)
+
+
+def test_a_mixture_starts_from_the_clusters_of_encoded_data():
+    x = torch.cat([torch.zeros(60, 4), torch.ones(30, 4)])
+    encoder = make_encoder()
+    with torch.no_grad():
+        encoder.network.layers[-1].bias[2:] -= 4  # narrow posteriors: two clusters
+        encoder.network.layers[-1].weight[2:] = 0
+        prior = MoGPrior(2, 2, init="data")
+        prior.fit_data(x, encoder)
+        p, centres = prior(encoder), encoder(x[[0, -1]]).mean
+    order = (p.loc - centres[0]).norm(dim=-1).argsort()
+    torch.testing.assert_close(p.loc[order], centres, atol=0.02, rtol=0)
+    torch.testing.assert_close(p.logits.exp()[order], torch.tensor([2 / 3, 1 / 3]))
+    torch.testing.assert_close(p.scale[order][0], encoder(x[:1]).stddev[0], rtol=0.3, atol=0)
+
+
+@pytest.mark.parametrize("init", ["data", "kmeans"])
+def test_pseudo_inputs_start_from_data(init):
+    x = torch.tensor([[0.0, 0.25, 0.5, 1.0], [1.0, 1.0, 0.0, 0.0], [0.1, 0.2, 0.3, 0.4]])
+    prior = VampPrior(3, DATA_SHAPE, init=init)
+    prior.fit_data(x, make_encoder())
+    assert {tuple(u) for u in prior.pseudo_inputs.mul(100).round().tolist()} == {
+        tuple(u) for u in x.mul(100).round().tolist()
+    }
+
+
+def test_pseudo_inputs_start_at_random_within_the_range():
+    u = VampPrior(500, DATA_SHAPE, data_range=(-3, 16)).pseudo_inputs
+    assert u.min() >= -3
+    assert u.max() <= 16
+    assert u.mean().item() == pytest.approx(6.5, abs=0.5)
+    assert u.std().item() == pytest.approx(19 / 12**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("border", [0.0, 1.0])
+def test_a_pixel_at_the_border_comes_back(border):
+    prior = VampPrior(1, (1,), data_range=(0, 1))
+    optimizer = torch.optim.Adam(prior.parameters(), lr=0.02)
+    for target in (border, 1 - border):
+        for _ in range(300):
+            optimizer.zero_grad()
+            # A pull past the border, then a pull to the other side.
+            (prior.pseudo_inputs * (1 if target == 0 else -1)).sum().backward()
+            optimizer.step()
+            assert 0 <= prior.pseudo_inputs.item() <= 1
+        assert prior.pseudo_inputs.item() == pytest.approx(target, abs=0.15)
+
+
+def test_the_gradient_does_not_die_anywhere():
+    prior = VampPrior(1, (5,), data_range=(0, 16))
+    with torch.no_grad():
+        prior.unfolded.copy_(torch.tensor([[-1.0, 0.0, 0.4, 1.0, 2.0]]))
+    prior.pseudo_inputs.sum().backward()
+    assert prior.unfolded.grad.abs().eq(16).all()
+
+
+def test_weights_are_learned_or_uniform():
+    assert "logits" in dict(VampPrior(3, DATA_SHAPE).named_parameters())
+    uniform = VampPrior(4, DATA_SHAPE, weights="uniform")
+    assert "logits" not in dict(uniform.named_parameters())
+    torch.testing.assert_close(uniform(make_encoder()).logits.exp(), torch.full((4,), 0.25))
+
+
+def test_batch_statistics_are_warned_of_once():
+    class WithBatchNorm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.encoder = nn.BatchNorm1d(4), make_encoder()
+
+        def forward(self, x, context=None):
+            return self.encoder(self.norm(x))
+
+    prior, encoder = VampPrior(3, DATA_SHAPE), WithBatchNorm()
+    with pytest.warns(UserWarning, match="batch statistics"):
+        prior(encoder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prior(encoder)
+
+
+def test_a_vampprior_says_what_encoder_it_needs():
+    prior = VampPrior(3, DATA_SHAPE)
+    with pytest.raises(TypeError, match=r"call the VampPrior as prior\(encoder\)"):
+        prior()
+    with pytest.raises(TypeError, match="diagonal Gaussian"):
+        prior(lambda u: Independent(Laplace(u, torch.ones_like(u)), 1))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: StandardPrior(0), "at least one latent dimension, got 0"),
+        (lambda: MoGPrior(0, 3), "latent_dim=0"),
+        (lambda: MoGPrior(2, 0), "num_components=0"),
+        (lambda: MoGPrior(2, 3, spread=-1.0), "spread"),
+        (lambda: VampPrior(0, DATA_SHAPE), "num_components=0"),
+        (lambda: VampPrior(2, (4, 0)), r"data_shape=\(4, 0\)"),
+        (lambda: VampPrior(2, DATA_SHAPE, data_range=(1, 1)), "low < high"),
+        (lambda: MLP((4,), (0,)), r"out_shape=\(0,\)"),
+        (lambda: MoGPrior(2, 9, init="data").fit_data(X, make_encoder()), "got 5"),
+        (
+            lambda: VampPrior(9, (4,), init="data").fit_data(X, make_encoder()),
+            "got 5",
+        ),
+        (
+            lambda: VampPrior(2, (4,), init="data").fit_data(X[:, :3], make_encoder()),
+            r"\(5, 3\)",
+        ),
+        (
+            lambda: VampPrior(2, (4,), init="data").fit_data(
+                torch.full((5, 4), 2.0), make_encoder()
+            ),
+            "2, 2",
+        ),
+        (lambda: prior_class("vanp"), "did you mean VampPrior"),
+        (lambda: make_prior("vamp", **FACTS, spread=1.0), "got spread"),
+    ],
+)
+def test_bad_arguments_are_refused_in_a_sentence(make, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+FACTS = {"latent_dim": 2, "num_components": 3, "data_shape": (4,), "data_range": (0, 1)}
+
+
+def test_every_exported_prior_is_made_by_its_name():
+    assert set(prior_classes().values()) == {type(case.make()) for case in CASES}
+    for name, cls in prior_classes().items():
+        assert type(make_prior(name.removesuffix("Prior").lower(), **FACTS)) is cls

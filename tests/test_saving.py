@@ -1,0 +1,130 @@
+"""Models saved and loaded."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import priory
+from cases import DATA_SHAPE, Case, make_encoder, over_cases
+from priory import MLP, VAE, BernoulliDecoder, CategoricalDecoder, StandardPrior, VampPrior
+
+STORED = Path(__file__).parent / "stored_models"
+Z = torch.linspace(-2, 2, 10).view(5, 2)
+
+
+def make_vae(prior) -> VAE:
+    return VAE(make_encoder(), BernoulliDecoder(MLP((2,), DATA_SHAPE, (8,))), prior)
+
+
+class Foreign(nn.Module):
+    """A module of the user's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = make_encoder(seed=5)
+
+    def forward(self, x, context=None):
+        return self.encoder(x)
+
+
+@over_cases
+def test_a_model_comes_back_the_same(case: Case, tmp_path):
+    vae = make_vae(case.build())
+    priory.save(vae, tmp_path / "model")
+    again = priory.load(tmp_path / "model")
+    assert not again.training
+    assert type(again.prior) is type(vae.prior)
+    assert again.prior(again.encoder).log_prob(Z).equal(vae.prior(vae.encoder).log_prob(Z))
+    assert again.decoder(Z).base_dist.logits.equal(vae.decoder(Z).base_dist.logits)
+
+
+def test_dtype_and_data_range_come_back(tmp_path):
+    vae = VAE(
+        priory.GaussianEncoder(MLP((4,), (4,)), data_range=(0, 16)),
+        CategoricalDecoder(MLP((2,), (4, 17))),
+        VampPrior(3, (4,), data_range=(0, 16), weights="uniform"),
+    ).double()
+    priory.save(vae, tmp_path)
+    again = priory.load(tmp_path)
+    assert again.prior.low.dtype == again.encoder.centre.dtype == torch.float64
+    z = Z.double()
+    assert again.prior(again.encoder).log_prob(z).equal(vae.prior(vae.encoder).log_prob(z))
+
+
+@pytest.mark.parametrize("folder", sorted(STORED.iterdir()), ids=lambda folder: folder.name)
+def test_models_of_every_format_version_load(folder):
+    vae = priory.load(folder)
+    expected = json.loads((folder / "expected.json").read_text())
+    actual = vae.prior(vae.encoder).log_prob(torch.tensor(expected["z"]))
+    torch.testing.assert_close(actual, torch.tensor(expected["log_prob"]))
+
+
+def test_there_is_a_stored_model_of_the_current_version():
+    versions = [json.loads((f / "model.json").read_text())["version"] for f in STORED.iterdir()]
+    assert sorted(versions) == list(range(1, priory.saving.FORMAT_VERSION + 1))
+
+
+def test_parts_of_the_users_own_are_given_to_load(tmp_path):
+    vae = VAE(Foreign(), BernoulliDecoder(MLP((2,), DATA_SHAPE, (8,))), StandardPrior(2))
+    priory.save(vae, tmp_path)
+    with pytest.raises(ValueError, match=r"load\(path, encoder=...\)"):
+        priory.load(tmp_path)
+    encoder = Foreign()
+    with torch.no_grad():
+        for weight in encoder.parameters():
+            weight.zero_()
+    again = priory.load(tmp_path, encoder=encoder)
+    x = torch.rand(3, 4)
+    assert again.encode(x).equal(vae.encode(x))
+    with pytest.raises(ValueError, match="fit the model"):
+        priory.load(tmp_path, encoder=make_encoder())
+
+
+def test_no_name_in_the_file_is_imported(tmp_path):
+    priory.save(make_vae(StandardPrior(2)), tmp_path)
+    description = json.loads((tmp_path / "model.json").read_text())
+    for name in ("os.system", "torch.nn.Linear", "VAE", "__import__", ["MLP"], None):
+        description["model"]["prior"] = {"class": name, "arguments": {}}
+        (tmp_path / "model.json").write_text(json.dumps(description))
+        with pytest.raises(ValueError, match="expected the prior to be described"):
+            priory.load(tmp_path)
+
+
+def test_damaged_models_are_refused_in_a_sentence(tmp_path):
+    path = tmp_path / "model"
+    with pytest.raises(FileNotFoundError, match=r"found no model\.json there"):
+        priory.load(path)
+    priory.save(make_vae(StandardPrior(2)), path)
+    whole, description = (
+        (path / "model.safetensors").read_bytes(),
+        json.loads((path / "model.json").read_text()),
+    )
+
+    def refused(match: str, **changes) -> None:
+        (path / "model.json").write_text(json.dumps({**description, **changes}))
+        with pytest.raises(ValueError, match=match) as caught:
+            priory.load(path)
+        assert "\n" not in str(caught.value)
+
+    for size in (0, 7, 50, len(whole) - 4):
+        (path / "model.safetensors").write_bytes(whole[:size])
+        refused("truncated or damaged")
+    (path / "model.safetensors").write_bytes(whole)
+    refused("update Priory", version=99)
+    refused("damaged or not Priory's", model=None, dtype="no_such_type")
+    refused("Priory's format", format="somebody else's")
+    for text in ("", "{", "[]", "3", '{"format": "priory"}'):
+        (path / "model.json").write_text(text)
+        with pytest.raises(ValueError, match="damaged or not Priory's"):
+            priory.load(path)
+    model = {**description["model"], "prior": {"class": "StandardPrior", "arguments": {"L": 2}}}
+    refused("arguments of StandardPrior", model=model)
+    refused("damaged", model=[])
+    refused("damaged", model={**description["model"], "encoder": 3})
+    refused("damaged", dtype="nn")
+    (path / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+        priory.load(path)
