@@ -1,5 +1,7 @@
 """Priory: priors for latent variable models, and what it takes to train and measure them."""
 
+from typing import TYPE_CHECKING, Any
+
 from priory.aggregate import aggregated_posterior
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
@@ -7,6 +9,9 @@ from priory.objectives import ELBO, elbo, log_weights, loss
 from priory.priors import MoGPrior, Prior, StandardPrior, VampPrior, make_prior
 from priory.saving import load, save
 from priory.vae import VAE
+
+if TYPE_CHECKING:
+    from priory.training import fit
 
 __all__ = [
     "ELBO",
@@ -24,9 +29,18 @@ __all__ = [
     "VampPrior",
     "aggregated_posterior",
     "elbo",
+    "fit",
     "load",
     "log_weights",
     "loss",
     "make_prior",
     "save",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "fit":  # Lightning is heavy
+        from priory.training import fit
+
+        return fit
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

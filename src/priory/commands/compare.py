@@ -96,6 +96,7 @@ def compare(
                 data_range=chosen.data_range,
                 **options.get(name, {}),
             )
+            prior.fit_data(splits.train, encoder)
             models[name] = VAE(copy.deepcopy(encoder), copy.deepcopy(decoder), prior)
 
     config = yaml.safe_dump(

@@ -62,16 +62,11 @@ def grid_figure(
     """
     with needs("report"):
         from matplotlib.figure import Figure
-    data = data.detach().cpu().float()
+    low, high = data_range
+    data = (data.detach().cpu().float() - low) / (high - low)
     if data.dim() == 4 and data.shape[1] in (1, 3):
         data = data.movedim(1, -1).squeeze(-1)
-    low, high = data_range
-    style: dict[str, Any] = {
-        "cmap": "gray_r",
-        "vmin": low,
-        "vmax": high,
-        "interpolation": "nearest",
-    }
+    style: dict[str, Any] = {"cmap": "gray_r", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
     if data.dim() not in (3, 4):
         figure = Figure(figsize=(6, 0.14 * len(data) + 0.8), layout="constrained")
         ax = figure.subplots()
@@ -87,7 +82,7 @@ def grid_figure(
     for ax in axes:
         ax.set_axis_off()
     for index, (ax, image) in enumerate(zip(axes, data, strict=False)):
-        ax.imshow(((image - low) / (high - low)).numpy() if image.dim() == 3 else image, **style)
+        ax.imshow(image.numpy(), **style)
         if labels:
             ax.set_title(labels[index], fontsize=7, pad=2)
     return figure

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from priory.data import Batches, Likelihood, Splits, choose_likelihood, split_at_random
+from priory.extras import needs
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, GaussianEncoder
 from priory.priors import Prior, make_prior
 from priory.training.module import Training
 from priory.training.progress import EpochProgress
 from priory.vae import VAE
+
+with needs("train"):
+    from rich.console import Console
 
 
 def fit(
@@ -42,7 +45,8 @@ def fit(
     Args:
         x: Data of whole numbers from zero, `(N, *data_shape)`; zeros and ones get a Bernoulli
             likelihood, more values a categorical one.
-        prior: The name of a prior, which then starts from the data where it can, or a prior.
+        prior: The name of a prior, which then starts from the data where it can, or a prior as it
+            is to start.
         latent_dim: The number of latent dimensions L; by default a quarter of the data's, between 2
             and 40.
         num_components: The number of components K; by default one for every 20 data, at most 500.
@@ -91,6 +95,7 @@ def fit(
                 data_shape=tuple(x.shape[1:]),
                 data_range=likelihood.data_range,
             )
+            prior.fit_data(splits.train, encoder)
         vae = VAE(encoder, decoder, prior)
     console.print(
         f"{len(splits.train)} data of shape {tuple(x.shape[1:])} to train on, "
@@ -178,8 +183,6 @@ def train(
     validation_batches = Batches(splits.validation, max(batch_size, 1024))
     with torch.random.fork_rng(), _quiet_lightning(), tempfile.TemporaryDirectory() as scratch:
         torch.manual_seed(seed)
-        if isinstance(vae.prior, Prior):
-            vae.prior.fit_data(splits.train, vae.encoder)
         best = ModelCheckpoint(scratch, monitor="elbo", mode="max", save_weights_only=True)
         stop = EarlyStopping("elbo", mode="max", patience=patience)
         progress = [EpochProgress(type(vae.prior).__name__, console)] if console else []

@@ -3,12 +3,15 @@
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from priory.data.batches import mix
+from priory.extras import needs
 from priory.objectives import elbo, loss
 from priory.vae import VAE
+
+with needs("train"):
+    from lightning.pytorch import LightningModule
 
 
 class Training(LightningModule):

@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from priory.extras import needs
+
+with needs("train"):
+    from lightning.pytorch import Callback, LightningModule, Trainer
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 class EpochProgress(Callback):

@@ -1,0 +1,176 @@
+"""The command line, through its entry point."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import priory
+from priory.cli import main
+from priory.training import train
+
+QUICK = ["--epochs", "2", "--hidden-sizes", "[16]", "--num-samples", "8", "--num-components", "4"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "first"
+    main(["compare", *QUICK, "--out", str(path)])
+    return path
+
+
+def test_compare_writes_a_whole_run(run):
+    names = ["StandardPrior", "MoGPrior", "VampPrior"]
+    for name in names:
+        for file in ("density.png", "density.pdf", "samples.png", "reconstructions.png"):
+            assert (run / name / file).stat().st_size > 1000
+        vae = priory.load(run / name)
+        assert type(vae.prior).__name__ == name
+        assert vae.sample(2).shape == (2, 8, 8)
+    assert (run / "VampPrior" / "pseudo_inputs.png").stat().st_size > 1000
+    assert (run / "priors.pdf").stat().st_size > 1000
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert list(metrics) == names
+    assert metrics["StandardPrior"]["components_in_use"] is None
+    for row in metrics.values():
+        assert row["num_data"] == 447
+        assert 50 < row["nll"] < -row["elbo"] < 300
+        assert row["epochs"] == 2
+    assert not [path for path in run.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_every_prior_starts_from_the_same_networks(tmp_path, monkeypatch):
+    starts = []
+
+    def watch(vae, splits, **settings):
+        networks = (vae.encoder, vae.decoder)
+        starts.append([w.clone() for network in networks for w in network.state_dict().values()])
+        return train(vae, splits, **settings)
+
+    monkeypatch.setattr("priory.commands.compare.train", watch)
+    main(["compare", *QUICK, "--priors", "standard,mog", "--out", str(tmp_path / "run")])
+    first, second = starts
+    assert all(a.equal(b) for a, b in zip(first, second, strict=True))
+
+
+def test_the_report_stands_alone(run):
+    page = (run / "report.html").read_text()
+    assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
+    assert page.count("<figcaption>") == 1 + 3 * 3 + 1
+    metrics = json.loads((run / "metrics.json").read_text())
+    for name, row in metrics.items():
+        assert name in page
+        assert f"{row['nll']:.2f} ± {row['nll_standard_error']:.2f}" in page
+    assert str(run / "config.yaml") in page
+
+
+def test_the_written_configuration_repeats_the_run(run, capsys):
+    again = run.parent / "again"
+    main(["compare", "--config", str(run / "config.yaml"), "--out", str(again)])
+    first, second = (json.loads((p / "metrics.json").read_text()) for p in (run, again))
+    for row in (*first.values(), *second.values()):
+        row.pop("seconds")
+    assert first == second
+    assert (run / "config.yaml").read_text() == (again / "config.yaml").read_text()
+    out = capsys.readouterr().out
+    assert "17 values (whole numbers from 0 to 16)" in out
+    assert "report.html" in out
+
+
+def test_options_reach_what_they_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bits = np.random.default_rng(0).integers(0, 2, (80, 5))
+    np.save("bits.npy", bits)
+    options = ["--prior-options", "{vamp: {weights: uniform}}", "--priors", "vamp,mog"]
+    main(["compare", *QUICK, *options, "--data", "bits.npy", "--latent-dim", "3", "--seed", "4"])
+    run = tmp_path / "runs" / "compare-1"
+    vae = priory.load(run / "VampPrior")
+    assert vae.prior.weights == "uniform"
+    assert vae.prior(vae.encoder).event_shape == (3,)
+    assert isinstance(vae.decoder, priory.BernoulliDecoder)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert (config["seed"], config["priors"]) == (4, "VampPrior,MoGPrior")
+    assert torch.load  # the run holds no pickles
+    assert not list(run.rglob("*.pt")) + list(run.rglob("*.ckpt"))
+
+
+def test_help_names_every_option(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("priors", "data", "latent-dim", "num-components", "seed", "epochs", "out"):
+        assert f"--{option} " in text
+    assert not [option for option in re.findall(r"--[\w-]+", text) if "_" in option]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--priors", "VampPriro"], "did you mean VampPrior?"),
+        (["--priors", "vamp,VampPrior"], "each once"),
+        (["--num-values", "16"], "got 16 in datum"),
+        (["--likelihood", "bernoulli"], "bernoulli likelihood"),
+        (["--latent-dim", "0"], "at least one latent dimension, got 0"),
+        (["--num-components", "0"], "num_components=0"),
+        (["--num-components", "2000", "--init", "data"], "got 1000"),
+        (["--latent-dim", "two"], "latent_dim"),
+        (["--hidden-sizes", "[0]"], "hidden_sizes=(0,)"),
+        (["--epochs", "0"], "at least one epoch"),
+        (["--batch-size", "0"], "batch_size=0"),
+        (["--num-samples", "0"], "importance sample"),
+        (["--data", "nowhere.npy"], "no such file"),
+        (["--data", "digts"], "did you mean digits?"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--no-such-option", "1"], "no-such-option"),
+        (["--prior-options", "{mog: {speed: 1}}"], "got speed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_sentence_and_status_two(arguments, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["compare", *QUICK, "--out", str(tmp_path / "run"), *arguments])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("priory: error: ")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_with_faults_are_refused(tmp_path, capsys):
+    for array, message in [
+        (np.full((30, 4), np.nan), "got nan"),
+        (np.zeros((0, 4)), "got 0"),
+        (np.full((30, 4), 0.3), "got 0.3"),
+    ]:
+        np.save(tmp_path / "x.npy", array)
+        with pytest.raises(SystemExit) as stopped:
+            main(["compare", "--data", str(tmp_path / "x.npy"), "--out", str(tmp_path / "run")])
+        assert stopped.value.code == 2
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()
+
+
+def test_an_output_that_exists_or_cannot_be_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path, tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(SystemExit) as stopped:
+            main(["compare", *QUICK, "--out", str(out)])
+        assert stopped.value.code == 2
+        assert "expected a directory that" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_installed_command_refuses_without_a_traceback(tmp_path):
+    command = [sys.executable, "-m", "priory", "compare", "--priors", "x", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(r"priory: error: .*\n", done.stderr)

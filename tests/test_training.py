@@ -1,0 +1,137 @@
+"""Training, from an array or from splits."""
+
+import pytest
+import torch
+
+import priory
+from priory import MoGPrior, VampPrior
+from priory.data import choose_likelihood, split_at_random
+from priory.objectives import elbo
+from priory.training import default_networks, new_run_directory, next_free, train
+from priory.vae import VAE
+
+
+def stripes(count: int = 300) -> torch.Tensor:
+    """Data of four kinds, each two of nine values on."""
+    kind = torch.randint(4, (count,))
+    x = torch.zeros(count, 9)
+    x[torch.arange(count), kind] = 1
+    x[torch.arange(count), kind + 4] = 1
+    return x
+
+
+def make_vae(splits, prior, seed=0) -> VAE:
+    torch.manual_seed(seed)
+    likelihood = choose_likelihood(splits.all)
+    return VAE(*default_networks(likelihood, splits.train.shape[1:], 2, (16,)), prior)
+
+
+@pytest.mark.parametrize("prior", ["StandardPrior", "mog", "VampPrior"])
+def test_fit_learns_the_data(prior, capsys):
+    torch.manual_seed(1)
+    x = stripes()
+    state = torch.get_rng_state()
+    settings = {"hidden_sizes": (32,), "learning_rate": 0.01, "batch_size": 64}
+    vae = priory.fit(x, prior, max_epochs=60, num_components=4, **settings)
+    assert torch.get_rng_state().equal(state)
+    assert not vae.training
+    out = capsys.readouterr().out
+    assert "bernoulli likelihood (only zeros and ones)" in " ".join(out.split())
+    assert elbo(vae, x, 20).elbo.mean() > -2.5  # log 4 = 1.39; independent pixels lose 4.6
+    assert (vae.sample(200).sum(-1) == 2).float().mean() > 0.6
+
+
+def test_fit_takes_a_prior_as_well_as_its_name():
+    prior = MoGPrior(3, 2)
+    vae = priory.fit(stripes(), prior, latent_dim=3, max_epochs=1, verbose=False)
+    assert vae.prior is prior
+
+
+def test_fit_is_silent_when_asked(capsys):
+    priory.fit(stripes(), max_epochs=1, verbose=False)
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_a_seed_repeats_a_run():
+    splits = split_at_random(stripes(), "stripes")
+
+    def run(seed):
+        vae = make_vae(splits, VampPrior(4, (9,)), seed=7)
+        train(vae, splits, max_epochs=3, seed=seed)
+        return torch.nn.utils.parameters_to_vector(vae.parameters())
+
+    assert run(0).equal(run(0))
+    assert not run(0).equal(run(1))
+
+
+def test_the_best_weights_are_kept_and_training_stops():
+    splits = split_at_random(stripes(60), "stripes")
+    vae = make_vae(splits, MoGPrior(2, 4))
+    history = train(vae, splits, max_epochs=500, patience=3, learning_rate=0.05)
+    assert 4 <= history.epochs < 500
+    torch.manual_seed(priory.data.batches.mix(0, 0))
+    with torch.no_grad():
+        assert elbo(vae, splits.validation).elbo.mean().item() == pytest.approx(history.best_elbo)
+
+
+def test_curves_are_written(tmp_path):
+    splits = split_at_random(stripes(), "stripes")
+    train(make_vae(splits, MoGPrior(2, 4)), splits, max_epochs=3, curves=tmp_path)
+    header, *rows = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert {"elbo", "rate", "reconstruction", "train_loss"} < set(header.split(","))
+    assert len(rows) >= 3
+
+
+def test_beta_lowers_the_rate():
+    splits = split_at_random(stripes(), "stripes")
+
+    def rate(beta):
+        vae = make_vae(splits, MoGPrior(2, 4))
+        train(vae, splits, max_epochs=40, beta=beta, learning_rate=0.01)
+        return elbo(vae, splits.validation, 10).rate.mean()
+
+    assert rate(4.0) < rate(0.25) - 0.5
+
+
+def test_training_that_diverges_says_where():
+    splits = split_at_random(stripes(), "stripes")
+    vae = make_vae(splits, MoGPrior(2, 4))
+    with pytest.raises((FloatingPointError, ValueError)):
+        train(vae, splits, max_epochs=50, learning_rate=1e6)
+
+
+def test_bad_settings_are_refused():
+    splits = split_at_random(stripes(), "stripes")
+    vae = make_vae(splits, MoGPrior(2, 4))
+    for settings in ({"max_epochs": 0}, {"patience": 0}, {"learning_rate": 0.0}, {"batch_size": 0}):
+        with pytest.raises(ValueError, match="expected"):
+            train(vae, splits, **settings)
+    with pytest.raises(ValueError, match=r"got 0\.5"):
+        priory.fit(stripes() * 0.5)
+    with pytest.raises(ValueError, match="did you mean"):
+        priory.fit(stripes(), "VapmPrior")
+
+
+def test_a_run_directory_is_whole_or_not_there(tmp_path):
+    with new_run_directory(tmp_path / "a" / "run") as scratch:
+        (scratch / "file").write_text("done")
+    assert (tmp_path / "a" / "run" / "file").read_text() == "done"
+
+    def interrupted():
+        with new_run_directory(tmp_path / "other") as scratch:
+            (scratch / "file").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    with pytest.raises(FileExistsError, match="does not exist yet"), new_run_directory(tmp_path):
+        pass
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(OSError, match="can be written to"),
+        new_run_directory(tmp_path / "file" / "run"),
+    ):
+        pass
+    assert next_free(tmp_path / "a", "x").name == "x-1"
