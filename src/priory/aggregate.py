@@ -28,7 +28,7 @@ def aggregated_posterior(encoder: Encoder, data: Tensor, batch_size: int = 4096)
     Reference:
         Makhzani et al., *Adversarial Autoencoders*, 2016; Hoffman & Johnson, *ELBO surgery*, 2016.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP, GaussianEncoder, aggregated_posterior
         >>> encoder = GaussianEncoder(MLP((8, 8), (2 * 2,)), data_range=(0, 16))

@@ -14,7 +14,7 @@ def needs(extra: str) -> Iterator[None]:
     Raises:
         ImportError: If an import inside the block finds its package missing.
 
-    Example:
+    Examples:
         >>> from priory.extras import needs
         >>> with needs("train"):
         ...     import no_such_package

@@ -59,7 +59,7 @@ def elbo(
     Reference:
         Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014, equations 2 and 3.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior, elbo
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
@@ -96,7 +96,7 @@ def loss(
     Reference:
         Higgins et al., *beta-VAE*, ICLR 2017, equation 4.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior, loss
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
@@ -134,7 +134,7 @@ def log_weights(
     Reference:
         Burda et al., *Importance Weighted Autoencoders*, ICLR 2016, equation 7.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
         >>> from priory import log_weights

@@ -30,7 +30,7 @@ def save(vae: VAE, path: str | Path) -> None:
         vae: The model.
         path: The directory, made where there is none.
 
-    Example:
+    Examples:
         >>> import tempfile, priory
         >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))

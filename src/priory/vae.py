@@ -20,7 +20,7 @@ class VAE(nn.Module):
     Reference:
         Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014.
 
-    Example:
+    Examples:
         >>> from priory import MLP, VAE, CategoricalDecoder, GaussianEncoder, MoGPrior
         >>> vae = VAE(
         ...     GaussianEncoder(MLP((8, 8), (2 * 2,)), data_range=(0, 16)),

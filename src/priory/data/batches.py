@@ -17,7 +17,7 @@ class Batches:
     Raises:
         ValueError: If there are no data, or the batch size is below one.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory.data import Batches
         >>> [len(batch) for batch in Batches(torch.zeros(10, 2), batch_size=4, seed=0)]
@@ -56,7 +56,7 @@ class Batches:
 def mix(*numbers: int) -> int:
     """Mix whole numbers into one seed, so that neighbours share nothing.
 
-    Example:
+    Examples:
         >>> from priory.data.batches import mix
         >>> mix(0, 1) == mix(0, 1), mix(0, 1) == mix(1, 0)
         (True, False)

@@ -16,7 +16,7 @@ def open_digits() -> Splits:
         Alpaydin & Kaynak, *Optical Recognition of Handwritten Digits*, 1998; the split is that of
         Tomczak, *Deep Generative Modeling*, 2022.
 
-    Example:
+    Examples:
         >>> from priory.data import open_digits
         >>> open_digits().train.shape
         torch.Size([1000, 8, 8])

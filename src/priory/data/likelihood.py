@@ -67,7 +67,7 @@ def choose_likelihood(
     Raises:
         ValueError: If there are no data, they hold NaN or infinite values, or they do not fit.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory.data import choose_likelihood
         >>> choose_likelihood(torch.tensor([[0.0, 16.0], [3.0, 1.0]]))

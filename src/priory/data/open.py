@@ -20,7 +20,7 @@ def open_data(source: str, seed: int = 0) -> Splits:
         FileNotFoundError: If there is no such file.
         ValueError: If the source is neither, or its file cannot be read.
 
-    Example:
+    Examples:
         >>> from priory.data import open_data
         >>> open_data("digits").name
         'digits'

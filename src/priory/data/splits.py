@@ -44,7 +44,7 @@ def split_at_random(
     Raises:
         ValueError: If too few data are left to train on.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory.data import split_at_random
         >>> splits = split_at_random(torch.zeros(100, 4), "zeros")

@@ -22,7 +22,7 @@ def loc_and_scale(
     Raises:
         TypeError: If the distribution is anything else.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch.distributions import Independent, Normal
         >>> from priory.distributions import loc_and_scale

@@ -31,7 +31,7 @@ class FactorizedGaussianMixture(Distribution):
     Reference:
         The density of listings 4.7 and 4.8 in Tomczak, *Deep Generative Modeling*, 2022.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import FactorizedGaussianMixture
         >>> p = FactorizedGaussianMixture(torch.zeros(3), torch.randn(3, 2), torch.ones(3, 2))

@@ -36,7 +36,7 @@ class GaussianMixture(Distribution):
     Reference:
         Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1, equation 4.47.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import GaussianMixture
         >>> p = GaussianMixture(torch.zeros(3), loc=torch.randn(3, 2), scale=torch.ones(3, 2))

@@ -23,7 +23,7 @@ def components_in_use(prior: Distribution, z: Float[Tensor, "N L"]) -> float | N
     Returns:
         A number between 1 and K, or None for a prior that is no mixture.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import GaussianMixture
         >>> from priory.evaluation import components_in_use

@@ -47,7 +47,7 @@ def exhibit(
         num_reconstructions: How many data to reconstruct.
         seed: The seed of the noise; the generator of the caller is left as it was.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
         >>> from priory.evaluation import exhibit

@@ -59,7 +59,7 @@ def negative_log_likelihood(vae: VAE, x: Tensor, num_samples: int = 512) -> NLL:
         Burda et al., *Importance Weighted Autoencoders*, ICLR 2016; Rezende et al., 2014,
         appendix E.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
         >>> from priory.evaluation import negative_log_likelihood

@@ -50,7 +50,7 @@ def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Eval
     Raises:
         ValueError: If there are no data, or `num_samples` is below one.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
         >>> from priory.evaluation import evaluate

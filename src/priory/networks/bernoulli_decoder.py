@@ -14,7 +14,7 @@ class BernoulliDecoder(nn.Module):
     Args:
         network: A module from z, `(*batch, L)`, to logits, `(*batch, *data_shape)`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP, BernoulliDecoder
         >>> decoder = BernoulliDecoder(MLP((2,), (28, 28)))

@@ -14,7 +14,7 @@ class CategoricalDecoder(nn.Module):
     Args:
         network: A module from z, `(*batch, L)`, to logits, `(*batch, *data_shape, V)`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP, CategoricalDecoder
         >>> decoder = CategoricalDecoder(MLP((2,), (8, 8, 17)))

@@ -23,7 +23,7 @@ class GaussianEncoder(nn.Module):
     Reference:
         Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014, appendix C.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP, GaussianEncoder
         >>> encoder = GaussianEncoder(MLP((8, 8), (2 * 2,)), data_range=(0, 16))

@@ -21,7 +21,7 @@ class MLP(nn.Module):
     Raises:
         ValueError: If a shape or a width has an entry below one.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import MLP
         >>> MLP(in_shape=(8, 8), out_shape=(4,), hidden_sizes=(32,))(torch.zeros(5, 8, 8)).shape

@@ -35,7 +35,7 @@ class MoGPrior(Prior):
     Reference:
         Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1.2, equation 4.47.
 
-    Example:
+    Examples:
         >>> from priory import MoGPrior
         >>> p = MoGPrior(latent_dim=2, num_components=16)()
         >>> p.sample((100,)).shape

@@ -23,7 +23,7 @@ def prior_class(name: str) -> type[Prior]:
     Raises:
         ValueError: If there is no such prior; the nearest name is suggested.
 
-    Example:
+    Examples:
         >>> from priory.priors import prior_class
         >>> prior_class("vamp").__name__
         'VampPrior'
@@ -64,7 +64,7 @@ def make_prior(
     Raises:
         ValueError: If the name or an option is unknown, or a fact is out of range.
 
-    Example:
+    Examples:
         >>> from priory import make_prior
         >>> facts = dict(latent_dim=2, num_components=16, data_shape=(8, 8), data_range=(0, 16))
         >>> type(make_prior("vamp", **facts, weights="uniform")).__name__

@@ -26,7 +26,7 @@ class StandardPrior(Prior):
         Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014; Tomczak, *Deep Generative
         Modeling*, 2022, section 4.4.1.1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from priory import StandardPrior
         >>> p = StandardPrior(latent_dim=2)()

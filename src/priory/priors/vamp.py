@@ -49,7 +49,7 @@ class VampPrior(Prior):
         Modeling*, 2022, section 4.4.1.3, equations 4.48 (uniform weights; its 1/N is 1/K) and 4.49
         (learned weights).
 
-    Example:
+    Examples:
         >>> from priory import MLP, GaussianEncoder, VampPrior
         >>> encoder = GaussianEncoder(MLP((8, 8), (2 * 2,)), data_range=(0, 16))
         >>> prior = VampPrior(num_components=16, data_shape=(8, 8), data_range=(0, 16))

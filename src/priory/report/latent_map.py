@@ -52,7 +52,7 @@ def latent_map(
         limits: The ends of both axes; by default just beyond the samples and three standard
             deviations of the prior.
 
-    Example:
+    Examples:
         >>> from priory import MoGPrior
         >>> from priory.report import latent_map
         >>> latent_map("MoG", MoGPrior(2, 16)(), torch.randn(100, 2)).log_density.shape

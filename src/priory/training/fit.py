@@ -65,7 +65,7 @@ def fit(
         ImportError: If Lightning is not installed.
         ValueError: If the data fit no likelihood, or an argument is out of range.
 
-    Example:
+    Examples:
         >>> import torch, priory
         >>> x = torch.randint(0, 2, (200, 9)).float()
         >>> model = priory.fit(x, prior="VampPrior", max_epochs=2, verbose=False)

@@ -29,7 +29,7 @@ def new_run_directory(path: str | Path) -> Iterator[Path]:
         FileExistsError: If the path exists.
         OSError: If it cannot be written to.
 
-    Example:
+    Examples:
         >>> import tempfile, pathlib
         >>> from priory.training import new_run_directory
         >>> with tempfile.TemporaryDirectory() as parent:
