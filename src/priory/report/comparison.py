@@ -15,7 +15,7 @@ from priory.report.latent_map import common_limits, latent_map
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HEADER = ("prior", "test NLL", "ELBO", "reconstruction", "rate", "components in use", "epochs", "s")
+HEADER = ("prior", "test NLL", "ELBO", "reconstruction", "rate", "components in use", "time")
 MOST_PSEUDO_INPUTS = 64
 
 
@@ -49,8 +49,7 @@ class Entry:
             f"{e.reconstruction:.2f}",
             f"{e.rate:.2f}",
             "none" if e.components_in_use is None else f"{e.components_in_use:.1f}",
-            str(self.epochs),
-            f"{self.seconds:.0f}",
+            f"{self.seconds:.0f} s",
         )
 
 
