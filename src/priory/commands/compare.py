@@ -199,7 +199,7 @@ def _table(entries: Sequence[Entry], title: str) -> Table:
         title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for index, head in enumerate(HEADER):
-        table.add_column(head, justify="right" if index else "left", no_wrap=index < 2)
+        table.add_column(head, justify="right" if index else "left", no_wrap=" in " not in head)
     for entry in entries:
         table.add_row(*entry.row)
     return table
