@@ -2,8 +2,10 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -174,3 +176,21 @@ def test_the_installed_command_refuses_without_a_traceback(tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     assert re.fullmatch(r"priory: error: .*\n", done.stderr)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+def test_an_interrupted_run_leaves_nothing_that_looks_finished(name, tmp_path):
+    command = [sys.executable, "-m", "priory", "compare", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob(".run.*/StandardPrior/metrics.csv")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(getattr(signal, name))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not (tmp_path / "run").exists()
+    assert b"Traceback" not in errors
+    if name == "SIGINT":
+        assert list(tmp_path.iterdir()) == []
