@@ -7,7 +7,7 @@ import priory
 from priory import MoGPrior, VampPrior
 from priory.data import choose_likelihood, split_at_random
 from priory.objectives import elbo
-from priory.training import default_networks, new_run_directory, next_free, train
+from priory.training import Training, default_networks, new_run_directory, next_free, train
 from priory.vae import VAE
 
 
@@ -64,6 +64,21 @@ def test_a_seed_repeats_a_run():
 
     assert run(0).equal(run(0))
     assert not run(0).equal(run(1))
+
+
+def test_every_epoch_has_all_data_in_an_order_of_its_own(monkeypatch):
+    splits = split_at_random(torch.eye(120), "rows", test=0.0)
+    orders = [[] for _ in range(4)]
+    step = Training.training_step
+
+    def watch(self, x, batch_index):
+        orders[self.current_epoch] += x.argmax(-1).tolist()
+        return step(self, x, batch_index)
+
+    monkeypatch.setattr(Training, "training_step", watch)
+    train(make_vae(splits, MoGPrior(2, 4)), splits, max_epochs=4)
+    assert len({tuple(order) for order in orders}) == 4
+    assert len({tuple(sorted(order)) for order in orders}) == 1
 
 
 def test_the_best_weights_are_kept_and_training_stops():

@@ -1,8 +1,9 @@
 """Training: one call that fits a model to data, and what it is made of."""
 
-from priory.training.fit import History, default_networks, fit, train
+from priory.training.fit import default_networks, fit
 from priory.training.module import Training
 from priory.training.run_directory import new_run_directory, next_free
+from priory.training.train import History, train
 
 __all__ = [
     "History",

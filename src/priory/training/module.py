@@ -1,11 +1,11 @@
 """A VAE as Lightning trains it."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from priory.data.batches import mix
+from priory.data.batches import Batches, mix
 from priory.extras import needs
 from priory.objectives import elbo, loss
 from priory.vae import VAE
@@ -36,6 +36,10 @@ class Training(LightningModule):
         self.learning_rate = learning_rate
         self.beta = beta
         self.seed = seed
+
+    def on_train_epoch_start(self) -> None:
+        """Tell the batches which epoch this is."""
+        cast(Batches, self.trainer.train_dataloader).set_epoch(self.current_epoch)
 
     def training_step(self, x: Tensor, batch_index: int) -> Tensor:
         """Return the loss of a batch, in nats per datum."""
