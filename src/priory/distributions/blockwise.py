@@ -1,15 +1,20 @@
 """The mixture kernel itself: log-density and gradient, block by block, in float64."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from priory.distributions.component_block import MEMORY_BUDGET, DirectBlock, component_blocks
+from priory.distributions.component_block import (
+    MEMORY_BUDGET,
+    DirectBlock,
+    ExpandedBlock,
+    component_blocks,
+)
 
-Tensors4 = tuple[Tensor, Tensor, Tensor, Tensor]
+Piece = tuple[slice, DirectBlock | ExpandedBlock]
 
 
 def blockwise_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
@@ -25,29 +30,31 @@ def blockwise_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) ->
         The log-density in nats, `(*P, B)`, in float32 at the least.
 
     """
-    # The compiler cannot look into a choice that depends on data; to it the kernel is opaque.
-    kernel = _operator if torch.compiler.is_compiling() else _Function.apply
-    density: Tensor = kernel(z, logits, loc, scale)[0]
-    return density
+    if torch.compiler.is_compiling():  # opaque, for its choices depend on the data
+        return _operator(z, logits, loc, scale)[0]
+    return _Function.apply(z, logits, loc, scale)
 
 
-def _forward(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensors4:
+def _evaluate(
+    z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Piece]]:
     """Return the log-density, and what its gradient needs.
 
     That is, at each point: the largest of the components' log-densities, the sum of all densities
-    relative to it, and these relative densities themselves if they fit into the budget.
+    relative to it; and, if they fit into the budget, these relative densities and the blocks.
     """
     points = z.to(_working_dtype(z.device))
     lowest = torch.finfo(points.dtype).min  # in the place of -inf, whose differences are NaN
     result = _result_dtype(z, logits, loc, scale)
     blocks = component_blocks(points, logits, loc, scale, _tolerance(result))
-    if _keeps_densities(points, logits):
-        parts = [block.log_prob() for _, block in blocks]
-        joint = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
-        peak = joint.amax(-1, keepdim=True).clamp_min_(lowest)
-        densities = joint.sub_(peak).exp_()
-        total = densities.sum(-1, keepdim=True)
+    if _is_kept(z, logits):
+        kept = list(blocks)
+        parts = [block.log_prob() for _, block in kept]
+        densities = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        peak = densities.amax(-1, keepdim=True).clamp_min_(lowest)
+        total = densities.sub_(peak).exp_().sum(-1, keepdim=True)
     else:
+        kept = []
         densities = points.new_empty(0)
         peak = points.new_full((*points.shape[:-1], 1), lowest)
         total = torch.zeros_like(peak)
@@ -57,62 +64,57 @@ def _forward(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensors4:
             total.mul_(peak.sub_(higher).exp_())
             total.add_(joint.sub_(higher).exp_().sum(-1, keepdim=True))
             peak = higher
-    return (peak + total.log()).squeeze(-1).to(result), peak, total, densities
+    density = total.log().add_(peak).squeeze(-1).to(result)
+    return density, peak, total, densities, kept
 
 
 def _gradients(
     grad: Tensor,
-    z: Tensor,
-    logits: Tensor,
-    loc: Tensor,
-    scale: Tensor,
+    inputs: Sequence[Tensor],
     peak: Tensor,
     total: Tensor,
     densities: Tensor,
+    kept: Iterable[Piece],
     of_points: bool,
     of_parameters: bool,
-) -> Tensors4:
-    """Return the gradients for z and for logits, loc and scale; empty where not asked for."""
-    points = z.to(peak.dtype)
-    grads = [
-        torch.zeros_like(points) if of_points else z.new_empty(0),
-        *(torch.empty_like(t) if of_parameters else t.new_empty(0) for t in (logits, loc, scale)),
-    ]
-    grad_points, grad_logits, grad_loc, grad_scale = grads
+) -> tuple[Tensor | None, ...]:
+    """Return the gradients for z and for logits, loc and scale; None where not asked for."""
+    z, *parameters = inputs
     # The sum is below one only where no component has a weight, and there nothing has a gradient.
-    factor = grad.to(points.dtype).unsqueeze(-1) / total.clamp_min(1)
-    tolerance = _tolerance(_result_dtype(z, logits, loc, scale))
-    for piece, block in component_blocks(points, logits, loc, scale, tolerance):
+    factor = grad.to(peak.dtype).unsqueeze(-1) / total.clamp_min(1)
+    tolerance = _tolerance(_result_dtype(*inputs))
+    grad_z = torch.zeros_like(z, dtype=peak.dtype) if of_points else None
+    grads = [torch.empty_like(t) if of_parameters else None for t in parameters]
+    for piece, block in kept or component_blocks(z.to(peak.dtype), *parameters, tolerance):
         if densities.numel():
             density = densities[..., piece]
         else:
             density = block.log_prob().sub_(peak).exp_()
-        if of_points:
-            grad_points.add_(block.point_gradient(density, factor))
+        if grad_z is not None:
+            grad_z.add_(block.point_gradient(density, factor))
         if of_parameters:
-            grad_logits[..., piece], grad_loc[..., piece, :], grad_scale[..., piece, :] = (
+            grads[0][..., piece], grads[1][..., piece, :], grads[2][..., piece, :] = (
                 block.parameter_gradients(density, factor)
             )
-    return grad_points.to(z.dtype), grad_logits, grad_loc, grad_scale
+    return None if grad_z is None else grad_z.to(z.dtype), *grads
 
 
-def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(*output[1:])
-    ctx.save_for_backward(*inputs, *output[1:])
+class _Function(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        density, *state, ctx.blocks = _evaluate(*inputs)
+        ctx.save_for_backward(*inputs, *state)
+        return density
 
-
-def _backward(ctx: Any, grad: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
-    if grad is None:
-        return (None,) * 4
-    needed = ctx.needs_input_grad
-    if torch.compiler.is_compiling():
-        grads = _gradient_operator(grad, *ctx.saved_tensors, needed[0], any(needed[1:]))
-    elif torch.is_grad_enabled():  # somebody will differentiate again
-        grads = _differentiable_gradients(grad, ctx.saved_tensors[:4])
-    else:
-        grads = _gradients(grad, *ctx.saved_tensors, needed[0], any(needed[1:]))
-    return tuple(g if wanted else None for g, wanted in zip(grads, needed, strict=True))
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        *inputs, peak, total, densities = ctx.saved_tensors
+        of_points, *of_parameters = ctx.needs_input_grad
+        if torch.is_grad_enabled():  # somebody will differentiate again
+            return _differentiable_gradients(grad, inputs)
+        return _gradients(
+            grad, inputs, peak, total, densities, ctx.blocks, of_points, any(of_parameters)
+        )
 
 
 def _differentiable_gradients(grad: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -123,31 +125,27 @@ def _differentiable_gradients(grad: Tensor, inputs: Sequence[Tensor]) -> tuple[T
     return tuple(next(found) if tensor.requires_grad else None for tensor in inputs)
 
 
-class _Function(torch.autograd.Function):
-    forward = staticmethod(_forward)
-    setup_context = staticmethod(_setup_context)
-    backward = staticmethod(_backward)
-
-
-_operator = torch.library.custom_op("priory::mixture_log_prob", _forward, mutates_args=())
-_operator.register_autograd(_backward, setup_context=_setup_context)
-_gradient_operator = torch.library.custom_op(
-    "priory::mixture_gradients", _gradients, mutates_args=()
-)
+@torch.library.custom_op("priory::mixture_log_prob", mutates_args=())
+def _operator(
+    z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return _evaluate(z, logits, loc, scale)[:4]
 
 
 @_operator.register_fake
-def _(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensors4:
-    *lead, components = *z.shape[:-1], logits.shape[-1]
+def _(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
     dtype = _working_dtype(z.device)
-    peak, total = (z.new_empty((*lead, 1), dtype=dtype) for _ in range(2))
-    kept = (*lead, components) if _keeps_densities(z, logits) else (0,)
-    density = z.new_empty(lead, dtype=_result_dtype(z, logits, loc, scale))
-    return density, peak, total, z.new_empty(kept, dtype=dtype)
+    lead, components = z.shape[:-1], logits.shape[-1]
+    return (
+        z.new_empty(lead, dtype=_result_dtype(z, logits, loc, scale)),
+        z.new_empty((*lead, 1), dtype=dtype),
+        z.new_empty((*lead, 1), dtype=dtype),
+        z.new_empty((*lead, components) if _is_kept(z, logits) else 0, dtype=dtype),
+    )
 
 
-@_gradient_operator.register_fake
-def _(
+@torch.library.custom_op("priory::mixture_gradients", mutates_args=())
+def _gradient_operator(
     grad: Tensor,
     z: Tensor,
     logits: Tensor,
@@ -156,17 +154,27 @@ def _(
     peak: Tensor,
     total: Tensor,
     densities: Tensor,
-    of_points: bool,
-    of_parameters: bool,
-) -> Tensors4:
-    wanted = (of_points, of_parameters, of_parameters, of_parameters)
-    inputs = (z, logits, loc, scale)
-    return tuple(
-        t.new_empty(t.shape if w else (0,)) for t, w in zip(inputs, wanted, strict=True)
-    )
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return _gradients(grad, (z, logits, loc, scale), peak, total, densities, (), True, True)
 
 
-def _keeps_densities(z: Tensor, logits: Tensor) -> bool:
+@_gradient_operator.register_fake
+def _(grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    return tuple(map(torch.empty_like, inputs[:4]))
+
+
+def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.save_for_backward(*inputs, *output[1:])
+
+
+def _backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+    return _gradient_operator(grad, *ctx.saved_tensors)
+
+
+_operator.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _is_kept(z: Tensor, logits: Tensor) -> bool:
     numbers = z.shape[:-1].numel() * logits.shape[-1]
     return numbers * _working_dtype(z.device).itemsize <= MEMORY_BUDGET
 

@@ -30,13 +30,13 @@ class DirectBlock:
     """
 
     def __init__(self, z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
-        self.scale = scale
+        self.logits, self.scale = logits, scale
         self.standardised = (z.unsqueeze(-2) - loc.unsqueeze(-3)) / scale.unsqueeze(-3)
-        self.log_peak = _log_peak(logits, scale)
 
     def log_prob(self) -> Tensor:
         """Return each component's weighted log-density at each point, `(*P, B, K)`."""
-        return self.standardised.square().sum(-1).mul_(-0.5).add_(self.log_peak.unsqueeze(-2))
+        log_peak = _log_peak(self.logits, self.scale).unsqueeze(-2)
+        return torch.add(log_peak, self.standardised.square().sum(-1), alpha=-0.5)
 
     def point_gradient(self, density: Tensor, factor: Tensor) -> Tensor:
         """Return the gradient for z of the sum of density · factor · log_prob, `(*P, B, L)`."""
@@ -81,7 +81,7 @@ class ExpandedBlock:
         self.precision = self.inverse_scale.square()
         slope = self.precision * self.means
         self.offset = (slope * self.means).sum(-1).mul_(-0.5)  # (*P, K)
-        self.log_peak = _log_peak(logits, scale)
+        self.logits, self.scale = logits, scale
         self.features = torch.cat([self.points.square(), self.points], -1)  # (*P, B, 2L)
         self.weights = torch.cat([self.precision * -0.5, slope], -1)  # (*P, K, 2L)
 
@@ -93,13 +93,13 @@ class ExpandedBlock:
 
     def log_prob(self) -> Tensor:
         """Return each component's weighted log-density at each point, `(*P, B, K)`."""
-        bias = (self.offset + self.log_peak).unsqueeze(-2)
-        return (self.features @ self.weights.mT).add_(bias)
+        log_peak = _log_peak(self.logits, self.scale)
+        return (self.features @ self.weights.mT).add_((log_peak + self.offset).unsqueeze(-2))
 
     def point_gradient(self, density: Tensor, factor: Tensor) -> Tensor:
         """Return the gradient for z of the sum of density · factor · log_prob, `(*P, B, L)`."""
-        curvature, slope = (density @ self.weights).mul_(factor).chunk(2, -1)
-        return torch.addcmul(slope, self.points, curvature, value=2)
+        curvature, slope = (self.weights.mT @ density.mT).mT.chunk(2, -1)
+        return torch.addcmul(slope, self.points, curvature, value=2).mul_(factor)
 
     def parameter_gradients(
         self, density: Tensor, factor: Tensor
@@ -107,7 +107,8 @@ class ExpandedBlock:
         """Return the gradients of the same sum for logits, loc and scale."""
         dims = self.points.shape[-1]
         features = torch.cat([self.features, torch.ones_like(factor)], -1).mul_(factor)
-        second, first, mass = (density.mT @ features).split([dims, dims, 1], -1)  # of y², y and 1
+        moments = (features.mT @ density).mT.contiguous()
+        second, first, mass = moments.split([dims, dims, 1], -1)  # of y², y and 1
         pull = first - mass * self.means  # of y - m
         square = second - self.means * (first + pull)  # of (y - m)²
         grad_scale = square.mul_(self.precision).sub_(mass).mul_(self.inverse_scale)
@@ -138,10 +139,11 @@ def component_blocks(
         return ((first, min(first + step, stop)) for first in range(start, stop, step))
 
     def parameters(start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+        size = stop - start
         return (
-            logits[..., start:stop].to(z.dtype),
-            loc[..., start:stop, :].to(z.dtype),
-            scale[..., start:stop, :].to(z.dtype),
+            logits.narrow(-1, start, size).to(z.dtype),
+            loc.narrow(-2, start, size).to(z.dtype),
+            scale.narrow(-2, start, size).to(z.dtype),
         )
 
     tiny = mixtures * points * components * dims <= TINY or points < FEW

@@ -56,14 +56,19 @@ def log_prob(
     """
     if torch.compiler.is_exporting():  # into operations that every runtime knows
         return torch.logsumexp(component_log_prob(z, logits, loc, scale), dim=-1)
+    if logits.dim() == 1 and loc.dim() == scale.dim() == 2:
+        if z.dim() == 2:
+            return blockwise_log_prob(z, logits, loc, scale)
+        points = z.reshape(-1, z.shape[-1])
+        return blockwise_log_prob(points, logits, loc, scale).reshape(z.shape[:-1])
+    return _batched_log_prob(z, logits, loc, scale)
+
+
+def _batched_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
     batch = torch.broadcast_shapes(logits.shape[:-1], loc.shape[:-2], scale.shape[:-2])
     shape = torch.broadcast_shapes(z.shape[:-1], batch)
-    if batch.numel() == 1:
-        points = z.reshape(-1, z.shape[-1])
-        parameters = (t.reshape(t.shape[-2:]) for t in (loc, scale))
-        return blockwise_log_prob(points, logits.reshape(-1), *parameters).reshape(shape)
     batch = shape[len(shape) - len(batch) :]  # each of these mixtures has points of its own
     points = z.expand(*shape, -1).reshape(-1, batch.numel(), z.shape[-1]).transpose(0, 1)
     logits = logits.expand(*batch, -1).reshape(len(points), -1)
-    parameters = (t.expand(*batch, -1, -1).reshape(-1, *t.shape[-2:]) for t in (loc, scale))
-    return blockwise_log_prob(points, logits, *parameters).mT.reshape(shape)
+    loc, scale = (t.expand(*batch, -1, -1).reshape(-1, *t.shape[-2:]) for t in (loc, scale))
+    return blockwise_log_prob(points, logits, loc, scale).mT.reshape(shape)
