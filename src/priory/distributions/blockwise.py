@@ -1,18 +1,17 @@
 """The mixture kernel itself: log-density and gradient, block by block, in float64."""
 
-import functools
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from priory.distributions.component_block import (
-    MEMORY_BUDGET,
-    DirectBlock,
-    ExpandedBlock,
-    component_blocks,
-)
+from priory.distributions.component_block import DirectBlock, ExpandedBlock, component_blocks
+
+KEPT_MEMORY = 64 * 2**20
+"""Bytes that a call may keep for its backward pass; what needs more is computed again."""
+
 
 Piece = tuple[slice, DirectBlock | ExpandedBlock]
 
@@ -49,8 +48,9 @@ def _evaluate(
     blocks = component_blocks(points, logits, loc, scale, _tolerance(result))
     if _is_kept(z, logits):
         kept = list(blocks)
-        parts = [block.log_prob() for _, block in kept]
-        densities = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        densities = points.new_empty((*points.shape[:-1], logits.shape[-1]))
+        for piece, block in kept:
+            block.log_prob(out=densities[..., piece])
         peak = densities.amax(-1, keepdim=True).clamp_min_(lowest)
         total = densities.sub_(peak).exp_().sum(-1, keepdim=True)
     else:
@@ -83,19 +83,23 @@ def _gradients(
     # The sum is below one only where no component has a weight, and there nothing has a gradient.
     factor = grad.to(peak.dtype).unsqueeze(-1) / total.clamp_min(1)
     tolerance = _tolerance(_result_dtype(*inputs))
-    grad_z = torch.zeros_like(z, dtype=peak.dtype) if of_points else None
+    blocks = kept or component_blocks(z.to(peak.dtype), *parameters, tolerance)
+    grad_z = None
     grads = [torch.empty_like(t) if of_parameters else None for t in parameters]
-    for piece, block in kept or component_blocks(z.to(peak.dtype), *parameters, tolerance):
+    for piece, block in blocks:
         if densities.numel():
             density = densities[..., piece]
         else:
             density = block.log_prob().sub_(peak).exp_()
-        if grad_z is not None:
-            grad_z.add_(block.point_gradient(density, factor))
+        if of_points:
+            part = block.point_gradient(density, factor)
+            grad_z = part if grad_z is None else grad_z.add_(part)
         if of_parameters:
-            grads[0][..., piece], grads[1][..., piece, :], grads[2][..., piece, :] = (
-                block.parameter_gradients(density, factor)
-            )
+            of_block = block.parameter_gradients(density, factor)
+            if len(kept) == 1:
+                grads = [grad.to(t.dtype) for grad, t in zip(of_block, parameters, strict=True)]
+            else:
+                grads[0][..., piece], grads[1][..., piece, :], grads[2][..., piece, :] = of_block
     return None if grad_z is None else grad_z.to(z.dtype), *grads
 
 
@@ -175,8 +179,9 @@ _operator.register_autograd(_backward, setup_context=_setup_context)
 
 
 def _is_kept(z: Tensor, logits: Tensor) -> bool:
-    numbers = z.shape[:-1].numel() * logits.shape[-1]
-    return numbers * _working_dtype(z.device).itemsize <= MEMORY_BUDGET
+    *mixtures, points, dims = z.shape
+    numbers = math.prod(mixtures) * logits.shape[-1] * (points + 8 * dims)
+    return numbers * _working_dtype(z.device).itemsize <= KEPT_MEMORY
 
 
 def _working_dtype(device: torch.device) -> torch.dtype:
@@ -184,8 +189,8 @@ def _working_dtype(device: torch.device) -> torch.dtype:
 
 
 def _result_dtype(*inputs: Tensor) -> torch.dtype:
-    dtypes = (tensor.dtype for tensor in inputs)
-    return functools.reduce(torch.promote_types, dtypes, torch.float32)
+    double = any(tensor.dtype == torch.float64 for tensor in inputs)
+    return torch.float64 if double else torch.float32
 
 
 def _tolerance(dtype: torch.dtype) -> float:

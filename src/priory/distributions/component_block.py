@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-MEMORY_BUDGET = 64 * 2**20
+WORKING_MEMORY = 32 * 2**20
 """About the bytes that a block needs while it is worked on."""
 
 TINY = 4096
@@ -33,10 +33,10 @@ class DirectBlock:
         self.logits, self.scale = logits, scale
         self.standardised = (z.unsqueeze(-2) - loc.unsqueeze(-3)) / scale.unsqueeze(-3)
 
-    def log_prob(self) -> Tensor:
+    def log_prob(self, out: Tensor | None = None) -> Tensor:
         """Return each component's weighted log-density at each point, `(*P, B, K)`."""
         log_peak = _log_peak(self.logits, self.scale).unsqueeze(-2)
-        return torch.add(log_peak, self.standardised.square().sum(-1), alpha=-0.5)
+        return torch.add(log_peak, self.standardised.square().sum(-1), alpha=-0.5, out=out)
 
     def point_gradient(self, density: Tensor, factor: Tensor) -> Tensor:
         """Return the gradient for z of the sum of density · factor · log_prob, `(*P, B, L)`."""
@@ -91,10 +91,10 @@ class ExpandedBlock:
         terms = 0.5 * (self.precision @ furthest).squeeze(-1) - self.offset
         return 2 * torch.finfo(terms.dtype).eps * terms.max().item()
 
-    def log_prob(self) -> Tensor:
+    def log_prob(self, out: Tensor | None = None) -> Tensor:
         """Return each component's weighted log-density at each point, `(*P, B, K)`."""
-        log_peak = _log_peak(self.logits, self.scale)
-        return (self.features @ self.weights.mT).add_((log_peak + self.offset).unsqueeze(-2))
+        bias = _log_peak(self.logits, self.scale).add_(self.offset).unsqueeze(-2)
+        return torch.matmul(self.features, self.weights.mT, out=out).add_(bias)
 
     def point_gradient(self, density: Tensor, factor: Tensor) -> Tensor:
         """Return the gradient for z of the sum of density · factor · log_prob, `(*P, B, L)`."""
@@ -135,7 +135,7 @@ def component_blocks(
 
     def cut(start: int, stop: int, numbers: int) -> Iterator[tuple[int, int]]:
         # `numbers` is what a component needs while its block is worked on.
-        step = max(1, MEMORY_BUDGET // (mixtures * numbers * z.dtype.itemsize))
+        step = max(1, WORKING_MEMORY // (mixtures * numbers * z.dtype.itemsize))
         return ((first, min(first + step, stop)) for first in range(start, stop, step))
 
     def parameters(start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
