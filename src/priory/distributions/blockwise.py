@@ -8,6 +8,14 @@ import torch
 from torch import Tensor
 
 from priory.distributions.component_block import DirectBlock, ExpandedBlock, component_blocks
+from priory.distributions.tiny_mixture import (
+    TinyMixture,
+    differentiable_gradients,
+    direct_log_prob,
+)
+
+TINY = 4096
+"""Up to this many numbers B·K·L the direct form is the faster, for it needs no preparation."""
 
 KEPT_MEMORY = 64 * 2**20
 """Bytes that a call may keep for its backward pass; what needs more is computed again."""
@@ -29,9 +37,15 @@ def blockwise_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) ->
         The log-density in nats, `(*P, B)`, in float32 at the least.
 
     """
-    if torch.compiler.is_compiling():  # opaque, for its choices depend on the data
-        return _operator(z, logits, loc, scale)[0]
-    return _Function.apply(z, logits, loc, scale)
+    inputs = (z, logits, loc, scale)
+    tiny = z.shape[:-1].numel() * loc.shape[-2] * loc.shape[-1] <= TINY and z.device.type != "mps"
+    if torch.compiler.is_compiling():
+        if tiny:
+            return direct_log_prob(*inputs).to(_result_dtype(*inputs))
+        return _operator(*inputs)[0]  # opaque, for its choices depend on the data
+    if tiny:
+        return TinyMixture.apply(*inputs, _result_dtype(*inputs))
+    return _Function.apply(*inputs)
 
 
 def _evaluate(
@@ -115,18 +129,10 @@ class _Function(torch.autograd.Function):
         *inputs, peak, total, densities = ctx.saved_tensors
         of_points, *of_parameters = ctx.needs_input_grad
         if torch.is_grad_enabled():  # somebody will differentiate again
-            return _differentiable_gradients(grad, inputs)
+            return differentiable_gradients(grad, inputs)
         return _gradients(
             grad, inputs, peak, total, densities, ctx.blocks, of_points, any(of_parameters)
         )
-
-
-def _differentiable_gradients(grad: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    block = DirectBlock(*(tensor.to(_working_dtype(grad.device)) for tensor in inputs))
-    density = block.log_prob().logsumexp(-1).to(grad.dtype)
-    wanted = [tensor for tensor in inputs if tensor.requires_grad]
-    found = iter(torch.autograd.grad(density, wanted, grad, create_graph=True))
-    return tuple(next(found) if tensor.requires_grad else None for tensor in inputs)
 
 
 @torch.library.custom_op("priory::mixture_log_prob", mutates_args=())
@@ -159,12 +165,14 @@ def _gradient_operator(
     total: Tensor,
     densities: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _gradients(grad, (z, logits, loc, scale), peak, total, densities, (), True, True)
+    inputs = (z, logits, loc, scale)
+    grads = _gradients(grad, inputs, peak, total, densities, (), True, True)
+    return tuple(g.contiguous() for g in grads)
 
 
 @_gradient_operator.register_fake
 def _(grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-    return tuple(map(torch.empty_like, inputs[:4]))
+    return tuple(tensor.new_empty(tensor.shape) for tensor in inputs[:4])
 
 
 def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:

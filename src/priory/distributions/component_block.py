@@ -9,11 +9,8 @@ from torch import Tensor
 WORKING_MEMORY = 32 * 2**20
 """About the bytes that a block needs while it is worked on."""
 
-TINY = 4096
-"""Up to this many numbers B·K·L the direct form is the faster, for it needs no preparation."""
-
 FEW = 4
-"""Below this many points to a mixture the preparation is not repaid either."""
+"""Below this many points to a mixture the preparation for the expanded form is not repaid."""
 
 
 class DirectBlock:
@@ -98,7 +95,7 @@ class ExpandedBlock:
 
     def point_gradient(self, density: Tensor, factor: Tensor) -> Tensor:
         """Return the gradient for z of the sum of density · factor · log_prob, `(*P, B, L)`."""
-        curvature, slope = (self.weights.mT @ density.mT).mT.chunk(2, -1)
+        curvature, slope = (self.weights.mT @ density.mT).mT.contiguous().chunk(2, -1)
         return torch.addcmul(slope, self.points, curvature, value=2).mul_(factor)
 
     def parameter_gradients(
@@ -131,7 +128,6 @@ def component_blocks(
 
     """
     (points, dims), mixtures = z.shape[-2:], z.shape[:-2].numel()
-    components = loc.shape[-2]
 
     def cut(start: int, stop: int, numbers: int) -> Iterator[tuple[int, int]]:
         # `numbers` is what a component needs while its block is worked on.
@@ -146,9 +142,10 @@ def component_blocks(
             scale.narrow(-2, start, size).to(z.dtype),
         )
 
-    tiny = mixtures * points * components * dims <= TINY or points < FEW
-    for start, stop in cut(0, components, points + 14 * dims):
-        if not tiny and z.dtype == torch.float64:  # a narrower type cannot afford to cancel
+    # A type narrower than float64 cannot afford to cancel.
+    expands = points >= FEW and z.dtype == torch.float64
+    for start, stop in cut(0, loc.shape[-2], points + 14 * dims):
+        if expands:
             block = ExpandedBlock(z, *parameters(start, stop))
             if block.rounding() <= tolerance:
                 yield slice(start, stop), block
