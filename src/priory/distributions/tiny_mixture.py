@@ -1,6 +1,7 @@
 """The direct form in as few operations as it takes, for problems where their number is the cost."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -56,9 +57,9 @@ class TinyMixture(torch.autograd.Function):
         )
 
 
-def differentiable_gradients(grad: Tensor, inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
+def differentiable_gradients(grad: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
     """Return gradients for the inputs that can be differentiated again, by the direct form."""
     wanted = [tensor for tensor in inputs if tensor.requires_grad]
     density = direct_log_prob(*inputs).to(grad.dtype)
     found = iter(torch.autograd.grad(density, wanted, grad, create_graph=True))
-    return [next(found) if tensor.requires_grad else None for tensor in inputs]
+    return tuple(next(found) if tensor.requires_grad else None for tensor in inputs)
