@@ -259,8 +259,8 @@ def step(k):
     loc, scale = torch.randn(k, 40, requires_grad=True), torch.ones(k, 40, requires_grad=True)
     logits = torch.zeros(k, requires_grad=True)
     before = peak()
-    density = GaussianMixture(logits, loc, scale, validate_args=False).log_prob(torch.zeros(256, 40))
-    density.sum().backward()
+    mixture = GaussianMixture(logits, loc, scale, validate_args=False)
+    mixture.log_prob(torch.zeros(256, 40)).sum().backward()
     gradients = sum(t.grad.nbytes for t in (logits, loc, scale)) / 2**20
     return peak() - before - gradients
 step(100)

@@ -1,8 +1,8 @@
 """The mixture kernel itself: log-density and gradient, block by block, in float64."""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -38,14 +38,16 @@ def blockwise_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) ->
 
     """
     inputs = (z, logits, loc, scale)
+    dtype = _result_dtype(*inputs)
     tiny = z.shape[:-1].numel() * loc.shape[-2] * loc.shape[-1] <= TINY and z.device.type != "mps"
     if torch.compiler.is_compiling():
-        if tiny:
-            return direct_log_prob(*inputs).to(_result_dtype(*inputs))
-        return _operator(*inputs)[0]  # opaque, for its choices depend on the data
-    if tiny:
-        return TinyMixture.apply(*inputs, _result_dtype(*inputs))
-    return _Function.apply(*inputs)
+        # The kernel is opaque to the compiler, for its choices depend on the data.
+        density = direct_log_prob(*inputs).to(dtype) if tiny else _operator(*inputs)[0]
+    elif tiny:
+        density = TinyMixture.apply(*inputs, dtype)  # type: ignore[no-untyped-call]
+    else:
+        density = _Function.apply(*inputs)  # type: ignore[no-untyped-call]
+    return cast(Tensor, density)
 
 
 def _evaluate(
@@ -88,33 +90,30 @@ def _gradients(
     peak: Tensor,
     total: Tensor,
     densities: Tensor,
-    kept: Iterable[Piece],
-    of_points: bool,
-    of_parameters: bool,
+    kept: Sequence[Piece] = (),
+    of_points: bool = True,
+    of_parameters: bool = True,
 ) -> tuple[Tensor | None, ...]:
     """Return the gradients for z and for logits, loc and scale; None where not asked for."""
-    z, *parameters = inputs
+    z, logits, loc, scale = inputs
     # The sum is below one only where no component has a weight, and there nothing has a gradient.
     factor = grad.to(peak.dtype).unsqueeze(-1) / total.clamp_min(1)
     tolerance = _tolerance(_result_dtype(*inputs))
-    blocks = kept or component_blocks(z.to(peak.dtype), *parameters, tolerance)
-    grad_z = None
-    grads = [torch.empty_like(t) if of_parameters else None for t in parameters]
-    for piece, block in blocks:
+    grad_z = torch.zeros_like(z, dtype=peak.dtype) if of_points else None
+    grads = [torch.empty_like(t) for t in (logits, loc, scale)] if of_parameters else []
+    points = z.to(peak.dtype)
+    for piece, block in kept or component_blocks(points, logits, loc, scale, tolerance):
         if densities.numel():
             density = densities[..., piece]
         else:
-            density = block.log_prob().sub_(peak).exp_()
-        if of_points:
-            part = block.point_gradient(density, factor)
-            grad_z = part if grad_z is None else grad_z.add_(part)
-        if of_parameters:
-            of_block = block.parameter_gradients(density, factor)
-            if len(kept) == 1:
-                grads = [grad.to(t.dtype) for grad, t in zip(of_block, parameters, strict=True)]
-            else:
-                grads[0][..., piece], grads[1][..., piece, :], grads[2][..., piece, :] = of_block
-    return None if grad_z is None else grad_z.to(z.dtype), *grads
+            density = block.log_prob().sub_(peak).exp_()  # as the forward pass did
+        if grad_z is not None:
+            grad_z.add_(block.point_gradient(density, factor))
+        if grads:
+            grads[0][..., piece], grads[1][..., piece, :], grads[2][..., piece, :] = (
+                block.parameter_gradients(density, factor)
+            )
+    return None if grad_z is None else grad_z.to(z.dtype), *(grads or (None, None, None))
 
 
 class _Function(torch.autograd.Function):
@@ -130,9 +129,8 @@ class _Function(torch.autograd.Function):
         of_points, *of_parameters = ctx.needs_input_grad
         if torch.is_grad_enabled():  # somebody will differentiate again
             return differentiable_gradients(grad, inputs)
-        return _gradients(
-            grad, inputs, peak, total, densities, ctx.blocks, of_points, any(of_parameters)
-        )
+        state = (peak, total, densities, ctx.blocks)
+        return _gradients(grad, inputs, *state, of_points, any(of_parameters))
 
 
 @torch.library.custom_op("priory::mixture_log_prob", mutates_args=())
@@ -165,9 +163,10 @@ def _gradient_operator(
     total: Tensor,
     densities: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    inputs = (z, logits, loc, scale)
-    grads = _gradients(grad, inputs, peak, total, densities, (), True, True)
-    return tuple(g.contiguous() for g in grads)
+    grads = _gradients(grad, (z, logits, loc, scale), peak, total, densities)
+    return cast(
+        tuple[Tensor, Tensor, Tensor, Tensor], tuple(g.contiguous() for g in grads if g is not None)
+    )
 
 
 @_gradient_operator.register_fake
@@ -180,7 +179,7 @@ def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, .
 
 
 def _backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
-    return _gradient_operator(grad, *ctx.saved_tensors)
+    return cast(tuple[Tensor, ...], _gradient_operator(grad, *ctx.saved_tensors))
 
 
 _operator.register_autograd(_backward, setup_context=_setup_context)

@@ -40,9 +40,7 @@ class DirectBlock:
         pull = self.standardised / self.scale.unsqueeze(-3)
         return pull.mul_(density.unsqueeze(-1)).sum(-2).mul_(-factor)
 
-    def parameter_gradients(
-        self, density: Tensor, factor: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def parameter_gradients(self, density: Tensor, factor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradients of the same sum for logits, loc and scale."""
         weight = density * factor
         mass = weight.sum(-2)
@@ -98,9 +96,7 @@ class ExpandedBlock:
         curvature, slope = (self.weights.mT @ density.mT).mT.contiguous().chunk(2, -1)
         return torch.addcmul(slope, self.points, curvature, value=2).mul_(factor)
 
-    def parameter_gradients(
-        self, density: Tensor, factor: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def parameter_gradients(self, density: Tensor, factor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradients of the same sum for logits, loc and scale."""
         dims = self.points.shape[-1]
         features = torch.cat([self.features, torch.ones_like(factor)], -1).mul_(factor)

@@ -26,6 +26,7 @@ class TinyMixture(torch.autograd.Function):
     def forward(
         ctx: Any, z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor, dtype: torch.dtype
     ) -> Tensor:
+        """Return the log-density in the type asked for."""
         wide = scale.double()
         standardised = z.double().unsqueeze(-2) - loc.unsqueeze(-3)
         standardised /= wide.unsqueeze(-3)  # (*P, B, K, L)
@@ -39,6 +40,7 @@ class TinyMixture(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients for z, logits, loc and scale."""
         z, logits, loc, scale = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody will differentiate again
             return *differentiable_gradients(grad, ctx.saved_tensors), None
