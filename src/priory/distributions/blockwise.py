@@ -103,10 +103,8 @@ def _gradients(
     grads = [torch.empty_like(t) for t in (logits, loc, scale)] if of_parameters else []
     points = z.to(peak.dtype)
     for piece, block in kept or component_blocks(points, logits, loc, scale, tolerance):
-        if densities.numel():
-            density = densities[..., piece]
-        else:
-            density = block.log_prob().sub_(peak).exp_()  # as the forward pass did
+        again = not densities.numel()  # they were too many to be kept
+        density = block.log_prob().sub_(peak).exp_() if again else densities[..., piece]
         if grad_z is not None:
             grad_z.add_(block.point_gradient(density, factor))
         if grads:
