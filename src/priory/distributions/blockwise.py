@@ -42,7 +42,9 @@ def blockwise_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) ->
     tiny = z.shape[:-1].numel() * loc.shape[-2] * loc.shape[-1] <= TINY and z.device.type != "mps"
     if torch.compiler.is_compiling():
         # The kernel is opaque to the compiler, for its choices depend on the data.
-        density = direct_log_prob(*inputs).to(dtype) if tiny else _operator(*inputs)[0]
+        density = (
+            direct_log_prob(*inputs, torch.float64).to(dtype) if tiny else _operator(*inputs)[0]
+        )
     elif tiny:
         density = TinyMixture.apply(*inputs, dtype)  # type: ignore[no-untyped-call]
     else:
@@ -63,10 +65,12 @@ def _evaluate(
     result = _result_dtype(z, logits, loc, scale)
     blocks = component_blocks(points, logits, loc, scale, _tolerance(result))
     if _is_kept(z, logits):
-        kept = list(blocks)
+        kept, small = [], True
         densities = points.new_empty((*points.shape[:-1], logits.shape[-1]))
-        for piece, block in kept:
+        for piece, block in blocks:
             block.log_prob(out=densities[..., piece])
+            small = small and isinstance(block, ExpandedBlock)  # a direct block holds B·K·L
+            kept = [*kept, (piece, block)] if small else []
         peak = densities.amax(-1, keepdim=True).clamp_min_(lowest)
         total = densities.sub_(peak).exp_().sum(-1, keepdim=True)
     else:
@@ -126,7 +130,7 @@ class _Function(torch.autograd.Function):
         *inputs, peak, total, densities = ctx.saved_tensors
         of_points, *of_parameters = ctx.needs_input_grad
         if torch.is_grad_enabled():  # somebody will differentiate again
-            return differentiable_gradients(grad, inputs)
+            return differentiable_gradients(grad, inputs, peak.dtype)
         state = (peak, total, densities, ctx.blocks)
         return _gradients(grad, inputs, *state, of_points, any(of_parameters))
 

@@ -10,17 +10,18 @@ from torch import Tensor
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
-def direct_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-    """Return the log-density in float64 by the direct form, differentiable any number of times."""
-    scale = scale.double()
-    square = ((z.double().unsqueeze(-2) - loc.unsqueeze(-3)) / scale.unsqueeze(-3)).square()
+def direct_log_prob(
+    z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """Return the log-density, worked out in a type, and differentiable any number of times."""
+    z, scale = z.to(dtype), scale.to(dtype)
+    square = ((z.unsqueeze(-2) - loc.unsqueeze(-3)) / scale.unsqueeze(-3)).square().sum(-1)
     log_peak = (logits - scale.log().sum(-1)).unsqueeze(-2)
-    joint = log_peak - 0.5 * square.sum(-1)
-    return joint.logsumexp(-1) - HALF_LOG_TWO_PI * z.shape[-1]
+    return (log_peak - 0.5 * square).logsumexp(-1) - HALF_LOG_TWO_PI * z.shape[-1]
 
 
 class TinyMixture(torch.autograd.Function):
-    """The same with its gradient written out: `(*P, B, L)` points and `(*P, K, L)` components."""
+    """The log-density in float64 of `(*P, B, L)` points, with its gradient written out."""
 
     @staticmethod
     def forward(
@@ -43,7 +44,7 @@ class TinyMixture(torch.autograd.Function):
         """Return the gradients for z, logits, loc and scale."""
         z, logits, loc, scale = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody will differentiate again
-            return *differentiable_gradients(grad, ctx.saved_tensors), None
+            return *differentiable_gradients(grad, ctx.saved_tensors, torch.float64), None
         wide = scale.double()
         weight = ctx.responsibilities * grad.unsqueeze(-1)
         mass = weight.sum(-2)
@@ -59,9 +60,11 @@ class TinyMixture(torch.autograd.Function):
         )
 
 
-def differentiable_gradients(grad: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+def differentiable_gradients(
+    grad: Tensor, inputs: Sequence[Tensor], dtype: torch.dtype
+) -> tuple[Tensor | None, ...]:
     """Return gradients for the inputs that can be differentiated again, by the direct form."""
     wanted = [tensor for tensor in inputs if tensor.requires_grad]
-    density = direct_log_prob(*inputs).to(grad.dtype)
+    density = direct_log_prob(*inputs, dtype).to(grad.dtype)
     found = iter(torch.autograd.grad(density, wanted, grad, create_graph=True))
     return tuple(next(found) if tensor.requires_grad else None for tensor in inputs)
