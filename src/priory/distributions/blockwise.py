@@ -64,8 +64,9 @@ def _evaluate(
     lowest = torch.finfo(points.dtype).min  # in the place of -inf, whose differences are NaN
     result = _result_dtype(z, logits, loc, scale)
     blocks = component_blocks(points, logits, loc, scale, _tolerance(result))
+    kept: list[Piece] = []
     if _is_kept(z, logits):
-        kept, small = [], True
+        small = True
         densities = points.new_empty((*points.shape[:-1], logits.shape[-1]))
         for piece, block in blocks:
             block.log_prob(out=densities[..., piece])
@@ -74,7 +75,6 @@ def _evaluate(
         peak = densities.amax(-1, keepdim=True).clamp_min_(lowest)
         total = densities.sub_(peak).exp_().sum(-1, keepdim=True)
     else:
-        kept = []
         densities = points.new_empty(0)
         peak = points.new_full((*points.shape[:-1], 1), lowest)
         total = torch.zeros_like(peak)

@@ -65,6 +65,7 @@ def differentiable_gradients(
 ) -> tuple[Tensor | None, ...]:
     """Return gradients for the inputs that can be differentiated again, by the direct form."""
     wanted = [tensor for tensor in inputs if tensor.requires_grad]
-    density = direct_log_prob(*inputs, dtype).to(grad.dtype)
+    z, logits, loc, scale = inputs
+    density = direct_log_prob(z, logits, loc, scale, dtype).to(grad.dtype)
     found = iter(torch.autograd.grad(density, wanted, grad, create_graph=True))
     return tuple(next(found) if tensor.requires_grad else None for tensor in inputs)
