@@ -70,12 +70,15 @@ class GaussianMixture(Distribution):
                 f"got {tuple(logits.shape)}, {tuple(loc.shape)} and {tuple(scale.shape)}; "
                 "put the components in the dimension before the last."
             )
-        loc, scale = torch.broadcast_tensors(loc, scale)
-        *batch, components = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
-        self.logits = logits.log_softmax(-1).expand(*batch, components)
-        self.loc = loc.expand(*batch, components, -1)
-        self.scale = scale.expand(*batch, components, -1)
-        super().__init__(Size(batch), loc.shape[-1:], validate_args=validate_args)
+        if loc.shape != scale.shape:  # an expansion that changes nothing still costs a step
+            loc, scale = torch.broadcast_tensors(loc, scale)
+        logits = logits.log_softmax(-1)
+        if logits.shape != loc.shape[:-1]:
+            shape = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
+            logits = logits.expand(shape)
+            loc, scale = (t.expand(*shape, -1) for t in (loc, scale))
+        self.logits, self.loc, self.scale = logits, loc, scale
+        super().__init__(loc.shape[:-2], loc.shape[-1:], validate_args=validate_args)
 
     def expand(
         self, batch_shape: Sequence[int], _instance: "GaussianMixture | None" = None

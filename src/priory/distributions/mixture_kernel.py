@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priory.distributions.blockwise import blockwise_log_prob
+
 
 def component_log_prob(
     z: Float[Tensor, "*#batch L"],
@@ -39,15 +41,34 @@ def log_prob(
     r"""Return $\log \sum_k w_k\, \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$ in nats.
 
     The sum over dimensions is taken inside each component, before the log-sum-exp over components.
+    The work is done in float64 and in blocks of components, so that memory grows neither with
+    B·K·L nor, beyond a budget, with B·K. Second derivatives take the direct form, and its memory.
 
     Args:
         z: Points.
-        logits: Logarithms of the mixing weights, normalised.
+        logits: Logarithms of the mixing weights, normalised; `-inf` is a weight of zero.
         loc: Means.
         scale: Standard deviations.
 
     Returns:
-        The log-density of the mixture at each point, in nats.
+        The log-density of the mixture at each point, in nats; in float32 at the least.
 
     """
-    return torch.logsumexp(component_log_prob(z, logits, loc, scale), dim=-1)
+    if torch.compiler.is_exporting():  # into operations that every runtime knows
+        return torch.logsumexp(component_log_prob(z, logits, loc, scale), dim=-1)
+    if logits.dim() == 1 and loc.dim() == scale.dim() == 2:
+        if z.dim() == 2:
+            return blockwise_log_prob(z, logits, loc, scale)
+        points = z.reshape(-1, z.shape[-1])
+        return blockwise_log_prob(points, logits, loc, scale).reshape(z.shape[:-1])
+    return _batched_log_prob(z, logits, loc, scale)
+
+
+def _batched_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    batch = torch.broadcast_shapes(logits.shape[:-1], loc.shape[:-2], scale.shape[:-2])
+    shape = torch.broadcast_shapes(z.shape[:-1], batch)
+    batch = shape[len(shape) - len(batch) :]  # each of these mixtures has points of its own
+    points = z.expand(*shape, -1).reshape(-1, batch.numel(), z.shape[-1]).transpose(0, 1)
+    logits = logits.expand(*batch, -1).reshape(len(points), -1)
+    loc, scale = (t.expand(*batch, -1, -1).reshape(-1, *t.shape[-2:]) for t in (loc, scale))
+    return blockwise_log_prob(points, logits, loc, scale).mT.reshape(shape)

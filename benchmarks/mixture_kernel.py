@@ -1,0 +1,211 @@
+"""Time the mixture kernel beside what it replaces: `python benchmarks/mixture_kernel.py`.
+
+Every row is one step, forward and backward, with gradients for z, logits, loc and scale. The
+contestants of a row take turns, and the fastest step of each counts: the least disturbed one.
+With `--threads 1` it is the processor's time that counts, which a busy machine disturbs least.
+A table is printed, and the figures are written with the machine's description to
+`benchmarks/results/mixture_kernel.json`.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, GaussianMixture, MoGPrior, loss
+
+SHAPES = [
+    (64, 16, 2),
+    (100, 500, 40),
+    (1000, 500, 40),
+    (256, 5000, 40),
+    (256, 60000, 40),
+    (4096, 1000, 128),
+]
+PEERS = ("broadcast", "torch", "zuko")
+LIMIT = 8e9  # bytes that a contestant may take
+RESULTS = Path(__file__).parent / "results" / "mixture_kernel.json"
+
+
+def kernel(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return the log-density by ours, as a user calls it."""
+    return GaussianMixture(logits, loc, scale, validate_args=False).log_prob(z)
+
+
+def broadcast(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return it as printed listings do, with the sum over dimensions where it belongs."""
+    z, loc, log_var = z.unsqueeze(0), loc.unsqueeze(1), 2 * scale.log().unsqueeze(1)
+    log_p = -0.5 * (math.log(2 * math.pi) + log_var + torch.exp(-log_var) * (z - loc) ** 2)
+    return torch.logsumexp(log_p.sum(-1) + logits.log_softmax(0).unsqueeze(1), 0)
+
+
+def torch_mixture(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return the log-density by torch's mixture."""
+    component = Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
+    weights = Categorical(logits=logits, validate_args=False)
+    return MixtureSameFamily(weights, component, validate_args=False).log_prob(z)
+
+
+def zuko_mixture(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return the log-density by zuko's mixture."""
+    from zuko.distributions import Mixture
+
+    component = Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
+    return Mixture(component, logits).log_prob(z)
+
+
+def floor(b: int, k: int, dims: int) -> Callable[[], object]:
+    """Do the three bare matrix products that a form by products needs, in float32."""
+    points, weights, densities = torch.rand(b, 2 * dims), torch.rand(k, 2 * dims), torch.rand(b, k)
+    return lambda: (points @ weights.T, densities @ weights, densities.T @ points)
+
+
+def leaves(b: int, k: int, dims: int) -> list[Tensor]:
+    """Return points and the parameters of a mixture, all of which want a gradient."""
+    torch.manual_seed(0)
+    inputs = [torch.randn(b, dims), torch.randn(k), torch.randn(k, dims), 0.1 + torch.rand(k, dims)]
+    return [tensor.requires_grad_() for tensor in inputs]
+
+
+def fastest(contestants: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+    """Return the milliseconds of each contestant's fastest step."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    best = dict.fromkeys(contestants, math.inf)
+    end, rounds = time.perf_counter() + seconds, 0
+    while rounds < 3 or time.perf_counter() < end:
+        for name, run in contestants.items():
+            turn = time.perf_counter() + 0.2  # long enough for a step to find its own memory again
+            while time.perf_counter() < turn:
+                start = clock()
+                run()
+                best[name] = min(best[name], 1e3 * (clock() - start))
+        rounds += 1
+    return best
+
+
+def density_row(b: int, k: int, dims: int, seconds: float) -> dict[str, float | None]:
+    """Return the milliseconds of each form, None for those that were skipped."""
+    inputs = leaves(b, k, dims)
+    forms = {"kernel": kernel}
+    if 5 * 4 * b * k * dims <= LIMIT:  # about five such tensors live at once
+        forms |= {"broadcast": broadcast, "torch": torch_mixture, "zuko": zuko_mixture}
+    steps = {
+        name: lambda form=form: torch.autograd.grad(form(*inputs).sum(), inputs)
+        for name, form in forms.items()
+    }
+    times = fastest(steps | {"floor": floor(b, k, dims)}, seconds)
+    return {name: times.get(name) for name in ("kernel", "floor", "broadcast", "torch", "zuko")}
+
+
+def sampling_row(n: int, k: int, dims: int, seconds: float) -> dict[str, float]:
+    """Return the milliseconds of sampling, and of one randn and one gather."""
+    _, logits, loc, scale = (t.detach() for t in leaves(1, k, dims))
+    p = GaussianMixture(logits, loc, scale, validate_args=False)
+    index = torch.randint(k, (n,))
+    floor = lambda: (torch.randn(n, dims), loc[index])  # noqa: E731
+    return fastest({"sample": lambda: p.sample((n,)), "floor": floor}, seconds)
+
+
+def compiled_row(b: int, k: int, dims: int, seconds: float) -> dict[str, float]:
+    """Return the milliseconds of a VAE's loss and its gradient, eager and compiled."""
+    x = torch.rand(b, 784).round()
+    encoder = GaussianEncoder(MLP((784,), (2 * dims,)))
+    decoder = BernoulliDecoder(MLP((dims,), (784,)))
+    vae = VAE(encoder, decoder, MoGPrior(latent_dim=dims, num_components=k))
+    compiled = torch.compile(loss, fullgraph=True)
+    parameters = list(vae.parameters())
+    return fastest(
+        {
+            "eager": lambda: torch.autograd.grad(loss(vae, x), parameters),
+            "compiled": lambda: torch.autograd.grad(compiled(vae, x), parameters),
+        },
+        seconds,
+    )
+
+
+def flat_row(b: int, k: int, dims: int) -> dict[str, float]:
+    """Time one step with the components as leaves, and its memory beyond the gradients."""
+
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MiB on Linux
+
+    kernel(*leaves(b, 1000, dims)).sum().backward()  # the libraries' own memory
+    z, logits = torch.randn(b, dims), torch.zeros(k, requires_grad=True)
+    loc, scale = torch.randn(k, dims, requires_grad=True), torch.ones(k, dims, requires_grad=True)
+    before, start = peak(), time.perf_counter()
+    kernel(z, logits, loc, scale).sum().backward()
+    seconds = time.perf_counter() - start
+    gradients = sum(t.numel() * t.element_size() for t in (logits, loc, scale)) / 2**20
+    return {"seconds": seconds, "extra_mib": peak() - before - gradients}
+
+
+def machine() -> dict[str, object]:
+    """Describe where the figures come from."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    names = [line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("model name")]
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "vectors": torch.backends.cpu.get_cpu_capability(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def main() -> None:
+    """Print the table and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=5.0, help="time for each row, about")
+    parser.add_argument("--flat", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.flat:
+        print(json.dumps(flat_row(256, args.flat, 40)))
+        return
+
+    results: dict[str, object] = {"machine": machine()}
+    print("| (B, K, L) | kernel ms | floor ms | x floor | broadcast | torch | zuko |")
+    print("|---|---|---|---|---|---|---|")
+    densities = results["density_ms"] = {}
+    for shape in SHAPES:
+        row = densities[str(shape)] = density_row(*shape, args.seconds)
+        peers = [f"{row[p] / row['kernel']:.1f}x" if row[p] else "—" for p in PEERS]
+        ratio = row["kernel"] / row["floor"]
+        cells = [str(shape), f"{row['kernel']:.3g}", f"{row['floor']:.3g}", f"{ratio:.1f}", *peers]
+        print("| " + " | ".join(cells) + " |", flush=True)
+    print(f"— a peer skipped: it would need more than {LIMIT / 1e9:g} GB for its intermediates.\n")
+
+    sample = results["sample_ms"] = sampling_row(10_000, 500, 40, args.seconds)
+    print(f"10,000 samples of (500, 40): {sample['sample']:.2f} ms, ", end="")
+    print(f"{sample['sample'] / sample['floor']:.2f}x one randn and one gather.")
+    step = results["loss_ms"] = compiled_row(100, 500, 40, args.seconds)
+    print(f"A VAE's loss and gradient (100, 500, 40): {step['eager']:.2f} ms eager, ", end="")
+    print(f"{step['compiled']:.2f} ms compiled.")
+    flat = results["flat_256_40"] = {}
+    for k in (250_000, 500_000, 1_000_000):
+        command = [sys.executable, __file__, f"--flat={k}", f"--threads={args.threads}"]
+        run = subprocess.run(command, capture_output=True, check=True, text=True)
+        row = flat[str(k)] = json.loads(run.stdout)
+        print(f"(256, {k:,}, 40): {row['seconds']:.2f} s, ", end="")
+        print(f"{row['extra_mib']:.0f} MiB beyond the gradients.", flush=True)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

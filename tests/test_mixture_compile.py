@@ -1,0 +1,100 @@
+"""The mixture under torch.compile, torch.export and ONNX, in a process without the shape check."""
+
+import subprocess
+import sys
+
+import pytest
+
+COMPILE_KERNEL = """
+import torch
+from priory.distributions import mixture_kernel
+compiled = torch.compile(mixture_kernel.log_prob, fullgraph=True, dynamic=False)
+for shape in [(64, 16, 2), (40, 300, 20)]:
+    b, k, dims = shape
+    z, loc = torch.randn(b, dims), torch.randn(k, dims)
+    inputs = [z, torch.randn(k).log_softmax(0), loc, 0.1 + torch.rand(k, dims)]
+    for t in inputs:
+        t.requires_grad_()
+    results = []
+    for log_prob in (mixture_kernel.log_prob, compiled):
+        density = log_prob(*inputs)
+        results.append((density, *torch.autograd.grad(density.sum(), inputs)))
+    for eager, other in zip(*results, strict=True):
+        torch.testing.assert_close(eager, other, rtol=1e-5, atol=1e-5)
+"""
+
+COMPILE_LOSS = """
+import torch
+from priory import VAE, MLP, GaussianEncoder, BernoulliDecoder, MoGPrior, VampPrior, loss
+x = torch.rand(50, 30).round()
+for prior in (MoGPrior(latent_dim=20, num_components=200), VampPrior(200, (30,))):
+    vae = VAE(GaussianEncoder(MLP((30,), (40,))), BernoulliDecoder(MLP((20,), (30,))), prior)
+    results = []
+    for step in (loss, torch.compile(loss, fullgraph=True, backend="aot_eager")):
+        torch.manual_seed(0)
+        with torch.random.fork_rng():
+            value = step(vae, x)
+        results.append(value)
+        value.backward()
+        assert all(p.grad.isfinite().all() for p in vae.parameters())
+    assert all(value.isfinite() for value in results)
+"""
+
+EXPORT = """
+import torch
+from torch import nn
+from priory import GaussianMixture
+class Density(nn.Module):
+    def __init__(self, k, dims):
+        super().__init__()
+        self.logits = nn.Parameter(torch.randn(k))
+        self.loc = nn.Parameter(torch.randn(k, dims))
+        self.log_scale = nn.Parameter(0.1 * torch.randn(k, dims))
+    def forward(self, z):
+        scale = self.log_scale.exp()
+        return GaussianMixture(self.logits, self.loc, scale, validate_args=False).log_prob(z)
+density, z = Density(30, 8).eval(), torch.randn(50, 8)
+expected = density(z).detach()
+batch = {"z": {0: torch.export.Dim("batch")}}
+program = torch.export.export(density, (z,), dynamic_shapes=batch)
+torch.testing.assert_close(program.module()(z).detach(), expected)
+torch.testing.assert_close(program.module()(z[:7]).detach(), expected[:7])
+"""
+
+ONNX = (
+    EXPORT
+    + """
+import io, warnings
+import onnxruntime
+warnings.simplefilter("ignore")  # the exporter's own
+file = io.BytesIO()
+torch.onnx.export(program).save(file)
+session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+for points in (z, z[:7]):
+    (actual,) = session.run(None, {"z": points.numpy()})
+    torch.testing.assert_close(torch.from_numpy(actual), density(points).detach())
+"""
+)
+
+
+def run(code: str) -> None:
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-4000:]
+
+
+def test_the_kernel_compiles_without_a_break():
+    run(COMPILE_KERNEL)
+
+
+def test_the_loss_compiles_without_a_break():
+    run(COMPILE_LOSS)
+
+
+def test_the_density_exports():
+    run(EXPORT)
+
+
+def test_onnx_runtime_returns_the_same_density():
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(module)
+    run(ONNX)

@@ -1,0 +1,293 @@
+"""The mixture kernel against float64 sums of the direct form, at the extremes it is made for."""
+
+import math
+import resource
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from priory import FactorizedGaussianMixture, GaussianMixture
+from priory.distributions import blockwise, component_block, mixture_kernel
+
+NAMES = ("z", "logits", "loc", "scale")
+
+
+def reference(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor, grad: Tensor):
+    """The log-density and, for each gradient, its value and the sum of the batch's absolute parts.
+
+    Written as plain sums in float64, a few points at a time.
+    """
+    z, logits, loc, scale, grad = (t.detach().double() for t in (z, logits, loc, scale, grad))
+    norm = scale.log().sum(-1) + 0.5 * loc.shape[-1] * math.log(2 * math.pi)
+    density = z.new_empty(len(z))
+    grads = [torch.zeros_like(t) for t in (z, logits, loc, scale)]
+    sizes = [torch.zeros_like(t) for t in (z, logits, loc, scale)]
+    for b, point in enumerate(z):
+        offset = (point - loc) / scale
+        joint = logits - norm - 0.5 * offset.square().sum(-1)
+        density[b] = joint.logsumexp(0)
+        weight = (grad[b] * (joint - density[b]).exp())[:, None]
+        towards = weight * offset / scale
+        parts = (None, weight[:, 0], towards, weight * (offset.square() - 1) / scale)
+        grads[0][b], sizes[0][b] = -towards.sum(0), towards.abs().sum(0)
+        for index in (1, 2, 3):
+            grads[index] += parts[index]
+            sizes[index] += parts[index].abs()
+    return density, grads, sizes
+
+
+def check(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Hold the density and all gradients to the bounds, and return the density."""
+    inputs = [t.detach().requires_grad_() for t in (z, logits, loc, scale)]
+    grad = torch.randn(len(z), dtype=z.dtype)
+    actual = mixture_kernel.log_prob(*inputs)
+    grads = torch.autograd.grad(actual, inputs, grad)
+    expected, expected_grads, sizes = reference(*inputs, grad)
+    error = (actual.double() - expected).abs()
+    if z.dtype == torch.float64:
+        assert (error <= 1e-9 * expected.abs()).all(), error.max()
+    else:
+        assert (error <= 1e-4 + 2**-23 * expected.abs()).all(), error.max()
+    for name, g, e, size in zip(NAMES, grads, expected_grads, sizes, strict=True):
+        excess = (g.double() - e).abs() - 1e-5 * size - torch.finfo(g.dtype).tiny
+        assert (excess <= 0).all(), f"gradient of {name} is off by {excess.max()}"
+    return actual.detach()
+
+
+def mixture(b, k, dims, scale=(0.1, 1.0), spread=1.0, dtype=torch.float32):
+    """Points near the components of a random mixture with log-uniform scales."""
+    low, high = (torch.tensor(s).log() for s in scale)
+    loc = (spread * (2 * torch.rand(k, dims) - 1)).to(dtype)
+    widths = torch.exp(low + (high - low) * torch.rand(k, dims)).to(dtype)
+    near = torch.randint(k, (b,))
+    z = loc[near] + widths[near] * torch.randn(b, dims, dtype=dtype)
+    return z, torch.randn(k).log_softmax(0).to(dtype), loc, widths
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 1), (64, 16, 2), (1, 700, 9), (40, 300, 40)])
+def test_ordinary_mixtures(shape, dtype):
+    check(*mixture(*shape, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dims", [1, 40, 512])
+@pytest.mark.parametrize(
+    ("scale", "spread"),
+    [((1e-3, 1e-3), 100.0), ((1e-3, 1e2), 100.0), ((1e-2, 1e-2), 10.0), ((1e2, 1e2), 100.0)],
+)
+def test_extreme_scales_and_means(scale, spread, dims, dtype):
+    check(*mixture(20, 60, dims, scale, spread, dtype))
+
+
+@pytest.mark.parametrize("centre", [0.0, 100.0])
+def test_overlapping_narrow_components(centre):
+    z, logits, loc, scale = mixture(30, 200, 10, scale=(1e-3, 2e-3), spread=1e-3)
+    check(z + centre, logits, loc + centre, scale)
+
+
+@pytest.mark.parametrize("dims", [1, 20])
+def test_a_hundred_thousand_components(dims):
+    check(*mixture(6, 100_000, dims, scale=(1e-2, 1.0), spread=3.0))
+
+
+@pytest.mark.parametrize("k", [2, 300])
+def test_far_outside_every_component(k):
+    z, logits, loc, scale = mixture(20, k, 20)
+    density = check(z + 300 * scale.mean(), logits, loc, scale)
+    assert density.max() < -1e4
+    assert check(z.sign() * 1e3, logits, loc, scale).max() < -1e6
+
+
+@pytest.mark.parametrize("k", [8, 400])
+def test_small_and_zero_weights(k):
+    z, logits, loc, scale = mixture(20, k, 10, spread=5.0)
+    logits[: k // 2] = -100.0
+    logits[:2] = -torch.inf
+    check(z, logits, loc, scale)
+    p = GaussianMixture(logits.requires_grad_(), loc, scale)
+    (grad,) = torch.autograd.grad(p.log_prob(z).sum(), logits)
+    assert grad.isfinite().all()
+    assert (grad[:2] == 0).all()
+
+
+def test_points_that_no_component_reaches_have_no_nan_gradient():
+    z, _, loc, scale = mixture(20, 300, 10)
+    logits = torch.full((300,), -torch.inf)
+    inputs = [t.requires_grad_() for t in (z, logits, loc, scale)]
+    density = mixture_kernel.log_prob(*inputs)
+    assert (density == -torch.inf).all()
+    for grad in torch.autograd.grad(density.sum(), inputs):
+        assert (grad == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(20, 10, 3), (50, 300, 20)])
+def test_duplicates_add_up_and_order_does_not_matter(shape):
+    z, logits, loc, scale = mixture(*shape)
+    density = mixture_kernel.log_prob(z, logits, loc, scale)
+    halved = (logits - torch.log(torch.tensor(2.0))).repeat(2)
+    doubled = mixture_kernel.log_prob(z, halved, loc.repeat(2, 1), scale.repeat(2, 1))
+    torch.testing.assert_close(doubled, density, atol=1e-5, rtol=1e-6)
+    order = torch.randperm(shape[1])
+    shuffled = mixture_kernel.log_prob(z, logits[order], loc[order], scale[order])
+    torch.testing.assert_close(shuffled, density, atol=1e-6, rtol=2**-22)
+
+
+@pytest.mark.parametrize("shape", [(20, 10, 3), (50, 300, 20)])
+def test_a_common_shift_changes_nothing(shape):
+    z, logits, loc, scale = mixture(*shape)
+    z, loc = ((t * 256).round() / 256 for t in (z, loc))  # so that the shift is exact
+    density = mixture_kernel.log_prob(z, logits, loc, scale)
+    shifted = mixture_kernel.log_prob(z + 4096, logits, loc + 4096, scale)
+    torch.testing.assert_close(shifted, density, atol=1e-6, rtol=2**-22)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 2), (12, 100, 8)])
+def test_finite_differences(shape):
+    inputs = [t.requires_grad_() for t in mixture(*shape, (0.5, 1.0), dtype=torch.float64)]
+    assert torch.autograd.gradcheck(mixture_kernel.log_prob, inputs, fast_mode=True)
+    assert torch.autograd.gradgradcheck(mixture_kernel.log_prob, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("k", [3, 400])
+def test_batches_of_mixtures(k):
+    z = torch.randn(7, 5, 4, requires_grad=True)
+    logits = torch.randn(5, k).log_softmax(-1).requires_grad_()
+    loc, scale = torch.randn(5, k, 4, requires_grad=True), (0.1 + torch.rand(k, 4)).requires_grad_()
+    inputs = (z, logits, loc, scale)
+    actual = mixture_kernel.log_prob(*inputs)
+    apart = [mixture_kernel.log_prob(z[:, i], logits[i], loc[i], scale) for i in range(5)]
+    expected = torch.stack(apart, -1)
+    torch.testing.assert_close(actual, expected)
+    weight = torch.randn(7, 5)
+    ours = torch.autograd.grad((actual * weight).sum(), inputs)
+    theirs = torch.autograd.grad((expected * weight).sum(), inputs)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sample", "batch", "parameters"),
+    [((), (), ()), ((6,), (), ()), ((2, 6), (), ()), ((), (5,), (5,)), ((6,), (1,), (1,)),
+     ((3,), (2, 5), (5,)), ((), (), (5,))],
+)  # fmt: skip
+def test_shapes(sample, batch, parameters):
+    z, loc = torch.randn(*sample, *batch, 3), torch.randn(*parameters, 4, 3)
+    logits = torch.randn(*parameters, 4).log_softmax(-1)
+    actual = mixture_kernel.log_prob(z, logits, loc, torch.ones_like(loc))
+    joint = mixture_kernel.component_log_prob(z, logits, loc, torch.ones_like(loc))
+    torch.testing.assert_close(actual, joint.logsumexp(-1), atol=1e-5, rtol=1e-5)
+
+
+def test_a_product_of_many_marginals():
+    logits, loc, scale = torch.randn(50), torch.randn(50, 30), 0.1 + torch.rand(50, 30)
+    z = torch.randn(40, 30)
+    log_weights = logits.double().log_softmax(0)[:, None]
+    normal = torch.distributions.Normal(loc.double(), scale.double())
+    expected = (normal.log_prob(z.double().unsqueeze(1)) + log_weights).logsumexp(1).sum(1)
+    actual = FactorizedGaussianMixture(logits, loc, scale).log_prob(z)
+    torch.testing.assert_close(actual.double(), expected, atol=1e-4, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(64, 16, 2), (40, 300, 40)])
+def test_autocast_does_not_round(shape):
+    z, *parameters = mixture(*shape)
+    z = z.bfloat16()
+    expected = mixture_kernel.log_prob(z.float(), *parameters)
+    with torch.autocast("cpu", torch.bfloat16):
+        actual = mixture_kernel.log_prob(z, *parameters)
+        check(z.float(), *parameters)
+    assert actual.dtype == torch.float32
+    torch.testing.assert_close(actual, expected, rtol=0, atol=0)
+
+
+def test_small_blocks_give_the_same(monkeypatch):
+    inputs = [t.requires_grad_() for t in mixture(30, 500, 10)]
+    inputs[2].data[::50] *= 1e7  # some blocks cannot be expanded
+    whole = mixture_kernel.log_prob(*inputs)
+    expected = (whole, *torch.autograd.grad(whole.sum(), inputs))
+    monkeypatch.setattr(component_block, "WORKING_MEMORY", 50_000)
+    for kept in (blockwise.KEPT_MEMORY, 0):
+        monkeypatch.setattr(blockwise, "KEPT_MEMORY", kept)
+        density = mixture_kernel.log_prob(*inputs)
+        actual = (density, *torch.autograd.grad(density.sum(), inputs))
+        for one, other in zip(actual, expected, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+def test_the_form_follows_from_the_rounding_error():
+    z, logits, loc, scale = mixture(30, 500, 10, dtype=torch.float64)
+
+    def forms(tolerance):
+        blocks = component_block.component_blocks(z, logits, loc, scale, tolerance)
+        return {type(block).__name__ for _, block in blocks}
+
+    assert forms(1e-6) == {"ExpandedBlock"}
+    assert forms(1e-16) == {"DirectBlock"}
+
+
+def test_without_float64_the_direct_form_serves(monkeypatch):
+    monkeypatch.setattr(blockwise, "_working_dtype", lambda device: torch.float32)
+    monkeypatch.setattr(blockwise, "TINY", 0)
+    z, logits, loc, scale = mixture(30, 50, 4)
+    actual = mixture_kernel.log_prob(z, logits, loc, scale)
+    expected, _, _ = reference(z, logits, loc, scale, torch.ones(30))
+    torch.testing.assert_close(actual.double(), expected, atol=1e-4, rtol=1e-6)
+
+
+@pytest.mark.parametrize("needed", NAMES)
+@pytest.mark.parametrize("shape", [(6, 5, 2), (30, 300, 10)])
+def test_each_gradient_alone(needed, shape):
+    inputs = dict(zip(NAMES, mixture(*shape), strict=True))
+    every = [t.clone().requires_grad_() for t in inputs.values()]
+    expected = torch.autograd.grad(mixture_kernel.log_prob(*every).sum(), every)
+    inputs[needed].requires_grad_()
+    mixture_kernel.log_prob(*inputs.values()).sum().backward()
+    torch.testing.assert_close(inputs[needed].grad, expected[NAMES.index(needed)])
+
+
+MEMORY = """
+import math
+import resource, torch
+from priory import GaussianMixture
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def step(k):
+    loc, scale = torch.randn(k, 40, requires_grad=True), torch.ones(k, 40, requires_grad=True)
+    logits = torch.zeros(k, requires_grad=True)
+    before = peak()
+    mixture = GaussianMixture(logits, loc, scale, validate_args=False)
+    mixture.log_prob(torch.zeros(256, 40)).sum().backward()
+    gradients = sum(t.grad.nbytes for t in (logits, loc, scale)) / 2**20
+    return peak() - before - gradients
+step(100)
+print(step({k}))
+"""
+
+
+def extra_memory(components: int) -> float:
+    """MiB that a step takes beyond the gradients, in a process of its own."""
+    code = MEMORY.replace("{k}", str(components))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    return float(run.stdout)
+
+
+@pytest.mark.slow
+def test_a_million_components_fit():
+    assert extra_memory(1_000_000) < 300
+
+
+def test_memory_does_not_grow_with_the_components():
+    # The densities of 256 points alone would take 400 MiB in float64.
+    assert extra_memory(200_000) < 300
+
+
+def test_a_sample_costs_no_sample_of_every_component():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    p = GaussianMixture(torch.zeros(500), torch.zeros(500, 40), torch.ones(500, 40))
+    assert p.sample((10_000,)).shape == (10_000, 40)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert (after - before) / 1024 < 400  # 500 draws for each sample would take 760 MiB
