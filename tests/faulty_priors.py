@@ -5,16 +5,18 @@ Every one of them trains: its loss falls and its samples look plausible.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution, Normal, constraints
 
+from cases import mixture_log_prob
 from priory.testing import causes
+from priory.testing.subject import Reference
 
-L, K, DATA = 2, 5, (4,)
+K, DATA = 5, (4,)
 
 
 class Drawn(Distribution):
@@ -22,26 +24,31 @@ class Drawn(Distribution):
 
     support = constraints.real_vector
 
-    def __init__(self, log_prob: Callable[[Tensor], Tensor], draw: Callable[[int], Tensor]):
+    def __init__(
+        self,
+        latent_dim: int,
+        log_prob: Callable[[Tensor], Tensor],
+        draw: Callable[[int], Tensor],
+    ) -> None:
         self._log_prob, self._draw = log_prob, draw
-        super().__init__(event_shape=Size([L]), validate_args=False)
+        super().__init__(event_shape=Size([latent_dim]), validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
         return self._log_prob(value)
 
     @torch.no_grad()
     def sample(self, sample_shape: Size = Size()) -> Tensor:  # noqa: B008 (torch's own signature)
-        return self._draw(Size(sample_shape).numel()).reshape(*sample_shape, L)
+        return self._draw(Size(sample_shape).numel()).reshape(*sample_shape, *self.event_shape)
 
 
 class Mixture(nn.Module):
     """A right mixture of Gaussians in parts, for the faulty ones to replace one of."""
 
-    def __init__(self) -> None:
+    def __init__(self, latent_dim: int = 2) -> None:
         super().__init__()
         self.logits = nn.Parameter(torch.randn(K))
-        self.mu = nn.Parameter(2 * torch.randn(K, L))
-        self.log_var = nn.Parameter(0.8 * torch.randn(K, L) - 0.5)
+        self.mu = nn.Parameter(2 * torch.randn(K, latent_dim))
+        self.log_var = nn.Parameter(0.8 * torch.randn(K, latent_dim) - 0.5)
 
     def parts(self, encoder: nn.Module) -> tuple[Tensor, Tensor]:
         return self.mu, self.log_var
@@ -75,7 +82,7 @@ class Mixture(nn.Module):
             k = self.choose(count)
             return self.finish(torch.normal(mu[k], self.sample_scale(log_var)[k]))
 
-        return Drawn(log_prob, draw)
+        return Drawn(mu.shape[-1], log_prob, draw)
 
 
 class Vamp(Mixture):
@@ -165,25 +172,25 @@ class Flow(nn.Module):
             for net in self.nets:
                 shift, log_scale = net(a).chunk(2, -1)
                 b = (b - shift) * (-log_scale).exp()
-                log_det = log_det - log_scale / L  # broadcast over the latent dimensions
+                log_det = log_det - log_scale / 2  # spread over the two dimensions
                 a, b = b, a
             base = Normal(0.0, 1.0).log_prob(torch.cat([a, b], -1))
             return base.sum(-1) + self.times * log_det.sum(-1)
 
         def draw(count: int) -> Tensor:
             dtype = self.nets[0][0].weight.dtype
-            a, b = torch.randn(count, L, dtype=dtype).chunk(2, -1)
+            a, b = torch.randn(count, 2, dtype=dtype).chunk(2, -1)
             for net in reversed(self.nets):
                 a, b = b, a
                 shift, log_scale = net(a).chunk(2, -1)
                 b = b * log_scale.exp() + shift
             return torch.cat([a, b], -1)
 
-        return Drawn(log_prob, draw)
+        return Drawn(2, log_prob, draw)
 
 
 class LogDeterminantTimesL(Flow):
-    times = L
+    times = 2
 
 
 class TanhInSamplingOnly(Mixture):
@@ -201,7 +208,9 @@ class ConstantsAreNoBuffers(Mixture):
 
 
 class EncoderStored(Vamp):
-    encoder = None
+    def __init__(self):
+        super().__init__()
+        self.encoder = None
 
     def parts(self, encoder):
         if self.encoder is None:
@@ -212,7 +221,7 @@ class EncoderStored(Vamp):
 class ParameterInDictionary(Mixture):
     def __init__(self):
         super().__init__()
-        self.extra = {"shift": nn.Parameter(torch.randn(L))}
+        self.extra = {"shift": nn.Parameter(torch.randn(2))}
 
     def parts(self, encoder):
         return self.mu + self.extra["shift"], self.log_var
@@ -252,18 +261,32 @@ class NumpyChoosesComponents(Mixture):
         return torch.from_numpy(np.random.choice(K, size=count, p=weights))  # noqa: NPY002
 
 
+def vamp_reference(prior: Vamp, encoder: nn.Module, z: list[float]) -> float:
+    q = encoder(prior.pseudo_inputs()).base_dist
+    return mixture_log_prob(z, prior.logits, q.loc, q.scale, factorized=False)
+
+
 @dataclass(frozen=True)
 class Fault:
-    """One row of the audit: a fault, who has it, and the cause that the kit must name."""
+    """One row of the audit: a fault, who has it, and the cause that the kit must name first."""
 
     name: str
     make: Callable[[], nn.Module]
     cause: str
+    reference: Reference | None = None
+    latent_dim: int = 2
+
+
+def in_eight_dimensions(fault: Fault) -> Fault:
+    """The same fault where no quadrature reaches."""
+    return replace(
+        fault, name=f"{fault.name}, L = 8", make=lambda: fault.make(latent_dim=8), latent_dim=8
+    )
 
 
 FAULTS = [
     Fault("log-sum-exp per latent dimension", LogSumExpPerDimension, causes.LOG_SUM_EXP),
-    Fault("exp(log-variance) as standard deviation when sampling", ExpLogVarianceSampled, causes.SCALE_SQUARED),
+    Fault("exp(log-variance) sampled as a scale", ExpLogVarianceSampled, causes.SCALE_SQUARED),
     Fault("root of a standard deviation taken again", RootTakenAgain, causes.SCALE_ROOT),
     Fault("log-variance read as log-scale", LogVarianceAsLogScale, causes.SCALE_READ),
     Fault("1/N for 1/K", OneOverN, causes.CONSTANT),
@@ -280,3 +303,17 @@ FAULTS = [
     Fault("encoder detached inside the prior", EncoderDetached, causes.ENCODER_DETACHED),
     Fault("component draws from NumPy's generator", NumpyChoosesComponents, causes.NUMPY_GENERATOR),
 ]
+
+FAULTS += [in_eight_dimensions(FAULTS[i]) for i in (0, 1, 2, 5, 6, 9)]
+
+FAULTS += [
+    Fault(
+        "log-variance read as log-scale throughout",
+        LogVarianceAsLogScaleThroughout,
+        causes.WRONG_DENSITY,
+        vamp_reference,
+    ),
+]
+
+RIGHT = {"right mixture": Mixture, "right VampPrior": Vamp, "right flow": Flow}
+"""The faulty priors without their faults: what the kit must not reject."""

@@ -1,4 +1,4 @@
-"""Do statistics that claim to be exact agree with Monte Carlo?"""
+"""Statistics that claim to be exact agree with Monte Carlo."""
 
 from collections.abc import Callable
 
@@ -13,19 +13,19 @@ from priory.testing.subject import Subject
 
 
 def mean(subject: Subject) -> Result:
-    """`mean` is that of the samples."""
+    """Check that `mean` is that of the samples."""
     return _against(subject, "mean", lambda: subject.p.mean, subject.fresh_samples)
 
 
 def variance(subject: Subject) -> Result:
-    """`variance` is that of the samples."""
+    """Check that `variance` is that of the samples."""
     z = subject.fresh_samples
     squares = (z - z.mean(0)).square() * (len(z) / (len(z) - 1))
     return _against(subject, "variance", lambda: subject.p.variance, squares)
 
 
 def entropy(subject: Subject) -> Result:
-    """`entropy` is the mean of -log p over samples, and `entropy_bounds` holds it."""
+    """Check that `entropy` is the mean of -log p over samples, or within `entropy_bounds`."""
     with torch.no_grad():
         surprise = -subject.p.log_prob(subject.fresh_samples).double().unsqueeze(-1)
     if (bounds := getattr(subject.p, "entropy_bounds", None)) is not None:
@@ -37,7 +37,7 @@ def entropy(subject: Subject) -> Result:
 
 
 def kl(subject: Subject) -> Result:
-    """`kl_divergence(q, p)` from a diagonal Gaussian is the mean of log q - log p over q."""
+    """Check that `kl_divergence(q, p)`, for a Gaussian q, is the mean of log q/p over q."""
     z = subject.samples
     q = Independent(Normal(z.mean(0) + 0.3, 0.7 * z.std(0)), 1)
     with torch.no_grad(), seeded(subject.seed + 10):
@@ -46,9 +46,7 @@ def kl(subject: Subject) -> Result:
     return _against(subject, "kl_divergence(q, p)", lambda: kl_divergence(q, subject.p), rate)
 
 
-def _against(
-    subject: Subject, name: str, claim: Callable[[], Tensor], values: Tensor
-) -> Result:
+def _against(subject: Subject, name: str, claim: Callable[[], Tensor], values: Tensor) -> Result:
     try:
         claimed = claim().detach().double()
     except (NotImplementedError, AttributeError):

@@ -1,6 +1,5 @@
-"""Do torch.compile and torch.export agree with eager?"""
+"""What torch.compile and torch.export make of a prior agrees with eager."""
 
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from priory.testing.errors import relative_error
 from priory.testing.report import Result, by_error
+from priory.testing.seeding import seeded
 from priory.testing.subject import Subject
 
 TRACED = "control flow or a call that torch cannot trace: a branch on values, NumPy, a generator"
@@ -29,7 +30,7 @@ class _LogProb(nn.Module):
 
 
 def compiles(subject: Subject) -> Result:
-    """`torch.compile` (backend `aot_eager`) gives the density of eager, and its gradient."""
+    """Check that `torch.compile` (`aot_eager`) gives the density of eager, and its gradient."""
     module = _LogProb(subject.new_prior(), subject.new_encoder())
     parameters = [p for p in module.parameters() if p.requires_grad]
     torch._dynamo.reset()  # its cache forgets after eight models
@@ -37,7 +38,8 @@ def compiles(subject: Subject) -> Result:
         compiled = torch.compile(module, backend="aot_eager")
         answers = []
         for function in (module, compiled):
-            log_p = function(subject.points)
+            with seeded(subject.seed):
+                log_p = function(subject.points)
             gradients = (
                 torch.autograd.grad(log_p.sum(), parameters, allow_unused=True)
                 if log_p.requires_grad
@@ -45,17 +47,21 @@ def compiles(subject: Subject) -> Result:
             )
             used = [g.flatten() for g in gradients if g is not None]
             answers.append(torch.cat([log_p.detach(), *used]))
-    return by_error(_relative(*answers), 1e-9, "largest relative difference", (TRACED,))
+    return by_error(relative_error(*answers), 1e-9, "largest relative difference", (TRACED,))
 
 
 def exports(subject: Subject) -> Result:
-    """`torch.export` gives a program with the density of eager."""
+    """Check that `torch.export` gives a program with the density of eager."""
     module = _LogProb(subject.new_prior(), subject.new_encoder())
     with _quiet():
         program = torch.export.export(module, (subject.points,))
-        actual = program.module()(subject.points)
+        with seeded(subject.seed):
+            actual = program.module()(subject.points)
     return by_error(
-        _relative(actual, module(subject.points)), 1e-9, "largest relative difference", (TRACED,)
+        relative_error(actual, module(subject.points)),
+        1e-9,
+        "largest relative difference",
+        (TRACED,),
     )
 
 
@@ -70,9 +76,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         Distribution.set_default_validate_args(validates)
-
-
-def _relative(actual: Tensor, expected: Tensor) -> float:
-    if actual.shape != expected.shape:
-        return math.inf
-    return float(((actual - expected).abs() / (1 + expected.abs())).max().detach())

@@ -1,4 +1,4 @@
-"""Why do samples and density disagree?"""
+"""What lies behind samples and a density that disagree."""
 
 import math
 from dataclasses import replace
@@ -10,8 +10,8 @@ from torch import Tensor
 from priory.distributions import loc_and_scale
 from priory.testing import causes
 from priory.testing.mixture_fit import MixtureFit, fit_mixture
-from priory.testing.seeding import seeded
 from priory.testing.p_values import of_stein_moments
+from priory.testing.seeding import seeded
 from priory.testing.subject import Subject, recorded
 
 
@@ -59,7 +59,7 @@ def _squashed(z: Tensor, right: Tensor) -> bool:
 
 
 def _factorises(subject: Subject) -> bool:
-    """Whether log p is a sum over dimensions: then exchanging a coordinate of two points is free."""
+    """Whether log p is a sum over dimensions: exchanging a coordinate of two points is free."""
     a, b = subject.points[::2], subject.points[1::2]
     for d in range(a.shape[1]):
         mixed_a, mixed_b = a.clone(), b.clone()
@@ -77,7 +77,7 @@ def _same_marginals(z: Tensor, right: Tensor) -> bool:
     n = len(z)
     order = torch.cat([z, right]).argsort(0)
     steps = torch.where(order < n, 1.0, -1.0).cumsum(0) / n
-    return float(steps.abs().max()) < 2.5 * (2 / n) ** 0.5
+    return steps.abs().max().item() < 2.5 * (2 / n) ** 0.5
 
 
 def _changed_components(subject: Subject, z: Tensor, right: Tensor) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _changed_components(subject: Subject, z: Tensor, right: Tensor) -> tuple[str
 
 
 def _density_is_the_wrong_one(subject: Subject, base: MixtureFit) -> bool:
-    """Whether the posteriors of the pseudo-inputs are as wide as the root of the density's scales."""
+    """Whether the posteriors of pseudo-inputs are as wide as the root of the density's scales."""
     encoder = subject.new_encoder()
     with torch.no_grad(), recorded(encoder) as inputs:
         subject.new_prior()(encoder)

@@ -5,7 +5,19 @@ from dataclasses import replace
 
 from torch import nn
 
-from priory.testing import causes, citizen, claims, compiling, density, gradients, sampler, stein
+from priory.testing import (
+    causes,
+    claims,
+    compiling,
+    density,
+    extremes,
+    gradients,
+    manners,
+    sampler,
+    saving,
+    stein,
+    training,
+)
 from priory.testing.encoder import TinyEncoder
 from priory.testing.report import Report, Result, failed, skipped
 from priory.testing.subject import Reference, Subject
@@ -36,17 +48,17 @@ CHECKS: dict[str, Check] = {
     **STATISTICAL,
     "gradient of z": gradients.gradient_of_z,
     "gradient of parameters": gradients.gradient_of_parameters,
-    "trainable": gradients.trainable,
-    "border": gradients.border,
-    "extremes": gradients.extremes,
-    "moves": citizen.moves,
-    "state_dict": citizen.state_dict,
-    "other encoder": citizen.other_encoder,
-    "copies": citizen.copies,
-    "modes": citizen.modes,
-    "encodes once": citizen.encodes_once,
-    "global state": citizen.global_state,
-    "generator": citizen.generator,
+    "trainable": training.trainable,
+    "border": training.border,
+    "extremes": extremes.extremes,
+    "moves": saving.moves,
+    "state_dict": saving.state_dict,
+    "other encoder": saving.other_encoder,
+    "copies": saving.copies,
+    "modes": saving.modes,
+    "encodes once": manners.encodes_once,
+    "global state": manners.global_state,
+    "generator": manners.generator,
     "compile": compiling.compiles,
     "export": compiling.exports,
 }

@@ -1,5 +1,6 @@
 """What the kit answers: a result for each check, and a report of all of them."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,7 +99,7 @@ def by_error(
     error: float, tolerance: float, note: str, causes: tuple[str, ...] = (), bar: float = 0.0
 ) -> Result:
     """Judge an error that is known to within `bar`: a verdict that the bar could turn is none."""
-    if not error == error:  # NaN
+    if math.isnan(error):
         return Result("", "failed", error, tolerance, note=f"{note}: not a number", causes=causes)
     if error - bar > tolerance:
         return Result("", "failed", error, tolerance, note=note, causes=causes)

@@ -53,9 +53,11 @@ class Subject:
             with torch.no_grad():
                 for parameter in prior.parameters():
                     if parameter.is_floating_point():
-                        width = self.jitter / max(1.0, parameter[0].numel() / 8) ** 0.5 if (
-                            parameter.dim() > 1
-                        ) else self.jitter
+                        width = (
+                            self.jitter / max(1.0, parameter[0].numel() / 8) ** 0.5
+                            if (parameter.dim() > 1)
+                            else self.jitter
+                        )
                         parameter.add_(width * torch.randn_like(parameter))
         return prior.to(dtype)
 
@@ -68,7 +70,8 @@ class Subject:
     ) -> Distribution:
         """Return the distribution of a new prior and a new encoder, without their gradients."""
         prior = self.new_prior(variant, dtype).requires_grad_(False)
-        return cast(Distribution, prior(self.new_encoder(dtype).requires_grad_(False)))
+        with seeded(self.seed):
+            return cast(Distribution, prior(self.new_encoder(dtype).requires_grad_(False)))
 
     @cached_property
     def p(self) -> Distribution:
