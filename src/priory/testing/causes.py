@@ -20,7 +20,15 @@ SCALE_OTHER = "the sampler spreads its components by other scales than the densi
 WEIGHTS_IGNORED = "the sampler ignores the mixing weights, or draws by other ones than the density"
 NEVER_DRAWN = "some components are never drawn, though the density gives them weight"
 BY_POSITION = (
-    "components are taken by their position (always the first ones) and not drawn at random"
+    "samples are not drawn one by one: components are taken by their position (always the first "
+    "ones), or one component serves a whole batch"
+)
+COMPONENT_PER_DIMENSION = (
+    "the sampler draws a component for each latent dimension, and the density one for the vector"
+)
+SHARED_NOISE = (
+    "every coordinate is right by itself and only their joint law is wrong: "
+    "the dimensions of a sample share their noise"
 )
 SQUASHED = (
     "a squashing function (tanh, sigmoid, clamp) is applied in sampling only, "

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from priory.distributions import loc_and_scale
 from priory.testing import causes
+from priory.testing.errors import relative_error
 from priory.testing.mixture_fit import MixtureFit, fit_mixture
-from priory.testing.p_values import of_stein_moments
+from priory.testing.p_values import of_chi_square, of_stein_moments, of_uniform
 from priory.testing.seeding import seeded
 from priory.testing.subject import Subject, recorded
 
@@ -32,13 +33,19 @@ def why_not_normalised(subject: Subject) -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def why_sampler_differs(subject: Subject) -> tuple[str, ...]:
     """Return the causes that fit how samples differ from what the density would draw."""
-    if abs(subject.mass.total - 1) > 0.01 + 5 * subject.mass.error:
+    if abs(subject.mass.total - 1) > 0.01 + 5 * subject.mass.error and not subject.mass.trouble:
         return why_not_normalised(subject)
+    if _factorises(subject) and _has_its_marginals(subject):
+        return (causes.LOG_SUM_EXP,)
+    if not _same_marginals(subject.samples, subject.fresh_samples):
+        return (causes.BY_POSITION,)
     z, right = subject.samples, _as_the_density_draws(subject)
     if _squashed(z, right):
         return (causes.SQUASHED,)
-    if _factorises(subject) and _same_marginals(z, right):
-        return (causes.LOG_SUM_EXP,)
+    if subject.mass.trouble:
+        return causes.SCALE_OTHER, causes.WEIGHTS_IGNORED, causes.SHIFTED
+    if z.shape[1] > 1 and _same_marginals(z, right):
+        return (_why_only_jointly(z),)
     return _changed_components(subject, z, right)
 
 
@@ -67,17 +74,44 @@ def _factorises(subject: Subject) -> bool:
         before, after = (
             subject.p.log_prob(x) + subject.p.log_prob(y) for x, y in ((a, b), (mixed_a, mixed_b))
         )
-        if float(((before - after).abs() / (1 + before.abs())).max()) > 1e-8:
+        if relative_error(after, before) > 1e-8:
             return False
     return a.shape[1] > 1
 
 
-def _same_marginals(z: Tensor, right: Tensor) -> bool:
+def _has_its_marginals(subject: Subject) -> bool:
+    """Whether each coordinate of the samples follows its factor of a density that factorises."""
+    z = subject.samples
+    for d in range(z.shape[1]):
+        reach = z[:, d].max() - z[:, d].min()
+        axis = torch.linspace(-1, 2, 5001, dtype=z.dtype) * reach + z[:, d].min()
+        line = subject.points[0].repeat(len(axis), 1)
+        line[:, d] = axis
+        below = subject.p.log_prob(line).softmax(0).cumsum(0)
+        u = below[torch.searchsorted(axis, z[:, d].contiguous())]
+        if of_uniform(u.unsqueeze(-1)) < 1e-6:
+            return False
+    return True
+
+
+def _same_marginals(z: Tensor, other: Tensor) -> bool:
     """Whether no coordinate differs in law, by the two-sample Kolmogorov-Smirnov distance."""
     n = len(z)
-    order = torch.cat([z, right]).argsort(0)
+    order = torch.cat([z, other]).argsort(0)
     steps = torch.where(order < n, 1.0, -1.0).cumsum(0) / n
-    return steps.abs().max().item() < 2.5 * (2 / n) ** 0.5
+    return float(steps.abs().max()) < 2.5 * math.sqrt(2 / n)
+
+
+def _why_only_jointly(z: Tensor) -> str:
+    """Tell samples whose coordinates are independent from samples that share their noise."""
+    n, bins = len(z), 8
+    part = z.argsort(0).argsort(0) * bins // n  # the quantile of each coordinate
+    for d in range(z.shape[1] - 1):
+        cells = torch.bincount(part[:, d] * bins + part[:, d + 1], minlength=bins**2)
+        chi_square = float((cells - n / bins**2).square().sum()) * bins**2 / n
+        if of_chi_square(chi_square, (bins - 1) ** 2) < 1e-6:
+            return causes.SHARED_NOISE
+    return causes.COMPONENT_PER_DIMENSION
 
 
 def _changed_components(subject: Subject, z: Tensor, right: Tensor) -> tuple[str, ...]:

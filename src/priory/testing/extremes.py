@@ -18,7 +18,7 @@ def extremes(subject: Subject) -> Result:
     if found := _not_a_number(prior, encoder, torch.cat([1e2 * z, 1e4 * z])):
         return failed(f"{found} far from the mass", causes.OVERFLOW)
     for name in [name for name, _ in _direct_parameters(prior)]:
-        for value in (-30.0, 30.0):
+        for value in (-20.0, 20.0):
             moved = subject.new_prior(dtype=torch.float32)
             with torch.no_grad():  # half of the components, against the other half
                 parameter = moved.get_parameter(name)

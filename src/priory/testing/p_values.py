@@ -20,7 +20,7 @@ def of_means(values: Tensor, expected: Tensor | float) -> float:
     floor = 1e-9 * (1 + values.reshape(n, -1).abs().mean(0))
     z = error.abs() / bar.maximum(floor)
     p = torch.special.erfc(z / math.sqrt(2))
-    return min(1.0, float(p.min()) * p.numel())
+    return min(1.0, float(p.min() * p.numel()))
 
 
 def of_chi_square(statistic: float, degrees: int) -> float:
@@ -61,6 +61,12 @@ def of_signs(matrix: Tensor, level: float, seed: int) -> float:
             signs = torch.randint(2, (size, len(matrix)), dtype=torch.int8).float() * 2 - 1
             above += int(((signs @ matrix) * signs).sum(-1).ge(observed).sum())
     return (1 + above) / (1 + draws)
+
+
+def energy_matrix(a: Tensor, b: Tensor) -> Tensor:
+    """Return the matrix for `of_signs` of the energy distance: a sign exchanges $a_i$ and $b_i$."""
+    cross = torch.cdist(a, b)
+    return cross + cross.T - torch.cdist(a, a) - torch.cdist(b, b)
 
 
 def of_stein_moments(z: Tensor, score: Tensor) -> float:

@@ -84,12 +84,14 @@ class Report:
         lines += ["", f"{self.name}: {answer} ({len(self.results)} checks, {counts})"]
         if self.causes:
             lines += ["", "Likely causes, the likeliest first:"]
-            lines += [f"  {i}. {cause}" for i, cause in enumerate(self.causes, 1)]
+            for i, cause in enumerate(self.causes, 1):
+                says = ", ".join(r.check for r in self.failures if cause in r.causes)
+                lines.append(f"  {i}. {cause} [{says}]")
         return "\n".join(lines)
 
 
 def _row(result: Result) -> tuple[str, str, str, str, str]:
-    symbol, side = ("p = ", "> ") if result.is_p_value else ("", "< ")
+    symbol, side = ("p = ", "> ") if result.is_p_value else ("", "<= ")
     statistic = "" if result.statistic is None else f"{symbol}{result.statistic:.3g}"
     threshold = "" if result.threshold is None else f"{side}{result.threshold:.3g}"
     return result.check, statistic, threshold, result.verdict, result.note

@@ -107,10 +107,12 @@ def reciprocal(subject: Subject) -> Result:
 
 def _gaussian(z: Tensor, centre: Tensor, covariance: Tensor) -> Tensor:
     """Return the log-density of a Gaussian, `(n,)`."""
-    root = torch.linalg.cholesky(covariance)
+    floor = 1e-6 * covariance.diagonal().mean() * torch.eye(len(centre), dtype=centre.dtype)
+    root = torch.linalg.cholesky(covariance + floor)
     white = torch.linalg.inv(root) @ (z - centre).T
     constant = root.diagonal().log().sum() + 0.5 * len(centre) * math.log(2 * math.pi)
-    return -constant - 0.5 * white.square().sum(0)
+    log_p: Tensor = -constant - 0.5 * white.square().sum(0)
+    return log_p
 
 
 def _effective_size(log_weight: Tensor) -> float:
@@ -134,7 +136,7 @@ def exact_marginals(p: Distribution, z: Tensor) -> Tensor | None:
         match p:
             case GaussianMixture() | FactorizedGaussianMixture():
                 below = torch.special.ndtr((z.unsqueeze(-2) - p.loc) / p.scale)
-                return (p.logits.exp().unsqueeze(-1) * below).sum(-2)
+                return cast(Tensor, (p.logits.exp().unsqueeze(-1) * below).sum(-2))
             case Independent(reinterpreted_batch_ndims=1):
                 return cast(Tensor, p.base_dist.cdf(z))
             case MixtureSameFamily(component_distribution=Independent() as component):
@@ -154,9 +156,7 @@ def independent_draws(subject: Subject) -> Result:
     with seeded(subject.seed + 6):
         alone = torch.stack([subject.p.sample(Size((1,)))[0] for _ in range(n)]).double()
     together = subject.samples[torch.randperm(n, generator=torch.Generator().manual_seed(0))]
-    cross = torch.cdist(alone, together)
-    # The energy distance; a sign swaps the two samples of a pair.
-    matrix = cross + cross.T - torch.cdist(alone, alone) - torch.cdist(together, together)
+    matrix = p_values.energy_matrix(alone, together)
     p = p_values.of_signs(matrix, subject.level, subject.seed + 7)
     return by_p_value(
         p, subject.level, "energy distance, one by one against together", (causes.BY_POSITION,)
