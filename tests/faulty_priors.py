@@ -69,8 +69,9 @@ class Mixture(nn.Module):
         log_p = Normal(mu, scale, validate_args=False).log_prob(z.unsqueeze(-2)).sum(-1)
         return torch.logsumexp(self.log_weights() + log_p, dim=-1)
 
-    def finish(self, z: Tensor) -> Tensor:
-        return z
+    def draw(self, count: int, mu: Tensor, scale: Tensor) -> Tensor:
+        k = self.choose(count)
+        return torch.normal(mu[k], scale[k])
 
     def forward(self, encoder: nn.Module, context: object = None) -> Distribution:
         mu, log_var = self.parts(encoder)
@@ -79,8 +80,7 @@ class Mixture(nn.Module):
             return self.log_mixture(z, mu, self.density_scale(log_var))
 
         def draw(count: int) -> Tensor:
-            k = self.choose(count)
-            return self.finish(torch.normal(mu[k], self.sample_scale(log_var)[k]))
+            return self.draw(count, mu, self.sample_scale(log_var))
 
         return Drawn(mu.shape[-1], log_prob, draw)
 
@@ -194,8 +194,8 @@ class LogDeterminantTimesL(Flow):
 
 
 class TanhInSamplingOnly(Mixture):
-    def finish(self, z):
-        return torch.tanh(z)
+    def draw(self, count, mu, scale):
+        return torch.tanh(super().draw(count, mu, scale))
 
 
 class ConstantsAreNoBuffers(Mixture):

@@ -47,10 +47,18 @@ LOG_DET = (
     "or summed over dimensions more than once"
 )
 WRONG_DENSITY = "the density is not the one of the reference"
+NOT_OF_VECTORS = (
+    "the distribution is one of each latent dimension and not of the whole vector: "
+    "wrap it as Independent(..., 1)"
+)
 REDUCED = "a sum or a mean runs over the batch, or over the wrong dimension"
 NO_BUFFER = (
     "a constant tensor is a plain attribute and stays behind when the prior moves; "
     "register it with register_buffer"
+)
+SINGLE = (
+    "the density is computed in single precision whatever its dtype: "
+    "a cast to float32, or a constant in it, stands inside"
 )
 PLAIN_CONTAINER = (
     "a parameter is kept in a plain dictionary or list, where no optimizer and no state_dict "
@@ -94,3 +102,7 @@ ENCODED_TWICE = "the encoder is called for each density or sample and not once p
 ENCODER_TOUCHED = "the prior changes the encoder: its mode, its buffers or its parameters"
 CLAIM = "a closed form is wrong, or is a bound that is reported as exact"
 ENTANGLED = "one argument of the density depends on what other points are asked with it"
+UNTRACEABLE = (
+    "torch cannot trace the density: it branches on values, or leaves torch on its way "
+    "(NumPy, float(), a generator)"
+)

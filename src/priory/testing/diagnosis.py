@@ -119,20 +119,23 @@ def _changed_components(subject: Subject, z: Tensor, right: Tensor) -> tuple[str
     base = fit_mixture(right, subject.seed)
     explanations = {
         "weights": base.reweighted(z),
+        "means": base.relocated(z),
         "squared": base.with_power(2.0),
         "root": base.with_power(0.5),
     }
     likelihood = {name: fit.log_likelihood(z) for name, fit in explanations.items()}
     best = max(likelihood, key=lambda name: likelihood[name])
-    if likelihood[best] - base.log_likelihood(z) < 0.01:
+    if likelihood[best] - base.log_likelihood(z) < 1e-3:
         return causes.SCALE_OTHER, causes.WEIGHTS_IGNORED, causes.SHIFTED
     if best == "squared":
         return (causes.SCALE_SQUARED,)
+    if best == "means":
+        return (causes.SHIFTED,)
     if best == "root":
         read = _density_is_the_wrong_one(subject, base)
         return (causes.SCALE_READ, causes.SCALE_ROOT)[:: 1 if read else -1]
     weight = explanations["weights"].weight
-    if bool(((weight < 1e-3) & (base.weight > 0.05)).any()):
+    if bool(((weight < 0.1 * base.weight) & (base.weight > 0.01)).any()):
         return causes.NEVER_DRAWN, causes.WEIGHTS_IGNORED
     return (causes.WEIGHTS_IGNORED,)
 

@@ -1,6 +1,7 @@
 """The kit's own encoder: tiny, and the same every time."""
 
 import torch
+from jaxtyping import Num
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
@@ -31,7 +32,7 @@ class TinyEncoder(nn.Module):
         self.amplitude = nn.Parameter(torch.where(steps < latent_dim, 2.5, 0.5))
         self.phase = nn.Parameter(steps + 1.0)
 
-    def forward(self, x: Tensor, context: object = None) -> Distribution:
+    def forward(self, x: Num[Tensor, "B *data"], context: object = None) -> Distribution:
         """Return q(z|x) for x of shape `(B, *data_shape)`."""
         flat = x.to(self.phase.dtype).flatten(1)
         d = torch.arange(1, flat.shape[1] + 1, dtype=flat.dtype, device=flat.device)

@@ -1,4 +1,4 @@
-"""How far two tensors lie apart."""
+"""How far two tensors lie apart, and what an exception says."""
 
 import math
 
@@ -10,3 +10,8 @@ def relative_error(actual: Tensor, expected: Tensor) -> float:
     if actual.shape != expected.shape:
         return math.inf
     return float(((actual - expected).abs() / (1 + expected.abs())).max().detach())
+
+
+def first_line(error: Exception) -> str:
+    """Return the beginning of what an exception says."""
+    return (str(error).strip() or "no message").splitlines()[0][:160]

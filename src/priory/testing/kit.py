@@ -19,6 +19,7 @@ from priory.testing import (
     training,
 )
 from priory.testing.encoder import TinyEncoder
+from priory.testing.errors import first_line
 from priory.testing.report import Report, Result, failed, skipped
 from priory.testing.subject import Reference, Subject
 
@@ -114,10 +115,14 @@ def check_prior(
         raise ValueError(
             f"expected checks among {', '.join(CHECKS)}, got {', '.join(sorted(unknown))}."
         )
-    results = [
-        replace(skipped("left out"), check=name) if name in skip else run_check(name, subject)
-        for name in CHECKS
-    ]
+    results: list[Result] = []
+    for name in CHECKS:
+        if name in skip:
+            results.append(replace(skipped("left out"), check=name))
+        elif results and results[0].verdict == "failed":  # nothing else would mean anything
+            results.append(replace(skipped("the shapes are wrong"), check=name))
+        else:
+            results.append(run_check(name, subject))
     return Report(getattr(make_prior, "__qualname__", repr(make_prior)), tuple(results))
 
 
@@ -141,9 +146,8 @@ def run_check(name: str, subject: Subject) -> Result:
     try:
         result = CHECKS[name](subject)
     except Exception as error:  # whatever a prior raises is an answer
-        first_line = (str(error).strip() or "no message").splitlines()[0][:160]
         guess = (causes.NO_BUFFER,) if _is_about_dtype(str(error)) else ()
-        result = failed(f"{type(error).__name__}: {first_line}", *guess)
+        result = failed(f"{type(error).__name__}: {first_line(error)}", *guess)
     return replace(result, check=name)
 
 

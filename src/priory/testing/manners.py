@@ -41,7 +41,7 @@ def encodes_once(subject: Subject) -> Result:
 
 def global_state(subject: Subject) -> Result:
     """Check that making, calling and using the prior changes no global state."""
-    with seeded(subject.seed):
+    with seeded(subject.seed + 987_654_321):  # a seed that nobody sets
         before = _globals()
         prior = subject.make_prior()
         p = prior(subject.new_encoder(torch.float32))

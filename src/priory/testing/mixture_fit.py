@@ -42,23 +42,36 @@ class MixtureFit:
             new = replace(new, weight=new.joint(z).softmax(-1).mean(0) + 1e-12)
         return new
 
+    def relocated(self, z: Tensor) -> "MixtureFit":
+        """Return the mixture with the means, and nothing else, fitted to the points."""
+        new = self
+        for _ in range(50):
+            new = replace(new, loc=new.step(z).loc)
+        return new
+
     def with_power(self, power: float) -> "MixtureFit":
         """Return the mixture with its standard deviations raised to a power."""
         return replace(self, scale=self.scale**power)
 
 
 def fit_mixture(z: Tensor, seed: int) -> MixtureFit:
-    """Fit mixtures of one to eight components and return the one of the best BIC."""
-    z = z[:4000]
-    penalty = (2 * z.shape[1] + 1) * math.log(len(z)) / (2 * len(z))
+    """Fit mixtures of one to eight components and return the one of the best BIC.
+
+    The choice is made on a part of the points, and the best mixture fitted to all.
+    """
+    part = z[:4000]
+    penalty = (2 * z.shape[1] + 1) * math.log(len(part)) / (2 * len(part))
 
     def fit(count: int) -> MixtureFit:
-        start = cluster(z, count, seed)
+        start = cluster(part, count, seed)
         scale = start.covariance.diagonal(dim1=-2, dim2=-1).sqrt() + 1e-6
         mixture = MixtureFit(start.share / start.share.sum(), start.centre, scale)
         for _ in range(100):
-            mixture = mixture.step(z)
+            mixture = mixture.step(part)
         return mixture
 
     fits = [fit(count) for count in range(1, 9)]
-    return max(fits, key=lambda f: f.log_likelihood(z) - penalty * len(f.weight))
+    best = max(fits, key=lambda f: f.log_likelihood(part) - penalty * len(f.weight))
+    for _ in range(50):
+        best = best.step(z)
+    return best
