@@ -21,6 +21,7 @@ from priory.testing import (
 from priory.testing.encoder import TinyEncoder
 from priory.testing.errors import first_line
 from priory.testing.report import Report, Result, failed, skipped
+from priory.testing.seeding import seeded
 from priory.testing.subject import Reference, Subject
 
 Check = Callable[[Subject], Result]
@@ -144,7 +145,8 @@ def new_subject(
 def run_check(name: str, subject: Subject) -> Result:
     """Run one check; an error that the prior raises is a failure of the check."""
     try:
-        result = CHECKS[name](subject)
+        with seeded(subject.seed):
+            result = CHECKS[name](subject)
     except Exception as error:  # whatever a prior raises is an answer
         guess = (causes.NO_BUFFER,) if _is_about_dtype(str(error)) else ()
         result = failed(f"{type(error).__name__}: {first_line(error)}", *guess)
