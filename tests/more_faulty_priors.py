@@ -47,7 +47,23 @@ class NotSummed(Mixture):
 
 class SingleInside(Mixture):
     def log_mixture(self, z, mu, scale):
-        return super().log_mixture(z.float(), mu.float(), scale.float())
+        return super().log_mixture(z.float(), mu.float(), scale.float()).float()
+
+
+class Wider(Independent):
+    """A product of normals, and a temperature of two for prettier samples."""
+
+    def sample(self, sample_shape=()):
+        return 2 * super().sample(sample_shape)
+
+
+class Heated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.loc, self.log_scale = (nn.Parameter(torch.zeros(2)) for _ in range(2))
+
+    def forward(self, encoder, context=None):
+        return Wider(Normal(self.loc, self.log_scale.exp()), 1)
 
 
 class CentredOnTheBatch(Mixture):
@@ -186,6 +202,7 @@ MORE_FAULTS = [
     Fault("means moved in sampling", MeansMoved, causes.SHIFTED),
     Fault("not summed over dimensions", NotSummed, causes.NOT_OF_VECTORS),
     Fault("single precision inside", SingleInside, causes.SINGLE),
+    Fault("a temperature in sampling only", Heated, causes.SCALE_OTHER),
     Fault("centred on the batch", CentredOnTheBatch, causes.ENTANGLED),
     Fault("noise in the density", NoiseInTheDensity, causes.RANDOM_DENSITY),
     Fault("half of a gradient detached", HalfTheGradient, causes.WRONG_GRADIENT),

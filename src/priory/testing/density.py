@@ -92,7 +92,7 @@ def dtype(subject: Subject) -> Result:
     low, high = single.log_prob(z), subject.p.log_prob(z.double())
     if low.dtype != torch.float32 or high.dtype != torch.float64:
         return failed(
-            f"expected float32 and float64, got {low.dtype} and {high.dtype}", causes.NO_BUFFER
+            f"expected float32 and float64, got {low.dtype} and {high.dtype}", causes.SINGLE
         )
     if (drawn := subject.p.sample().dtype) != torch.float64:
         return failed(f"expected samples in float64, got {drawn}", causes.NO_BUFFER)

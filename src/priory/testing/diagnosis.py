@@ -122,11 +122,14 @@ def _changed_components(subject: Subject, z: Tensor, right: Tensor) -> tuple[str
         "means": base.relocated(z),
         "squared": base.with_power(2.0),
         "root": base.with_power(0.5),
+        "scales": base.rescaled(z),
     }
     likelihood = {name: fit.log_likelihood(z) for name, fit in explanations.items()}
     best = max(likelihood, key=lambda name: likelihood[name])
     if likelihood[best] - base.log_likelihood(z) < 1e-3:
         return causes.SCALE_OTHER, causes.WEIGHTS_IGNORED, causes.SHIFTED
+    if best == "scales":
+        return (causes.SCALE_OTHER,)
     if best == "squared":
         return (causes.SCALE_SQUARED,)
     if best == "means":
