@@ -29,9 +29,12 @@ def extremes(subject: Subject) -> Result:
 
 
 def _not_a_number(prior: nn.Module, encoder: nn.Module, z: Tensor) -> str:
-    """Say what is NaN, or nothing."""
+    """Say what is NaN, or nothing; values that are refused with an error are no silent NaN."""
     points = z.clone().requires_grad_(True)
-    log_p = prior(encoder).log_prob(points)
+    try:
+        log_p = prior(encoder).log_prob(points)
+    except (RuntimeError, ValueError):
+        return ""
     if log_p.isnan().any():
         return "log_prob is NaN"
     leaves = [points, *(p for p in prior.parameters() if p.requires_grad)]

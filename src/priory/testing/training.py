@@ -112,16 +112,20 @@ def density_at_points(
 def _has_influence(
     prior: nn.Module, encoder: nn.Module, subject: Subject, parameter: Tensor
 ) -> bool:
-    """Whether the density changes with a parameter, by a large step of either sign."""
+    """Whether the density changes, or is refused, when a parameter makes a large step."""
     density = density_at_points(prior, encoder, subject)
+    before, kept = density().detach(), parameter.detach().clone()
     with torch.no_grad(), seeded(subject.seed):
-        before, kept = density(), parameter.clone()
-        changed = False
-        for _ in range(4):
-            parameter.copy_(kept + 2 * torch.randn_like(kept))
-            changed |= not torch.equal(before, density())
-        parameter.copy_(kept)
-    return changed
+        try:
+            for _ in range(4):
+                parameter.copy_(kept + 2 * torch.randn_like(kept))
+                if not torch.equal(before, density()):
+                    return True
+        except (RuntimeError, ValueError):
+            return True
+        finally:
+            parameter.copy_(kept)
+    return False
 
 
 def _draws(prior: nn.Module, encoder: nn.Module) -> bool:
