@@ -2,8 +2,8 @@
 
     python benchmarks/audit_faults.py
 
-writes `benchmarks/results/audit.md` (the table in the docs) and `audit.json`, and exits with status
-1 if a faulty prior gets past, is rejected for another reason than its own, or a right one does not
+writes the table in `docs/testing.md` and `benchmarks/results/audit.json`, and exits with status 1
+if a faulty prior gets past, is rejected for another reason than its own, or a right one does not
 pass.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import torch
+from tables import put_table
 
 from cases import CASES, make_encoder
 from faulty_priors import FAULTS, RIGHT
@@ -42,7 +43,6 @@ def main() -> None:
     wrong += [row["prior"] for row in rows[len(FAULTS) :] if row["verdict"] != "passed"]
     seconds = time.perf_counter() - start
     _write(rows, seconds)
-    print((RESULTS / "audit.md").read_text())
     print(f"{len(rows)} priors in {seconds:.0f} s; not as they should be: {wrong or 'none'}")
     sys.exit(bool(wrong))
 
@@ -67,7 +67,8 @@ def _write(rows: list[dict[str, object]], seconds: float) -> None:
     for row in rows:
         failed = ", ".join(map(str, row["failed"])) or "-"
         lines.append(f"| {row['prior']} | {row['verdict']} | {failed} | {row['cause']} |")
-    (RESULTS / "audit.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    put_table("testing.md", "audit", lines)
 
 
 if __name__ == "__main__":

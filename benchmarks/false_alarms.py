@@ -10,10 +10,12 @@ gives the prior other parameters and other samples, and writes all p-values to
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import torch
+from tables import put_table
 
 from cases import CASES, make_encoder
 from priory.testing.kit import FALSE_ALARMS, STATISTICAL, new_subject, run_check
@@ -38,10 +40,26 @@ def main(seeds: int) -> None:
                 }
         summary = summarise(runs)
         FILE.write_text(json.dumps(summary | {"runs": runs}, indent=0) + "\n")
+    put_table("testing.md", "false alarms", _table(summary))
     print(json.dumps(summary, indent=1))
 
 
-def summarise(runs: dict[str, dict[str, float | str]]) -> dict[str, object]:
+def _table(summary: dict[str, Any]) -> list[str]:
+    """Return the summary for the docs."""
+    rows = [
+        f"{summary['runs_of_the_kit']} runs, {len(summary['alarms'])} with an alarm "
+        f"({100 * len(summary['alarms']) / summary['runs_of_the_kit']:.2f} %), "
+        f"{len(summary['inconclusive'])} inconclusive. The share of p-values below a bound:",
+        "",
+        "| check | 0.1 | 0.01 | 0.001 |",
+        "|---|---|---|---|",
+    ]
+    for name, share in summary["share_of_p_values_below"].items():
+        rows.append(f"| {name} | " + " | ".join(f"{value:.4f}" for value in share.values()) + " |")
+    return rows
+
+
+def summarise(runs: dict[str, dict[str, float | str]]) -> dict[str, Any]:
     """Count alarms, runs that could not decide, and small p-values of each check."""
     level = FALSE_ALARMS / len(STATISTICAL)
     values = {

@@ -3,10 +3,10 @@
     pip install "priory[outside]"
     python benchmarks/outside_world.py
 
-writes `benchmarks/results/outside_world.md` and `.json`. Each library is called through an adapter
-as thin as it can be; what an adapter adds is said beside it, and is no fault of the library. These
-libraries hold their encoders themselves, so the checks of the encoder that is passed find nothing
-to check; what the compiler does to them is left out.
+writes the table in `docs/testing.md` and `benchmarks/results/outside_world.json`. Each library is
+called through an adapter as thin as it can be; what an adapter adds is said beside it, and is no
+fault of the library. These libraries hold their encoders themselves, so the checks of the encoder
+that is passed find nothing to check; what the compiler does to them is left out.
 """
 
 import importlib.metadata
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tables import put_table
 from torch import Size, Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 
@@ -291,7 +292,7 @@ def main() -> None:
         )
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "outside_world.json").write_text(json.dumps(answers, indent=1) + "\n")
-    (RESULTS / "outside_world.md").write_text("\n".join(_table(answers)) + "\n")
+    put_table("testing.md", "outside world", _table(answers))
 
 
 SAID = ("failed", "inconclusive")

@@ -51,7 +51,7 @@ def why_blocked(subject: Subject) -> tuple[str, ...]:
     if "the encoder" in without:
         return (causes.ENCODER_DETACHED,)
     named = dict(trainable_parameters(prior, encoder))
-    blocks = causes.DRAW_BLOCKS if _draws(prior, encoder) else causes.STEP_BLOCKS
+    blocks = causes.DRAW_BLOCKS if _draws(prior, encoder, subject) else causes.STEP_BLOCKS
     used = (_has_influence(prior, encoder, subject, named[name]) for name in without)
     return tuple(dict.fromkeys(blocks if use else causes.UNUSED for use in used))
 
@@ -128,9 +128,9 @@ def _has_influence(
     return False
 
 
-def _draws(prior: nn.Module, encoder: nn.Module) -> bool:
-    """Whether calling the prior takes numbers from torch's generator."""
-    with seeded(0):
+def _draws(prior: nn.Module, encoder: nn.Module, subject: Subject) -> bool:
+    """Whether calling the prior and its density takes numbers from torch's generator."""
+    with seeded(subject.seed):
         before = torch.random.get_rng_state()
-        prior(encoder)
+        prior(encoder).log_prob(subject.points)
         return not torch.equal(before, torch.random.get_rng_state())
