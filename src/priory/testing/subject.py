@@ -1,5 +1,6 @@
 """What the checks see: how to make the prior and an encoder, and evidence that they share."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -19,7 +20,7 @@ Reference = Callable[[nn.Module, nn.Module, list[float]], float]
 """Called as `reference(prior, encoder, z)` for one point z: the log-density in nats."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """A prior under examination.
 
@@ -46,19 +47,15 @@ class Subject:
         """Return a new prior, away from its symmetric start.
 
         Equal weights and means at the origin hide faults, so every parameter is moved at random;
-        entries of a matrix by less the longer its rows, as sums over them grow.
+        entries of a matrix with long rows by less, as sums over them grow.
         """
         with seeded(self.seed + 1000 * variant):
             prior = self.make_prior()
             with torch.no_grad():
-                for parameter in prior.parameters():
-                    if parameter.is_floating_point():
-                        width = (
-                            self.jitter / max(1.0, parameter[0].numel() / 8) ** 0.5
-                            if (parameter.dim() > 1)
-                            else self.jitter
-                        )
-                        parameter.add_(width * torch.randn_like(parameter))
+                for parameter in filter(torch.is_floating_point, prior.parameters()):
+                    row = parameter[0].numel() if parameter.dim() > 1 else 1
+                    width = self.jitter / math.sqrt(max(1.0, row / 8))
+                    parameter.add_(width * torch.randn_like(parameter))
         return prior.to(dtype)
 
     def new_encoder(self, dtype: torch.dtype = torch.float64) -> nn.Module:
