@@ -33,8 +33,6 @@ def why_not_normalised(subject: Subject) -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def why_sampler_differs(subject: Subject) -> tuple[str, ...]:
     """Return the causes that fit how samples differ from what the density would draw."""
-    if abs(subject.mass.total - 1) > 0.01 + 5 * subject.mass.error and not subject.mass.trouble:
-        return why_not_normalised(subject)
     if _factorises(subject) and _has_its_marginals(subject):
         return (causes.LOG_SUM_EXP,)
     if not _same_marginals(subject.samples, subject.fresh_samples):
@@ -42,6 +40,8 @@ def why_sampler_differs(subject: Subject) -> tuple[str, ...]:
     z, right = subject.samples, _as_the_density_draws(subject)
     if _squashed(z, right):
         return (causes.SQUASHED,)
+    if abs(subject.mass.total - 1) > 0.01 + 5 * subject.mass.error and not subject.mass.trouble:
+        return why_not_normalised(subject)
     if subject.mass.trouble:
         return causes.SCALE_OTHER, causes.WEIGHTS_IGNORED, causes.SHIFTED
     if z.shape[1] > 1 and _same_marginals(z, right):

@@ -68,7 +68,7 @@ def _by_quadrature(p: Distribution, samples: Tensor) -> Mass:
         reach, mass = 4 * reach, far
     if mass.error > 1e-5:
         mass = _grid(p, centre, reach, finest)
-    if mass.error > 1e-3:
+    if mass.error > 0.05:
         return Mass(mass.z, mass.weight, mass.error, mass.axes, "too narrow for the grid")
     return mass
 

@@ -20,8 +20,8 @@ def binned_mass(subject: Subject) -> Result:
     mass = subject.mass
     if not mass.axes:
         return skipped("for one and two dimensions")
-    if mass.trouble:
-        return inconclusive(mass.trouble)
+    if mass.trouble or mass.error > 1e-3:
+        return inconclusive(mass.trouble or "too narrow for the grid")
     bins = 64 if len(mass.axes) == 1 else 8
     observed, expected = _partition(subject.fresh_samples, mass.axes, mass.weight, bins)
     expected = expected / expected.sum() * observed.sum()
