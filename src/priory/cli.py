@@ -36,7 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         jsonargparse.auto_cli(
             COMMANDS,
             args=None if arguments is None else list(arguments),
-            as_positional=False,
             parser_class=Parser,
             prog="priory",
             allow_abbrev=False,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from priory.commands.check import check
 from priory.commands.compare import compare
 
-COMMANDS: dict[str, Any] = {"compare": compare}
+COMMANDS: dict[str, Any] = {"check": check, "compare": compare}

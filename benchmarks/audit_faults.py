@@ -1,0 +1,75 @@
+"""Put every faulty prior and every prior of ours through the kit, and tell what it says.
+
+    python benchmarks/audit_faults.py
+
+writes the table in `docs/testing.md` and `benchmarks/results/audit.json`, and exits with status 1
+if a faulty prior gets past, is rejected for another reason than its own, or a right one does not
+pass.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import torch
+from tables import put_table
+
+from cases import CASES, make_encoder
+from faulty_priors import FAULTS, RIGHT
+from priory.testing import Report, check_prior
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Run the audit and write its table."""
+    torch.set_num_threads(1)  # the tensors are small, and threads would wait for one another
+    start = time.perf_counter()
+    rows, wrong = [], []
+    for fault in FAULTS:
+        report = check_prior(fault.make, reference=fault.reference, latent_dim=fault.latent_dim)
+        first = (*report.causes, "none")[0]
+        right = bool(report.failures) and first == fault.cause
+        wrong += [] if right else [fault.name]
+        rows.append(_row(fault.name, report, first))
+    for case in CASES:
+        report = check_prior(case.make, make_encoder(), case.reference)
+        rows.append(_row(case.name, report, "-"))
+    for name, make in RIGHT.items():
+        rows.append(_row(name, check_prior(make), "-"))
+    wrong += [row["prior"] for row in rows[len(FAULTS) :] if row["verdict"] != "passed"]
+    seconds = time.perf_counter() - start
+    _write(rows, seconds)
+    print(f"{len(rows)} priors in {seconds:.0f} s; not as they should be: {wrong or 'none'}")
+    sys.exit(bool(wrong))
+
+
+def _row(name: str, report: Report, first_cause: str) -> dict[str, object]:
+    verdict = "passed" if report.passed else "failed" if report.failures else "inconclusive"
+    return {
+        "prior": name,
+        "verdict": verdict,
+        "failed": [result.check for result in report.failures],
+        "inconclusive": [result.check for result in report.inconclusive],
+        "cause": first_cause,
+        "causes": len(report.causes),
+    }
+
+
+def _write(rows: list[dict[str, object]], seconds: float) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    facts = {"torch": torch.__version__, "seconds": round(seconds), "rows": rows}
+    (RESULTS / "audit.json").write_text(json.dumps(facts, indent=1) + "\n")
+    lines = ["| prior | verdict | checks that failed | first likely cause |", "|---|---|---|---|"]
+    for row in rows:
+        failed = ", ".join(map(str, row["failed"])) or "-"
+        lines.append(f"| {row['prior']} | {row['verdict']} | {failed} | {row['cause']} |")
+    print("\n".join(lines))
+    put_table("testing.md", "audit", lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The density is one, and the same however it is asked."""
+
+import math
+
+import torch
+from torch import Size
+from torch.distributions import Distribution
+
+from priory.testing import causes
+from priory.testing.diagnosis import why_not_normalised
+from priory.testing.errors import relative_error
+from priory.testing.report import Result, by_error, failed, inconclusive, passed, skipped
+from priory.testing.subject import Subject
+from priory.testing.training import why_blocked
+
+
+def shapes(subject: Subject) -> Result:
+    """Check that the prior returns a distribution over vectors, with shapes as torch's have."""
+    p = subject.new_prior()(subject.new_encoder())
+    if not isinstance(p, Distribution):
+        return failed(f"expected a torch Distribution from prior(encoder), got {type(p).__name__}")
+    if len(p.event_shape) != 1:
+        shape = tuple(p.event_shape)
+        return failed(f"expected an event shape (L,), got {shape}", causes.NOT_OF_VECTORS)
+    if p.batch_shape:
+        return failed(f"expected no batch shape, got {tuple(p.batch_shape)}")
+    for lead in ((), (1,), (7,), (7, 3)):
+        z = p.sample(Size(lead))
+        if z.shape != (*lead, *p.event_shape):
+            cause = causes.BY_POSITION if z.shape[-1:] == p.event_shape else causes.REDUCED
+            return failed(
+                f"expected samples of shape {(*lead, *p.event_shape)}, got {z.shape}", cause
+            )
+        if (value := p.log_prob(z)).shape != lead:
+            return failed(
+                f"expected log_prob of shape {lead}, got {tuple(value.shape)}", causes.REDUCED
+            )
+    return passed()
+
+
+def reference(subject: Subject) -> Result:
+    """Check that the density is that of the reference, to double precision."""
+    if subject.reference is None:
+        return skipped("no reference was given")
+    prior, encoder = subject.new_prior().requires_grad_(False), subject.new_encoder()
+    encoder.requires_grad_(False)
+    actual = prior(encoder).log_prob(subject.points)
+    values = [subject.reference(prior, encoder, z) for z in subject.points.tolist()]
+    expected = torch.tensor(values, dtype=torch.float64)
+    gap = actual - expected
+    constant = float(gap.std()) < 1e-9 * float(gap.abs().max())
+    guess = (causes.CONSTANT, causes.WEIGHTS_UNNORMALISED) if constant else (causes.WRONG_DENSITY,)
+    return by_error(relative_error(actual, expected), 1e-8, "largest relative error", guess)
+
+
+def normalisation(subject: Subject) -> Result:
+    """Check that the density integrates to one."""
+    mass = subject.mass
+    if mass.trouble:
+        return inconclusive(mass.trouble)
+    gap = abs(mass.total - 1)
+    guess = why_not_normalised(subject) if gap > 1e-3 else ()
+    if mass.axes:
+        return by_error(gap, 1e-3, "|integral - 1|, by quadrature", guess, bar=mass.error)
+    # Twice the one-sided level of a normal, with its error bar; a wide bar settles nothing.
+    bar = mass.error * math.sqrt(2 * math.log(2 / subject.level))
+    if bar > 0.1 and gap <= bar:
+        return inconclusive(f"the integral is known to within {bar:.2g} only")
+    return by_error(gap, bar, "|integral - 1|, by importance sampling", guess)
+
+
+def batching(subject: Subject) -> Result:
+    """Check that points alone, together, reordered or reshaped have the same density."""
+    p, z = subject.p, subject.points
+    together = p.log_prob(z)
+    order = torch.arange(len(z)).flip(0)
+    answers = [
+        torch.stack([p.log_prob(point) for point in z]),
+        p.log_prob(z[order])[order],
+        p.log_prob(z.reshape(6, -1, z.shape[1])).reshape(-1),
+        p.log_prob(z.T.contiguous().T),
+        p.log_prob(z[:, None].expand(-1, 2, -1))[:, 1],
+    ]
+    error = max(relative_error(answer, together) for answer in answers)
+    return by_error(error, 1e-9, "largest relative difference", (causes.ENTANGLED, causes.REDUCED))
+
+
+def dtype(subject: Subject) -> Result:
+    """Check that single and double precision agree, and each returns its own kind."""
+    single = subject.new_distribution(dtype=torch.float32)
+    z = subject.points.float()
+    low, high = single.log_prob(z), subject.p.log_prob(z.double())
+    if low.dtype != torch.float32 or high.dtype != torch.float64:
+        return failed(
+            f"expected float32 and float64, got {low.dtype} and {high.dtype}", causes.SINGLE
+        )
+    if (drawn := subject.p.sample().dtype) != torch.float64:
+        return failed(f"expected samples in float64, got {drawn}", causes.NO_BUFFER)
+    guess = (causes.NO_BUFFER, causes.OVERFLOW)
+    return by_error(relative_error(low.double(), high), 1e-3, "float32 against float64", guess)
+
+
+def repeatable(subject: Subject) -> Result:
+    """Check that the same prior and encoder give the same density every time."""
+    error = _spread_of_calls(subject, training=True)
+    guess: tuple[str, ...] = ()
+    if error > 1e-12:
+        once = _spread_of_calls(subject, training=False) == 0.0
+        guess = (causes.MODE,) if once else (*why_blocked(subject), causes.RANDOM_DENSITY)
+    return by_error(error, 1e-12, "largest relative difference", guess)
+
+
+def _spread_of_calls(subject: Subject, training: bool) -> float:
+    """Return how far the densities of two calls of the prior lie apart."""
+    prior, encoder = (
+        subject.new_prior().requires_grad_(False).train(training),
+        subject.new_encoder(),
+    )
+    p = prior(encoder)
+    answers = [q.log_prob(subject.points) for q in (p, p, prior(encoder))]
+    return max(relative_error(answer, answers[0]) for answer in answers[1:])

@@ -1,0 +1,79 @@
+"""Gradients are right."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from priory.testing import causes
+from priory.testing.errors import relative_error
+from priory.testing.report import Result, by_error, skipped
+from priory.testing.seeding import seeded
+from priory.testing.subject import Subject, score_at
+from priory.testing.training import density_at_points, trainable_parameters, why_blocked
+
+
+def gradient_of_z(subject: Subject) -> Result:
+    """Check that the score agrees with finite differences, in double precision."""
+    z = subject.points
+    score = score_at(subject.p, z)
+    step = 1e-6 * z.std(0)
+    with torch.no_grad():
+        slopes = [
+            (subject.p.log_prob(z + e) - subject.p.log_prob(z - e)) / (2 * e.sum())
+            for e in torch.diag(step)
+        ]
+    error = relative_error(score, torch.stack(slopes, dim=-1))
+    return by_error(error, 1e-4, "largest relative error", (_why_wrong(subject),))
+
+
+def gradient_of_parameters(subject: Subject) -> Result:
+    """Check that the gradient of every parameter agrees with finite differences."""
+    prior, encoder = subject.new_prior(), subject.new_encoder()
+    error, worst = 0.0, "no parameters"
+    density = density_at_points(prior, encoder, subject)
+    for name, parameter in trainable_parameters(prior, encoder):
+        log_p = density()
+        gradient = None
+        if log_p.requires_grad:
+            (gradient,) = torch.autograd.grad(log_p.sum(), parameter, allow_unused=True)
+        for seed in range(3):
+            with seeded(subject.seed + seed):
+                direction = torch.randn_like(parameter)
+            slope = _slope(density, parameter, 1e-6 * direction)
+            if slope is None:
+                break
+            claim = 0.0 if gradient is None else float((gradient * direction).sum())
+            new = abs(claim - slope) / (1 + abs(slope))
+            if not new <= error:
+                error, worst = new, name
+    if worst == "no parameters":
+        return skipped("no parameters")
+    guess = why_blocked(subject) or (_why_wrong(subject),)
+    return by_error(error, 1e-4, f"largest relative error, of {worst}", guess)
+
+
+def _slope(density: Callable[[], Tensor], parameter: Tensor, step: Tensor) -> float | None:
+    """Return the slope by central differences; none where the prior rejects a small step."""
+    kept = parameter.detach().clone()
+    with torch.no_grad():
+        try:
+            ahead = _with(parameter, kept + step, density)
+            behind = _with(parameter, kept - step, density)
+        except (RuntimeError, ValueError):
+            return None
+        finally:
+            parameter.copy_(kept)
+    return float((ahead - behind).sum() / 2e-6)
+
+
+def _with(parameter: Tensor, value: Tensor, density: Callable[[], Tensor]) -> Tensor:
+    parameter.copy_(value)
+    return density()
+
+
+def _why_wrong(subject: Subject) -> str:
+    """Tell a density in single precision, blind to a small step, from a wrong gradient."""
+    z = subject.points
+    unseen = subject.p.log_prob(z * (1 + 1e-10)) == subject.p.log_prob(z)
+    return causes.SINGLE if float(unseen.double().mean()) > 0.5 else causes.WRONG_GRADIENT

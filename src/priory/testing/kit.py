@@ -1,0 +1,157 @@
+"""The checks by name, and the function that puts a prior through them."""
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from torch import nn
+
+from priory.testing import (
+    causes,
+    claims,
+    compiling,
+    density,
+    extremes,
+    gradients,
+    manners,
+    sampler,
+    saving,
+    stein,
+    training,
+)
+from priory.testing.encoder import TinyEncoder
+from priory.testing.errors import first_line
+from priory.testing.report import Report, Result, failed, skipped
+from priory.testing.seeding import seeded
+from priory.testing.subject import Reference, Subject
+
+Check = Callable[[Subject], Result]
+
+STATISTICAL: dict[str, Check] = {
+    "binned mass": sampler.binned_mass,
+    "stein moments": stein.stein_moments,
+    "kernel stein": stein.kernel_stein,
+    "reciprocal": sampler.reciprocal,
+    "marginals": sampler.marginals,
+    "independent draws": sampler.independent_draws,
+    "mean": claims.mean,
+    "variance": claims.variance,
+    "entropy": claims.entropy,
+    "kl": claims.kl,
+}
+"""Checks whose threshold is a significance level; a right prior fails one now and then."""
+
+CHECKS: dict[str, Check] = {
+    "shapes": density.shapes,
+    "reference": density.reference,
+    "normalisation": density.normalisation,
+    "batching": density.batching,
+    "dtype": density.dtype,
+    "repeatable": density.repeatable,
+    **STATISTICAL,
+    "gradient of z": gradients.gradient_of_z,
+    "gradient of parameters": gradients.gradient_of_parameters,
+    "trainable": training.trainable,
+    "border": training.border,
+    "extremes": extremes.extremes,
+    "moves": saving.moves,
+    "state_dict": saving.state_dict,
+    "other encoder": saving.other_encoder,
+    "copies": saving.copies,
+    "modes": saving.modes,
+    "encodes once": manners.encodes_once,
+    "global state": manners.global_state,
+    "generator": manners.generator,
+    "compile": compiling.compiles,
+    "export": compiling.exports,
+}
+"""All checks, in the order in which they run."""
+
+FALSE_ALARMS = 1e-3
+"""How often a right prior may fail any statistical check, by design."""
+
+
+def check_prior(
+    make_prior: Callable[[], nn.Module],
+    encoder: nn.Module | None = None,
+    reference: Reference | None = None,
+    *,
+    latent_dim: int = 2,
+    seed: int = 0,
+    jitter: float = 0.4,
+    skip: Collection[str] = (),
+) -> Report:
+    r"""Put a prior through every check of the kit.
+
+    Args:
+        make_prior: Returns a new prior: a module whose call `prior(encoder)` returns a
+            distribution over vectors.
+        encoder: What the prior is called with; the kit's own `TinyEncoder` by default. It is
+            copied, never changed.
+        reference: The prior's log-density at one point, in nats, from first principles, called as
+            `reference(prior, encoder, z)` with z a list of L numbers.
+        latent_dim: The number of latent dimensions L of the kit's encoder.
+        seed: The seed of all that is random here. The caller's generators are left alone.
+        jitter: The standard deviation by which every parameter is moved from where `make_prior`
+            leaves it: equal weights and means at the origin hide faults.
+        skip: Names of checks to leave out.
+
+    Returns:
+        A report that prints as a table.
+
+    Raises:
+        ValueError: If a check to skip is unknown.
+
+    Examples:
+        >>> from priory import StandardPrior
+        >>> from priory.testing import check_prior
+        >>> report = check_prior(lambda: StandardPrior(latent_dim=2), skip=["compile", "export"])
+        >>> report.passed
+        True
+
+    """
+    subject = new_subject(
+        make_prior, encoder, reference, latent_dim=latent_dim, seed=seed, jitter=jitter
+    )
+    if unknown := set(skip) - set(CHECKS):
+        raise ValueError(
+            f"expected checks among {', '.join(CHECKS)}, got {', '.join(sorted(unknown))}."
+        )
+    results: list[Result] = []
+    for name in CHECKS:
+        if name in skip:
+            results.append(replace(skipped("left out"), check=name))
+        elif results and results[0].verdict == "failed":  # nothing else would mean anything
+            results.append(replace(skipped("the shapes are wrong"), check=name))
+        else:
+            results.append(run_check(name, subject))
+    return Report(getattr(make_prior, "__qualname__", repr(make_prior)), tuple(results))
+
+
+def new_subject(
+    make_prior: Callable[[], nn.Module],
+    encoder: nn.Module | None = None,
+    reference: Reference | None = None,
+    *,
+    latent_dim: int = 2,
+    seed: int = 0,
+    jitter: float = 0.4,
+) -> Subject:
+    """Return what the checks share, with the arguments of `check_prior`."""
+    encoder = TinyEncoder(latent_dim) if encoder is None else encoder
+    level = FALSE_ALARMS / len(STATISTICAL)
+    return Subject(make_prior, encoder, reference, seed=seed, level=level, jitter=jitter)
+
+
+def run_check(name: str, subject: Subject) -> Result:
+    """Run one check; an error that the prior raises is a failure of the check."""
+    try:
+        with seeded(subject.seed):
+            result = CHECKS[name](subject)
+    except Exception as error:  # whatever a prior raises is an answer
+        guess = (causes.NO_BUFFER,) if _is_about_dtype(str(error)) else ()
+        result = failed(f"{type(error).__name__}: {first_line(error)}", *guess)
+    return replace(result, check=name)
+
+
+def _is_about_dtype(message: str) -> bool:
+    return any(word in message for word in ("dtype", "same device", "Double", "double"))

@@ -1,0 +1,88 @@
+"""A mixture of diagonal Gaussians fitted to points, to tell how two sets of points differ."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from priory.testing.clusters import cluster
+
+
+@dataclass(frozen=True)
+class MixtureFit:
+    """Weights `(K,)`, means `(K, L)` and standard deviations `(K, L)` of the components."""
+
+    weight: Tensor
+    loc: Tensor
+    scale: Tensor
+
+    def joint(self, z: Tensor) -> Tensor:
+        """Return the weighted log-density of each component up to a constant, `(n, K)`."""
+        precision = self.scale.square().reciprocal()
+        squares = (
+            z.square() @ precision.T
+            - 2 * z @ (self.loc * precision).T
+            + (self.loc.square() * precision).sum(-1)
+        )
+        return self.weight.log() - self.scale.log().sum(-1) - 0.5 * squares
+
+    def log_likelihood(self, z: Tensor) -> float:
+        """Return the mean log-density up to a constant."""
+        return float(torch.logsumexp(self.joint(z), dim=-1).mean())
+
+    def step(self, z: Tensor) -> "MixtureFit":
+        """Return the mixture after one step of expectation and maximisation."""
+        member = self.joint(z).softmax(-1)
+        count = member.sum(0) + 1e-9
+        loc = member.T @ z / count.unsqueeze(-1)
+        variance = member.T @ z.square() / count.unsqueeze(-1) - loc.square()
+        floor = 1e-6 * z.var(0) + 1e-30
+        return MixtureFit(count / len(z), loc, variance.maximum(floor).sqrt())
+
+    def reweighted(self, z: Tensor) -> "MixtureFit":
+        """Return the mixture with the weights, and nothing else, fitted to the points."""
+        new = self
+        for _ in range(30):
+            new = replace(new, weight=new.joint(z).softmax(-1).mean(0) + 1e-12)
+        return new
+
+    def relocated(self, z: Tensor) -> "MixtureFit":
+        """Return the mixture with the means, and nothing else, fitted to the points."""
+        new = self
+        for _ in range(30):
+            new = replace(new, loc=new.step(z).loc)
+        return new
+
+    def rescaled(self, z: Tensor) -> "MixtureFit":
+        """Return the mixture with all standard deviations multiplied by the best factor."""
+        factors = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+        scaled = [replace(self, scale=self.scale * factor) for factor in factors]
+        return max(scaled, key=lambda mixture: mixture.log_likelihood(z))
+
+    def with_power(self, power: float) -> "MixtureFit":
+        """Return the mixture with its standard deviations raised to a power."""
+        return replace(self, scale=self.scale**power)
+
+
+def fit_mixture(z: Tensor, seed: int) -> MixtureFit:
+    """Fit mixtures of one to eight components and return the one of the best BIC.
+
+    The choice is made on a part of the points, and the best mixture fitted to all.
+    """
+    part = z[:3000]
+    penalty = (2 * z.shape[1] + 1) * math.log(len(part)) / (2 * len(part))
+
+    def fit(count: int) -> MixtureFit:
+        start = cluster(part, count, seed)
+        scale = start.covariance.diagonal(dim1=-2, dim2=-1).sqrt() + 1e-6
+        mixture = MixtureFit(start.share / start.share.sum(), start.centre, scale)
+        for _ in range(60):
+            mixture = mixture.step(part)
+        return mixture
+
+    fits = [fit(count) for count in range(1, 9)]
+    best = max(fits, key=lambda f: f.log_likelihood(part) - penalty * len(f.weight))
+    for _ in range(30):
+        best = best.step(z)
+    return best

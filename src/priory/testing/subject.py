@@ -1,0 +1,129 @@
+"""What the checks see: how to make the prior and an encoder, and evidence that they share."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+import torch
+from torch import Size, Tensor, nn
+from torch.distributions import Distribution
+
+from priory.testing.clusters import Clusters, cluster
+from priory.testing.mass import Mass, mass_of
+from priory.testing.seeding import seeded
+
+Reference = Callable[[nn.Module, nn.Module, list[float]], float]
+"""Called as `reference(prior, encoder, z)` for one point z: the log-density in nats."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A prior under examination.
+
+    Attributes:
+        make_prior: Returns a new prior.
+        encoder: The encoder that the prior is called with; copied before every use.
+        reference: The prior's log-density at one point, from first principles.
+        seed: Where all randomness starts.
+        level: The significance level of each statistical check.
+        jitter: How far parameters are moved from where `make_prior` leaves them.
+        num_samples: How many samples the statistical checks share.
+
+    """
+
+    make_prior: Callable[[], nn.Module]
+    encoder: nn.Module
+    reference: Reference | None = None
+    seed: int = 0
+    level: float = 1e-4
+    jitter: float = 0.4
+    num_samples: int = 20_000
+
+    def new_prior(self, variant: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
+        """Return a new prior, away from its symmetric start.
+
+        Equal weights and means at the origin hide faults, so every parameter is moved at random;
+        entries of a matrix with long rows by less, as sums over them grow.
+        """
+        with seeded(self.seed + 1000 * variant):
+            prior = self.make_prior()
+            with torch.no_grad():
+                for parameter in filter(torch.is_floating_point, prior.parameters()):
+                    row = parameter[0].numel() if parameter.dim() > 1 else 1
+                    width = self.jitter / math.sqrt(max(1.0, row / 8))
+                    parameter.add_(width * torch.randn_like(parameter))
+        return prior.to(dtype)
+
+    def new_encoder(self, dtype: torch.dtype = torch.float64) -> nn.Module:
+        """Return a copy of the encoder."""
+        return deepcopy(self.encoder).to(dtype)
+
+    def new_distribution(
+        self, variant: int = 0, dtype: torch.dtype = torch.float64
+    ) -> Distribution:
+        """Return the distribution of a new prior and a new encoder, without their gradients."""
+        prior = self.new_prior(variant, dtype).requires_grad_(False)
+        with seeded(self.seed):
+            return cast(Distribution, prior(self.new_encoder(dtype).requires_grad_(False)))
+
+    @cached_property
+    def p(self) -> Distribution:
+        """The distribution that the statistical checks examine."""
+        return self.new_distribution()
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """Samples of p, `(S, L)`."""
+        with seeded(self.seed + 1):
+            return self.p.sample(Size((self.num_samples,))).double()
+
+    @cached_property
+    def fresh_samples(self) -> Tensor:
+        """Samples independent of those that clusters and proposals were built from, `(S, L)`."""
+        with seeded(self.seed + 2):
+            return self.p.sample(Size((self.num_samples,))).double()
+
+    @cached_property
+    def score(self) -> Tensor:
+        r"""The gradient $\nabla_z \log p$ at the fresh samples, `(S, L)`."""
+        return score_at(self.p, self.fresh_samples)
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        """Clusters of the samples."""
+        return cluster(self.samples, 8, self.seed)
+
+    @cached_property
+    def mass(self) -> Mass:
+        """Weighted points that stand for the density."""
+        return mass_of(self.p, self.samples, self.clusters, self.seed)
+
+    @cached_property
+    def points(self) -> Tensor:
+        """A few points where the density is neither zero nor always high, `(P, L)`."""
+        with seeded(self.seed + 3):
+            z = self.samples[:48]
+            return z + 0.5 * z.std(0) * torch.randn_like(z)
+
+
+def score_at(p: Distribution, z: Tensor) -> Tensor:
+    r"""Return $\nabla_z \log p(z)$ by autograd, `(S, L)`."""
+    z = z.detach().clone().requires_grad_(True)
+    with torch.enable_grad():
+        (score,) = torch.autograd.grad(p.log_prob(z).sum(), z)
+    return score
+
+
+@contextmanager
+def recorded(encoder: nn.Module) -> Iterator[list[Tensor]]:
+    """Record the inputs of all calls of an encoder, with their graphs."""
+    inputs: list[Tensor] = []
+    handle = encoder.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    try:
+        yield inputs
+    finally:
+        handle.remove()
