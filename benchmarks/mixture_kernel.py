@@ -4,7 +4,7 @@ Every row is one step, forward and backward, with gradients for z, logits, loc a
 contestants of a row take turns, and the fastest step of each counts: the least disturbed one.
 With `--threads 1` it is the processor's time that counts, which a busy machine disturbs least.
 A table is printed, and the figures are written with the machine's description to
-`benchmarks/results/mixture_kernel.json`.
+`benchmarks/results/mixture_kernel_N_threads.json`.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import json
 import math
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -35,7 +34,7 @@ SHAPES = [
 ]
 PEERS = ("broadcast", "torch", "zuko")
 LIMIT = 8e9  # bytes that a contestant may take
-RESULTS = Path(__file__).parent / "results" / "mixture_kernel.json"
+RESULTS = Path(__file__).parent / "results"
 
 
 def kernel(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
@@ -137,8 +136,9 @@ def compiled_row(b: int, k: int, dims: int, seconds: float) -> dict[str, float]:
 def flat_row(b: int, k: int, dims: int) -> dict[str, float]:
     """Time one step with the components as leaves, and its memory beyond the gradients."""
 
-    def peak() -> float:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MiB on Linux
+    def peak() -> float:  # of this process alone; getrusage would start at the parent's
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
     kernel(*leaves(b, 1000, dims)).sum().backward()  # the libraries' own memory
     z, logits = torch.randn(b, dims), torch.zeros(k, requires_grad=True)
@@ -203,8 +203,9 @@ def main() -> None:
         row = flat[str(k)] = json.loads(run.stdout)
         print(f"(256, {k:,}, 40): {row['seconds']:.2f} s, ", end="")
         print(f"{row['extra_mib']:.0f} MiB beyond the gradients.", flush=True)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    RESULTS.mkdir(exist_ok=True)
+    record = RESULTS / f"mixture_kernel_{args.threads}_threads.json"
+    record.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

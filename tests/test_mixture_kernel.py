@@ -1,7 +1,6 @@
 """The mixture kernel against float64 sums of the direct form, at the extremes it is made for."""
 
 import math
-import resource
 import subprocess
 import sys
 
@@ -251,10 +250,11 @@ def test_each_gradient_alone(needed, shape):
 
 MEMORY = """
 import math
-import resource, torch
+import torch
+from pathlib import Path
 from priory import GaussianMixture
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak():  # of this process alone; getrusage would start at the parent's
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 def step(k):
     loc, scale = torch.randn(k, 40, requires_grad=True), torch.ones(k, 40, requires_grad=True)
     logits = torch.zeros(k, requires_grad=True)
@@ -275,19 +275,16 @@ def extra_memory(components: int) -> float:
     return float(run.stdout)
 
 
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@LINUX
 @pytest.mark.slow
 def test_a_million_components_fit():
-    assert extra_memory(1_000_000) < 300
+    assert 0 < extra_memory(1_000_000) < 300
 
 
+@LINUX
 def test_memory_does_not_grow_with_the_components():
-    # The densities of 256 points alone would take 400 MiB in float64.
-    assert extra_memory(200_000) < 300
-
-
-def test_a_sample_costs_no_sample_of_every_component():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    p = GaussianMixture(torch.zeros(500), torch.zeros(500, 40), torch.ones(500, 40))
-    assert p.sample((10_000,)).shape == (10_000, 40)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert (after - before) / 1024 < 400  # 500 draws for each sample would take 760 MiB
+    # The densities of 256 points alone would take 293 MiB in float64, and as much again for a copy.
+    assert 0 < extra_memory(150_000) < 200

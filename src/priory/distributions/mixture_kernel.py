@@ -8,6 +8,8 @@ from torch import Tensor
 
 from priory.distributions.blockwise import blockwise_log_prob
 
+_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # torch < 2.7 has none
+
 
 def component_log_prob(
     z: Float[Tensor, "*#batch L"],
@@ -54,7 +56,7 @@ def log_prob(
         The log-density of the mixture at each point, in nats; in float32 at the least.
 
     """
-    if torch.compiler.is_exporting():  # into operations that every runtime knows
+    if _is_exporting():  # into operations that every runtime knows
         return torch.logsumexp(component_log_prob(z, logits, loc, scale), dim=-1)
     if logits.dim() == 1 and loc.dim() == scale.dim() == 2:
         if z.dim() == 2:

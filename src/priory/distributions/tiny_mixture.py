@@ -28,7 +28,7 @@ class TinyMixture(torch.autograd.Function):
         ctx: Any, z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor, dtype: torch.dtype
     ) -> Tensor:
         """Return the log-density in the type asked for."""
-        wide = scale.double()
+        ctx.wide = wide = scale.double()
         standardised = z.double().unsqueeze(-2) - loc.unsqueeze(-3)
         standardised /= wide.unsqueeze(-3)  # (*P, B, K, L)
         log_peak = (logits - wide.log().sum(-1)).unsqueeze(-2)
@@ -45,7 +45,7 @@ class TinyMixture(torch.autograd.Function):
         z, logits, loc, scale = ctx.saved_tensors
         if torch.is_grad_enabled():  # somebody will differentiate again
             return *differentiable_gradients(grad, ctx.saved_tensors, torch.float64), None
-        wide = scale.double()
+        wide = ctx.wide
         weight = ctx.responsibilities * grad.unsqueeze(-1)
         mass = weight.sum(-2)
         pull = weight.unsqueeze(-1) * ctx.standardised
