@@ -1,5 +1,6 @@
 """Gradients are right."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -30,7 +31,7 @@ def gradient_of_z(subject: Subject) -> Result:
 def gradient_of_parameters(subject: Subject) -> Result:
     """Check that the gradient of every parameter agrees with finite differences."""
     prior, encoder = subject.new_prior(), subject.new_encoder()
-    error, worst = 0.0, "no parameters"
+    errors: list[tuple[float, str]] = []
     density = density_at_points(prior, encoder, subject)
     for name, parameter in trainable_parameters(prior, encoder):
         log_p = density()
@@ -44,11 +45,11 @@ def gradient_of_parameters(subject: Subject) -> Result:
             if slope is None:
                 break
             claim = 0.0 if gradient is None else float((gradient * direction).sum())
-            new = abs(claim - slope) / (1 + abs(slope))
-            if not new <= error:
-                error, worst = new, name
-    if worst == "no parameters":
+            error = abs(claim - slope) / (1 + abs(slope))
+            errors.append((math.inf if math.isnan(error) else error, name))
+    if not errors:
         return skipped("no parameters")
+    error, worst = max(errors)
     guess = why_blocked(subject) or (_why_wrong(subject),)
     return by_error(error, 1e-4, f"largest relative error, of {worst}", guess)
 
