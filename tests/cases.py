@@ -51,6 +51,19 @@ def make_encoder(seed: int = 0) -> GaussianEncoder:
     return encoder
 
 
+class CountingEncoder(nn.Module):
+    """The tiny encoder, with a record of how many data each call has encoded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = make_encoder()
+        self.calls: list[int] = []
+
+    def forward(self, x, context=None):
+        self.calls.append(len(x))
+        return self.encoder(x)
+
+
 def normal_log_prob(z: float, loc: float, scale: float) -> float:
     return -0.5 * ((z - loc) / scale) ** 2 - math.log(scale) - 0.5 * math.log(2 * math.pi)
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.distributions import kl_divergence
 
-from cases import DATA_SHAPE, Case, make_encoder, over_cases
+from cases import DATA_SHAPE, Case, CountingEncoder, make_encoder, over_cases
 from priory import (
     MLP,
     VAE,
@@ -31,17 +31,6 @@ X = torch.tensor([[0.0, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 1]])
 
 def make_vae(prior: nn.Module) -> VAE:
     return VAE(make_encoder(), BernoulliDecoder(MLP((2,), DATA_SHAPE, (8,))), prior)
-
-
-class CountingEncoder(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = make_encoder()
-        self.calls: list[int] = []
-
-    def forward(self, x, context=None):
-        self.calls.append(len(x))
-        return self.encoder(x)
 
 
 @over_cases

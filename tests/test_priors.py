@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Laplace, Normal, kl_divergence
 
-from cases import CASES, DATA_SHAPE, Case, make_encoder, over_cases
+from cases import CASES, DATA_SHAPE, Case, CountingEncoder, make_encoder, over_cases
 from priory import (
     MLP,
     FactorizedGaussianMixture,
@@ -24,19 +24,6 @@ from priory.priors import prior_class, prior_classes
 
 Z = torch.linspace(-2, 2, 10).view(5, 2)
 X = torch.zeros(5, 4)
-
-
-class Counting(nn.Module):
-    """An encoder that counts the data it has encoded."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = make_encoder()
-        self.calls: list[int] = []
-
-    def forward(self, x, context=None):
-        self.calls.append(len(x))
-        return self.encoder(x)
 
 
 @over_cases
@@ -80,7 +67,7 @@ def test_the_encoder_is_passed_and_never_stored(case: Case):
 
 @over_cases
 def test_each_pseudo_input_is_encoded_once_for_a_distribution(case: Case):
-    encoder = Counting()
+    encoder = CountingEncoder()
     p = case.build()(encoder)
     p.log_prob(Z)
     p.sample((3,))
