@@ -78,6 +78,15 @@ def test_responsibilities_are_bayes_rule():
     torch.testing.assert_close(p.responsibilities(z), parts.softmax(-1))
 
 
+def test_responsibilities_in_blocks_agree_with_the_direct_form():
+    logits, loc, scale = parameters(components=700, dims=5)
+    p = GaussianMixture(logits, loc, scale)
+    z = torch.randn(3, 11, 5)
+    direct = p.responsibilities(z.clone().requires_grad_())
+    assert direct.requires_grad
+    torch.testing.assert_close(p.responsibilities(z), direct.detach(), rtol=1e-4, atol=1e-7)
+
+
 def test_factorized_responsibilities_are_per_dimension():
     logits, loc, scale = parameters()
     z = torch.randn(6, 3)

@@ -47,6 +47,11 @@ def test_fit_takes_a_prior_as_well_as_its_name():
     assert vae.prior is prior
 
 
+def test_fit_takes_an_array_of_numpy():
+    vae = priory.fit(stripes().numpy().astype("uint8"), max_epochs=1, verbose=False)
+    assert vae.sample(3).shape == (3, 9)
+
+
 def test_fit_is_silent_when_asked(capsys):
     priory.fit(stripes(), max_epochs=1, verbose=False)
     captured = capsys.readouterr()

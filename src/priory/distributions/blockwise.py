@@ -52,6 +52,23 @@ def blockwise_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) ->
     return cast(Tensor, density)
 
 
+def blockwise_component_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return each component's weighted log-density in nats, `(*P, B, K)`, without a gradient.
+
+    Args:
+        z: Points, `(*P, B, L)`, where P is absent for one mixture.
+        logits: Log-weights, `(*P, K)`.
+        loc: Means, `(*P, K, L)`.
+        scale: Standard deviations, `(*P, K, L)`.
+
+    """
+    points, dtype = z.to(_working_dtype(z.device)), _result_dtype(z, logits, loc, scale)
+    densities = points.new_empty((*z.shape[:-1], logits.shape[-1]), dtype=dtype)
+    for piece, block in component_blocks(points, logits, loc, scale, _tolerance(dtype)):
+        densities[..., piece] = block.log_prob()
+    return densities
+
+
 def _evaluate(
     z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Piece]]:

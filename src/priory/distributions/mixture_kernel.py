@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priory.distributions.blockwise import blockwise_log_prob
+from priory.distributions.blockwise import blockwise_component_log_prob, blockwise_log_prob
 
 _is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # torch < 2.7 has none
 
@@ -19,6 +19,8 @@ def component_log_prob(
 ) -> Float[Tensor, "*batch K"]:
     r"""Return $\log w_k + \log \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$ for each k.
 
+    Without a gradient the work is done in blocks, as for `log_prob`; with one, in the direct form.
+
     Args:
         z: Points.
         logits: Logarithms of the mixing weights, normalised.
@@ -29,6 +31,14 @@ def component_log_prob(
         The weighted log-densities of the components, in nats.
 
     """
+    differentiable = torch.is_grad_enabled() and any(
+        tensor.requires_grad for tensor in (z, logits, loc, scale)
+    )
+    single = logits.dim() == 1 and loc.dim() == scale.dim() == 2
+    if single and not differentiable and not torch.compiler.is_compiling():
+        points = z.reshape(-1, z.shape[-1])
+        densities = blockwise_component_log_prob(points, logits, loc, scale)
+        return densities.reshape(*z.shape[:-1], logits.shape[-1])
     standardised = (z.unsqueeze(-2) - loc) / scale
     log_volume = scale.log().sum(-1) + 0.5 * math.log(2 * math.pi) * loc.shape[-1]
     return logits - log_volume - 0.5 * standardised.square().sum(-1)

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from priory.data import Likelihood, choose_likelihood, split_at_random
@@ -18,7 +20,7 @@ with needs("train"):
 
 
 def fit(
-    x: Tensor,
+    x: Tensor | NDArray[Any],
     prior: str | Prior = "VampPrior",
     *,
     latent_dim: int | None = None,
