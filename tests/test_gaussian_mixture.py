@@ -123,6 +123,15 @@ def test_arguments_are_validated_as_torch_does(mixture):
     assert mixture(logits, loc, -scale, validate_args=False).event_shape == (3,)
 
 
+@both
+def test_no_points_have_no_densities(mixture):
+    p = mixture(*parameters(components=900, dims=40), validate_args=False)
+    z = torch.zeros(0, 40, requires_grad=True)
+    p.log_prob(z).sum().backward()
+    assert z.grad.shape == p.sample((0,)).shape == (0, 40)
+    assert len(p.log_prob(z)) == len(p.responsibilities(z.detach())) == 0
+
+
 def test_one_dimension_is_the_same_either_way():
     arguments = parameters(dims=1)
     z = torch.randn(9, 1)

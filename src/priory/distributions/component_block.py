@@ -127,7 +127,7 @@ def component_blocks(
 
     def cut(start: int, stop: int, numbers: int) -> Iterator[tuple[int, int]]:
         # `numbers` is what a component needs while its block is worked on.
-        step = max(1, WORKING_MEMORY // (mixtures * numbers * z.dtype.itemsize))
+        step = max(1, WORKING_MEMORY // max(1, mixtures * numbers * z.dtype.itemsize))
         return ((first, min(first + step, stop)) for first in range(start, stop, step))
 
     def parameters(start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -110,6 +110,8 @@ class GaussianMixture(Distribution):
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
         """Draw a component by its weight, then a vector from that component alone."""
         batch, count = self.batch_shape, Size(sample_shape).numel()
+        if count == 0:  # which multinomial refuses
+            return self.loc.new_empty(*sample_shape, *batch, *self.event_shape)
         weights = self.logits.exp().reshape(-1, self.logits.shape[-1])
         component = torch.multinomial(weights, count, replacement=True)  # (batch, count)
         row = torch.arange(len(weights), device=component.device).unsqueeze(-1)
