@@ -79,7 +79,8 @@ def test_arguments_are_kept_as_attributes(case: Case):
     import inspect
 
     prior = case.build()
-    assert all(hasattr(prior, name) for name in inspect.signature(type(prior)).parameters)
+    for name in inspect.signature(type(prior)).parameters:
+        assert f"{name}={getattr(prior, name)!r}" in str(prior)
 
 
 def test_the_divergence_from_the_standard_prior_is_exact():

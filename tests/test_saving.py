@@ -41,6 +41,12 @@ def test_a_model_comes_back_the_same(case: Case, tmp_path):
     assert again.decoder(Z).base_dist.logits.equal(vae.decoder(Z).base_dist.logits)
 
 
+def test_both_files_are_as_readable_as_any(tmp_path):
+    priory.save(make_vae(StandardPrior(2)), tmp_path)
+    (tmp_path / "any").touch()
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
+
+
 def test_dtype_and_data_range_come_back(tmp_path):
     vae = VAE(
         priory.GaussianEncoder(MLP((4,), (4,)), data_range=(0, 16)),

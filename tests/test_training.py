@@ -43,13 +43,16 @@ def test_fit_learns_the_data(prior, capsys):
 
 def test_fit_takes_a_prior_as_well_as_its_name():
     prior = MoGPrior(3, 2)
-    vae = priory.fit(stripes(), prior, latent_dim=3, max_epochs=1, verbose=False)
+    vae = priory.fit(stripes(), prior, max_epochs=1, verbose=False)
     assert vae.prior is prior
+    assert vae.encode(stripes(5)).shape == (5, 3)
 
 
 def test_fit_takes_an_array_of_numpy():
-    vae = priory.fit(stripes().numpy().astype("uint8"), max_epochs=1, verbose=False)
-    assert vae.sample(3).shape == (3, 9)
+    x = stripes().numpy().astype("uint8")
+    vae = priory.fit(x, max_epochs=1, verbose=False)
+    assert vae.encode(x).equal(vae.encode(x.astype("float64")))
+    assert vae.reconstruct(x).shape == vae.sample(300).shape == (300, 9)
 
 
 def test_fit_is_silent_when_asked(capsys):

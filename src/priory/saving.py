@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import torch as safetensors
 from torch import nn
 
 from priory import networks
@@ -22,6 +22,8 @@ WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 
 def save(vae: VAE, path: str | Path) -> None:
     """Write a model into a directory: its weights, and the description that rebuilds it.
+
+    A model that was saved there before is replaced.
 
     Modules of Priory are described by their constructors' arguments. A module of the user's own is
     described by its name alone, and has to be given to `load`.
@@ -51,7 +53,7 @@ def save(vae: VAE, path: str | Path) -> None:
         "dtype": str(dtype).removeprefix("torch."),
         "model": {part: _describe(getattr(vae, part)) for part in ("encoder", "decoder", "prior")},
     }
-    save_file(state, path / WEIGHTS)
+    (path / WEIGHTS).write_bytes(safetensors.save(state))
     (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
 
 
@@ -86,7 +88,7 @@ def load(
     given = {"encoder": encoder, "decoder": decoder, "prior": prior}
     vae = VAE(**{part: given[part] or _build(part, parts[part]) for part in given}).to(dtype)
     try:
-        vae.load_state_dict(load_file(path / WEIGHTS))
+        vae.load_state_dict(safetensors.load_file(path / WEIGHTS))
     except SafetensorError as error:
         raise ValueError(
             f"expected the weights of a model in {path / WEIGHTS}, got a file that is truncated or "

@@ -1,8 +1,9 @@
 """The variational auto-encoder: an encoder, a decoder and a prior."""
 
-from typing import cast
+from typing import Any, cast
 
 import torch
+from numpy.typing import NDArray
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
@@ -51,9 +52,9 @@ class VAE(nn.Module):
         return cast(Distribution, _call(self.prior, self.encoder, context))
 
     @torch.no_grad()
-    def encode(self, x: Tensor, context: Context | None = None) -> Tensor:
+    def encode(self, x: Tensor | NDArray[Any], context: Context | None = None) -> Tensor:
         """Return the mean of q(z|x), `(B, L)`."""
-        return self.posterior(x, context).mean
+        return self.posterior(torch.as_tensor(x), context).mean
 
     @torch.no_grad()
     def sample(self, num_samples: int, context: Context | None = None) -> Tensor:
@@ -62,9 +63,10 @@ class VAE(nn.Module):
         return self.likelihood(z, context).sample()
 
     @torch.no_grad()
-    def reconstruct(self, x: Tensor, context: Context | None = None) -> Tensor:
+    def reconstruct(self, x: Tensor | NDArray[Any], context: Context | None = None) -> Tensor:
         """Draw z from q(z|x), then a datum from p(x|z), of the shape of x."""
-        return self.likelihood(self.posterior(x, context).sample(), context).sample()
+        z = self.posterior(torch.as_tensor(x), context).sample()
+        return self.likelihood(z, context).sample()
 
 
 def _call(module: nn.Module, argument: object, context: Context | None) -> object:

@@ -35,7 +35,11 @@ def loc_and_scale(
     match distribution:
         case Independent(base_dist=Normal() as normal, reinterpreted_batch_ndims=1):
             return normal.loc, normal.scale
+    got = type(distribution).__name__
+    if isinstance(distribution, Independent):
+        base, dims = type(distribution.base_dist).__name__, distribution.reinterpreted_batch_ndims
+        got = f"Independent({base}, {dims})"
     raise TypeError(
-        "expected a diagonal Gaussian over vectors, Independent(Normal(loc, scale), 1), "
-        f"got {distribution}; let the encoder return one, or use a prior that needs no encoder."
+        "expected a diagonal Gaussian over vectors, Independent(Normal(loc, scale), 1), from the "
+        f"encoder, got {got}; let it return one, or use a prior that needs no encoder."
     )

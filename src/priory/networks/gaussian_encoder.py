@@ -46,6 +46,7 @@ class GaussianEncoder(nn.Module):
 
     def forward(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x) with batch shape `(*batch,)` and event shape `(L,)`."""
-        out: Tensor = self.network((x - self.centre) / self.half_width)
+        x = (x.to(self.centre.dtype) - self.centre) / self.half_width
+        out: Tensor = self.network(x)
         loc, log_scale = out.chunk(2, dim=-1)
         return Independent(Normal(loc, log_scale.exp()), 1)

@@ -1,5 +1,6 @@
 """The contract of a prior."""
 
+import inspect
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
@@ -30,6 +31,11 @@ class Prior(nn.Module, ABC):
             context: Which data the prior is for and what is known of them.
 
         """
+
+    def extra_repr(self) -> str:
+        """Return the arguments of the constructor, for printing."""
+        names = inspect.signature(type(self)).parameters
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     @abstractmethod
     def fit_data(self, x: Tensor, encoder: Encoder) -> None:

@@ -32,10 +32,10 @@ def prior_class(name: str) -> type[Prior]:
     known = {full.lower().removesuffix("prior"): cls for full, cls in prior_classes().items()}
     short = name.lower().removesuffix("prior")
     if short not in known:
-        near = difflib.get_close_matches(short, known, n=1, cutoff=0)
+        near = difflib.get_close_matches(short, known, n=1)
         raise ValueError(
-            f"expected one of the priors {', '.join(prior_classes())}, got {name!r}; "
-            f"did you mean {known[near[0]].__name__}?"
+            f"expected one of the priors {', '.join(prior_classes())}, got {name!r}"
+            + (f"; did you mean {known[near[0]].__name__}?" if near else ".")
         )
     return known[short]
 

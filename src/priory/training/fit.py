@@ -40,10 +40,10 @@ def fit(
     Args:
         x: Data of whole numbers from zero, `(N, *data_shape)`; zeros and ones get a Bernoulli
             likelihood, more values a categorical one.
-        prior: The name of a prior, which then starts from the data where it can, or a prior as it
-            is to start.
-        latent_dim: The number of latent dimensions L; by default a quarter of the data's, between 2
-            and 40.
+        prior: The name of a prior, which then starts from the data where it can, or a prior, which
+            starts as its own `init` says.
+        latent_dim: The number of latent dimensions L; by default the prior's, or a quarter of the
+            data's, between 2 and 40.
         num_components: The number of components K; by default one for every 20 data, at most 500.
         hidden_sizes: The widths of the hidden layers of the encoder and the decoder.
         max_epochs: The most epochs to train.
@@ -71,6 +71,8 @@ def fit(
     x = torch.as_tensor(x, dtype=torch.float32)
     likelihood = choose_likelihood(x)
     splits = split_at_random(x, "data", test=0.0, seed=seed)
+    if latent_dim is None and isinstance(prior, Prior):
+        latent_dim = getattr(prior, "latent_dim", None)
     if latent_dim is None:
         latent_dim = min(40, max(2, math.prod(x.shape[1:]) // 4))
     if num_components is None:
@@ -90,13 +92,14 @@ def fit(
                 data_shape=tuple(x.shape[1:]),
                 data_range=likelihood.data_range,
             )
-            prior.fit_data(splits.train, encoder)
+        prior.fit_data(splits.train, encoder)
         vae = VAE(encoder, decoder, prior)
     console.print(
         f"{len(splits.train)} data of shape {tuple(x.shape[1:])} to train on, "
         f"{len(splits.validation)} to validate; {likelihood.name} likelihood ({likelihood.why}); "
-        f"{type(prior).__name__}; {latent_dim} latent dimensions; batches of {batch_size}; "
-        f"hidden layers {tuple(hidden_sizes)}; Adamax at {learning_rate:g}.",
+        f"{prior}; {latent_dim} latent dimensions; hidden layers {tuple(hidden_sizes)}; Adamax at "
+        f"{learning_rate:g}, batches of {batch_size}, at most {max_epochs} epochs, stopping after "
+        f"{patience} without a better validation ELBO.",
         highlight=False,
     )
     train(

@@ -1,0 +1,50 @@
+"""The Python of the README and of the guides runs as printed."""
+
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+import priory
+from priory import MLP, BernoulliDecoder, GaussianEncoder
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(page: str) -> list[str]:
+    """Return the blocks of Python on a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S)
+
+
+def test_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(priory, "fit", partial(priory.fit, max_epochs=1, verbose=False))
+    names = {
+        "torch": torch,
+        "encoder": GaussianEncoder(MLP((784,), (80,), (8,))),
+        "decoder": BernoulliDecoder(MLP((40,), (784,), (8,))),
+        "x": (torch.rand(10, 784) < 0.2).float(),
+    }
+    own_loop, sampling, swapping, one_call = blocks("README.md")
+    for block in (own_loop, sampling):
+        exec(block, names)
+    assert names["loss"].isfinite()
+    assert names["x_new"].shape == (64, 784)
+    for line in swapping.splitlines():
+        exec(line, names)
+        exec(sampling, names)
+        assert names["x_new"].shape == (64, 784)
+    exec(one_call, names)
+    assert names["model"].sample(3).shape == (3, 8, 8)
+    assert (tmp_path / "my-model").is_dir()
+
+
+@pytest.mark.parametrize("page", ["docs/guides/own-loop.md"])
+def test_a_guide_runs(page):
+    for block in blocks(page):
+        names: dict[str, object] = {}
+        exec(block, names)
+        assert names["samples"].shape == (64, 784)
+        assert names["loss"].isfinite()
