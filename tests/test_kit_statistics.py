@@ -8,10 +8,10 @@ from scipy import stats
 from torch.distributions import Independent, MultivariateNormal, Normal
 
 from priory.testing import p_values
+from priory.testing.checks.stein import stein_kernel
 from priory.testing.clusters import cluster
 from priory.testing.mass import mass_of
 from priory.testing.mixture_fit import fit_mixture
-from priory.testing.stein import stein_kernel
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from torch import nn
 
-from priory.testing import (
-    causes,
+from priory.testing import causes
+from priory.testing.checks import (
     claims,
     compiling,
     density,

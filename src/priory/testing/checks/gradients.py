@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from priory.testing import causes
+from priory.testing.checks.training import density_at_points, trainable_parameters, why_blocked
 from priory.testing.errors import relative_error
 from priory.testing.report import Result, by_error, skipped
 from priory.testing.seeding import seeded
 from priory.testing.subject import Subject, score_at
-from priory.testing.training import density_at_points, trainable_parameters, why_blocked
 
 
 def gradient_of_z(subject: Subject) -> Result:

@@ -7,11 +7,11 @@ from torch import Size
 from torch.distributions import Distribution
 
 from priory.testing import causes
+from priory.testing.checks.training import why_blocked
 from priory.testing.diagnosis import why_not_normalised
 from priory.testing.errors import relative_error
 from priory.testing.report import Result, by_error, failed, inconclusive, passed, skipped
 from priory.testing.subject import Subject
-from priory.testing.training import why_blocked
 
 
 def shapes(subject: Subject) -> Result:
