@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from priory import MLP, GaussianEncoder, MoGPrior, Prior, StandardPrior, VampPrior
+from priory import MLP, GaussianEncoder, GTMPrior, MoGPrior, Prior, StandardPrior, VampPrior
 
 LATENT_DIM = 2
 DATA_SHAPE = (4,)
@@ -95,6 +95,18 @@ def vamp_reference(prior: VampPrior, encoder: nn.Module, z: list[float]) -> floa
     return mixture_log_prob(z, prior.logits, loc, scale, prior.factorized)
 
 
+def grid_points(side: int, extent: float) -> list[Tensor]:
+    """The points of a grid over a square, a row of one point each, with loops over both axes."""
+    line = [extent * (2 * i / (side - 1) - 1) for i in range(side)]
+    return [torch.tensor([[x, y]]) for x in line for y in line]
+
+
+def gtm_reference(prior: GTMPrior, encoder: nn.Module, z: list[float]) -> float:
+    out = [prior.network(g.to(prior.grid)) for g in grid_points(prior.grid_side, prior.grid_extent)]
+    loc, log_scale = torch.cat([row.double() for row in out]).chunk(2, dim=-1)
+    return mixture_log_prob(z, prior.logits, loc, log_scale.exp(), factorized=False)
+
+
 CASES = [
     Case("standard", lambda: StandardPrior(LATENT_DIM), standard_reference),
     Case("mog", lambda: MoGPrior(LATENT_DIM, 5, spread=2.0), mog_reference),
@@ -102,6 +114,7 @@ CASES = [
     Case("vamp", lambda: VampPrior(5, DATA_SHAPE), vamp_reference, 5),
     Case("vamp-uniform", lambda: VampPrior(5, DATA_SHAPE, weights="uniform"), vamp_reference, 5),
     Case("vamp-factorized", lambda: VampPrior(5, DATA_SHAPE, factorized=True), vamp_reference, 5),
+    Case("gtm", lambda: GTMPrior(LATENT_DIM, 9, hidden_sizes=(4,)), gtm_reference),
 ]
 
 over_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

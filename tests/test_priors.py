@@ -15,6 +15,7 @@ from priory import (
     MLP,
     FactorizedGaussianMixture,
     GaussianMixture,
+    GTMPrior,
     MoGPrior,
     StandardPrior,
     VampPrior,
@@ -170,6 +171,15 @@ def test_the_gradient_does_not_die_anywhere():
     assert prior.unfolded.grad.abs().eq(16).all()
 
 
+@pytest.mark.parametrize(("asked", "side"), [(1, 1), (9, 3), (10, 4), (16, 4), (17, 5)])
+def test_a_grid_is_the_smallest_square_that_holds_the_components(asked, side):
+    prior = GTMPrior(2, asked, grid_extent=5.0)
+    assert (prior.grid_side, prior.num_components) == (side, side**2)
+    assert prior().logits.shape == (side**2,)
+    assert prior.grid.mean().item() == pytest.approx(0, abs=1e-6)
+    assert prior.grid.max().item() == (5 if side > 1 else 0)
+
+
 def test_weights_are_learned_or_uniform():
     assert "logits" in dict(VampPrior(3, DATA_SHAPE).named_parameters())
     uniform = VampPrior(4, DATA_SHAPE, weights="uniform")
@@ -209,6 +219,10 @@ def test_a_vampprior_says_what_encoder_it_needs():
         (lambda: MoGPrior(0, 3), "latent_dim=0"),
         (lambda: MoGPrior(2, 0), "num_components=0"),
         (lambda: MoGPrior(2, 3, spread=-1.0), "spread"),
+        (lambda: GTMPrior(0, 4), "at least one latent dimension, got 0"),
+        (lambda: GTMPrior(2), "num_components=None and grid_side=None"),
+        (lambda: GTMPrior(2, grid_side=0), "grid_side=0"),
+        (lambda: GTMPrior(2, 4, grid_extent=0.0), "grid_extent above zero"),
         (lambda: VampPrior(0, DATA_SHAPE), "num_components=0"),
         (lambda: VampPrior(2, (4, 0)), r"data_shape=\(4, 0\)"),
         (lambda: VampPrior(2, DATA_SHAPE, data_range=(1, 1)), "low < high"),

@@ -6,7 +6,7 @@ from priory.aggregate import aggregated_posterior
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
 from priory.objectives import ELBO, elbo, log_weights, loss
-from priory.priors import MoGPrior, Prior, StandardPrior, VampPrior, make_prior
+from priory.priors import GTMPrior, MoGPrior, Prior, StandardPrior, VampPrior, make_prior
 from priory.saving import load, save
 from priory.vae import VAE
 
@@ -21,6 +21,7 @@ __all__ = [
     "CategoricalDecoder",
     "Context",
     "FactorizedGaussianMixture",
+    "GTMPrior",
     "GaussianEncoder",
     "GaussianMixture",
     "MoGPrior",
