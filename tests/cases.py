@@ -12,7 +12,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from priory import MLP, GaussianEncoder, GTMPrior, MoGPrior, Prior, StandardPrior, VampPrior
+from priory import (
+    MLP,
+    GaussianEncoder,
+    GTMPrior,
+    GTMVampPrior,
+    MoGPrior,
+    Prior,
+    StandardPrior,
+    VampPrior,
+)
 
 LATENT_DIM = 2
 DATA_SHAPE = (4,)
@@ -107,6 +116,17 @@ def gtm_reference(prior: GTMPrior, encoder: nn.Module, z: list[float]) -> float:
     return mixture_log_prob(z, prior.logits, loc, log_scale.exp(), factorized=False)
 
 
+def gtm_vamp_reference(prior: GTMVampPrior, encoder: nn.Module, z: list[float]) -> float:
+    posteriors = []
+    for g in grid_points(prior.grid_side, prior.grid_extent):
+        t = (0.5 + prior.network(g.to(prior.grid))).flatten().tolist()
+        u = [min(v % 2, 2 - v % 2) for v in t]  # the data of these tests lie between 0 and 1
+        posteriors.append(encoder(torch.tensor([u]).to(prior.grid)).base_dist)
+    loc = torch.cat([q.loc for q in posteriors])
+    scale = torch.cat([q.scale for q in posteriors])
+    return mixture_log_prob(z, prior.logits, loc, scale, factorized=False)
+
+
 CASES = [
     Case("standard", lambda: StandardPrior(LATENT_DIM), standard_reference),
     Case("mog", lambda: MoGPrior(LATENT_DIM, 5, spread=2.0), mog_reference),
@@ -115,6 +135,7 @@ CASES = [
     Case("vamp-uniform", lambda: VampPrior(5, DATA_SHAPE, weights="uniform"), vamp_reference, 5),
     Case("vamp-factorized", lambda: VampPrior(5, DATA_SHAPE, factorized=True), vamp_reference, 5),
     Case("gtm", lambda: GTMPrior(LATENT_DIM, 9, hidden_sizes=(4,)), gtm_reference),
+    Case("gtm-vamp", lambda: GTMVampPrior(4, DATA_SHAPE), gtm_vamp_reference, 4),
 ]
 
 over_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

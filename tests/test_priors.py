@@ -16,6 +16,7 @@ from priory import (
     FactorizedGaussianMixture,
     GaussianMixture,
     GTMPrior,
+    GTMVampPrior,
     MoGPrior,
     StandardPrior,
     VampPrior,
@@ -141,6 +142,12 @@ def test_pseudo_inputs_start_from_data(init):
     }
 
 
+def test_pseudo_inputs_from_a_grid_stay_in_the_range():
+    prior = GTMVampPrior(100, DATA_SHAPE, data_range=(-3, 16), grid_extent=50.0)
+    assert -3 <= prior.pseudo_inputs.min() < 0
+    assert 13 < prior.pseudo_inputs.max() <= 16
+
+
 def test_pseudo_inputs_start_at_random_within_the_range():
     u = VampPrior(500, DATA_SHAPE, data_range=(-3, 16)).pseudo_inputs
     assert u.min() >= -3
@@ -223,6 +230,8 @@ def test_a_vampprior_says_what_encoder_it_needs():
         (lambda: GTMPrior(2), "num_components=None and grid_side=None"),
         (lambda: GTMPrior(2, grid_side=0), "grid_side=0"),
         (lambda: GTMPrior(2, 4, grid_extent=0.0), "grid_extent above zero"),
+        (lambda: GTMVampPrior(0, DATA_SHAPE), "num_components=0"),
+        (lambda: GTMVampPrior(4, DATA_SHAPE, data_range=(1, 0)), "low < high"),
         (lambda: VampPrior(0, DATA_SHAPE), "num_components=0"),
         (lambda: VampPrior(2, (4, 0)), r"data_shape=\(4, 0\)"),
         (lambda: VampPrior(2, DATA_SHAPE, data_range=(1, 1)), "low < high"),

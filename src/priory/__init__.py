@@ -6,7 +6,15 @@ from priory.aggregate import aggregated_posterior
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
 from priory.objectives import ELBO, elbo, log_weights, loss
-from priory.priors import GTMPrior, MoGPrior, Prior, StandardPrior, VampPrior, make_prior
+from priory.priors import (
+    GTMPrior,
+    GTMVampPrior,
+    MoGPrior,
+    Prior,
+    StandardPrior,
+    VampPrior,
+    make_prior,
+)
 from priory.saving import load, save
 from priory.vae import VAE
 
@@ -22,6 +30,7 @@ __all__ = [
     "Context",
     "FactorizedGaussianMixture",
     "GTMPrior",
+    "GTMVampPrior",
     "GaussianEncoder",
     "GaussianMixture",
     "MoGPrior",

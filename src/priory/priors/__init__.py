@@ -2,6 +2,7 @@
 
 from priory.priors.base import Prior
 from priory.priors.gtm import GTMPrior
+from priory.priors.gtm_vamp import GTMVampPrior
 from priory.priors.mog import MoGPrior
 from priory.priors.registry import make_prior, prior_class, prior_classes
 from priory.priors.standard import StandardPrior
@@ -9,6 +10,7 @@ from priory.priors.vamp import VampPrior
 
 __all__ = [
     "GTMPrior",
+    "GTMVampPrior",
     "MoGPrior",
     "Prior",
     "StandardPrior",
