@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from priory import (
     MLP,
+    FlowPrior,
     GaussianEncoder,
     GTMPrior,
     GTMVampPrior,
@@ -31,13 +32,15 @@ DATA_SHAPE = (4,)
 class Case:
     """One row: how to make the prior, and its log-density at one point z, from first principles.
 
-    `encodes` is the number of data that the prior sends through the encoder for one distribution.
+    `encodes` is the number of data that the prior sends through the encoder for one distribution,
+    and `kinks` how far a sum over a grid may miss the integral of a density that has some.
     """
 
     name: str
     make: Callable[[], Prior]
     reference: Callable[[Prior, nn.Module, list[float]], float]
     encodes: int = 0
+    kinks: float = 1e-6
 
     def build(self, seed: int = 0) -> Prior:
         """Return the prior with every parameter away from its symmetric start."""
@@ -127,6 +130,18 @@ def gtm_vamp_reference(prior: GTMVampPrior, encoder: nn.Module, z: list[float]) 
     return mixture_log_prob(z, prior.logits, loc, scale, factorized=False)
 
 
+def flow_reference(prior: FlowPrior, encoder: nn.Module, z: list[float]) -> float:
+    point = torch.tensor(z, dtype=torch.float64).to(next(prior.parameters()))
+    transform = prior.network.transform()
+    jacobian = torch.autograd.functional.jacobian(transform, point)
+    (a, b), (c, d) = jacobian.double().tolist()
+    noise = transform(point).double().tolist()
+    return sum(normal_log_prob(x, 0.0, 1.0) for x in noise) + math.log(abs(a * d - b * c))
+
+
+SMALL_NSF = {"transforms": 1, "hidden_features": [4], "bins": 4}
+SMALL_NVP = {"transforms": 2, "hidden_features": [8]}
+
 CASES = [
     Case("standard", lambda: StandardPrior(LATENT_DIM), standard_reference),
     Case("mog", lambda: MoGPrior(LATENT_DIM, 5, spread=2.0), mog_reference),
@@ -136,6 +151,13 @@ CASES = [
     Case("vamp-factorized", lambda: VampPrior(5, DATA_SHAPE, factorized=True), vamp_reference, 5),
     Case("gtm", lambda: GTMPrior(LATENT_DIM, 9, hidden_sizes=(4,)), gtm_reference),
     Case("gtm-vamp", lambda: GTMVampPrior(4, DATA_SHAPE), gtm_vamp_reference, 4),
+    Case("flow-nsf", lambda: FlowPrior(LATENT_DIM, "NSF", SMALL_NSF), flow_reference, kinks=2e-3),
+    Case(
+        "flow-realnvp",
+        lambda: FlowPrior(LATENT_DIM, "RealNVP", SMALL_NVP),
+        flow_reference,
+        kinks=2e-3,
+    ),
 ]
 
 over_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -14,6 +14,7 @@ from cases import CASES, DATA_SHAPE, Case, make_encoder, over_cases
 from priory import (
     MLP,
     FactorizedGaussianMixture,
+    FlowPrior,
     GaussianMixture,
     GTMPrior,
     GTMVampPrior,
@@ -187,6 +188,28 @@ def test_a_grid_is_the_smallest_square_that_holds_the_components(asked, side):
     assert prior.grid.max().item() == (5 if side > 1 else 0)
 
 
+@pytest.mark.parametrize("flow", ["NSF", "RealNVP", "MAF", "NICE", "BPF", "NAF"])
+@pytest.mark.parametrize("latent_dim", [1, 3])
+def test_a_flow_takes_any_dimension_and_counts_its_volume_once(flow, latent_dim):
+    prior = FlowPrior(latent_dim, flow, {"transforms": 2}).double()
+    p = prior()
+    z = p.sample((4, 3))
+    assert p.event_shape == z.shape[2:] == (latent_dim,)
+    assert p.log_prob(z).shape == (4, 3)
+    f = prior.network.transform()
+    volume = [torch.autograd.functional.jacobian(f, x).slogdet()[1] for x in z.flatten(0, 1)]
+    expected = Normal(0, 1).log_prob(f(z)).sum(-1).flatten() + torch.stack(volume)
+    torch.testing.assert_close(p.log_prob(z).flatten(), expected)
+
+
+def test_the_import_of_zuko_leaves_the_validation_of_distributions_on():
+    FlowPrior(2)
+    with pytest.raises(ValueError, match="scale"):
+        Normal(0.0, -1.0)
+    with pytest.raises(ValueError, match="event_shape"):
+        FlowPrior(2)().log_prob(torch.zeros(3))
+
+
 def test_weights_are_learned_or_uniform():
     assert "logits" in dict(VampPrior(3, DATA_SHAPE).named_parameters())
     uniform = VampPrior(4, DATA_SHAPE, weights="uniform")
@@ -232,6 +255,10 @@ def test_a_vampprior_says_what_encoder_it_needs():
         (lambda: GTMPrior(2, 4, grid_extent=0.0), "grid_extent above zero"),
         (lambda: GTMVampPrior(0, DATA_SHAPE), "num_components=0"),
         (lambda: GTMVampPrior(4, DATA_SHAPE, data_range=(1, 0)), "low < high"),
+        (lambda: FlowPrior(0), "at least one latent dimension, got 0"),
+        (lambda: FlowPrior(2, "RealNPV"), "did you mean RealNVP"),
+        (lambda: FlowPrior(2, "NCSF"), "expected one of zuko's flows"),
+        (lambda: FlowPrior(2, "MAF", {"speed": 1}), "options of zuko's MAF"),
         (lambda: VampPrior(0, DATA_SHAPE), "num_components=0"),
         (lambda: VampPrior(2, (4, 0)), r"data_shape=\(4, 0\)"),
         (lambda: VampPrior(2, DATA_SHAPE, data_range=(1, 1)), "low < high"),

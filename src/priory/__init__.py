@@ -7,6 +7,7 @@ from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
 from priory.objectives import ELBO, elbo, log_weights, loss
 from priory.priors import (
+    FlowPrior,
     GTMPrior,
     GTMVampPrior,
     MoGPrior,
@@ -29,6 +30,7 @@ __all__ = [
     "CategoricalDecoder",
     "Context",
     "FactorizedGaussianMixture",
+    "FlowPrior",
     "GTMPrior",
     "GTMVampPrior",
     "GaussianEncoder",

@@ -1,6 +1,7 @@
 """Priors p(z): each a module called as `prior(encoder, context=None)`."""
 
 from priory.priors.base import Prior
+from priory.priors.flow import FlowPrior
 from priory.priors.gtm import GTMPrior
 from priory.priors.gtm_vamp import GTMVampPrior
 from priory.priors.mog import MoGPrior
@@ -9,6 +10,7 @@ from priory.priors.standard import StandardPrior
 from priory.priors.vamp import VampPrior
 
 __all__ = [
+    "FlowPrior",
     "GTMPrior",
     "GTMVampPrior",
     "MoGPrior",
