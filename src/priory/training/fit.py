@@ -38,8 +38,8 @@ def fit(
     Args:
         x: Data of whole numbers from zero, `(N, *data_shape)`; zeros and ones get a Bernoulli
             likelihood, more values a categorical one.
-        prior: The name of a prior, which then starts from the data where it can, or a prior as it
-            is to start.
+        prior: The name of a prior, which then starts from the data where it can, or a prior, which
+            does as its own options say.
         latent_dim: The number of latent dimensions L; by default a quarter of the data's, between 2
             and 40.
         num_components: The number of components K; by default one for every 20 data, at most 500.
@@ -88,7 +88,7 @@ def fit(
                 data_shape=tuple(x.shape[1:]),
                 data_range=likelihood.data_range,
             )
-            prior.fit_data(splits.train, encoder)
+        prior.fit_data(splits.train, encoder)
         vae = VAE(encoder, decoder, prior)
     console.print(
         f"{len(splits.train)} data of shape {tuple(x.shape[1:])} to train on, "
