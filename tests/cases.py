@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from priory import (
     MLP,
+    ExemplarPrior,
     FlowPrior,
     GaussianEncoder,
     GTMPrior,
@@ -26,6 +27,7 @@ from priory import (
 
 LATENT_DIM = 2
 DATA_SHAPE = (4,)
+DATA = torch.tensor([[0.0, 0, 1, 1], [1, 0, 1, 0], [0.5, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0.5]])
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,21 @@ def flow_reference(prior: FlowPrior, encoder: nn.Module, z: list[float]) -> floa
     return sum(normal_log_prob(x, 0.0, 1.0) for x in noise) + math.log(abs(a * d - b * c))
 
 
+def exemplars(**options) -> ExemplarPrior:
+    prior = ExemplarPrior(**options)
+    prior.fit_data(DATA, make_encoder())
+    return prior
+
+
+def exemplar_reference(prior: ExemplarPrior, encoder: nn.Module, z: list[float]) -> float:
+    posteriors = [encoder(x.unsqueeze(0)).base_dist for x in prior.exemplars]
+    loc = torch.cat([q.loc for q in posteriors])
+    scale = torch.cat([q.scale for q in posteriors])
+    if prior.scale == "shared":
+        scale = torch.full_like(loc, math.exp(prior.log_scale.item()))
+    return mixture_log_prob(z, torch.zeros(len(loc)), loc, scale, factorized=False)
+
+
 SMALL_NSF = {"transforms": 1, "hidden_features": [4], "bins": 4}
 SMALL_NVP = {"transforms": 2, "hidden_features": [8]}
 
@@ -158,6 +175,8 @@ CASES = [
         flow_reference,
         kinks=2e-3,
     ),
+    Case("exemplar", exemplars, exemplar_reference, 5),
+    Case("exemplar-own", lambda: exemplars(scale="posterior"), exemplar_reference, 5),
 ]
 
 over_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -10,9 +10,11 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Laplace, Normal, kl_divergence
 
-from cases import CASES, DATA_SHAPE, Case, make_encoder, over_cases
+from cases import CASES, DATA, DATA_SHAPE, Case, make_encoder, over_cases
 from priory import (
     MLP,
+    Context,
+    ExemplarPrior,
     FactorizedGaussianMixture,
     FlowPrior,
     GaussianMixture,
@@ -210,6 +212,47 @@ def test_the_import_of_zuko_leaves_the_validation_of_distributions_on():
         FlowPrior(2)().log_prob(torch.zeros(3))
 
 
+@pytest.mark.parametrize("scale", ["shared", "posterior"])
+def test_an_exemplar_leaves_itself_out(scale):
+    encoder, index = make_encoder(), torch.tensor([3, 0])
+    prior, z = ExemplarPrior(scale), torch.randn(6, 2, 2)
+    prior.fit_data(DATA, encoder)
+    p = prior(encoder, Context(index=index))
+    assert p.batch_shape == (2,)
+    for column, own in enumerate(index.tolist()):
+        others = ExemplarPrior(scale)
+        others.fit_data(torch.cat((DATA[:own], DATA[own + 1 :])), encoder)
+        expected = others(encoder).log_prob(z[:, column])
+        torch.testing.assert_close(p.log_prob(z)[:, column], expected)
+
+
+def test_components_are_not_copied_for_every_datum():
+    prior = ExemplarPrior()
+    prior.fit_data(DATA, make_encoder())
+    p = prior(make_encoder(), Context(index=torch.arange(3)))
+    assert p.loc.shape == p.scale.shape == (3, 5, 2)
+    assert p.loc.untyped_storage().nbytes() == 5 * 2 * 4
+
+
+def test_a_step_draws_its_exemplars_anew():
+    encoder = Counting()
+    prior, context = ExemplarPrior(subset_size=2), Context(index=torch.tensor([0, 1]))
+    prior.fit_data(DATA, encoder)
+    seen = {tuple(prior(encoder, context).loc[0].flatten().tolist()) for _ in range(50)}
+    assert encoder.calls == [2] * 50
+    assert 2 < len(seen) <= 20
+    assert prior(encoder).loc.shape == (5, 2)
+    assert prior(encoder, context).log_prob(torch.zeros(2)).isfinite().all()
+
+
+def test_exemplars_stay_out_of_the_state_dict_and_have_to_be_given():
+    prior = ExemplarPrior()
+    with pytest.raises(RuntimeError, match="before fit_data"):
+        prior(make_encoder())
+    prior.fit_data(DATA, make_encoder())
+    assert list(prior.state_dict()) == ["log_scale"]
+
+
 def test_weights_are_learned_or_uniform():
     assert "logits" in dict(VampPrior(3, DATA_SHAPE).named_parameters())
     uniform = VampPrior(4, DATA_SHAPE, weights="uniform")
@@ -255,6 +298,8 @@ def test_a_vampprior_says_what_encoder_it_needs():
         (lambda: GTMPrior(2, 4, grid_extent=0.0), "grid_extent above zero"),
         (lambda: GTMVampPrior(0, DATA_SHAPE), "num_components=0"),
         (lambda: GTMVampPrior(4, DATA_SHAPE, data_range=(1, 0)), "low < high"),
+        (lambda: ExemplarPrior(subset_size=1), "subset_size=1"),
+        (lambda: ExemplarPrior().fit_data(X[:1], make_encoder()), "got 1"),
         (lambda: FlowPrior(0), "at least one latent dimension, got 0"),
         (lambda: FlowPrior(2, "RealNPV"), "did you mean RealNVP"),
         (lambda: FlowPrior(2, "NCSF"), "expected one of zuko's flows"),

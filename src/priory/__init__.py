@@ -7,6 +7,7 @@ from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
 from priory.objectives import ELBO, elbo, log_weights, loss
 from priory.priors import (
+    ExemplarPrior,
     FlowPrior,
     GTMPrior,
     GTMVampPrior,
@@ -29,6 +30,7 @@ __all__ = [
     "BernoulliDecoder",
     "CategoricalDecoder",
     "Context",
+    "ExemplarPrior",
     "FactorizedGaussianMixture",
     "FlowPrior",
     "GTMPrior",
