@@ -12,23 +12,37 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from priory import MLP, GaussianEncoder, MoGPrior, Prior, StandardPrior, VampPrior
+from priory import (
+    MLP,
+    ExemplarPrior,
+    FlowPrior,
+    GaussianEncoder,
+    GTMPrior,
+    GTMVampPrior,
+    MoGPrior,
+    Prior,
+    StandardPrior,
+    VampPrior,
+)
 
 LATENT_DIM = 2
 DATA_SHAPE = (4,)
+DATA = torch.tensor([[0.0, 0, 1, 1], [1, 0, 1, 0], [0.5, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0.5]])
 
 
 @dataclass(frozen=True)
 class Case:
     """One row: how to make the prior, and its log-density at one point z, from first principles.
 
-    `encodes` is the number of data that the prior sends through the encoder for one distribution.
+    `encodes` is the number of data that the prior sends through the encoder for one distribution,
+    and `kinks` how far a sum over a grid may miss the integral of a density that has some.
     """
 
     name: str
     make: Callable[[], Prior]
     reference: Callable[[Prior, nn.Module, list[float]], float]
     encodes: int = 0
+    kinks: float = 1e-6
 
     def build(self, seed: int = 0) -> Prior:
         """Return the prior with every parameter away from its symmetric start."""
@@ -108,6 +122,56 @@ def vamp_reference(prior: VampPrior, encoder: nn.Module, z: list[float]) -> floa
     return mixture_log_prob(z, prior.logits, loc, scale, prior.factorized)
 
 
+def grid_points(side: int, extent: float) -> list[Tensor]:
+    """The points of a grid over a square, a row of one point each, with loops over both axes."""
+    line = [extent * (2 * i / (side - 1) - 1) for i in range(side)]
+    return [torch.tensor([[x, y]]) for x in line for y in line]
+
+
+def gtm_reference(prior: GTMPrior, encoder: nn.Module, z: list[float]) -> float:
+    out = [prior.network(g.to(prior.grid)) for g in grid_points(prior.grid_side, prior.grid_extent)]
+    loc, log_scale = torch.cat([row.double() for row in out]).chunk(2, dim=-1)
+    return mixture_log_prob(z, prior.logits, loc, log_scale.exp(), factorized=False)
+
+
+def gtm_vamp_reference(prior: GTMVampPrior, encoder: nn.Module, z: list[float]) -> float:
+    posteriors = []
+    for g in grid_points(prior.grid_side, prior.grid_extent):
+        t = (0.5 + prior.network(g.to(prior.grid))).flatten().tolist()
+        u = [min(v % 2, 2 - v % 2) for v in t]  # the data of these tests lie between 0 and 1
+        posteriors.append(encoder(torch.tensor([u]).to(prior.grid)).base_dist)
+    loc = torch.cat([q.loc for q in posteriors])
+    scale = torch.cat([q.scale for q in posteriors])
+    return mixture_log_prob(z, prior.logits, loc, scale, factorized=False)
+
+
+def flow_reference(prior: FlowPrior, encoder: nn.Module, z: list[float]) -> float:
+    point = torch.tensor(z, dtype=torch.float64).to(next(prior.parameters()))
+    transform = prior.network.transform()
+    jacobian = torch.autograd.functional.jacobian(transform, point)
+    (a, b), (c, d) = jacobian.double().tolist()
+    noise = transform(point).double().tolist()
+    return sum(normal_log_prob(x, 0.0, 1.0) for x in noise) + math.log(abs(a * d - b * c))
+
+
+def exemplars(**options) -> ExemplarPrior:
+    prior = ExemplarPrior(**options)
+    prior.fit_data(DATA, make_encoder())
+    return prior
+
+
+def exemplar_reference(prior: ExemplarPrior, encoder: nn.Module, z: list[float]) -> float:
+    posteriors = [encoder(x.unsqueeze(0)).base_dist for x in prior.exemplars]
+    loc = torch.cat([q.loc for q in posteriors])
+    scale = torch.cat([q.scale for q in posteriors])
+    if prior.scale == "shared":
+        scale = torch.full_like(loc, math.exp(prior.log_scale.item()))
+    return mixture_log_prob(z, torch.zeros(len(loc)), loc, scale, factorized=False)
+
+
+SMALL_NSF = {"transforms": 1, "hidden_features": [4], "bins": 4}
+SMALL_NVP = {"transforms": 2, "hidden_features": [8]}
+
 CASES = [
     Case("standard", lambda: StandardPrior(LATENT_DIM), standard_reference),
     Case("mog", lambda: MoGPrior(LATENT_DIM, 5, spread=2.0), mog_reference),
@@ -115,6 +179,17 @@ CASES = [
     Case("vamp", lambda: VampPrior(5, DATA_SHAPE), vamp_reference, 5),
     Case("vamp-uniform", lambda: VampPrior(5, DATA_SHAPE, weights="uniform"), vamp_reference, 5),
     Case("vamp-factorized", lambda: VampPrior(5, DATA_SHAPE, factorized=True), vamp_reference, 5),
+    Case("gtm", lambda: GTMPrior(LATENT_DIM, 9, hidden_sizes=(4,)), gtm_reference),
+    Case("gtm-vamp", lambda: GTMVampPrior(4, DATA_SHAPE), gtm_vamp_reference, 4),
+    Case("flow-nsf", lambda: FlowPrior(LATENT_DIM, "NSF", SMALL_NSF), flow_reference, kinks=2e-3),
+    Case(
+        "flow-realnvp",
+        lambda: FlowPrior(LATENT_DIM, "RealNVP", SMALL_NVP),
+        flow_reference,
+        kinks=2e-3,
+    ),
+    Case("exemplar", exemplars, exemplar_reference, 5),
+    Case("exemplar-own", lambda: exemplars(scale="posterior"), exemplar_reference, 5),
 ]
 
 over_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -14,6 +14,7 @@ import yaml
 
 import priory
 from priory.cli import main
+from priory.priors import prior_classes
 from priory.training import train
 
 QUICK = ["--epochs", "2", "--hidden-sizes", "[16]", "--num-samples", "8", "--num-components", "4"]
@@ -44,6 +45,23 @@ def test_compare_writes_a_whole_run(run):
         assert 50 < row["nll"] < -row["elbo"] < 300
         assert row["epochs"] == 2
     assert not [path for path in run.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_all_priors_are_compared_in_one_go(tmp_path):
+    x = np.random.default_rng(0).integers(0, 2, (60, 6))
+    np.save(tmp_path / "bits.npy", x)
+    options = [
+        "--data",
+        str(tmp_path / "bits.npy"),
+        "--out",
+        str(tmp_path / "run"),
+        "--epochs",
+        "1",
+    ]
+    main(["compare", *QUICK, *options, "--priors", "all"])
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert set(metrics) == set(prior_classes())
+    assert all(np.isfinite(row["nll"]) for row in metrics.values())
 
 
 def test_every_prior_starts_from_the_same_networks(tmp_path, monkeypatch):

@@ -38,6 +38,7 @@ assert before == state()
     [
         ("lightning", "priory.fit", "train"),
         ("sklearn.datasets", "from priory.data import open_digits; open_digits()", "train"),
+        ("zuko", "priory.FlowPrior(2)", "flows"),
         ("jsonargparse", "import priory.cli; priory.cli.main([])", "cli"),
         (
             "matplotlib.figure",

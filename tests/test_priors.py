@@ -10,11 +10,16 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Laplace, Normal, kl_divergence
 
-from cases import CASES, DATA_SHAPE, Case, CountingEncoder, make_encoder, over_cases
+from cases import CASES, DATA, DATA_SHAPE, Case, CountingEncoder, make_encoder, over_cases
 from priory import (
     MLP,
+    Context,
+    ExemplarPrior,
     FactorizedGaussianMixture,
+    FlowPrior,
     GaussianMixture,
+    GTMPrior,
+    GTMVampPrior,
     MoGPrior,
     StandardPrior,
     VampPrior,
@@ -61,8 +66,8 @@ def test_the_encoder_is_passed_and_never_stored(case: Case):
     before = list(prior.state_dict())
     prior(encoder).log_prob(Z)
     assert list(prior.state_dict()) == before
-    assert not any(isinstance(value, nn.Module) for value in vars(prior).values())
-    assert len(list(prior.modules())) == 1
+    theirs = {id(part) for part in encoder.modules()}
+    assert not any(id(value) in theirs for value in (*vars(prior).values(), *prior.modules()))
 
 
 @over_cases
@@ -128,6 +133,12 @@ def test_pseudo_inputs_start_from_data(init):
     }
 
 
+def test_pseudo_inputs_from_a_grid_stay_in_the_range():
+    prior = GTMVampPrior(100, DATA_SHAPE, data_range=(-3, 16), grid_extent=50.0)
+    assert -3 <= prior.pseudo_inputs.min() < 0
+    assert 13 < prior.pseudo_inputs.max() <= 16
+
+
 def test_pseudo_inputs_start_at_random_within_the_range():
     u = VampPrior(500, DATA_SHAPE, data_range=(-3, 16)).pseudo_inputs
     assert u.min() >= -3
@@ -156,6 +167,78 @@ def test_the_gradient_does_not_die_anywhere():
         prior.unfolded.copy_(torch.tensor([[-1.0, 0.0, 0.4, 1.0, 2.0]]))
     prior.pseudo_inputs.sum().backward()
     assert prior.unfolded.grad.abs().eq(16).all()
+
+
+@pytest.mark.parametrize(("asked", "side"), [(1, 1), (9, 3), (10, 4), (16, 4), (17, 5)])
+def test_a_grid_is_the_smallest_square_that_holds_the_components(asked, side):
+    prior = GTMPrior(2, asked, grid_extent=5.0)
+    assert (prior.grid_side, prior.num_components) == (side, side**2)
+    assert prior().logits.shape == (side**2,)
+    assert prior.grid.mean().item() == pytest.approx(0, abs=1e-6)
+    assert prior.grid.max().item() == (5 if side > 1 else 0)
+
+
+@pytest.mark.parametrize("flow", ["NSF", "RealNVP", "MAF", "NICE", "BPF", "NAF"])
+@pytest.mark.parametrize("latent_dim", [1, 3])
+def test_a_flow_takes_any_dimension_and_counts_its_volume_once(flow, latent_dim):
+    prior = FlowPrior(latent_dim, flow, {"transforms": 2}).double()
+    p = prior()
+    z = p.sample((4, 3))
+    assert p.event_shape == z.shape[2:] == (latent_dim,)
+    assert p.log_prob(z).shape == (4, 3)
+    f = prior.network.transform()
+    volume = [torch.autograd.functional.jacobian(f, x).slogdet()[1] for x in z.flatten(0, 1)]
+    expected = Normal(0, 1).log_prob(f(z)).sum(-1).flatten() + torch.stack(volume)
+    torch.testing.assert_close(p.log_prob(z).flatten(), expected)
+
+
+def test_the_import_of_zuko_leaves_the_validation_of_distributions_on():
+    FlowPrior(2)
+    with pytest.raises(ValueError, match="scale"):
+        Normal(0.0, -1.0)
+    with pytest.raises(ValueError, match="event_shape"):
+        FlowPrior(2)().log_prob(torch.zeros(3))
+
+
+@pytest.mark.parametrize("scale", ["shared", "posterior"])
+def test_an_exemplar_leaves_itself_out(scale):
+    encoder, index = make_encoder(), torch.tensor([3, 0])
+    prior, z = ExemplarPrior(scale), torch.randn(6, 2, 2)
+    prior.fit_data(DATA, encoder)
+    p = prior(encoder, Context(index=index))
+    assert p.batch_shape == (2,)
+    for column, own in enumerate(index.tolist()):
+        others = ExemplarPrior(scale)
+        others.fit_data(torch.cat((DATA[:own], DATA[own + 1 :])), encoder)
+        expected = others(encoder).log_prob(z[:, column])
+        torch.testing.assert_close(p.log_prob(z)[:, column], expected)
+
+
+def test_components_are_not_copied_for_every_datum():
+    prior = ExemplarPrior()
+    prior.fit_data(DATA, make_encoder())
+    p = prior(make_encoder(), Context(index=torch.arange(3)))
+    assert p.loc.shape == p.scale.shape == (3, 5, 2)
+    assert p.loc.untyped_storage().nbytes() == 5 * 2 * 4
+
+
+def test_a_step_draws_its_exemplars_anew():
+    encoder = Counting()
+    prior, context = ExemplarPrior(subset_size=2), Context(index=torch.tensor([0, 1]))
+    prior.fit_data(DATA, encoder)
+    seen = {tuple(prior(encoder, context).loc[0].flatten().tolist()) for _ in range(50)}
+    assert encoder.calls == [2] * 50
+    assert 2 < len(seen) <= 20
+    assert prior(encoder).loc.shape == (5, 2)
+    assert prior(encoder, context).log_prob(torch.zeros(2)).isfinite().all()
+
+
+def test_exemplars_stay_out_of_the_state_dict_and_have_to_be_given():
+    prior = ExemplarPrior()
+    with pytest.raises(RuntimeError, match="before fit_data"):
+        prior(make_encoder())
+    prior.fit_data(DATA, make_encoder())
+    assert list(prior.state_dict()) == ["log_scale"]
 
 
 def test_weights_are_learned_or_uniform():
@@ -197,6 +280,18 @@ def test_a_vampprior_says_what_encoder_it_needs():
         (lambda: MoGPrior(0, 3), "latent_dim=0"),
         (lambda: MoGPrior(2, 0), "num_components=0"),
         (lambda: MoGPrior(2, 3, spread=-1.0), "spread"),
+        (lambda: GTMPrior(0, 4), "at least one latent dimension, got 0"),
+        (lambda: GTMPrior(2), "num_components=None and grid_side=None"),
+        (lambda: GTMPrior(2, grid_side=0), "grid_side=0"),
+        (lambda: GTMPrior(2, 4, grid_extent=0.0), "grid_extent above zero"),
+        (lambda: GTMVampPrior(0, DATA_SHAPE), "num_components=0"),
+        (lambda: GTMVampPrior(4, DATA_SHAPE, data_range=(1, 0)), "low < high"),
+        (lambda: ExemplarPrior(subset_size=1), "subset_size=1"),
+        (lambda: ExemplarPrior().fit_data(X[:1], make_encoder()), "got 1"),
+        (lambda: FlowPrior(0), "at least one latent dimension, got 0"),
+        (lambda: FlowPrior(2, "RealNPV"), "did you mean RealNVP"),
+        (lambda: FlowPrior(2, "NCSF"), "expected one of zuko's flows"),
+        (lambda: FlowPrior(2, "MAF", {"speed": 1}), "options of zuko's MAF"),
         (lambda: VampPrior(0, DATA_SHAPE), "num_components=0"),
         (lambda: VampPrior(2, (4, 0)), r"data_shape=\(4, 0\)"),
         (lambda: VampPrior(2, DATA_SHAPE, data_range=(1, 1)), "low < high"),

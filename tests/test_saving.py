@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import priory
-from cases import DATA_SHAPE, Case, make_encoder, over_cases
+from cases import DATA, DATA_SHAPE, Case, make_encoder, over_cases
 from priory import MLP, VAE, BernoulliDecoder, CategoricalDecoder, StandardPrior, VampPrior
 
 STORED = Path(__file__).parent / "stored_models"
@@ -37,6 +37,7 @@ def test_a_model_comes_back_the_same(case: Case, tmp_path):
     again = priory.load(tmp_path / "model")
     assert not again.training
     assert type(again.prior) is type(vae.prior)
+    again.prior.fit_data(DATA, again.encoder)  # data are not saved
     assert again.prior(again.encoder).log_prob(Z).equal(vae.prior(vae.encoder).log_prob(Z))
     assert again.decoder(Z).base_dist.logits.equal(vae.decoder(Z).base_dist.logits)
 

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 import priory
-from priory import MoGPrior, VampPrior
+from priory import Context, MoGPrior, VampPrior
 from priory.data import choose_likelihood, split_at_random
 from priory.objectives import elbo
 from priory.training import Training, default_networks, new_run_directory, next_free, train
@@ -79,14 +80,33 @@ def test_every_epoch_has_all_data_in_an_order_of_its_own(monkeypatch):
     orders = [[] for _ in range(4)]
     step = Training.training_step
 
-    def watch(self, x, batch_index):
+    def watch(self, batch, batch_index):
+        x, index = batch
+        assert x.equal(splits.train[index])
         orders[self.current_epoch] += x.argmax(-1).tolist()
-        return step(self, x, batch_index)
+        return step(self, batch, batch_index)
 
     monkeypatch.setattr(Training, "training_step", watch)
     train(make_vae(splits, MoGPrior(2, 4)), splits, max_epochs=4)
     assert len({tuple(order) for order in orders}) == 4
     assert len({tuple(sorted(order)) for order in orders}) == 1
+
+
+def test_modules_that_know_no_context_can_be_trained():
+    class Plain(nn.Module):
+        def __init__(self, encoder):
+            super().__init__()
+            self.encoder = encoder
+
+        def forward(self, x):
+            return self.encoder(x)
+
+    splits = split_at_random(stripes(60), "stripes")
+    vae = make_vae(splits, MoGPrior(2, 4))
+    vae.encoder = Plain(vae.encoder)
+    train(vae, splits, max_epochs=1)
+    with pytest.raises(TypeError):  # what is known of the data is not dropped in silence
+        elbo(vae, splits.test, context=Context(covariates=torch.zeros(len(splits.test))))
 
 
 def test_the_best_weights_are_kept_and_training_stops():
@@ -123,6 +143,11 @@ def test_training_that_diverges_says_where():
     vae = make_vae(splits, MoGPrior(2, 4))
     with pytest.raises((FloatingPointError, ValueError)):
         train(vae, splits, max_epochs=50, learning_rate=1e6)
+
+
+def test_fit_refuses_a_prior_of_another_range():
+    with pytest.raises(ValueError, match="within \\[0, 1\\], got"):
+        priory.fit(2 * stripes(), VampPrior(4, (9,), data_range=(0, 1)), verbose=False)
 
 
 def test_bad_settings_are_refused():

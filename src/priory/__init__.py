@@ -6,7 +6,17 @@ from priory.aggregate import aggregated_posterior
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
 from priory.objectives import ELBO, elbo, log_weights, loss
-from priory.priors import MoGPrior, Prior, StandardPrior, VampPrior, make_prior
+from priory.priors import (
+    ExemplarPrior,
+    FlowPrior,
+    GTMPrior,
+    GTMVampPrior,
+    MoGPrior,
+    Prior,
+    StandardPrior,
+    VampPrior,
+    make_prior,
+)
 from priory.saving import load, save
 from priory.vae import VAE
 
@@ -20,7 +30,11 @@ __all__ = [
     "BernoulliDecoder",
     "CategoricalDecoder",
     "Context",
+    "ExemplarPrior",
     "FactorizedGaussianMixture",
+    "FlowPrior",
+    "GTMPrior",
+    "GTMVampPrior",
     "GaussianEncoder",
     "GaussianMixture",
     "MoGPrior",

@@ -140,9 +140,11 @@ def _describe(value: Any) -> Any:
     return {"class": cls.__name__, "arguments": arguments}
 
 
-def _build(part: str, description: Any) -> Any:
-    if not isinstance(description, dict):
-        return description
+def _is_module(value: Any) -> bool:
+    return isinstance(value, dict) and ("class" in value or "foreign" in value)
+
+
+def _build(part: str, description: dict[str, Any]) -> Any:
     if "foreign" in description:
         raise ValueError(
             f"expected the {part} to be given, as it is or holds {description['foreign']}, "
@@ -156,7 +158,12 @@ def _build(part: str, description: Any) -> Any:
             f"got {description.get('class')!r}; update Priory, or load with load(path, {part}=...)."
         )
     try:
-        return cls(**{name: _build(part, value) for name, value in arguments.items()})
+        return cls(
+            **{
+                name: _build(part, value) if _is_module(value) else value
+                for name, value in arguments.items()
+            }
+        )
     except TypeError as error:
         raise ValueError(
             f"expected arguments of {cls.__name__} for the {part}, got {sorted(arguments)}; "

@@ -1,5 +1,6 @@
 """The variational auto-encoder: an encoder, a decoder and a prior."""
 
+import inspect
 from typing import Any, cast
 
 import torch
@@ -70,5 +71,11 @@ class VAE(nn.Module):
 
 
 def _call(module: nn.Module, argument: object, context: Context | None) -> object:
-    # Modules that know no context are still good models as long as none is given.
-    return module(argument) if context is None else module(argument, context)
+    # Modules that know no context are still good models as long as all it holds is an index.
+    if context is None or (context.covariates is None and not _takes_context(module)):
+        return module(argument)
+    return module(argument, context)
+
+
+def _takes_context(module: nn.Module) -> bool:
+    return "context" in inspect.signature(module.forward).parameters

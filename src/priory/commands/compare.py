@@ -18,7 +18,7 @@ from rich.table import Table
 from priory.data import choose_likelihood, open_data
 from priory.data.batches import mix
 from priory.evaluation import evaluate, exhibit
-from priory.priors import make_prior, prior_class
+from priory.priors import make_prior, prior_class, prior_classes
 from priory.report import Entry, write_comparison
 from priory.report.comparison import HEADER
 from priory.saving import save
@@ -52,7 +52,7 @@ def compare(
     the configuration that repeats the run.
 
     Args:
-        priors: The names of the priors, with commas between them.
+        priors: The names of the priors, with commas between them, or `all`.
         data: The data: `digits`, or the path of a `.npy` file of shape (N, ...).
         latent_dim: The number of latent dimensions.
         num_components: The number of components of each prior that has components.
@@ -171,6 +171,8 @@ def compare(
 
 
 def _names(priors: str | list[str]) -> list[str]:
+    if priors == "all":
+        return list(prior_classes())
     given = priors.split(",") if isinstance(priors, str) else priors
     names = [prior_class(name.strip()).__name__ for name in given]
     if not names or len(set(names)) < len(names):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Batches:
-    """Batches of a tensor, each taken by one indexing, in an order that (seed, epoch) decides.
+    """Batches of a tensor and the position of each datum, in an order that (seed, epoch) decides.
 
     Args:
         x: Data, `(N, *data_shape)`.
@@ -20,7 +20,7 @@ class Batches:
     Examples:
         >>> import torch
         >>> from priory.data import Batches
-        >>> [len(batch) for batch in Batches(torch.zeros(10, 2), batch_size=4, seed=0)]
+        >>> [len(x) for x, index in Batches(torch.zeros(10, 2), batch_size=4, seed=0)]
         [4, 4, 2]
 
     """
@@ -39,14 +39,15 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.x) // self.batch_size)
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if self.seed is None:
-            yield from self.x.split(self.batch_size)
+            order = torch.arange(len(self.x), device=self.x.device)
+            yield from zip(self.x.split(self.batch_size), order.split(self.batch_size), strict=True)
             return
         generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
         order = torch.randperm(len(self.x), generator=generator).to(self.x.device)
         for index in order.split(self.batch_size):
-            yield self.x[index]
+            yield self.x[index], index
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch comes next."""

@@ -1,12 +1,12 @@
 """What does a model look like?"""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from priory.priors import VampPrior
 from priory.vae import VAE
 
 
@@ -20,7 +20,7 @@ class Exhibit:
         data: The first data, `(R, *data_shape)`.
         reconstructions: A reconstruction of each of them.
         samples: Data decoded from samples of the prior, `(S, *data_shape)`.
-        pseudo_inputs: Those of a VampPrior, heaviest first, `(K, *data_shape)`; else None.
+        pseudo_inputs: Those of the prior, heaviest first, `(K, *data_shape)`; None without.
         weights: Their mixing weights, `(K,)`; else None.
 
     """
@@ -56,10 +56,11 @@ def exhibit(
         torch.Size([5, 2])
 
     """
-    pseudo_inputs = weights = None
-    if isinstance(vae.prior, VampPrior):
-        weights, order = vae.prior.logits.softmax(-1).sort(descending=True)
-        pseudo_inputs = vae.prior.pseudo_inputs[order]
+    pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
+    weights: Tensor | None = None
+    if pseudo_inputs is not None:
+        weights, order = cast(Tensor, vae.prior.logits).softmax(-1).sort(descending=True)
+        pseudo_inputs = pseudo_inputs[order]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return Exhibit(

@@ -1,17 +1,16 @@
 """The variational mixture of posteriors, or VampPrior."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale
+from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
+from priory.priors.pseudo_inputs import PosteriorsAt, checked_range, fold
 
 
 class VampPrior(Prior):
@@ -74,14 +73,12 @@ class VampPrior(Prior):
         super().__init__()
         self.num_components = num_components
         self.data_shape = tuple(data_shape)
-        low, high = self.data_range = tuple(map(float, data_range))
+        low, high = self.data_range = checked_range(data_range)
         if min(num_components, *self.data_shape, 1) < 1:
             raise ValueError(
                 "expected at least one component and data of at least one value, "
                 f"got num_components={num_components} and data_shape={self.data_shape}."
             )
-        if not low < high:
-            raise ValueError(f"expected data_range=(low, high) with low < high, got {low}, {high}.")
         if weights not in ("learned", "uniform"):
             raise ValueError(f"expected weights='learned' or 'uniform', got {weights!r}.")
         if init not in ("random", "data", "kmeans"):
@@ -97,13 +94,12 @@ class VampPrior(Prior):
             self.logits = nn.Parameter(logits)
         else:
             self.register_buffer("logits", logits, persistent=False)
-        self._encoder_was_seen = False
+        self._posteriors_at = PosteriorsAt("VampPrior")
 
     @property
     def pseudo_inputs(self) -> Tensor:
         """The pseudo-inputs u, `(K, *data_shape)`, within the data's range."""
-        t = torch.remainder(self.unfolded, 2)
-        return self.low + self.width * torch.where(t <= 1, t, 2 - t)
+        return fold(self.unfolded, self.low, self.width)
 
     def forward(
         self, encoder: Encoder | None = None, context: Context | None = None
@@ -118,18 +114,13 @@ class VampPrior(Prior):
             TypeError: If there is no encoder, or it returns anything but a diagonal Gaussian.
 
         """
-        if encoder is None:
-            raise TypeError("expected an encoder, got None; call the VampPrior as prior(encoder).")
-        if not self._encoder_was_seen:
-            self._encoder_was_seen = True
-            _warn_of_batch_statistics(encoder)
-        loc, scale = loc_and_scale(encoder(self.pseudo_inputs))
+        loc, scale = self._posteriors_at(encoder, self.pseudo_inputs)
         mixture = FactorizedGaussianMixture if self.factorized else GaussianMixture
         return mixture(self.logits, loc, scale)
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder) -> None:
-        """Start the pseudo-inputs from data where `init` is `"data"` or `"kmeans"`.
+        """Check that data lie in the range; start from them where `init` is `"data"` or `"kmeans"`.
 
         Args:
             x: The training data, `(N, *data_shape)`.
@@ -140,14 +131,14 @@ class VampPrior(Prior):
                 the range.
 
         """
-        if self.init == "random":
-            return
         low, high = self.data_range
         if x.shape[1:] != self.data_shape or x.min() < low or x.max() > high:
             raise ValueError(
                 f"expected data of shape (N, {', '.join(map(str, self.data_shape))}) within "
                 f"[{low:g}, {high:g}], got {tuple(x.shape)} within [{x.min():g}, {x.max():g}]."
             )
+        if self.init == "random":
+            return
         if len(x) < self.num_components:
             raise ValueError(
                 f"expected at least {self.num_components} data, one for each pseudo-input, "
@@ -166,12 +157,3 @@ class VampPrior(Prior):
             start = torch.as_tensor(kmeans.cluster_centers_).unflatten(1, self.data_shape)
         unit = (start.to(self.unfolded) - self.low) / self.width
         self.unfolded.copy_(unit.clamp(0, 1))  # k-means may round past the border
-
-
-def _warn_of_batch_statistics(encoder: Encoder) -> None:
-    if isinstance(encoder, nn.Module) and any(isinstance(m, _BatchNorm) for m in encoder.modules()):
-        warnings.warn(
-            "the encoder holds batch statistics (BatchNorm): in training, pseudo-inputs and data "
-            "will shift each other's normalisation; LayerNorm or GroupNorm avoids it.",
-            stacklevel=3,
-        )

@@ -41,7 +41,7 @@ def fit(
         x: Data of whole numbers from zero, `(N, *data_shape)`; zeros and ones get a Bernoulli
             likelihood, more values a categorical one.
         prior: The name of a prior, which then starts from the data where it can, or a prior, which
-            starts as its own `init` says.
+            does as its own options say.
         latent_dim: The number of latent dimensions L; by default the prior's, or a quarter of the
             data's, between 2 and 40.
         num_components: The number of components K; by default one for every 20 data, at most 500.

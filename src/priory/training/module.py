@@ -7,6 +7,7 @@ from torch import Tensor
 
 from priory.data.batches import Batches, mix
 from priory.extras import needs
+from priory.networks.context import Context
 from priory.objectives import elbo, loss
 from priory.vae import VAE
 
@@ -41,10 +42,11 @@ class Training(LightningModule):
         """Tell the batches which epoch this is."""
         cast(Batches, self.trainer.train_dataloader).set_epoch(self.current_epoch)
 
-    def training_step(self, x: Tensor, batch_index: int) -> Tensor:
-        """Return the loss of a batch, in nats per datum."""
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Return the loss of a batch, in nats per datum; the model is told which data it has."""
+        x, index = batch
         torch.manual_seed(mix(self.seed, self.current_epoch, batch_index))
-        value = loss(self.vae, x, beta=self.beta)
+        value = loss(self.vae, x, beta=self.beta, context=Context(index=index))
         if not value.isfinite():
             raise FloatingPointError(
                 f"expected a finite loss, got {float(value)} in epoch {self.current_epoch}, batch "
@@ -53,8 +55,9 @@ class Training(LightningModule):
         self.log("train_loss", value, on_step=False, on_epoch=True, batch_size=len(x))
         return value
 
-    def validation_step(self, x: Tensor, batch_index: int) -> None:
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         """Log the ELBO and its terms on validation data, in nats per datum."""
+        x, _ = batch  # positions in the training set are none of theirs
         torch.manual_seed(mix(self.seed, batch_index))
         terms = elbo(self.vae, x)
         parts = {

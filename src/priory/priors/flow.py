@@ -1,0 +1,140 @@
+"""The normalising flow as a prior."""
+
+import difflib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxtyping import Float
+from torch import Size, Tensor
+from torch.distributions import Distribution, constraints
+
+from priory.extras import needs
+from priory.networks.context import Context, Encoder
+from priory.priors.base import Prior
+
+
+class FlowPrior(Prior):
+    r"""Standard Gaussian noise sent through an invertible network, of any kind that zuko has.
+
+    $$p(z) = \mathcal{N}(f(z) \mid 0, I) \, \left|\det \frac{\partial f(z)}{\partial z}\right|$$
+
+    With one latent dimension there is nothing for a coupling or an autoregression to depend on, and
+    zuko puts transformations of that dimension alone in their place. Splines move only what lies
+    between -5 and 5 and leave all else as it is.
+
+    Args:
+        latent_dim: The number of latent dimensions L, odd or even.
+        flow: The name of the flow in `zuko.flows`: `"NSF"` for neural splines, `"RealNVP"`,
+            `"MAF"`, ... `"NCSF"` is refused, for its density is zero beyond a box.
+        options: Further arguments of the flow's own by name, such as
+            `{"transforms": 5, "hidden_features": [128, 128]}`; plain values, as JSON has them.
+
+    Raises:
+        ImportError: If zuko is not installed.
+        ValueError: If `latent_dim` is below one, there is no such flow, or it takes no such
+            options.
+
+    Reference:
+        Rezende & Mohamed, *Variational Inference with Normalizing Flows*, ICML 2015; Durkan et al.,
+        *Neural Spline Flows*, NeurIPS 2019; Tomczak, *Deep Generative Modeling*, 2022, section
+        4.4.1.
+
+    Examples:
+        >>> from priory import FlowPrior
+        >>> p = FlowPrior(latent_dim=3, flow="RealNVP", options={"transforms": 2})()
+        >>> p.log_prob(p.sample((100,))).shape
+        torch.Size([100])
+
+    """
+
+    def __init__(
+        self, latent_dim: int, flow: str = "NSF", options: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        if latent_dim < 1:
+            raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
+        self.latent_dim = latent_dim
+        self.flow = flow
+        self.options = dict(options or {})
+        try:
+            self.network: Any = _flow_class(flow)(latent_dim, **self.options)
+        except TypeError as error:
+            raise ValueError(
+                f"expected options of zuko's {flow}, got {self.options}: {error}."
+            ) from error
+
+    def forward(
+        self, encoder: Encoder | None = None, context: Context | None = None
+    ) -> Distribution:
+        """Return the distribution of the transformed noise; the encoder is not used."""
+        steps = getattr(self.network.transform, "transforms", [self.network.transform])
+        return TransformedNoise([step() for step in steps], self.network.base())
+
+    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+        """Do nothing: the network starts at random."""
+
+
+class TransformedNoise(Distribution):
+    """The distribution of vectors whose image under a chain of transforms is noise.
+
+    Args:
+        transforms: The steps from z to noise, of zuko's kind: each gives its image and the
+            logarithm of its volume in one call.
+        noise: The distribution of f(z), with event shape `(L,)`.
+
+    """
+
+    arg_constraints = {}  # noqa: RUF012 (torch's own declaration)
+    support = constraints.real_vector
+    has_rsample = True
+
+    def __init__(self, transforms: Sequence[Any], noise: Distribution) -> None:
+        self.transforms, self.noise = transforms, noise
+        super().__init__(noise.batch_shape, noise.event_shape)
+
+    def expand(
+        self, batch_shape: Sequence[int], _instance: "TransformedNoise | None" = None
+    ) -> "TransformedNoise":
+        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
+        return TransformedNoise(self.transforms, self.noise.expand(Size(batch_shape)))
+
+    def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
+        """Return log p(z) in nats, of shape `(*sample, *batch)`."""
+        if self._validate_args:
+            self._validate_sample(value)
+        volume = value.new_zeros(())
+        for transform in self.transforms:
+            value, change = transform.call_and_ladj(value)
+            volume = volume + (change if transform.domain.event_dim else change.sum(-1))
+        return self.noise.log_prob(value) + volume
+
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
+        """Draw noise and send it back through the transforms."""
+        z: Tensor = self.noise.rsample(Size(sample_shape))
+        for transform in reversed(self.transforms):
+            z = transform.inv(z)
+        return z
+
+
+def _flow_class(name: str) -> Any:
+    # The import of zuko switches the validation of every distribution off, which is put back here.
+    kept = {key: vars(Distribution)[key] for key in ("_validate_args", "arg_constraints")}
+    try:
+        with needs("flows"):
+            from zuko import flows
+    finally:
+        for key, value in kept.items():
+            setattr(Distribution, key, value)
+    known = {
+        key: cls
+        for key, cls in vars(flows).items()
+        if inspect.isclass(cls) and issubclass(cls, flows.Flow) and key not in ("Flow", "NCSF")
+    }
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0)
+        raise ValueError(
+            f"expected one of zuko's flows {', '.join(sorted(known))}, got {name!r}; "
+            f"did you mean {near[0]}?"
+        )
+    return known[name]
