@@ -113,7 +113,7 @@ class ExemplarPrior(Prior):
         """
         if len(x) < 2:
             raise ValueError(f"expected at least two training data, got {len(x)}.")
-        self.exemplars = x.detach().clone()
+        self.exemplars = x.detach().to(self.exemplars, copy=True)
 
     def _subset(self) -> Tensor:
         """Return the positions of the exemplars of a step."""
