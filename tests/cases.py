@@ -180,7 +180,7 @@ CASES = [
     Case("vamp-uniform", lambda: VampPrior(5, DATA_SHAPE, weights="uniform"), vamp_reference, 5),
     Case("vamp-factorized", lambda: VampPrior(5, DATA_SHAPE, factorized=True), vamp_reference, 5),
     Case("gtm", lambda: GTMPrior(LATENT_DIM, 9, hidden_sizes=(4,)), gtm_reference),
-    Case("gtm-vamp", lambda: GTMVampPrior(4, DATA_SHAPE), gtm_vamp_reference, 4),
+    Case("gtm-vamp", lambda: GTMVampPrior(4, DATA_SHAPE, hidden_sizes=(4,)), gtm_vamp_reference, 4),
     Case("flow-nsf", lambda: FlowPrior(LATENT_DIM, "NSF", SMALL_NSF), flow_reference, kinks=2e-3),
     Case(
         "flow-realnvp",

@@ -1,5 +1,6 @@
 """The command line, through its entry point."""
 
+import importlib
 import json
 import re
 import signal
@@ -72,7 +73,7 @@ def test_every_prior_starts_from_the_same_networks(tmp_path, monkeypatch):
         starts.append([w.clone() for network in networks for w in network.state_dict().values()])
         return train(vae, splits, **settings)
 
-    monkeypatch.setattr(sys.modules["priory.commands.compare"], "train", watch)
+    monkeypatch.setattr(importlib.import_module("priory.commands.compare"), "train", watch)
     main(["compare", *QUICK, "--priors", "standard,mog", "--out", str(tmp_path / "run")])
     first, second = starts
     assert all(a.equal(b) for a, b in zip(first, second, strict=True))

@@ -223,7 +223,7 @@ def test_components_are_not_copied_for_every_datum():
 
 
 def test_a_step_draws_its_exemplars_anew():
-    encoder = Counting()
+    encoder = CountingEncoder()
     prior, context = ExemplarPrior(subset_size=2), Context(index=torch.tensor([0, 1]))
     prior.fit_data(DATA, encoder)
     seen = {tuple(prior(encoder, context).loc[0].flatten().tolist()) for _ in range(50)}

@@ -13,6 +13,8 @@ from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
 
+REFUSED = ("Flow", "NCSF", "GF", "SOSPF", "UNAF")
+
 
 class FlowPrior(Prior):
     r"""Standard Gaussian noise sent through an invertible network, of any kind that zuko has.
@@ -26,7 +28,9 @@ class FlowPrior(Prior):
     Args:
         latent_dim: The number of latent dimensions L, odd or even.
         flow: The name of the flow in `zuko.flows`: `"NSF"` for neural splines, `"RealNVP"`,
-            `"MAF"`, ... `"NCSF"` is refused, for its density is zero beyond a box.
+            `"MAF"`, ... `"NCSF"` is refused, for its density is zero beyond a box, and `"GF"`,
+            `"SOSPF"` and `"UNAF"` are, for their inverses are wrong in the tails, and their samples
+            with them.
         options: Further arguments of the flow's own by name, such as
             `{"transforms": 5, "hidden_features": [128, 128]}`; plain values, as JSON has them.
 
@@ -129,7 +133,7 @@ def _flow_class(name: str) -> Any:
     known = {
         key: cls
         for key, cls in vars(flows).items()
-        if inspect.isclass(cls) and issubclass(cls, flows.Flow) and key not in ("Flow", "NCSF")
+        if inspect.isclass(cls) and issubclass(cls, flows.Flow) and key not in REFUSED
     }
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0)
