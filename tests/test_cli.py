@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
 import priory
@@ -116,7 +115,6 @@ def test_options_reach_what_they_name(tmp_path, monkeypatch):
     assert isinstance(vae.decoder, priory.BernoulliDecoder)
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert (config["seed"], config["priors"]) == (4, "VampPrior,MoGPrior")
-    assert torch.load  # the run holds no pickles
     assert not list(run.rglob("*.pt")) + list(run.rglob("*.ckpt"))
 
 
