@@ -55,7 +55,7 @@ class Batches:
 
 
 def mix(*numbers: int) -> int:
-    """Mix whole numbers into one seed, so that neighbours share nothing.
+    """Mix whole numbers into one seed; their order counts, and zeros at their end do not.
 
     Examples:
         >>> from priory.data.batches import mix
