@@ -17,7 +17,16 @@ from priory.cli import main
 from priory.priors import prior_classes
 from priory.training import train
 
-QUICK = ["--epochs", "2", "--hidden-sizes", "[16]", "--num-samples", "8", "--num-components", "4"]
+QUICK = [
+    "--max-epochs",
+    "2",
+    "--hidden-sizes",
+    "[16]",
+    "--importance-samples",
+    "8",
+    "--num-components",
+    "4",
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +64,7 @@ def test_all_priors_are_compared_in_one_go(tmp_path):
         str(tmp_path / "bits.npy"),
         "--out",
         str(tmp_path / "run"),
-        "--epochs",
+        "--max-epochs",
         "1",
     ]
     main(["compare", *QUICK, *options, "--priors", "all"])
@@ -123,7 +132,7 @@ def test_help_names_every_option(capsys):
         main(["compare", "--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    for option in ("priors", "data", "latent-dim", "num-components", "seed", "epochs", "out"):
+    for option in ("priors", "data", "latent-dim", "num-components", "seed", "max-epochs", "out"):
         assert f"--{option} " in text
     assert not [option for option in re.findall(r"--[\w-]+", text) if "_" in option]
 
@@ -140,9 +149,9 @@ def test_help_names_every_option(capsys):
         (["--num-components", "2000", "--init", "data"], "got 1000"),
         (["--latent-dim", "two"], "latent_dim"),
         (["--hidden-sizes", "[0]"], "hidden_sizes=(0,)"),
-        (["--epochs", "0"], "at least one epoch"),
+        (["--max-epochs", "0"], "at least one epoch"),
         (["--batch-size", "0"], "batch_size=0"),
-        (["--num-samples", "0"], "importance sample"),
+        (["--importance-samples", "0"], "importance sample"),
         (["--data", "nowhere.npy"], "no such file"),
         (["--data", "digts"], "did you mean digits?"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),

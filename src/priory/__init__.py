@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from priory.aggregate import aggregated_posterior
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
+from priory.importance_weighted import importance_weighted_loss
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
 from priory.objectives import ELBO, elbo, log_weights, loss
 from priory.priors import (
@@ -44,6 +45,7 @@ __all__ = [
     "aggregated_posterior",
     "elbo",
     "fit",
+    "importance_weighted_loss",
     "load",
     "log_weights",
     "loss",

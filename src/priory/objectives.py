@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from priory.distributions import loc_and_scale
 from priory.networks.context import Context
 from priory.vae import VAE
 
@@ -30,6 +32,23 @@ class ELBO:
         return self.reconstruction - self.rate
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which data of a batch these are, where several processes share one.
+
+    The noise of the whole batch is drawn and sliced, so that any number of processes draws the
+    same.
+
+    Attributes:
+        start: The number of data before these.
+        total: The number of data in the whole batch.
+
+    """
+
+    start: int
+    total: int
+
+
 def elbo(
     vae: VAE,
     x: Tensor,
@@ -37,6 +56,8 @@ def elbo(
     *,
     context: Context | None = None,
     kl: Literal["sample", "exact"] = "sample",
+    prior: Distribution | None = None,
+    share: Share | None = None,
 ) -> ELBO:
     r"""Estimate the evidence lower bound of each datum, at $\beta = 1$.
 
@@ -51,6 +72,8 @@ def elbo(
         context: What is known of these data.
         kl: `"sample"` estimates the rate from the same samples, in the same way for every prior;
             `"exact"` uses the closed form.
+        prior: The prior's distribution, where it was made before (many batches share one).
+        share: Which data of a batch these are, where several processes share one.
 
     Raises:
         NotImplementedError: If `kl="exact"` and there is no closed form for this prior.
@@ -68,8 +91,8 @@ def elbo(
         torch.Size([5])
 
     """
-    p = vae.prior_distribution(context)
-    q, z, log_likelihood = _draw(vae, x, num_samples, context)
+    p = vae.prior_distribution(context) if prior is None else prior
+    q, z, log_likelihood = _draw(vae, x, num_samples, context, share)
     rate = kl_divergence(q, p) if kl == "exact" else (q.log_prob(z) - p.log_prob(z)).mean(0)
     return ELBO(reconstruction=log_likelihood.mean(0), rate=rate)
 
@@ -80,21 +103,31 @@ def loss(
     num_samples: int = 1,
     *,
     beta: float = 1.0,
+    free_bits: float = 0.0,
     context: Context | None = None,
     kl: Literal["sample", "exact"] = "sample",
+    share: Share | None = None,
 ) -> Float[Tensor, ""]:
-    r"""Return what training minimises: the batch mean of $\beta \cdot$ rate − reconstruction.
+    r"""Return what training minimises, $\beta \max(\text{rate}, \lambda) - \text{reconstruction}$.
+
+    Both are means over the batch. With no free bits ($\lambda = 0$) the rate is taken as it is.
 
     Args:
         vae: The model.
         x: Data, `(B, *data_shape)`.
         num_samples: Samples of z per datum.
         beta: The weight of the rate; at one this is the negative ELBO.
+        free_bits: The mean rate λ, in nats, below which it costs no less.
         context: What is known of these data.
         kl: How the rate is computed, as for `elbo`.
+        share: Which data of a batch these are, where several processes share one.
+
+    Raises:
+        ValueError: If `free_bits` is negative.
 
     Reference:
-        Higgins et al., *beta-VAE*, ICLR 2017, equation 4.
+        Higgins et al., *beta-VAE*, ICLR 2017, equation 4; Kingma et al., *Improved Variational
+        Inference with Inverse Autoregressive Flow*, NeurIPS 2016, appendix C.8, with one subset.
 
     Examples:
         >>> import torch
@@ -104,8 +137,13 @@ def loss(
         >>> loss(vae, torch.zeros(5, 9), beta=0.5).backward()
 
     """
-    terms = elbo(vae, x, num_samples, context=context, kl=kl)
-    return (beta * terms.rate - terms.reconstruction).mean()
+    if free_bits < 0:
+        raise ValueError(f"expected free bits of at least zero, got {free_bits}.")
+    terms = elbo(vae, x, num_samples, context=context, kl=kl, share=share)
+    rate = terms.rate.mean()
+    if free_bits > 0:
+        rate = rate.clamp_min(free_bits)
+    return beta * rate - terms.reconstruction.mean()
 
 
 def log_weights(
@@ -150,10 +188,26 @@ def log_weights(
 
 
 def _draw(
-    vae: VAE, x: Tensor, num_samples: int, context: Context | None
+    vae: VAE, x: Tensor, num_samples: int, context: Context | None, share: Share | None = None
 ) -> tuple[Distribution, Tensor, Tensor]:
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     q = vae.posterior(x, context)
-    z = q.rsample(Size((num_samples,)))
+    z = draw_latents(q, num_samples, share)
     return q, z, vae.likelihood(z, context).log_prob(x)
+
+
+def draw_latents(
+    q: Distribution, num_samples: int, share: Share | None = None
+) -> Float[Tensor, "S B L"]:
+    """Draw from posteriors with a gradient, `(S, B, L)`; of a shared batch, only this share.
+
+    Raises:
+        TypeError: If the batch is shared and the posteriors are no diagonal Gaussians.
+
+    """
+    if share is None or share.total == q.batch_shape[0]:
+        return q.rsample(Size((num_samples,)))
+    loc, scale = loc_and_scale(q)
+    noise = torch.randn(num_samples, share.total, loc.shape[-1], dtype=loc.dtype, device=loc.device)
+    return loc + scale * noise[:, share.start : share.start + len(loc)]

@@ -16,13 +16,19 @@ from rich.console import Console
 from rich.table import Table
 
 from priory.data import choose_likelihood, open_data
-from priory.data.batches import mix
+from priory.data.seeds import mix
 from priory.evaluation import evaluate, exhibit
 from priory.priors import make_prior, prior_class, prior_classes
 from priory.report import Entry, write_comparison
 from priory.report.comparison import HEADER
 from priory.saving import save
-from priory.training import default_networks, new_run_directory, next_free, train
+from priory.training import (
+    TrainingSettings,
+    default_networks,
+    new_run_directory,
+    next_free,
+    train,
+)
 from priory.vae import VAE
 
 
@@ -36,14 +42,9 @@ def compare(
     hidden_sizes: Sequence[int] = (256, 256),
     likelihood: Literal["auto", "bernoulli", "categorical"] = "auto",
     num_values: int | None = None,
-    epochs: int = 1000,
-    patience: int = 20,
-    batch_size: int = 64,
-    learning_rate: float = 1e-3,
-    beta: float = 1.0,
-    num_samples: int = 512,
-    seed: int = 0,
+    importance_samples: int = 512,
     out: str | None = None,
+    **settings: Any,
 ) -> None:
     """Train the same small VAE with several priors and show what each prior did.
 
@@ -63,23 +64,21 @@ def compare(
         likelihood: The likelihood of the data; `auto` chooses by their values.
         num_values: The number of values of a categorical likelihood; by default one more than the
             largest in the data.
-        epochs: The most epochs to train.
-        patience: Epochs without a better validation ELBO after which training stops.
-        batch_size: The number of data in a batch.
-        learning_rate: The step size of Adamax.
-        beta: The weight of the rate in the loss; one is the ELBO.
-        num_samples: The importance samples per datum for the test NLL.
-        seed: The seed of everything random.
+        importance_samples: The importance samples per datum for the test NLL.
         out: The run directory, made by the command; by default the first free of
             `runs/compare-1`, `runs/compare-2`, ...
+        **settings: How to train; the seed is that of everything random.
 
     """
-    if num_samples < 1:
-        raise ValueError(f"expected at least one importance sample, got {num_samples}.")
+    how = TrainingSettings(**settings)
+    seed = how.seed
+    if importance_samples < 1:
+        raise ValueError(f"expected at least one importance sample, got {importance_samples}.")
     names = _names(priors)
     splits = open_data(data, seed)
-    chosen = choose_likelihood(splits.all, likelihood, num_values)
-    data_shape = tuple(splits.train.shape[1:])
+    chosen = choose_likelihood(splits.train.values, likelihood, num_values)
+    data_shape = splits.data_shape
+    x, test = splits.train.tensor(), splits.test.tensor()
     options = {prior_class(name).__name__: own for name, own in (prior_options or {}).items()}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -96,7 +95,7 @@ def compare(
                 data_range=chosen.data_range,
                 **options.get(name, {}),
             )
-            prior.fit_data(splits.train, encoder)
+            prior.fit_data(x, encoder)
             models[name] = VAE(copy.deepcopy(encoder), copy.deepcopy(decoder), prior)
 
     config = yaml.safe_dump(
@@ -110,13 +109,8 @@ def compare(
             "hidden_sizes": list(hidden_sizes),
             "likelihood": likelihood,
             "num_values": num_values,
-            "epochs": epochs,
-            "patience": patience,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "beta": beta,
-            "num_samples": num_samples,
-            "seed": seed,
+            "importance_samples": importance_samples,
+            **asdict(how),
         },
         sort_keys=False,
     )
@@ -131,22 +125,11 @@ def compare(
         entries = []
         for name, vae in models.items():
             start = time.perf_counter()
-            history = train(
-                vae,
-                splits,
-                max_epochs=epochs,
-                patience=patience,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                beta=beta,
-                seed=seed,
-                console=console,
-                curves=run / name,
-            )
+            history = train(vae, splits, how, console=console, curves=run / name)
             seconds = time.perf_counter() - start
             save(vae, run / name)
-            evaluation = evaluate(vae, splits.test, num_samples, seed)
-            shown = exhibit(vae, splits.test, seed=seed)
+            evaluation = evaluate(vae, test, importance_samples, seed)
+            shown = exhibit(vae, test, seed=seed)
             entries.append(Entry(name, evaluation, shown, history.epochs, seconds))
         (run / "config.yaml").write_text(config)
         (run / "metrics.json").write_text(_metrics(entries))
@@ -158,8 +141,8 @@ def compare(
                 f"The same VAE with {latent_dim} latent dimensions, trained under {len(entries)} "
                 f"priors on {len(splits.train)} data and measured on {len(splits.test)} others, "
                 "in nats per datum. NLL is the negative log-likelihood by "
-                f"{num_samples} importance samples per datum, ± its standard error over data; "
-                "lower is better. Components in use is the perplexity of the mean "
+                f"{importance_samples} importance samples per datum, ± its standard error over "
+                "data; lower is better. Components in use is the perplexity of the mean "
                 "responsibilities over q(z)."
             ),
             data_range=chosen.data_range,

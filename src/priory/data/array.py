@@ -5,15 +5,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from priory.data.splits import Splits, split_at_random
+from priory.data.source import Source
 
 
-def open_array(path: str | Path, seed: int = 0) -> Splits:
-    """Open a `.npy` file of shape `(N, *data_shape)` and split it at random, 80 : 10 : 10.
+def open_array(path: str | Path) -> Source:
+    """Open a `.npy` file of shape `(N, *data_shape)`; it stays on disk.
 
     Args:
         path: The file; pickled objects in it are refused.
-        seed: The seed of the split.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -24,7 +23,7 @@ def open_array(path: str | Path, seed: int = 0) -> Splits:
     if not path.is_file():
         raise FileNotFoundError(f"expected an array at {path}, found no such file.")
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(
             f"expected a numeric array in {path}, got a file that is truncated or not in NumPy's "
@@ -36,4 +35,4 @@ def open_array(path: str | Path, seed: int = 0) -> Splits:
             f"got {getattr(array, 'dtype', type(array).__name__)} of shape "
             f"{getattr(array, 'shape', None)}."
         )
-    return split_at_random(torch.as_tensor(array, dtype=torch.float32), path.stem, seed=seed)
+    return Source(path.stem, torch.as_tensor(array))

@@ -1,17 +1,43 @@
 """Whole tensors in batches."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from priory.data.part import Part
+from priory.data.seeds import mix
+
+
+class Batch(NamedTuple):
+    """What one process has of one batch.
+
+    Attributes:
+        x: Its data, `(B, *data_shape)`.
+        position: Their positions in the part that they come from, `(B,)`.
+        labels: Their classes, `(B,)`; None where there are none.
+        start: How many data of the batch the processes before this one have.
+        total: The number of data in the whole batch.
+
+    """
+
+    x: Tensor
+    position: Tensor
+    labels: Tensor | None
+    start: int
+    total: int
+
 
 class Batches:
-    """Batches of a tensor and the position of each datum, in an order that (seed, epoch) decides.
+    """Batches of some data, in an order that (seed, epoch) decides, with one indexing each.
+
+    With several processes, each takes a slice of every batch. A batch with fewer data than there
+    are processes goes whole to all of them.
 
     Args:
-        x: Data, `(N, *data_shape)`.
-        batch_size: The size of a batch; the last may be smaller.
+        part: The data.
+        batch_size: The size of a batch over all processes; the last may be smaller.
         seed: The seed of the order; None keeps the data's own.
 
     Raises:
@@ -19,50 +45,56 @@ class Batches:
 
     Examples:
         >>> import torch
-        >>> from priory.data import Batches
-        >>> [len(x) for x, index in Batches(torch.zeros(10, 2), batch_size=4, seed=0)]
+        >>> from priory.data import Batches, Source, split
+        >>> train = split(Source("zeros", torch.zeros(12, 2))).train
+        >>> [len(batch.x) for batch in Batches(train, batch_size=4, seed=0)]
         [4, 4, 2]
 
     """
 
-    def __init__(self, x: Tensor, batch_size: int, seed: int | None = None) -> None:
-        if len(x) == 0 or batch_size < 1:
+    def __init__(self, part: Part, batch_size: int, seed: int | None = None) -> None:
+        if len(part) == 0 or batch_size < 1:
             raise ValueError(
-                f"expected data and batches of at least one, got {len(x)} data and "
+                f"expected data and batches of at least one, got {len(part)} data and "
                 f"batch_size={batch_size}."
             )
-        self.x = x
+        self.part = part
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
+        self.process, self.num_processes = 0, 1
 
     def __len__(self) -> int:
-        return -(-len(self.x) // self.batch_size)
+        return -(-len(self.part) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if self.seed is None:
-            order = torch.arange(len(self.x), device=self.x.device)
-            yield from zip(self.x.split(self.batch_size), order.split(self.batch_size), strict=True)
-            return
-        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
-        order = torch.randperm(len(self.x), generator=generator).to(self.x.device)
-        for index in order.split(self.batch_size):
-            yield self.x[index], index
+    def __iter__(self) -> Iterator[Batch]:
+        order = torch.arange(len(self.part))
+        if self.seed is not None:
+            generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
+            order = torch.randperm(len(order), generator=generator)
+        for step, index in enumerate(order.split(self.batch_size)):
+            yield self._share(index, step)
+
+    def _share(self, index: Tensor, step: int) -> Batch:
+        part, total = self.part, len(index)
+        start, stop = 0, total
+        if total >= self.num_processes:
+            start = total * self.process // self.num_processes
+            stop = total * (self.process + 1) // self.num_processes
+        if part.grey is None:
+            index = index[start:stop]
+            x = part.read(index)
+        else:  # the whole batch is drawn, so that the draw is the same for any number of processes
+            generator = torch.Generator().manual_seed(mix(self.seed or 0, self.epoch, step))
+            x = part.read(index, generator)[start:stop]
+            index = index[start:stop]
+        labels = None if part.labels is None else part.labels[index]
+        return Batch(x, index, labels, start, total)
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch comes next."""
         self.epoch = epoch
 
-
-def mix(*numbers: int) -> int:
-    """Mix whole numbers into one seed; their order counts, and zeros at their end do not.
-
-    Examples:
-        >>> from priory.data.batches import mix
-        >>> mix(0, 1) == mix(0, 1), mix(0, 1) == mix(1, 0)
-        (True, False)
-
-    """
-    import numpy as np
-
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    def set_process(self, process: int, num_processes: int) -> None:
+        """Say which of how many processes this is."""
+        self.process, self.num_processes = process, num_processes

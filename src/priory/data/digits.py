@@ -2,11 +2,11 @@
 
 import torch
 
-from priory.data.splits import Splits
+from priory.data.source import Source
 from priory.extras import needs
 
 
-def open_digits() -> Splits:
+def open_digits() -> Source:
     """Return the digits: the first 1000 to train, the next 350 to validate, the last 447 to test.
 
     Raises:
@@ -18,11 +18,14 @@ def open_digits() -> Splits:
 
     Examples:
         >>> from priory.data import open_digits
-        >>> open_digits().train.shape
-        torch.Size([1000, 8, 8])
+        >>> open_digits().x.shape
+        torch.Size([1797, 8, 8])
 
     """
     with needs("train"):
         from sklearn.datasets import load_digits
-    images = torch.as_tensor(load_digits().images, dtype=torch.float32)
-    return Splits("digits", images[:1000], images[1000:1350], images[1350:])
+    digits = load_digits()
+    part = torch.full((len(digits.target),), 2, dtype=torch.int8)
+    part[:1350], part[:1000] = 1, 0
+    x, labels = torch.as_tensor(digits.images), torch.as_tensor(digits.target, dtype=torch.long)
+    return Source("digits", x.float(), labels, part=part)

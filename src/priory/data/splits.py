@@ -1,65 +1,149 @@
 """Training, validation and test data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
+from priory.data.part import Part
+from priory.data.seeds import mix
+from priory.data.source import Source
+
+if TYPE_CHECKING:
+    from priory.data.columns import Columns
+
 
 @dataclass(frozen=True)
 class Splits:
-    """Data in three parts, each `(N, *data_shape)`.
+    """Data in three parts.
 
     Attributes:
         name: What to call the data in tables and figures.
         train: The data to train on.
         validation: The data that decide when to stop.
         test: The data to report on.
+        label_names: The names of the classes; None where they have none but their numbers.
+        columns: What the columns of a table mean; None for anything else.
 
     """
 
     name: str
-    train: Tensor
-    validation: Tensor
-    test: Tensor
+    train: Part
+    validation: Part
+    test: Part
+    label_names: tuple[str, ...] | None = None
+    columns: "Columns | None" = None
 
     @property
-    def all(self) -> Tensor:
-        """All three parts, one after the other."""
-        return torch.cat((self.train, self.validation, self.test))
+    def data_shape(self) -> tuple[int, ...]:
+        """The shape of one datum."""
+        return self.train.data_shape
+
+    @property
+    def num_labels(self) -> int | None:
+        """The number of classes, one more than the largest label seen; None without labels."""
+        labels = [part.labels for part in self.parts if part.labels is not None and len(part)]
+        if not labels:
+            return None
+        return len(self.label_names or ()) or int(max(part.max() for part in labels)) + 1
+
+    @property
+    def parts(self) -> tuple[Part, Part, Part]:
+        """Training, validation and test data."""
+        return self.train, self.validation, self.test
+
+    def binarised(self, how: Literal["dynamic", "static"], grey: float, seed: int = 0) -> "Splits":
+        """Return the same data with grey values drawn as zeros and ones.
+
+        Args:
+            how: `"dynamic"` draws the training data anew each time they are read; `"static"` draws
+                them once. Validation and test data are drawn once.
+            grey: The largest value, which is always drawn as one.
+            seed: The seed of the draws.
+
+        """
+        train = replace(self.train, grey=grey)
+        if how == "static":
+            train = self.train.binarised(grey, mix(seed, 0))
+        return replace(
+            self,
+            train=train,
+            validation=self.validation.binarised(grey, mix(seed, 1)),
+            test=self.test.binarised(grey, mix(seed, 2)),
+        )
 
 
-def split_at_random(
-    x: Tensor, name: str, validation: float = 0.1, test: float = 0.1, seed: int = 0
-) -> Splits:
-    """Split data at random, in an order that the seed alone decides.
+def split(source: Source, validation: float = 0.1, test: float = 0.1, seed: int = 0) -> Splits:
+    """Split data as they say themselves, or else at random, in an order that the seed decides.
 
     Args:
-        x: Data, `(N, *data_shape)`.
-        name: What to call them.
+        source: The data.
         validation: The fraction to validate on; at least one datum.
         test: The fraction to test on; at least one datum where it is above zero.
         seed: The seed of the order.
 
     Raises:
-        ValueError: If too few data are left to train on.
+        ValueError: If a fraction is out of range, or a part that is needed holds no data.
 
     Examples:
         >>> import torch
-        >>> from priory.data import split_at_random
-        >>> splits = split_at_random(torch.zeros(100, 4), "zeros")
+        >>> from priory.data import Source, split
+        >>> splits = split(Source("zeros", torch.zeros(100, 4)))
         >>> len(splits.train), len(splits.validation), len(splits.test)
         (80, 10, 10)
 
     """
-    num_validation = max(1, round(validation * len(x)))
-    num_test = max(1, round(test * len(x))) if test > 0 else 0
-    num_train = len(x) - num_validation - num_test
+    part = source.part
+    if part is None:
+        part = assign_parts(len(source.x), validation, test, seed)
+    order = torch.arange(len(source.x))
+    if source.part is None:  # the order of the draw, as it was drawn
+        order = torch.randperm(len(source.x), generator=torch.Generator().manual_seed(seed))
+    train, validating, testing = (_part(source, order[part[order] == n]) for n in range(3))
+    if min(len(train), len(validating)) < 1:
+        raise ValueError(
+            f"expected data to train on and to validate on, got {len(train)} and "
+            f"{len(validating)} in {source.name}."
+        )
+    names, columns = source.label_names, source.columns
+    return Splits(source.name, train, validating, testing, names, columns)
+
+
+def assign_parts(
+    num_data: int, validation: float = 0.1, test: float = 0.1, seed: int = 0
+) -> Tensor:
+    """Assign data to parts at random: 0 to train, 1 to validate, 2 to test, `(N,)`.
+
+    Args:
+        num_data: The number of data N.
+        validation: The fraction to validate on; at least one datum.
+        test: The fraction to test on; at least one datum where it is above zero.
+        seed: The seed of the order.
+
+    Raises:
+        ValueError: If a fraction is out of range, or too few data are left to train on.
+
+    """
+    if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise ValueError(
+            "expected fractions to validate and to test on of at least zero that leave data to "
+            f"train on, got {validation:g} and {test:g}."
+        )
+    num_validation = max(1, round(validation * num_data))
+    num_test = max(1, round(test * num_data)) if test > 0 else 0
+    num_train = num_data - num_validation - num_test
     if num_train < 1:
         raise ValueError(
             f"expected at least {num_validation + num_test + 1} data to train, validate and test "
-            f"on, got {len(x)}."
+            f"on, got {num_data}."
         )
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    parts = x[order.to(x.device)].split([num_train, num_validation, num_test])
-    return Splits(name, *parts)
+    order = torch.randperm(num_data, generator=torch.Generator().manual_seed(seed))
+    part = torch.empty(num_data, dtype=torch.int8)
+    for number, rows in enumerate(order.split([num_train, num_validation, num_test])):
+        part[rows] = number
+    return part
+
+
+def _part(source: Source, index: Tensor) -> Part:
+    return Part(source.x, index, None if source.labels is None else source.labels[index])

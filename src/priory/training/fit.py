@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from priory.data import Likelihood, choose_likelihood, split_at_random
+from priory.data import Likelihood, Source, choose_likelihood, split
 from priory.extras import needs
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, GaussianEncoder
 from priory.priors import Prior, make_prior
+from priory.training.settings import TrainingSettings
 from priory.training.train import train
 from priory.vae import VAE
 
@@ -26,12 +28,8 @@ def fit(
     latent_dim: int | None = None,
     num_components: int | None = None,
     hidden_sizes: Sequence[int] = (256, 256),
-    max_epochs: int = 1000,
-    patience: int = 20,
-    batch_size: int | None = None,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
     verbose: bool = True,
+    **settings: Any,
 ) -> VAE:
     """Train a VAE on an array, with choices made from the data and printed.
 
@@ -46,12 +44,9 @@ def fit(
             data's, between 2 and 40.
         num_components: The number of components K; by default one for every 20 data, at most 500.
         hidden_sizes: The widths of the hidden layers of the encoder and the decoder.
-        max_epochs: The most epochs to train.
-        patience: Epochs without a better validation ELBO after which to stop.
-        batch_size: The size of a batch; by default a hundredth of the data, between 64 and 1000.
-        learning_rate: The step size of Adamax.
-        seed: The seed of the split, the start, the order and the noise.
         verbose: Whether to print the choices and the progress.
+        **settings: How to train: `max_epochs`, `seed` and all else that
+            [`TrainingSettings`][priory.training.TrainingSettings] takes.
 
     Returns:
         The model with the best validation ELBO, in evaluation mode.
@@ -70,18 +65,18 @@ def fit(
     """
     x = torch.as_tensor(x, dtype=torch.float32)
     likelihood = choose_likelihood(x)
-    splits = split_at_random(x, "data", test=0.0, seed=seed)
+    how = TrainingSettings(**settings)
+    splits = split(Source("data", x), test=0.0, seed=how.seed)
     if latent_dim is None and isinstance(prior, Prior):
         latent_dim = getattr(prior, "latent_dim", None)
     if latent_dim is None:
         latent_dim = min(40, max(2, math.prod(x.shape[1:]) // 4))
     if num_components is None:
         num_components = min(500, max(1, len(splits.train) // 20))
-    if batch_size is None:
-        batch_size = min(1000, max(64, len(splits.train) // 100))
+    how = replace(how, batch_size=how.batch_size_for(len(splits.train)))
     console = Console(quiet=not verbose)
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(how.seed)
         encoder, decoder = default_networks(likelihood, x.shape[1:], latent_dim, hidden_sizes)
         if isinstance(prior, str):
             prior = make_prior(
@@ -92,26 +87,15 @@ def fit(
                 data_shape=tuple(x.shape[1:]),
                 data_range=likelihood.data_range,
             )
-        prior.fit_data(splits.train, encoder)
+        prior.fit_data(splits.train.tensor(), encoder)
         vae = VAE(encoder, decoder, prior)
     console.print(
         f"{len(splits.train)} data of shape {tuple(x.shape[1:])} to train on, "
         f"{len(splits.validation)} to validate; {likelihood.name} likelihood ({likelihood.why}); "
-        f"{prior}; {latent_dim} latent dimensions; hidden layers {tuple(hidden_sizes)}; Adamax at "
-        f"{learning_rate:g}, batches of {batch_size}, at most {max_epochs} epochs, stopping after "
-        f"{patience} without a better validation ELBO.",
+        f"{prior}; {latent_dim} latent dimensions; hidden layers {tuple(hidden_sizes)}; {how}.",
         highlight=False,
     )
-    train(
-        vae,
-        splits,
-        max_epochs=max_epochs,
-        patience=patience,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        console=console,
-    )
+    train(vae, splits, how, console=console)
     return vae
 
 

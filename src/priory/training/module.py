@@ -1,18 +1,30 @@
 """A VAE as Lightning trains it."""
 
-from typing import Any, cast
+import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
-from priory.data.batches import Batches, mix
+from priory.data import Batch, Batches, Splits
+from priory.data.seeds import mix
+from priory.evaluation import components_in_use
 from priory.extras import needs
+from priory.importance_weighted import importance_weighted_loss
 from priory.networks.context import Context
-from priory.objectives import elbo, loss
+from priory.objectives import Share, elbo, loss
+from priory.training.settings import TrainingSettings
 from priory.vae import VAE
 
 with needs("train"):
     from lightning.pytorch import LightningModule
+
+OPTIMIZERS = {
+    "adamax": torch.optim.Adamax,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+}
 
 
 class Training(LightningModule):
@@ -23,50 +35,131 @@ class Training(LightningModule):
 
     Args:
         vae: The model.
-        learning_rate: The step size of Adamax.
-        beta: The weight of the rate in the loss.
-        seed: The seed of the noise.
+        splits: The data.
+        settings: How to train it.
 
     """
 
-    def __init__(
-        self, vae: VAE, learning_rate: float = 1e-3, beta: float = 1.0, seed: int = 0
-    ) -> None:
+    def __init__(self, vae: VAE, splits: Splits, settings: TrainingSettings) -> None:
         super().__init__()
         self.vae = vae
-        self.learning_rate = learning_rate
-        self.beta = beta
-        self.seed = seed
+        self.settings = settings
+        batch_size = settings.batch_size_for(len(splits.train))
+        self.train_batches = Batches(splits.train, batch_size, seed=settings.seed)
+        self.validation_batches = Batches(splits.validation, max(batch_size, 1024))
+        self.needs_labels = bool(getattr(vae.prior, "needs_labels", False))
+        self._prior: Distribution | None = None
+
+    def setup(self, stage: str) -> None:
+        """Tell the batches which of how many processes this is."""
+        for batches in (self.train_batches, self.validation_batches):
+            batches.set_process(self.global_rank, self.trainer.world_size)
+
+    def train_dataloader(self) -> Batches:
+        """Return the batches to train on."""
+        return self.train_batches
+
+    def val_dataloader(self) -> Batches:
+        """Return the batches to validate on."""
+        return self.validation_batches
 
     def on_train_epoch_start(self) -> None:
         """Tell the batches which epoch this is."""
-        cast(Batches, self.trainer.train_dataloader).set_epoch(self.current_epoch)
+        self.train_batches.set_epoch(self.current_epoch)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of a batch, in nats per datum; the model is told which data it has."""
-        x, index = batch
-        torch.manual_seed(mix(self.seed, self.current_epoch, batch_index))
-        value = loss(self.vae, x, beta=self.beta, context=Context(index=index))
-        if not value.isfinite():
-            raise FloatingPointError(
-                f"expected a finite loss, got {float(value)} in epoch {self.current_epoch}, batch "
-                f"{batch_index}; lower the learning rate."
+        settings = self.settings
+        context = Context(batch.position, batch.labels if self.needs_labels else None)
+        share = Share(batch.start, batch.total)
+        torch.manual_seed(mix(settings.seed, self.current_epoch, batch_index))
+        if settings.objective == "elbo":
+            value = loss(
+                self.vae,
+                batch.x,
+                settings.num_samples,
+                beta=settings.beta_at(self.current_epoch),
+                free_bits=settings.free_bits,
+                context=context,
+                share=share,
             )
-        self.log("train_loss", value, on_step=False, on_epoch=True, batch_size=len(x))
-        return value
+        else:
+            value = importance_weighted_loss(
+                self.vae, batch.x, settings.num_samples, context=context, share=share
+            )
+        if not value.isfinite():
+            self._explain(batch, context, float(value), batch_index)
+        self.log(
+            "train_loss",
+            value.detach(),
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(batch.x),
+            sync_dist=self._many,
+        )
+        # Processes average their gradients, whatever the size of their shares.
+        processes = self.trainer.world_size if len(batch.x) < batch.total else 1
+        return value * (len(batch.x) * processes / batch.total)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+    def on_validation_epoch_start(self) -> None:
+        """Call the prior once for all batches."""
+        self._prior = None if self.needs_labels else self.vae.prior_distribution()
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Log the ELBO and its terms on validation data, in nats per datum."""
-        x, _ = batch  # positions in the training set are none of theirs
-        torch.manual_seed(mix(self.seed, batch_index))
-        terms = elbo(self.vae, x)
+        context = Context(covariates=batch.labels) if self.needs_labels else None
+        torch.manual_seed(mix(self.settings.seed, batch_index))
+        share = Share(batch.start, batch.total)
+        terms = elbo(self.vae, batch.x, context=context, prior=self._prior, share=share)
         parts = {
             "elbo": terms.elbo.mean(),
             "reconstruction": terms.reconstruction.mean(),
             "rate": terms.rate.mean(),
         }
-        self.log_dict(parts, batch_size=len(x))
+        if self._prior is not None and batch_index == 0:
+            z = self.vae.posterior(batch.x).sample()
+            used = components_in_use(self._prior, z)
+            if used is not None:
+                self.log("components_in_use", used, batch_size=len(batch.x), sync_dist=self._many)
+        self.log_dict(parts, batch_size=len(batch.x), sync_dist=self._many)
+
+    def on_validation_epoch_end(self) -> None:
+        """Forget the prior, which changes with the next step."""
+        self._prior = None
 
     def configure_optimizers(self) -> Any:
-        """Return Adamax over all that is learned."""
-        return torch.optim.Adamax(self.parameters(), lr=self.learning_rate)
+        """Return the optimiser over all that is learned, and its schedule."""
+        settings = self.settings
+        optimizer = OPTIMIZERS[settings.optimizer](self.parameters(), lr=settings.learning_rate)
+        if settings.schedule == "constant":
+            return optimizer
+        steps = settings.max_epochs * len(self.train_batches)
+
+        def share_left(step: int) -> float:
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share_left)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    @property
+    def _many(self) -> bool:
+        return self.trainer.world_size > 1
+
+    @torch.no_grad()
+    def _explain(self, batch: Batch, context: Context, value: float, step: int) -> None:
+        """Raise the error that says which term of the loss is no longer finite."""
+        where = f"in epoch {self.current_epoch}, batch {step}"
+        terms = elbo(self.vae, batch.x, context=context)
+        culprits = [
+            name
+            for name, term in (("reconstruction", terms.reconstruction), ("rate", terms.rate))
+            if not term.isfinite().all()
+        ]
+        term = " and the ".join(culprits) or "gradient of the step before"
+        raise FloatingPointError(
+            f"expected a finite loss, got {value} {where}, from the {term}; lower the learning "
+            "rate, clip the gradient or warm up beta."
+        )

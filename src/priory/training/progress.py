@@ -7,11 +7,17 @@ from priory.extras import needs
 with needs("train"):
     from lightning.pytorch import Callback, LightningModule, Trainer
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
 
 class EpochProgress(Callback):
-    """One bar over epochs, with the best validation ELBO so far.
+    """One bar over epochs, with the terms of the validation ELBO and the time that is left.
 
     Args:
         title: What to write before the bar.
@@ -20,18 +26,17 @@ class EpochProgress(Callback):
     """
 
     def __init__(self, title: str, console: Console) -> None:
-        self.best = float("-inf")
         self.progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn(
-                "epoch {task.completed:4.0f}   best validation ELBO {task.fields[best]:8.2f}"
-            ),
+            BarColumn(bar_width=16),
+            TextColumn("epoch {task.completed:.0f}/{task.total}  {task.fields[now]}"),
             TimeElapsedColumn(),
+            TextColumn("left at most"),
+            TimeRemainingColumn(),
             console=console,
             refresh_per_second=4,
         )
-        self.task = self.progress.add_task(f"{title:<16}", total=None, best=self.best)
+        self.task = self.progress.add_task(f"{title:<16}", total=0, now="")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
@@ -41,8 +46,11 @@ class EpochProgress(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Move the bar on."""
         if not trainer.sanity_checking:
-            self.best = max(self.best, float(trainer.callback_metrics["elbo"]))
-            self.progress.update(self.task, completed=trainer.current_epoch + 1, best=self.best)
+            metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            now = "ELBO {elbo:.2f} = {reconstruction:.2f} - {rate:.2f}".format(**metrics)
+            if "components_in_use" in metrics:
+                now += f", {metrics['components_in_use']:.0f} components in use"
+            self.progress.update(self.task, completed=trainer.current_epoch + 1, now=now)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave the last line standing."""

@@ -1,24 +1,28 @@
 """From a model and data to a trained model."""
 
 import logging
-import tempfile
+import pickle
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from priory.data import Batches, Splits
+from priory.data import Splits
 from priory.extras import needs
+from priory.training.checkpoint import BestWeights, Checkpoint, WholeCheckpointIO
+from priory.training.curves import join_curves, set_curves_aside
 from priory.training.module import Training
 from priory.training.progress import EpochProgress
+from priory.training.settings import TrainingSettings
 from priory.vae import VAE
 
 with needs("train"):
     from lightning.pytorch import Trainer
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+    from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
     from lightning.pytorch.loggers import CSVLogger
     from rich.console import Console
 
@@ -40,69 +44,105 @@ class History:
 def train(
     vae: VAE,
     splits: Splits,
+    settings: TrainingSettings | None = None,
     *,
-    max_epochs: int = 1000,
-    patience: int = 20,
-    batch_size: int = 64,
-    learning_rate: float = 1e-3,
-    beta: float = 1.0,
-    seed: int = 0,
     console: Console | None = None,
     curves: Path | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 10.0,
+    trainer: Mapping[str, Any] | None = None,
 ) -> History:
     """Train a VAE until its validation ELBO stops rising, and keep the best weights.
+
+    A run that is killed and called again with the same arguments goes on from its checkpoint, and
+    ends with the same weights as one that was never interrupted.
 
     Args:
         vae: The model; it is trained in place.
         splits: The data.
-        max_epochs: The most epochs to train.
-        patience: Epochs without a better validation ELBO after which to stop.
-        batch_size: The size of a batch.
-        learning_rate: The step size of Adamax.
-        beta: The weight of the rate in the loss.
-        seed: The seed of the order and the noise; the caller's generator is left as it was.
+        settings: How to train.
         console: Where to show progress; None shows none.
         curves: A directory for the training curves (`metrics.csv`); None keeps none.
+        checkpoint: The file of the checkpoint, from which training goes on where it exists; None
+            writes none.
+        checkpoint_seconds: The least time between two checkpoints.
+        trainer: Further arguments of Lightning's `Trainer`, such as its strategy or a logger.
 
     Returns:
         How training went; the model itself is left in evaluation mode.
 
     Raises:
-        ValueError: If an argument is out of range.
-        FloatingPointError: If the loss is no longer finite.
+        ValueError: If the checkpoint is damaged or that of another model.
+        FloatingPointError: If the loss is no longer finite; the last checkpoint stays.
 
     """
-    if max_epochs < 1 or patience < 1 or not learning_rate > 0:
-        raise ValueError(
-            "expected at least one epoch, a patience of at least one and a learning rate above "
-            f"zero, got {max_epochs}, {patience} and {learning_rate}."
+    settings = settings or TrainingSettings()
+    module = Training(vae, splits, settings)
+    options = dict(trainer or {})
+    best = BestWeights()  # before the averaging, whose weights it keeps
+    callbacks: list[Callback] = [best]
+    if settings.ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(use_buffers=False, decay=settings.ema_decay))
+    if settings.patience is not None:
+        callbacks.append(EarlyStopping("elbo", mode="max", patience=settings.patience))
+    if console:
+        callbacks.append(EpochProgress(type(vae.prior).__name__, console))
+    if checkpoint:
+        callbacks.append(Checkpoint(checkpoint, checkpoint_seconds))
+    if curves and "logger" not in options:
+        options["logger"] = CSVLogger(curves, name="", version="", flush_logs_every_n_steps=1)
+    resumed = checkpoint if checkpoint and checkpoint.is_file() else None
+    with torch.random.fork_rng(), _quiet_lightning():
+        torch.manual_seed(settings.seed)
+        if resumed and curves:
+            set_curves_aside(curves, _read(resumed)["epoch"] + 1)
+        loop = Trainer(
+            **{
+                "accelerator": "auto",
+                "devices": 1,
+                "logger": False,
+                **options,
+                "callbacks": [*callbacks, *options.get("callbacks", [])],
+                "max_epochs": settings.max_epochs,
+                "gradient_clip_val": settings.gradient_clip,
+                "enable_checkpointing": False,
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+                "num_sanity_val_steps": 0,
+                "log_every_n_steps": len(module.train_batches),
+                "use_distributed_sampler": False,
+                "plugins": [WholeCheckpointIO(), *options.get("plugins", [])],
+            }
         )
-    train_batches = Batches(splits.train, batch_size, seed=seed)
-    validation_batches = Batches(splits.validation, max(batch_size, 1024))
-    with torch.random.fork_rng(), _quiet_lightning(), tempfile.TemporaryDirectory() as scratch:
-        torch.manual_seed(seed)
-        best = ModelCheckpoint(scratch, monitor="elbo", mode="max", save_weights_only=True)
-        stop = EarlyStopping("elbo", mode="max", patience=patience)
-        progress = [EpochProgress(type(vae.prior).__name__, console)] if console else []
-        trainer = Trainer(
-            accelerator="auto",
-            devices=1,
-            max_epochs=max_epochs,
-            callbacks=[best, stop, *progress],
-            logger=CSVLogger(curves, name="", version="") if curves else False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=len(train_batches),
-        )
-        module = Training(vae, learning_rate, beta, seed)
-        trainer.fit(module, train_batches, validation_batches)
-        state = torch.load(best.best_model_path, weights_only=True)["state_dict"]
-        module.load_state_dict(state)
+        try:
+            loop.fit(module, ckpt_path=resumed, weights_only=True)
+        except RuntimeError as error:
+            if "Error(s) in loading state_dict" not in str(error):
+                raise
+            raise ValueError(
+                f"expected a checkpoint of this model in {resumed}, got one of another; resume "
+                "with the options of the run that wrote it."
+            ) from error
+        if not best.weights:
+            raise FloatingPointError(
+                "expected a finite validation ELBO, got none in any epoch; lower the learning rate."
+            )
+        module.load_state_dict(best.weights)
+        if curves and loop.is_global_zero:
+            join_curves(curves)
     vae.cpu().eval()
-    score = best.best_model_score
-    assert score is not None  # there was at least one epoch
-    return History(epochs=trainer.current_epoch, best_elbo=float(score))
+    return History(epochs=loop.current_epoch, best_elbo=best.elbo)
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"expected a checkpoint in {checkpoint}, got a file that is truncated, damaged or "
+            "holds more than tensors; remove it to start again."
+        ) from error
+    return state
 
 
 @contextmanager

@@ -1,0 +1,77 @@
+"""Checkpoints from which a killed run goes on as if it had not been."""
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from priory.extras import needs
+from priory.files import write_whole
+
+with needs("train"):
+    from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Writes checkpoints whole, and reads nothing but tensors and plain values from them."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint; one that was there is replaced when the new one is whole."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_whole(path, content.getvalue())
+
+
+class Checkpoint(Callback):
+    """Writes the whole state of training to one file, after an epoch and not too often.
+
+    Args:
+        path: The file.
+        seconds: The least time between two checkpoints.
+
+    """
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self.path = path
+        self.seconds = seconds
+        self.last = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write a checkpoint when it is due; the first process says whether it is."""
+        due = trainer.strategy.broadcast(time.monotonic() - self.last >= self.seconds)
+        if due:
+            trainer.save_checkpoint(self.path)
+            self.last = time.monotonic()
+
+
+class BestWeights(Callback):
+    """Keeps the weights of the best validation ELBO, which are the outcome of training.
+
+    They are part of a checkpoint, so that a resumed run knows them too.
+    """
+
+    def __init__(self) -> None:
+        self.elbo = float("-inf")
+        self.weights: dict[str, torch.Tensor] = {}
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the weights if they are better than those before."""
+        elbo = float(trainer.callback_metrics["elbo"])
+        if elbo > self.elbo:
+            self.elbo = elbo
+            self.weights = {
+                name: value.detach().cpu().clone() for name, value in pl_module.state_dict().items()
+            }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint holds."""
+        return {"elbo": self.elbo, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what a checkpoint held."""
+        self.elbo, self.weights = state_dict["elbo"], state_dict["weights"]

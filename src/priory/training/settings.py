@@ -1,0 +1,105 @@
+"""How to train."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train: what is optimised, for how long, in which steps.
+
+    Args:
+        max_epochs: The most epochs to train.
+        patience: Epochs without a better validation ELBO after which training stops; none trains
+            all epochs.
+        batch_size: The number of data in a batch, over all processes; by default a hundredth of the
+            data, between 64 and 1000.
+        optimizer: The optimiser.
+        learning_rate: Its step size.
+        schedule: Whether the step size stays constant or falls to zero along half a cosine.
+        gradient_clip: The largest norm of the gradient; none leaves it as it is.
+        ema_decay: Validate and keep an exponential moving average of the weights, with this decay
+            per step; none keeps the weights themselves.
+        beta: The weight of the rate in the loss; one is the ELBO.
+        warmup_epochs: Epochs over which that weight rises from zero, in equal steps.
+        free_bits: The mean rate, in nats, below which it costs no less.
+        objective: What to maximise: the evidence lower bound, or the importance-weighted bound with
+            the doubly reparameterised gradient.
+        num_samples: Samples of z per datum in a step.
+        reseed_every: Epochs between searches for components that no datum uses, which then start
+            again from data that the prior explains worst; none never does.
+        seed: The seed of the order and the noise.
+
+    Raises:
+        ValueError: If a setting is out of range, or two exclude each other.
+
+    """
+
+    max_epochs: int = 1000
+    patience: int | None = 20
+    batch_size: int | None = None
+    optimizer: Literal["adamax", "adam", "adamw"] = "adamax"
+    learning_rate: float = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
+    gradient_clip: float | None = None
+    ema_decay: float | None = None
+    beta: float = 1.0
+    warmup_epochs: int = 0
+    free_bits: float = 0.0
+    objective: Literal["elbo", "importance-weighted"] = "elbo"
+    num_samples: int = 1
+    reseed_every: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least = {
+            "max_epochs": 1,
+            "num_samples": 1,
+            "warmup_epochs": 0,
+            "beta": 0,
+            "free_bits": 0,
+        }
+        optional = {"patience": 1, "batch_size": 1, "reseed_every": 1}
+        for name, least in {**at_least, **optional}.items():
+            value = getattr(self, name)
+            if not (value is None and name in optional) and not value >= least:
+                raise ValueError(f"expected {name} of at least {least}, got {value}.")
+        for name in ("learning_rate", "gradient_clip"):
+            value = getattr(self, name)
+            if not (value is None and name == "gradient_clip") and not value > 0:
+                raise ValueError(f"expected {name} above zero, got {value}.")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ValueError(f"expected ema_decay between 0 and 1, got {self.ema_decay}.")
+        choices = {
+            "optimizer": ("adamax", "adam", "adamw"),
+            "schedule": ("constant", "cosine"),
+            "objective": ("elbo", "importance-weighted"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"expected {name} to be one of {', '.join(known)}, got {getattr(self, name)!r}."
+                )
+        weighs_rate = (self.beta, self.warmup_epochs, self.free_bits) != (1, 0, 0)
+        if self.objective == "importance-weighted" and weighs_rate:
+            raise ValueError(
+                "expected beta=1, no warm-up and no free bits with the importance-weighted bound, "
+                f"which has no rate to weigh, got beta={self.beta:g}, "
+                f"warmup_epochs={self.warmup_epochs} and free_bits={self.free_bits:g}."
+            )
+
+    def __str__(self) -> str:
+        """Return the settings in a line."""
+        length = f"at most {self.max_epochs} epochs"
+        if self.patience is not None:
+            length += f", stopping after {self.patience} without a better validation ELBO"
+        size = "" if self.batch_size is None else f"batches of {self.batch_size}, "
+        return f"{self.optimizer} at {self.learning_rate:g}, {size}{length}"
+
+    def batch_size_for(self, num_data: int) -> int:
+        """Return the number of data in a batch, of so many to train on."""
+        return self.batch_size or min(1000, max(64, num_data // 100))
+
+    def beta_at(self, epoch: int) -> float:
+        """Return the weight of the rate in an epoch, counted from zero."""
+        return self.beta * min(1.0, (epoch + 1) / (self.warmup_epochs + 1))
