@@ -12,6 +12,7 @@ from priory.files import write_whole
 
 with needs("train"):
     from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning.pytorch.callbacks import Checkpoint
     from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 
@@ -27,8 +28,10 @@ class WholeCheckpointIO(TorchCheckpointIO):
         write_whole(path, content.getvalue())
 
 
-class Checkpoint(Callback):
+class LastCheckpoint(Checkpoint):
     """Writes the whole state of training to one file, after an epoch and not too often.
+
+    Lightning calls checkpoints last, so that what the other callbacks know of the epoch is in them.
 
     Args:
         path: The file.

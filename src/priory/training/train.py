@@ -13,7 +13,7 @@ import torch
 
 from priory.data import Splits
 from priory.extras import needs
-from priory.training.checkpoint import BestWeights, Checkpoint, WholeCheckpointIO
+from priory.training.checkpoint import BestWeights, LastCheckpoint, WholeCheckpointIO
 from priory.training.curves import join_curves, set_curves_aside
 from priory.training.module import Training
 from priory.training.progress import EpochProgress
@@ -88,7 +88,7 @@ def train(
     if console:
         callbacks.append(EpochProgress(type(vae.prior).__name__, console))
     if checkpoint:
-        callbacks.append(Checkpoint(checkpoint, checkpoint_seconds))
+        callbacks.append(LastCheckpoint(checkpoint, checkpoint_seconds))
     if curves and "logger" not in options:
         options["logger"] = CSVLogger(curves, name="", version="", flush_logs_every_n_steps=1)
     resumed = checkpoint if checkpoint and checkpoint.is_file() else None
@@ -105,7 +105,7 @@ def train(
                 "callbacks": [*callbacks, *options.get("callbacks", [])],
                 "max_epochs": settings.max_epochs,
                 "gradient_clip_val": settings.gradient_clip,
-                "enable_checkpointing": False,
+                "enable_checkpointing": checkpoint is not None,
                 "enable_progress_bar": False,
                 "enable_model_summary": False,
                 "num_sanity_val_steps": 0,
@@ -154,6 +154,7 @@ def _quiet_lightning() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated")  # Lightning's own
+            warnings.filterwarnings("ignore", ".*Experiment logs directory")  # nothing is lost
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
