@@ -23,10 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _refuse(str(error))
 
     class Parser(jsonargparse.ArgumentParser):
-        """Options are written with dashes, and errors in one line."""
+        """Options are written with dashes, those of yes or no alone, and errors in one line."""
 
         def add_argument(self, *names: str, **settings: Any) -> Any:
             dashed = [n.replace("_", "-") if n.startswith("--") else n for n in names]
+            if settings.get("type") is bool:
+                settings.pop("type")
+                settings["action"] = jsonargparse.ActionYesNo(yes_prefix="", no_prefix="no-")
             return super().add_argument(*dashed, **settings)
 
         def error(self, message: str, ex: Exception | None = None) -> NoReturn:

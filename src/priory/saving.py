@@ -12,6 +12,7 @@ from safetensors import torch as safetensors
 from torch import nn
 
 from priory import networks
+from priory.files import write_whole
 from priory.priors import prior_classes
 from priory.vae import VAE
 
@@ -53,8 +54,8 @@ def save(vae: VAE, path: str | Path) -> None:
         "dtype": str(dtype).removeprefix("torch."),
         "model": {part: _describe(getattr(vae, part)) for part in ("encoder", "decoder", "prior")},
     }
-    (path / WEIGHTS).write_bytes(safetensors.save(state))
-    (path / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+    write_whole(path / WEIGHTS, safetensors.save(state))
+    write_whole(path / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
 
 
 def load(

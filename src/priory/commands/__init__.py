@@ -4,5 +4,6 @@ from typing import Any
 
 from priory.commands.check import check
 from priory.commands.compare import compare
+from priory.commands.train import train
 
-COMMANDS: dict[str, Any] = {"check": check, "compare": compare}
+COMMANDS: dict[str, Any] = {"check": check, "compare": compare, "train": train}

@@ -1,6 +1,5 @@
 """`priory compare`: the same small VAE under several priors, side by side."""
 
-import copy
 import json
 import shlex
 import time
@@ -9,27 +8,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 import yaml
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from priory.data import choose_likelihood, open_data
-from priory.data.seeds import mix
 from priory.evaluation import evaluate, exhibit
-from priory.priors import make_prior, prior_class, prior_classes
+from priory.priors import prior_class, prior_classes
 from priory.report import Entry, write_comparison
 from priory.report.comparison import HEADER
 from priory.saving import save
 from priory.training import (
     TrainingSettings,
-    default_networks,
+    build,
     new_run_directory,
     next_free,
     train,
 )
-from priory.vae import VAE
 
 
 def compare(
@@ -78,26 +74,22 @@ def compare(
     splits = open_data(data, seed)
     chosen = choose_likelihood(splits.train.values, likelihood, num_values)
     data_shape = splits.data_shape
-    x, test = splits.train.tensor(), splits.test.tensor()
+    test = splits.test.tensor()
     options = {prior_class(name).__name__: own for name, own in (prior_options or {}).items()}
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        encoder, decoder = default_networks(chosen, data_shape, latent_dim, hidden_sizes)
-        models = {}
-        for name in names:
-            torch.manual_seed(mix(seed, 1))
-            prior = make_prior(
-                name,
-                latent_dim=latent_dim,
-                num_components=num_components,
-                init=init,
-                data_shape=data_shape,
-                data_range=chosen.data_range,
-                **options.get(name, {}),
-            )
-            prior.fit_data(x, encoder)
-            models[name] = VAE(copy.deepcopy(encoder), copy.deepcopy(decoder), prior)
-
+    models = {
+        name: build(
+            splits,
+            chosen,
+            name,
+            latent_dim=latent_dim,
+            num_components=num_components,
+            init=init,
+            prior_options=options.get(name),
+            hidden_sizes=hidden_sizes,
+            seed=seed,
+        )
+        for name in names
+    }
     config = yaml.safe_dump(
         {
             "priors": ",".join(names),

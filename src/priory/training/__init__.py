@@ -1,7 +1,9 @@
 """Training: one call that fits a model to data, and what it is made of."""
 
-from priory.training.fit import default_networks, fit
+from priory.training.build import build
+from priory.training.fit import fit
 from priory.training.module import Training
+from priory.training.networks import default_networks, make_networks
 from priory.training.run_directory import new_run_directory, next_free
 from priory.training.settings import TrainingSettings
 from priory.training.train import History, train
@@ -10,8 +12,10 @@ __all__ = [
     "History",
     "Training",
     "TrainingSettings",
+    "build",
     "default_networks",
     "fit",
+    "make_networks",
     "new_run_directory",
     "next_free",
     "train",

@@ -1,6 +1,7 @@
 """Checkpoints from which a killed run goes on as if it had not been."""
 
 import io
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,13 @@ class WholeCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint; one that was there is replaced when the new one is whole."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        write_whole(path, content.getvalue())
+        try:
+            write_whole(path, content.getvalue())
+        except OSError as error:
+            raise OSError(
+                f"expected to write a checkpoint at {path}, got: {error.strerror}; the last good "
+                "one is kept, so make room and resume."
+            ) from error
 
 
 class LastCheckpoint(Checkpoint):
@@ -47,7 +54,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write a checkpoint when it is due; the first process says whether it is."""
         due = trainer.strategy.broadcast(time.monotonic() - self.last >= self.seconds)
-        if due:
+        if due and not trainer.should_stop:  # which no checkpoint remembers
             trainer.save_checkpoint(self.path)
             self.last = time.monotonic()
 
@@ -65,6 +72,14 @@ class BestWeights(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the weights if they are better than those before."""
         elbo = float(trainer.callback_metrics["elbo"])
+        if not math.isfinite(elbo):
+            terms = ("reconstruction", "rate")
+            culprits = [t for t in terms if not trainer.callback_metrics[t].isfinite()]
+            raise FloatingPointError(
+                f"expected a finite validation ELBO, got {elbo} after epoch "
+                f"{trainer.current_epoch}, from the {' and the '.join(culprits)}; lower the "
+                "learning rate, clip the gradient or warm up beta."
+            )
         if elbo > self.elbo:
             self.elbo = elbo
             self.weights = {

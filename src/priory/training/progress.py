@@ -28,15 +28,14 @@ class EpochProgress(Callback):
     def __init__(self, title: str, console: Console) -> None:
         self.progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
-            TextColumn("epoch {task.completed:.0f}/{task.total}  {task.fields[now]}"),
-            TimeElapsedColumn(),
-            TextColumn("left at most"),
+            BarColumn(bar_width=8),
+            TextColumn("{task.completed:.0f}/{task.total} {task.fields[now]}"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=console,
             refresh_per_second=4,
         )
-        self.task = self.progress.add_task(f"{title:<16}", total=0, now="")
+        self.task = self.progress.add_task(title, total=0, now="")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
@@ -49,7 +48,7 @@ class EpochProgress(Callback):
             metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
             now = "ELBO {elbo:.2f} = {reconstruction:.2f} - {rate:.2f}".format(**metrics)
             if "components_in_use" in metrics:
-                now += f", {metrics['components_in_use']:.0f} components in use"
+                now += f", {metrics['components_in_use']:.0f} in use"
             self.progress.update(self.task, completed=trainer.current_epoch + 1, now=now)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

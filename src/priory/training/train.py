@@ -123,10 +123,6 @@ def train(
                 f"expected a checkpoint of this model in {resumed}, got one of another; resume "
                 "with the options of the run that wrote it."
             ) from error
-        if not best.weights:
-            raise FloatingPointError(
-                "expected a finite validation ELBO, got none in any epoch; lower the learning rate."
-            )
         module.load_state_dict(best.weights)
         if curves and loop.is_global_zero:
             join_curves(curves)

@@ -1,0 +1,219 @@
+"""`priory train`: one model, trained as long as it takes and resumable at any moment."""
+
+import inspect
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from lightning.fabric.utilities.rank_zero import _get_rank
+from rich.console import Console
+
+from priory import training
+from priory.commands.user_classes import build_module, names_a_class, trainer_options
+from priory.data import choose_likelihood, open_data
+from priory.evaluation import evaluate
+from priory.files import write_whole
+from priory.saving import save
+from priory.training import TrainingSettings, build, next_free
+
+CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.json", "last.ckpt"
+
+
+def train(
+    data: str = "digits",
+    prior: str = "VampPrior",
+    latent_dim: int | None = None,
+    num_components: int | None = None,
+    init: Literal["random", "data"] = "data",
+    prior_options: dict[str, Any] | None = None,
+    network: Literal["mlp", "gated-mlp", "conv"] = "mlp",
+    hidden_sizes: Sequence[int] = (256, 256),
+    encoder: dict[str, Any] | None = None,
+    decoder: dict[str, Any] | None = None,
+    likelihood: str = "auto",
+    num_values: int | None = None,
+    binarise: Literal["none", "dynamic", "static"] = "none",
+    validation: float = 0.1,
+    test: float = 0.1,
+    importance_samples: int = 512,
+    trainer: dict[str, Any] | None = None,
+    checkpoint_seconds: float = 10.0,
+    resume: bool = False,
+    out: str | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> None:
+    """Train a VAE on data, and measure it on data that it has not seen.
+
+    The run directory holds the configuration, the training curves, the model with the best
+    validation ELBO and its numbers on the test data. A run that was interrupted goes on with
+    `--resume` and ends with the same weights as one that was not.
+
+    Args:
+        data: The data: `digits`, or the path of a `.npy` file of shape (N, ...).
+        prior: The name of the prior.
+        latent_dim: The number of latent dimensions; by default a quarter of the data's, between 2
+            and 40.
+        num_components: The number of components of a prior that has some; by default one for every
+            20 data, at most 500.
+        init: Whether the components of the prior start at random or from the training data.
+        prior_options: Further arguments of the prior, such as `{weights: uniform}`.
+        network: The kind of networks of the encoder and the decoder.
+        hidden_sizes: The widths of their hidden layers.
+        encoder: An encoder of your own, as `{class_path: ..., init_args: {...}}`.
+        decoder: A decoder of your own, likewise.
+        likelihood: The likelihood of the data; `auto` chooses by their values.
+        num_values: The number of values of a likelihood of whole numbers; by default one more than
+            the largest in the data.
+        binarise: Whether grey values are drawn as zeros and ones: anew each epoch, once, or not.
+        validation: The fraction of the data to validate on, where they bring no split of their own.
+        test: The fraction to test on, likewise.
+        importance_samples: The importance samples per datum for the test NLL.
+        trainer: Arguments of Lightning's `Trainer`, such as `--trainer.strategy ddp`.
+        checkpoint_seconds: The least time between two checkpoints.
+        resume: Whether to go on with the run in `--out`; where it has no checkpoint yet, from the
+            start.
+        out: The run directory, made by the command; by default the first free of `runs/train-1`,
+            `runs/train-2`, ...
+        quiet: Whether to print nothing but errors.
+        **settings: How to train; the seed is that of everything random.
+
+    """
+    how = TrainingSettings(**settings)
+    config = {
+        "data": data,
+        "prior": prior,
+        "latent_dim": latent_dim,
+        "num_components": num_components,
+        "init": init,
+        "prior_options": prior_options,
+        "network": network,
+        "hidden_sizes": list(hidden_sizes),
+        "encoder": encoder,
+        "decoder": decoder,
+        "likelihood": likelihood,
+        "num_values": num_values,
+        "binarise": binarise,
+        "validation": validation,
+        "test": test,
+        "importance_samples": importance_samples,
+        "trainer": trainer,
+        **asdict(how),
+    }
+    first = not _get_rank()
+    if out is None and (resume or not first):
+        raise ValueError(
+            "expected the run directory, got none; name it with --out to resume a run, or to train "
+            "with several processes."
+        )
+    target = Path(out) if out is not None else next_free("runs", "train")
+    if resume:
+        config = _saved(target, config)
+        if (target / METRICS).is_file():
+            Console(quiet=quiet).print(f"{target} is finished already.")
+            return
+    elif first and target.exists():
+        raise FileExistsError(
+            f"expected a directory that does not exist yet, got {target}; name another, or go on "
+            "with the run in it with --resume."
+        )
+    console = Console(quiet=quiet or not first, soft_wrap=True)
+    _train(config, target, checkpoint_seconds, console, first)
+
+
+def _train(
+    config: dict[str, Any], run: Path, seconds: float, console: Console, first: bool
+) -> None:
+    """Train what a configuration says; only the first process writes to the run directory."""
+    names = TrainingSettings.__dataclass_fields__
+    how = TrainingSettings(**{name: config[name] for name in names})
+    splits = open_data(config["data"], how.seed, config["validation"], config["test"])
+    if config["binarise"] != "none":
+        values = splits.train.values
+        grey = 255.0 if values.dtype.itemsize == 1 else float(values.max())
+        splits = splits.binarised(config["binarise"], grey, how.seed)
+    binary = splits.validation.values if config["binarise"] != "none" else splits.train.values
+    likelihood = choose_likelihood(binary, config["likelihood"], config["num_values"])
+    vae = build(
+        splits,
+        likelihood,
+        config["prior"],
+        latent_dim=config["latent_dim"],
+        num_components=config["num_components"],
+        init=config["init"],
+        prior_options=config["prior_options"],
+        network=config["network"],
+        hidden_sizes=config["hidden_sizes"],
+        encoder=build_module("encoder", config["encoder"]),
+        decoder=build_module("decoder", config["decoder"]),
+        seed=how.seed,
+    )
+    options = trainer_options(config["trainer"])
+    if first:
+        run.mkdir(parents=True, exist_ok=True)
+        write_whole(run / CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
+    console.print(
+        f"{splits.name}: {len(splits.train)} data of shape {splits.data_shape} to train on, "
+        f"{len(splits.validation)} to validate, {len(splits.test)} to test; "
+        f"{likelihood.name} likelihood ({likelihood.why}); {vae.prior}; {how}.",
+        highlight=False,
+    )
+    history = training.train(
+        vae,
+        splits,
+        how,
+        console=None if console.quiet else console,
+        curves=run,
+        checkpoint=run / CHECKPOINT,
+        checkpoint_seconds=seconds,
+        trainer=options,
+    )
+    if not first:
+        return
+    save(vae, run)
+    part, name = (splits.test, "test") if len(splits.test) else (splits.validation, "validation")
+    evaluation = evaluate(vae, part.tensor(), config["importance_samples"], how.seed)
+    metrics = {"data": name, **asdict(evaluation), **asdict(history)}
+    write_whole(run / METRICS, (json.dumps(metrics, indent=2) + "\n").encode())
+    (run / CHECKPOINT).unlink(missing_ok=True)
+    console.print(
+        f"{name} NLL {evaluation.nll:.2f} ± {evaluation.nll_standard_error:.2f} nats, by "
+        f"{evaluation.num_samples} importance samples per datum; the model is in {run}.",
+        highlight=False,
+    )
+
+
+def _saved(run: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a run that is to go on, or the one asked for if it has none."""
+    if not (run / CONFIG).is_file():
+        return asked
+    try:
+        saved: dict[str, Any] = yaml.safe_load((run / CONFIG).read_text())
+        differing = [name for name in asked if saved[name] != asked[name]]
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"expected the configuration of a run in {run / CONFIG}, got a file that is damaged."
+        ) from error
+    named = [name for name in ("encoder", "decoder", "trainer") if names_a_class(saved[name])]
+    if unnamed := [name for name in named if asked[name] != saved[name]]:
+        raise ValueError(
+            f"expected the class of {unnamed[0]} to be given again, as a saved run imports "
+            "nothing; resume with the --config that the run was started with."
+        )
+    defaults = {**asdict(TrainingSettings()), **_defaults()}
+    if other := [name for name in differing if asked[name] != defaults[name]]:
+        name = other[0]
+        raise ValueError(
+            f"expected {name} to be {saved[name]!r} as in {run}, got {asked[name]!r}; resume "
+            "without it, or train in another directory."
+        )
+    return saved
+
+
+def _defaults() -> dict[str, Any]:
+    parameters = inspect.signature(train).parameters
+    found = {name: parameter.default for name, parameter in parameters.items()}
+    return {**found, "hidden_sizes": list(found["hidden_sizes"])}

@@ -1,0 +1,75 @@
+"""What a configuration may build by class path: the user's own modules, and Lightning's."""
+
+from typing import Any, cast
+
+from torch import nn
+
+from priory.extras import needs
+
+with needs("cli"):
+    import jsonargparse
+    from jsonargparse import ArgumentError
+    from lightning.pytorch import Trainer
+
+OURS = {
+    "max_epochs": "--max-epochs",
+    "gradient_clip_val": "--gradient-clip",
+    "enable_checkpointing": "--checkpoint-seconds",
+    "enable_progress_bar": "--quiet",
+    "num_sanity_val_steps": "nothing",
+    "use_distributed_sampler": "nothing",
+}
+"""Arguments of Lightning's Trainer that are set by Priory, and by what a user sets them."""
+
+
+def build_module(what: str, described: dict[str, Any] | None) -> nn.Module | None:
+    """Build a module of the user's own from its class path and arguments.
+
+    Args:
+        what: What to call it in an error.
+        described: `{"class_path": ..., "init_args": {...}}`; None builds nothing.
+
+    Raises:
+        ValueError: If there is no such class, it is no module, or it takes other arguments.
+
+    """
+    if described is None:
+        return None
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(nn.Module, what, required=True)
+    return cast(nn.Module, _instantiate(parser, {what: described})[what])
+
+
+def trainer_options(given: dict[str, Any] | None) -> dict[str, Any]:
+    """Check arguments of Lightning's Trainer and build what they name by class path.
+
+    Args:
+        given: The arguments; None is none.
+
+    Raises:
+        ValueError: If there is no such argument, a value does not fit, or Priory sets it itself.
+
+    """
+    if not given:
+        return {}
+    if taken := OURS.keys() & given.keys():
+        name = sorted(taken)[0]
+        raise ValueError(f"expected no trainer.{name}, which Priory sets itself; use {OURS[name]}.")
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Trainer, "trainer", instantiate=False, skip=set(OURS))
+    options = _instantiate(parser, {"trainer": given})["trainer"]
+    return {name: options[name] for name in given}
+
+
+def names_a_class(config: object) -> bool:
+    """Whether a configuration names a class to be imported."""
+    if isinstance(config, dict):
+        return "class_path" in config or any(map(names_a_class, config.values()))
+    return isinstance(config, list) and any(map(names_a_class, config))
+
+
+def _instantiate(parser: Any, described: dict[str, Any]) -> Any:
+    try:
+        return parser.instantiate_classes(parser.parse_object(described))
+    except ArgumentError as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,79 @@
+"""From data and choices to an untrained model."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from priory.data import Likelihood, Splits
+from priory.data.seeds import mix
+from priory.priors import Prior, make_prior
+from priory.training.networks import make_networks
+from priory.vae import VAE
+
+
+def build(
+    splits: Splits,
+    likelihood: Likelihood,
+    prior: str | Prior,
+    *,
+    latent_dim: int | None = None,
+    num_components: int | None = None,
+    init: str = "data",
+    prior_options: Mapping[str, Any] | None = None,
+    network: str = "mlp",
+    hidden_sizes: Sequence[int] = (256, 256),
+    encoder: nn.Module | None = None,
+    decoder: nn.Module | None = None,
+    seed: int = 0,
+) -> VAE:
+    """Build a model for data, and show its prior the training data.
+
+    A seed gives the same encoder and decoder whatever the prior is; the generator of the caller is
+    left as it was.
+
+    Args:
+        splits: The data.
+        likelihood: Their likelihood.
+        prior: The name of a prior, or a prior.
+        latent_dim: The number of latent dimensions L; by default the prior's, or a quarter of the
+            data's, between 2 and 40.
+        num_components: The number of components K; by default one for every 20 data, at most 500.
+        init: Where the components of a prior given by name start: `"random"` or from `"data"`.
+        prior_options: Further arguments of a prior given by name.
+        network: The kind of networks.
+        hidden_sizes: The widths of their hidden layers.
+        encoder: An encoder of the user's own.
+        decoder: A decoder of the user's own.
+        seed: The seed of every start.
+
+    Raises:
+        ValueError: If an argument is out of range, or the prior refuses the data.
+
+    """
+    if latent_dim is None and isinstance(prior, Prior):
+        latent_dim = getattr(prior, "latent_dim", None)
+    if latent_dim is None:
+        latent_dim = min(40, max(2, math.prod(splits.data_shape) // 4))
+    if num_components is None:
+        num_components = min(500, max(1, len(splits.train) // 20))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        ours = make_networks(likelihood, splits.data_shape, latent_dim, hidden_sizes, network)
+        vae = VAE(encoder or ours[0], decoder or ours[1], nn.Identity())
+        torch.manual_seed(mix(seed, 1))
+        if isinstance(prior, str):
+            prior = make_prior(
+                prior,
+                latent_dim=latent_dim,
+                num_components=num_components,
+                init=init,
+                data_shape=splits.data_shape,
+                data_range=likelihood.data_range,
+                **(prior_options or {}),
+            )
+        prior.fit_data(splits.train.tensor(), vae.encoder)
+    vae.prior = prior
+    return vae
