@@ -76,10 +76,10 @@ def test_all_priors_are_compared_in_one_go(tmp_path):
 def test_every_prior_starts_from_the_same_networks(tmp_path, monkeypatch):
     starts = []
 
-    def watch(vae, splits, **settings):
+    def watch(vae, splits, *settings, **more):
         networks = (vae.encoder, vae.decoder)
         starts.append([w.clone() for network in networks for w in network.state_dict().values()])
-        return train(vae, splits, **settings)
+        return train(vae, splits, *settings, **more)
 
     monkeypatch.setattr(importlib.import_module("priory.commands.compare"), "train", watch)
     main(["compare", *QUICK, "--priors", "standard,mog", "--out", str(tmp_path / "run")])
@@ -149,8 +149,8 @@ def test_help_names_every_option(capsys):
         (["--num-components", "2000", "--init", "data"], "got 1000"),
         (["--latent-dim", "two"], "latent_dim"),
         (["--hidden-sizes", "[0]"], "hidden_sizes=(0,)"),
-        (["--max-epochs", "0"], "at least one epoch"),
-        (["--batch-size", "0"], "batch_size=0"),
+        (["--max-epochs", "0"], "max_epochs of at least 1, got 0"),
+        (["--batch-size", "0"], "batch_size of at least 1, got 0"),
         (["--importance-samples", "0"], "importance sample"),
         (["--data", "nowhere.npy"], "no such file"),
         (["--data", "digts"], "did you mean digits?"),

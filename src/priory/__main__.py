@@ -1,5 +1,6 @@
-"""`python -m priory`."""
+"""`python -m priory` is the command `priory`; so is `torchrun -m priory`."""
 
 from priory.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,6 @@ with needs("train"):
         BarColumn,
         Progress,
         TextColumn,
-        TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
