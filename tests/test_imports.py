@@ -6,6 +6,8 @@ import sys
 import pytest
 
 HEAVY = ["lightning", "sklearn", "scipy", "matplotlib", "plotly", "zuko", "arviz", "jsonargparse"]
+HEAVY += ["pandas", "pyarrow", "PIL", "anndata"]
+TABLE = "import sys; from priory.data import open_table as open; open(sys.executable)"
 
 
 def python(code: str) -> str:
@@ -39,6 +41,16 @@ assert before == state()
         ("lightning", "priory.fit", "train"),
         ("sklearn.datasets", "from priory.data import open_digits; open_digits()", "train"),
         ("zuko", "priory.FlowPrior(2)", "flows"),
+        (
+            "pandas",
+            TABLE,
+            "data",
+        ),
+        (
+            "anndata",
+            TABLE.replace("open_table", "open_counts"),
+            "data",
+        ),
         ("jsonargparse", "import priory.cli; priory.cli.main([])", "cli"),
         (
             "matplotlib.figure",

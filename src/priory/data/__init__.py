@@ -2,25 +2,53 @@
 
 from priory.data.array import open_array
 from priory.data.batches import Batch, Batches
+from priory.data.binarise import binarise, grey_range
+from priory.data.columns import Column, Columns
+from priory.data.counts import open_counts
+from priory.data.describe import describe
 from priory.data.digits import open_digits
+from priory.data.idx import open_idx, open_idx_folder
+from priory.data.images import open_images
+from priory.data.kinds import open_like, open_source
 from priory.data.likelihood import Likelihood, choose_likelihood
-from priory.data.open import open_data, open_source
+from priory.data.mnist import open_fashion_mnist, open_mnist
+from priory.data.npz import open_npz
+from priory.data.open import open_data
+from priory.data.own_split import complete_parts
 from priory.data.part import Part
 from priory.data.source import Source
 from priory.data.splits import Splits, assign_parts, split
+from priory.data.table import open_table
+from priory.data.tensors import open_tensors
 
 __all__ = [
     "Batch",
     "Batches",
+    "Column",
+    "Columns",
     "Likelihood",
     "Part",
     "Source",
     "Splits",
     "assign_parts",
+    "binarise",
     "choose_likelihood",
+    "complete_parts",
+    "describe",
+    "grey_range",
     "open_array",
+    "open_counts",
     "open_data",
     "open_digits",
+    "open_fashion_mnist",
+    "open_idx",
+    "open_idx_folder",
+    "open_images",
+    "open_like",
+    "open_mnist",
+    "open_npz",
     "open_source",
+    "open_table",
+    "open_tensors",
     "split",
 ]

@@ -18,14 +18,21 @@ def open_digits() -> Source:
 
     Examples:
         >>> from priory.data import open_digits
-        >>> open_digits().x.shape
-        torch.Size([1797, 8, 8])
+        >>> source = open_digits()
+        >>> source.x.shape, source.part.bincount().tolist()
+        (torch.Size([1797, 8, 8]), [1000, 350, 447])
 
     """
     with needs("train"):
         from sklearn.datasets import load_digits
     digits = load_digits()
-    part = torch.full((len(digits.target),), 2, dtype=torch.int8)
-    part[:1350], part[:1000] = 1, 0
-    x, labels = torch.as_tensor(digits.images), torch.as_tensor(digits.target, dtype=torch.long)
-    return Source("digits", x.float(), labels, part=part)
+    part = torch.zeros(len(digits.images), dtype=torch.int8)
+    part[1000:1350] = 1
+    part[1350:] = 2
+    return Source(
+        "digits",
+        torch.as_tensor(digits.images, dtype=torch.float32),
+        torch.as_tensor(digits.target, dtype=torch.int64),
+        tuple(map(str, digits.target_names)),
+        part,
+    )

@@ -1,0 +1,72 @@
+"""Grey images as zeros and ones."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from priory.data.checks import chunks
+
+
+def grey_range(x: Tensor) -> tuple[float, float]:
+    """Return the values of black and white: by the type of grey images, or by what is seen.
+
+    Bytes run from 0 to 255 if one is above 127, and numbers between 0 and 1 from 0 to 1. Other
+    values run from zero, or the smallest if that is below, to the largest.
+
+    Args:
+        x: Images, `(N, *shape)`, on disk or not.
+
+    Raises:
+        ValueError: If they all have one value.
+
+    Examples:
+        >>> import torch
+        >>> from priory.data import grey_range
+        >>> grey_range(torch.tensor([[0, 254], [3, 7]], dtype=torch.uint8))
+        (0.0, 255.0)
+        >>> grey_range(torch.tensor([[0.0, 16.0]]))
+        (0.0, 16.0)
+
+    """
+    low, high = observed_range(x)
+    if low == high:
+        raise ValueError(f"expected images with black and white, got {low:g} in every pixel.")
+    if x.dtype == torch.uint8 and high > 127:
+        return 0.0, 255.0
+    if x.is_floating_point() and low >= 0 and high <= 1:
+        return 0.0, 1.0
+    return min(low, 0.0), high
+
+
+def binarise(
+    x: Float[Tensor, "B *shape"], generator: torch.Generator | None = None
+) -> Float[Tensor, "B *shape"]:
+    """Draw zeros and ones with the probability of a one that each grey value says, P(1) = x.
+
+    Args:
+        x: Images in [0, 1], `(B, *shape)`.
+        generator: The source of the draw; by default torch's own.
+
+    Returns:
+        Zeros and ones, of the type of the images.
+
+    Reference:
+        Salakhutdinov & Murray, *On the Quantitative Analysis of Deep Belief Networks*, 2008; drawn
+        anew in each epoch: Burda, Grosse & Salakhutdinov, *Importance Weighted Autoencoders*, 2016.
+
+    Examples:
+        >>> import torch
+        >>> from priory.data import binarise
+        >>> binarise(torch.tensor([[0.0, 1.0]]))
+        tensor([[0., 1.]])
+
+    """
+    device = x.device if generator is None else generator.device
+    noise = torch.rand(x.shape, generator=generator, device=device)  # in [0, 1): never below 0
+    return (noise.to(x.device) < x).to(x.dtype)
+
+
+def observed_range(x: Tensor) -> tuple[float, float]:
+    """Return the smallest and the largest value, read chunk by chunk."""
+    ends = [chunk.aminmax() for _, chunk in chunks(x)]
+    return min(float(end.min) for end in ends), max(float(end.max) for end in ends)

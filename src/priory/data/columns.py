@@ -1,0 +1,250 @@
+"""What the columns of a table mean: from cells to numbers a model can take, and back."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from priory.data.cells import Value, codes_of, numbers, refuse_missing
+from priory.extras import needs
+
+MOST_COUNT = 2**31
+Kind = Literal["numeric", "categorical", "count"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: Its name.
+        kind: `"numeric"` is standardised, (value − mean) / scale; `"categorical"` is a one-hot
+            vector; `"count"` stays as it is.
+        mean: The mean over the training rows.
+        scale: The standard deviation over the training rows.
+        categories: The categories, in the order of their dimensions.
+        fill: What stands for a missing value; None refuses missing values.
+
+    """
+
+    name: str
+    kind: Kind
+    mean: float = 0.0
+    scale: float = 1.0
+    categories: tuple[Value, ...] = ()
+    fill: Value | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("numeric", "categorical", "count"):
+            raise ValueError(f"expected a numeric, categorical or count column, got {self.kind!r}.")
+        if self.kind == "categorical" and len(self.categories) < 2:
+            raise ValueError(
+                f"expected at least two categories in column {self.name!r}, "
+                f"got {len(self.categories)}."
+            )
+        if not (math.isfinite(self.mean) and 0 < self.scale < math.inf):
+            raise ValueError(
+                f"expected a finite mean and a scale above zero in column {self.name!r}, "
+                f"got {self.mean} and {self.scale}."
+            )
+
+    @property
+    def width(self) -> int:
+        """The number of dimensions the column takes."""
+        return len(self.categories) if self.kind == "categorical" else 1
+
+    def encode(self, cells: Any, where: str) -> NDArray[np.float64]:
+        """Return the dimensions of a `pandas.Series` of cells, `(N, width)`."""
+        if self.kind == "categorical":
+            codes = codes_of(cells, self.categories, self.name, where)
+            if self.fill is None:
+                refuse_missing(codes < 0, self.name, where)
+            else:
+                codes[codes < 0] = self.categories.index(self.fill)
+            return np.asarray(codes[:, None] == np.arange(self.width), np.float64)
+        values = numbers(cells, self.name, where)
+        missing = np.isnan(values)
+        if self.fill is None:
+            refuse_missing(missing, self.name, where)
+        else:
+            values = np.where(missing, self.fill, values)
+        if self.kind == "count":
+            check_counts(values, self.name, where)
+        return ((values - self.mean) / self.scale)[:, None]
+
+    def decode(self, x: NDArray[np.float64]) -> Any:
+        """Return the cells that dimensions `(N, width)` stand for; of categories, the largest."""
+        if self.kind == "categorical":
+            return [self.categories[k] for k in x.argmax(1)]
+        return x[:, 0] * self.scale + self.mean
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table, in the order of their dimensions.
+
+    Numeric columns are standardised by the mean and the standard deviation of the training rows,
+    and categorical columns are one-hot, so that a row of the table is a vector of D numbers, where
+    D is the number of numeric columns plus all numbers of categories.
+
+    Attributes:
+        columns: The columns that are data.
+        label: The column kept apart as labels.
+        ignored: Columns of the table that are neither.
+
+    Examples:
+        >>> import pandas as pd
+        >>> from priory.data import Column, Columns
+        >>> columns = Columns(
+        ...     (
+        ...         Column("height", "numeric", mean=170.0, scale=10.0),
+        ...         Column("eyes", "categorical", categories=("blue", "brown")),
+        ...     )
+        ... )
+        >>> table = pd.DataFrame({"height": [180.0, 165.0], "eyes": ["brown", "blue"]})
+        >>> columns.encode(table)
+        tensor([[ 1.0000,  0.0000,  1.0000],
+                [-0.5000,  1.0000,  0.0000]])
+        >>> columns.decode(columns.encode(table)).equals(table)
+        True
+        >>> columns.spans
+        [('numeric', 0, 1), ('categorical', 1, 3)]
+
+    """
+
+    columns: tuple[Column, ...]
+    label: str | None = None
+    ignored: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.columns or len(set(self.names)) < len(self.columns):
+            raise ValueError(
+                "expected one or more columns, each with a name of its own, got "
+                f"{len(self.columns)} with {len(set(self.names))} names."
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns that are data."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def spans(self) -> list[tuple[Kind, int, int]]:
+        """The kind of each column and its dimensions, from start up to stop."""
+        stops = np.cumsum([column.width for column in self.columns]).tolist()
+        return [
+            (column.kind, stop - column.width, stop)
+            for column, stop in zip(self.columns, stops, strict=True)
+        ]
+
+    def encode(self, table: Any, where: str = "the table") -> Float[Tensor, "N D"]:
+        """Turn a table into numbers.
+
+        Args:
+            table: A `pandas.DataFrame` with these columns, in any order.
+            where: What to call it in an error.
+
+        Returns:
+            The rows, `(N, D)`.
+
+        Raises:
+            ValueError: If a column is missing or unknown, or a cell does not fit its column; row
+                and column are named.
+
+        """
+        present = [str(name) for name in table.columns]
+        known = {*self.names, *self.ignored, self.label}
+        if absent := [name for name in self.names if name not in present]:
+            raise ValueError(
+                f"expected the column {absent[0]!r} in {where}, got {len(present)} columns without "
+                "it; give it the columns of the table trained on."
+            )
+        if extra := [name for name in present if name not in known]:
+            raise ValueError(
+                f"expected no other columns in {where} than those of the table trained on, got "
+                f"{extra[0]!r}; drop it."
+            )
+        x = torch.empty(len(table), self.spans[-1][2])
+        cells = dict(zip(present, (series for _, series in table.items()), strict=True))
+        for column, (_, start, stop) in zip(self.columns, self.spans, strict=True):
+            x[:, start:stop] = torch.from_numpy(column.encode(cells[column.name], where))
+        return x
+
+    def decode(self, x: Float[Tensor, "N D"]) -> Any:
+        """Turn numbers back into a table, in its own units.
+
+        Args:
+            x: Rows, `(N, D)`; of the dimensions of a categorical column, the largest counts.
+
+        Returns:
+            A `pandas.DataFrame`.
+
+        Raises:
+            ValueError: If D is not the number of dimensions of these columns.
+
+        """
+        with needs("data"):
+            import pandas as pd
+        if x.shape[1] != self.spans[-1][2]:
+            raise ValueError(f"expected {self.spans[-1][2]} dimensions, got {x.shape[1]}.")
+        array = x.detach().cpu().double().numpy()
+        return pd.DataFrame(
+            {
+                column.name: column.decode(array[:, start:stop])
+                for column, (_, start, stop) in zip(self.columns, self.spans, strict=True)
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `json.dump` can write and `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, description: Mapping[str, Any]) -> "Columns":
+        """Rebuild the columns from what `to_json` returned, once read back from JSON.
+
+        Raises:
+            ValueError: If it describes no columns.
+
+        """
+        try:
+            columns = tuple(
+                Column(**{**column, "categories": tuple(column["categories"])})
+                for column in description["columns"]
+            )
+            return cls(columns, description["label"], tuple(description["ignored"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"expected a description of columns as to_json writes it, got {error} wrong."
+            ) from error
+
+
+def check_counts(
+    values: NDArray[Any], name: str | Sequence[str], where: str, first_row: int = 0
+) -> None:
+    """Refuse what is no count.
+
+    Args:
+        values: Values, `(N,)`, or those of several columns, `(N, D)`.
+        name: The name of the column, or of each.
+        where: What to call the table in an error.
+        first_row: The row of the table that the first of the values stands in.
+
+    Raises:
+        ValueError: If one is no whole number from 0, below 2**31; row and column are named.
+
+    """
+    bad = ~((values >= 0) & (values < MOST_COUNT) & (values == np.round(values)))
+    if bad.any():
+        row, *column = (int(i) for i in np.argwhere(bad)[0])
+        named = name if isinstance(name, str) else name[column[0]]
+        raise ValueError(
+            f"expected counts, which are whole numbers from 0 and below 2**31, in column {named!r} "
+            f"of {where}, got {values[(row, *column)]:g} in row {first_row + row}."
+        )

@@ -1,0 +1,119 @@
+"""Counts of molecules in cells, in an `.h5ad` file."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int32
+from numpy.typing import NDArray
+from torch import Tensor
+
+from priory.data.checks import CHUNK_BYTES, check_data, existing_file
+from priory.data.classes import classes_of
+from priory.data.columns import Column, Columns, check_counts
+from priory.data.fit_columns import check_name
+from priory.data.own_split import parts_by_name
+from priory.data.source import Source
+from priory.extras import needs
+
+MOST_BYTES = 8 * 2**30
+
+
+def open_counts(
+    path: str | Path,
+    *,
+    layer: str | None = None,
+    label: str | None = None,
+    part: str | None = None,
+) -> Source:
+    """Open the counts of an `.h5ad` file, cells by genes, sparse or not.
+
+    Args:
+        path: A file written by AnnData.
+        layer: The layer that holds the counts, or `"raw"`; by default `X`.
+        label: The column of `obs` that holds classes.
+        part: The column of `obs` that says train, validation or test.
+
+    Returns:
+        The counts as whole numbers, `(N, D)`, with the names of the genes as `columns`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImportError: If AnnData is not installed.
+        ValueError: If the file cannot be read, lacks the layer or the column, holds anything but
+            counts, or would take more than 8 GiB of memory.
+
+    Reference:
+        Virshup et al., *anndata: Access and store annotated data matrices*, JOSS 9(101), 2024.
+
+    """
+    path = existing_file(path)
+    where = path.name
+    table, cells, genes = _read(path, layer)
+    bytes_needed = 4 * table.shape[0] * table.shape[1]
+    if bytes_needed > MOST_BYTES:
+        raise ValueError(
+            f"expected counts of at most {MOST_BYTES / 2**30:g} GiB in {where}, got "
+            f"{table.shape[0]} cells of {table.shape[1]} genes, which take "
+            f"{bytes_needed / 2**30:.0f}; keep the most variable genes, or fewer cells."
+        )
+    if table.shape[1] == 0:
+        raise ValueError(f"expected genes in {where}, got none.")
+    x = check_data(_dense(table, genes, where), where)
+    labels, names, parts = None, None, None
+    if label is not None:
+        check_name(label, cells, f"obs in {where}")
+        labels, names = classes_of(cells[label], label, where)
+    if part is not None:
+        check_name(part, cells, f"obs in {where}")
+        parts = parts_by_name(cells[part].tolist(), f"column {part!r} of {where}")
+    columns = Columns(tuple(Column(gene, "count") for gene in genes), label)
+    return Source(path.stem, x, labels, names, parts, columns)
+
+
+def _read(path: Path, layer: str | None) -> tuple[Any, Any, list[str]]:
+    with needs("data"):
+        import anndata
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that are not unique, and of old formats
+            file = anndata.read_h5ad(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"expected cells and genes in {path}, got a file that is truncated or not in AnnData's "
+            "format."
+        ) from error
+    names = file.var_names
+    tables = {"X": file.X, **file.layers}
+    if file.raw is not None and layer == "raw" and layer not in tables:
+        tables["raw"], names = file.raw.X, file.raw.var_names
+    table = tables.get(layer or "X")
+    if table is None:
+        raise ValueError(
+            f"expected counts in {path.name} under one of {', '.join(tables)}, got "
+            f"{'nothing there' if layer in (None, 'X') else repr(layer)}; say which layer."
+        )
+    genes = [str(name) for name in names]
+    if len(set(genes)) < len(genes):
+        twice = names[names.duplicated()][0]
+        raise ValueError(
+            f"expected different names of genes in {path.name}, got {twice!r} twice; make them "
+            "unique with AnnData.var_names_make_unique."
+        )
+    return table, file.obs.reset_index(drop=True), genes
+
+
+def _dense(table: Any, genes: list[str], where: str) -> Int32[Tensor, "N D"]:
+    x = np.empty(table.shape, np.int32)
+    rows = max(1, CHUNK_BYTES // (4 * table.shape[1]))
+    sparse = hasattr(table, "toarray")
+    if sparse:
+        table = table.tocsr()
+    for start in range(0, len(x), rows):
+        chunk: NDArray[Any] = table[start : start + rows]
+        chunk = chunk.toarray() if sparse else np.asarray(chunk)  # type: ignore[attr-defined]
+        check_counts(chunk, genes, where, start)
+        x[start : start + rows] = chunk
+    return torch.from_numpy(x)

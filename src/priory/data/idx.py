@@ -1,0 +1,150 @@
+"""Arrays in the format of MNIST's files (IDX), compressed or not."""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from priory.data.checks import as_tensor, check_data, check_labels, existing_file
+from priory.data.own_split import TEST, VALIDATION
+from priory.data.source import Source
+
+DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+VALIDATE_ONE_IN = 6
+
+
+def open_idx(path: str | Path) -> Source:
+    """Open one IDX file of shape `(N, *data_shape)`; it stays on disk where it is not compressed.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is truncated or holds something else.
+
+    """
+    path = Path(path)
+    return Source(path.name.split(".")[0], check_data(read_idx(path), path.name))
+
+
+def open_idx_folder(folder: str | Path, name: str | None = None) -> Source:
+    """Open a folder that holds the four files of MNIST, or of a data set of its kind.
+
+    The test file tests, and the last sixth of the training file validates: of MNIST's 60,000 images
+    the first 50,000 train.
+
+    Args:
+        folder: The folder of `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+            `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each with `.gz` or without.
+        name: What to call the data; by default the name of the folder.
+
+    Raises:
+        FileNotFoundError: If a file is not there.
+        ValueError: If a file is truncated or holds something else, or the files do not match.
+
+    Reference:
+        LeCun, Bottou, Bengio & Haffner, *Gradient-Based Learning Applied to Document Recognition*,
+        1998; Xiao, Rasul & Vollgraf, *Fashion-MNIST*, 2017.
+
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"expected a folder of IDX files at {folder}, found none.")
+    images, labels = [], []
+    for start in ("train", "t10k"):
+        path = find_idx(folder, f"{start}-images", 3)
+        images.append(check_data(read_idx(path), path.name))
+        path = find_idx(folder, f"{start}-labels", 1)
+        labels.append(check_labels(read_idx(path), len(images[-1]), path.name))
+    train, test = images
+    if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
+        raise ValueError(
+            f"expected images of one kind in {folder}, got {train.dtype} of shape "
+            f"{tuple(train.shape[1:])} to train on and {test.dtype} of shape "
+            f"{tuple(test.shape[1:])} to test on."
+        )
+    part = torch.zeros(len(train) + len(test), dtype=torch.int8)
+    part[len(train) - len(train) // VALIDATE_ONE_IN : len(train)] = VALIDATION
+    part[len(train) :] = TEST
+    label = torch.cat(labels)
+    names = tuple(map(str, range(int(label.max()) + 1)))
+    return Source(name or folder.resolve().name, torch.cat(images), label, names, part)
+
+
+def is_idx_folder(folder: str | Path) -> bool:
+    """Return whether a folder holds at least one IDX file with the name of one of MNIST's."""
+    return any(
+        path.name.startswith(("train-images", "train-labels", "t10k-images", "t10k-labels"))
+        for path in Path(folder).iterdir()
+        if path.is_file()
+    )
+
+
+def find_idx(folder: Path, start: str, dims: int) -> Path:
+    """Find a file by the start of its name, in the spellings that are about.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+
+    """
+    for join in ("-", "."):
+        for end in ("", ".gz"):
+            path = folder / f"{start}{join}idx{dims}-ubyte{end}"
+            if path.is_file():
+                return path
+    raise FileNotFoundError(
+        f"expected a file {start}-idx{dims}-ubyte, or the same with .gz, in {folder}, found none."
+    )
+
+
+def read_idx(path: str | Path) -> Tensor:
+    """Read an IDX file: two zeros, a type, a number of dimensions, the dimensions, the values.
+
+    What is not compressed, of one byte a value, stays on disk.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is truncated, or does not begin or end as such a file.
+
+    Reference:
+        The format is given at the end of LeCun, Cortes & Burges, *The MNIST Database*.
+
+    """
+    path = existing_file(path)
+    with path.open("rb") as file:
+        start = file.read(4 + 4 * 255)
+    content: bytearray | None = None
+    if start[:2] == b"\x1f\x8b":
+        try:
+            with gzip.open(path) as unpacked:
+                content = bytearray(unpacked.read())
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(
+                f"expected a whole gzip file at {path}, got one that is truncated or corrupt; "
+                "fetch it again."
+            ) from error
+        start = bytes(content[: len(start)])
+    size = path.stat().st_size if content is None else len(content)
+    dims = start[3] if len(start) > 3 else 0
+    offset = 4 + 4 * dims
+    if start[:2] != b"\0\0" or start[2:3] == b"" or start[2] not in DTYPES or size < offset:
+        raise ValueError(
+            f"expected an IDX file at {path}, which begins with 0x0000, a type and a number of "
+            f"dimensions, got the magic number 0x{start[:4].hex()}."
+        )
+    dtype = np.dtype(DTYPES[start[2]])
+    shape = struct.unpack(f">{dims}I", start[4:offset])
+    length = offset + math.prod(shape) * dtype.itemsize
+    if size != length:
+        raise ValueError(
+            f"expected {length} bytes in {path}, which says it holds shape {shape}, got {size}; "
+            "fetch it again."
+        )
+    if content is not None:
+        array = np.frombuffer(content, dtype, offset=offset).reshape(shape)
+    else:
+        array = np.memmap(path, dtype, "c", offset, shape)
+    return as_tensor(array, path.name)

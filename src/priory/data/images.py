@@ -1,0 +1,106 @@
+"""A folder of images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from priory.data.checks import check_data
+from priory.data.own_split import PARTS
+from priory.data.source import Source
+from priory.extras import needs
+
+GREY, WITH_ALPHA = ("1", "L", "LA"), ("LA", "PA", "RGBA")
+MODES = (*GREY, *WITH_ALPHA, "P", "RGB", "CMYK", "YCbCr")
+
+
+def open_images(folder: str | Path) -> Source:
+    """Open a folder of images of one size, in any format that Pillow reads.
+
+    The folders inside it are the labels. Folders called `train`, `validation` (or `val`) and `test`
+    are the split, and the folders inside those the labels. Without folders there are no labels.
+
+    Args:
+        folder: The folder; files whose names begin with a dot are passed over.
+
+    Returns:
+        Grey images as `(N, H, W)`; as `(N, 3, H, W)` if one is coloured; of type uint8.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ImportError: If Pillow is not installed.
+        ValueError: If there are no images in it, a file is none, sizes differ, or an image is
+            transparent or has more than 8 bits; the file is named.
+
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"expected a folder of images at {folder}, found none.")
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+    )
+    if not paths:
+        raise ValueError(f"expected images in {folder}, got an empty folder.")
+    inside = [path.relative_to(folder).parts[:-1] for path in paths]
+    part = None
+    if all(above and above[0].lower() in PARTS for above in inside):
+        part = torch.tensor([PARTS[above[0].lower()] for above in inside], dtype=torch.int8)
+        inside = [above[1:] for above in inside]
+    if part is not None and not (part == 0).any():
+        raise ValueError(f"expected images to train on in {folder}, got none.")
+    classes = sorted({above[0] for above in inside if above})
+    if classes and not all(inside):
+        loose = paths[[bool(above) for above in inside].index(False)]
+        raise ValueError(
+            f"expected each image of {folder} in a folder with the name of its label, got "
+            f"{loose.relative_to(folder)} beside such folders."
+        )
+    x = check_data(_decode(paths), folder)
+    names = {name: k for k, name in enumerate(classes)}
+    labels = torch.tensor([names[above[0]] for above in inside]) if classes else None
+    return Source(folder.resolve().name, x, labels, tuple(classes) if classes else None, part)
+
+
+def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
+    with needs("data"):
+        from PIL import Image
+    size, coloured = None, False
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                found, mode = image.size, image.mode
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ValueError(f"expected images alone, got {path}, which is none.") from error
+        if mode not in MODES:
+            raise ValueError(
+                f"expected images of 8 bits a channel, got mode {mode} in {path}; convert it."
+            )
+        size = size or found
+        if found != size:
+            raise ValueError(
+                f"expected images of one size, got {size[0]} by {size[1]} pixels in {paths[0]} "
+                f"and {found[0]} by {found[1]} in {path}; resize or crop them first."
+            )
+        coloured = coloured or mode not in GREY
+    assert size is not None
+    array = np.empty((len(paths), size[1], size[0], *((3,) if coloured else ())), np.uint8)
+    for row, path in enumerate(paths):
+        try:
+            with Image.open(path) as image:
+                see_through = image.mode in WITH_ALPHA or "transparency" in image.info
+                alpha = np.asarray(image.convert("RGBA"))[..., 3] if see_through else None
+                array[row] = np.asarray(image.convert("RGB" if coloured else "L"))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ValueError(f"expected whole images, got {path}, which is truncated.") from error
+        if alpha is not None and alpha.min() < 255:
+            raise ValueError(
+                f"expected opaque images, got {path} with transparent pixels; put it on a "
+                "background first."
+            )
+    x = torch.from_numpy(array)
+    return x.permute(0, 3, 1, 2).contiguous() if coloured else x

@@ -1,0 +1,92 @@
+"""MNIST and Fashion-MNIST, from a folder or from OpenML."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from priory.data.idx import open_idx_folder
+from priory.data.source import Source
+from priory.extras import needs
+
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+def open_mnist(folder: str | Path | None = None) -> Source:
+    """Open MNIST: 50,000 images of 28×28 to train on, 10,000 to validate, 10,000 to test.
+
+    Args:
+        folder: The folder that holds its four files; by default the images come from OpenML through
+            scikit-learn, which keeps them in its cache.
+
+    Raises:
+        FileNotFoundError: If the folder lacks a file, or OpenML cannot be reached.
+        ImportError: If there is no folder, and scikit-learn or pandas is not installed.
+        ValueError: If a file is truncated or holds something else.
+
+    Reference:
+        LeCun, Bottou, Bengio & Haffner, *Gradient-Based Learning Applied to Document Recognition*,
+        1998.
+
+    """
+    names = tuple(map(str, range(10)))
+    return _open("mnist", "mnist_784", names, folder)
+
+
+def open_fashion_mnist(folder: str | Path | None = None) -> Source:
+    """Open Fashion-MNIST: images of ten kinds of clothes, split as MNIST.
+
+    Args:
+        folder: The folder that holds its four files; by default the images come from OpenML through
+            scikit-learn, which keeps them in its cache.
+
+    Raises:
+        FileNotFoundError: If the folder lacks a file, or OpenML cannot be reached.
+        ImportError: If there is no folder, and scikit-learn or pandas is not installed.
+        ValueError: If a file is truncated or holds something else.
+
+    Reference:
+        Xiao, Rasul & Vollgraf, *Fashion-MNIST*, 2017.
+
+    """
+    return _open("fashion-mnist", "Fashion-MNIST", FASHION, folder)
+
+
+def _open(name: str, openml: str, names: tuple[str, ...], folder: str | Path | None) -> Source:
+    source = _fetch(name, openml) if folder is None else open_idx_folder(folder, name)
+    labels = source.labels
+    if labels is None or int(labels.max()) >= len(names):
+        raise ValueError(f"expected labels from 0 to {len(names) - 1} in {name}, got others.")
+    return Source(name, source.x, labels, names, source.part)
+
+
+def _fetch(name: str, openml: str) -> Source:
+    with needs("train"):
+        from sklearn.datasets import fetch_openml
+    try:
+        with needs("data"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of each try to reach the network
+            fetched = fetch_openml(openml, version=1, as_frame=False, parser="pandas", n_retries=1)
+    except (OSError, ValueError) as error:
+        raise FileNotFoundError(
+            f"expected {name} in a folder or from OpenML, which cannot be reached; give the folder "
+            f"that holds its four files as {name}:FOLDER."
+        ) from error
+    x = torch.from_numpy(np.asarray(fetched.data, np.uint8).reshape(-1, 28, 28))
+    labels = torch.from_numpy(np.asarray(fetched.target).astype(np.int64))
+    part = torch.zeros(len(x), dtype=torch.int8)
+    part[50_000:60_000] = 1
+    part[60_000:] = 2
+    return Source(name, x, labels, None, part)
