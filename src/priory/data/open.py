@@ -1,17 +1,23 @@
 """Data by name or by path, split."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from priory.data.kinds import open_source
+import torch
+
+from priory.data.kinds import open_like, open_source
+from priory.data.part import Part
 from priory.data.splits import Splits, split
 
 
 def open_data(
-    source: str,
+    source: str | Path,
     seed: int = 0,
-    validation: float = 0.1,
-    test: float = 0.1,
+    validation: float | str | Path = 0.1,
+    test: float | str | Path = 0.1,
+    labels: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Splits:
     """Open data by a built-in name or the path of a file, and split them.
@@ -19,13 +25,14 @@ def open_data(
     Args:
         source: What to open, as for `open_source`.
         seed: The seed of a random split, where the data bring no split of their own.
-        validation: The fraction to validate on.
-        test: The fraction to test on.
+        validation: The fraction to validate on, or the file that holds the data to validate on.
+        test: The fraction to test on, or the file that holds the data to test on.
+        labels: A file of labels, one for each datum.
         options: Further options of the kind of source.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the source is neither, or its file cannot be read.
+        ValueError: If the source is unknown, or a file cannot be read or does not fit the others.
 
     Examples:
         >>> from priory.data import open_data
@@ -33,5 +40,20 @@ def open_data(
         'digits'
 
     """
-    opened = open_source(source, validation=validation, test=test, seed=seed, options=options)
-    return split(opened, validation, test, seed)
+    shares = [given if isinstance(given, int | float) else 0.0 for given in (validation, test)]
+    opened = open_source(
+        source, labels=labels, options=options, validation=shares[0], test=shares[1], seed=seed
+    )
+    splits = split(opened, shares[0], shares[1], seed)
+
+    def further(path: str | Path) -> Part:
+        like = open_like(opened, path, options=options)
+        return Part(like.x, torch.arange(len(like.x)), like.labels)
+
+    if not isinstance(validation, int | float):
+        splits = replace(splits, validation=further(validation))
+    if not isinstance(test, int | float):
+        splits = replace(splits, test=further(test))
+    if len(splits.validation) < 1:
+        raise ValueError(f"expected data to validate on, got none in {opened.name}.")
+    return splits

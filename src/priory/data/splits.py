@@ -79,12 +79,13 @@ def split(source: Source, validation: float = 0.1, test: float = 0.1, seed: int 
 
     Args:
         source: The data.
-        validation: The fraction to validate on; at least one datum.
-        test: The fraction to test on; at least one datum where it is above zero.
+        validation: The fraction to validate on; none at zero.
+        test: The fraction to test on; none at zero. Above zero it is at least one datum, as to
+            validate on.
         seed: The seed of the order.
 
     Raises:
-        ValueError: If a fraction is out of range, or a part that is needed holds no data.
+        ValueError: If a fraction is out of range, or no data are left to train on.
 
     Examples:
         >>> import torch
@@ -95,17 +96,13 @@ def split(source: Source, validation: float = 0.1, test: float = 0.1, seed: int 
 
     """
     part = source.part
+    order = torch.arange(len(source.x))
     if part is None:
         part = assign_parts(len(source.x), validation, test, seed)
-    order = torch.arange(len(source.x))
-    if source.part is None:  # the order of the draw, as it was drawn
-        order = torch.randperm(len(source.x), generator=torch.Generator().manual_seed(seed))
+        order = order[torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))]
     train, validating, testing = (_part(source, order[part[order] == n]) for n in range(3))
-    if min(len(train), len(validating)) < 1:
-        raise ValueError(
-            f"expected data to train on and to validate on, got {len(train)} and "
-            f"{len(validating)} in {source.name}."
-        )
+    if len(train) < 1:
+        raise ValueError(f"expected data to train on, got none in {source.name}.")
     names, columns = source.label_names, source.columns
     return Splits(source.name, train, validating, testing, names, columns)
 
@@ -117,8 +114,8 @@ def assign_parts(
 
     Args:
         num_data: The number of data N.
-        validation: The fraction to validate on; at least one datum.
-        test: The fraction to test on; at least one datum where it is above zero.
+        validation: The fraction to validate on; at least one datum where it is above zero.
+        test: The fraction to test on, likewise.
         seed: The seed of the order.
 
     Raises:
@@ -130,8 +127,9 @@ def assign_parts(
             "expected fractions to validate and to test on of at least zero that leave data to "
             f"train on, got {validation:g} and {test:g}."
         )
-    num_validation = max(1, round(validation * num_data))
-    num_test = max(1, round(test * num_data)) if test > 0 else 0
+    num_validation, num_test = (
+        max(1, round(share * num_data)) if share > 0 else 0 for share in (validation, test)
+    )
     num_train = num_data - num_validation - num_test
     if num_train < 1:
         raise ValueError(
