@@ -3,5 +3,16 @@
 from priory.distributions.diagonal_gaussian import loc_and_scale
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
 from priory.distributions.gaussian_mixture import GaussianMixture
+from priory.distributions.kl_bounds import kl_lower_bound, kl_upper_bound, kl_variational
+from priory.distributions.monte_carlo_kl import KLEstimate, monte_carlo_kl
 
-__all__ = ["FactorizedGaussianMixture", "GaussianMixture", "loc_and_scale"]
+__all__ = [
+    "FactorizedGaussianMixture",
+    "GaussianMixture",
+    "KLEstimate",
+    "kl_lower_bound",
+    "kl_upper_bound",
+    "kl_variational",
+    "loc_and_scale",
+    "monte_carlo_kl",
+]
