@@ -5,10 +5,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale
-from priory.extras import needs
+from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
+from priory.priors.mixture_starts import em_start, kmeans_start
+
+STARTS = {"data": kmeans_start, "em": em_start}
+ENCODED_AT_ONCE = 4096
 
 
 class MoGPrior(Prior):
@@ -23,7 +26,7 @@ class MoGPrior(Prior):
             one and weights are equal.
         init: `"random"` keeps that start; with `"data"`, `fit_data` replaces it by the k-means
             clusters (from k-means++ seeds) of samples from q(z|x): their shares, means and standard
-            deviations.
+            deviations; with `"em"`, by the mixture that expectation-maximisation fits to them.
         factorized: Whether to use the product of one-dimensional mixtures,
             [`FactorizedGaussianMixture`][priory.distributions.FactorizedGaussianMixture], in place
             of the equation.
@@ -48,7 +51,7 @@ class MoGPrior(Prior):
         latent_dim: int,
         num_components: int,
         spread: float = 1.0,
-        init: Literal["random", "data"] = "random",
+        init: Literal["random", "data", "em"] = "random",
         factorized: bool = False,
     ) -> None:
         super().__init__()
@@ -59,8 +62,8 @@ class MoGPrior(Prior):
             )
         if spread < 0:
             raise ValueError(f"expected a spread of at least zero, got {spread}.")
-        if init not in ("random", "data"):
-            raise ValueError(f"expected init='random' or 'data', got {init!r}.")
+        if init != "random" and init not in STARTS:
+            raise ValueError(f"expected init='random', 'data' or 'em', got {init!r}.")
         self.latent_dim = latent_dim
         self.num_components = num_components
         self.spread = spread
@@ -79,7 +82,7 @@ class MoGPrior(Prior):
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder) -> None:
-        """Start from the clusters of encoded data where `init="data"`.
+        """Start from encoded data where `init` is `"data"` or `"em"`.
 
         Args:
             x: The training data, `(N, *data_shape)`.
@@ -96,18 +99,9 @@ class MoGPrior(Prior):
                 f"expected at least {self.num_components} data, one for each component, "
                 f"got {len(x)}; ask for fewer components or use init='random'."
             )
-        with needs("train"):
-            from sklearn.cluster import KMeans
-        loc, scale = loc_and_scale(encoder(x))
-        z = torch.normal(loc, scale).cpu()
+        z = torch.cat([encoder(part).sample() for part in x.split(ENCODED_AT_ONCE)])
         seed = int(torch.randint(2**31, ()))
-        kmeans = KMeans(self.num_components, init="k-means++", n_init=1, random_state=seed)
-        member = torch.as_tensor(kmeans.fit(z.numpy()).labels_, dtype=torch.long)
-        one_hot = nn.functional.one_hot(member, self.num_components).to(z)
-        count = one_hot.sum(0).clamp(min=1)
-        centre = one_hot.T @ z / count.unsqueeze(-1)
-        spread = (one_hot.T @ (z - centre[member]).square() / count.unsqueeze(-1)).sqrt()
-        floor = 0.1 * z.std(0, correction=0) + torch.finfo(z.dtype).tiny  # a lone datum's cluster
-        self.logits.copy_((count / count.sum()).log())
-        self.loc.copy_(centre)
-        self.log_scale.copy_(spread.maximum(floor).log())
+        weights, loc, scale = STARTS[self.init](z, self.num_components, seed)
+        self.logits.copy_(weights.log())
+        self.loc.copy_(loc)
+        self.log_scale.copy_(scale.log())
