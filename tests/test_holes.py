@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.distributions import Independent, Normal
 
-from priory import GaussianMixture, StandardPrior
-from priory.evaluation import holes
+from priory import MLP, VAE, BernoulliDecoder, GaussianMixture, StandardPrior
+from priory.evaluation import evaluate, holes, model_holes
 
 
 def narrow(scale: float, dims: int) -> GaussianMixture:
@@ -59,6 +60,44 @@ def test_the_standard_error_is_that_of_runs():
     shares = torch.tensor([run.prior_in_holes for run in runs])
     errors = torch.tensor([run.prior_in_holes_standard_error for run in runs])
     assert shares.std().item() == pytest.approx(errors.mean().item(), rel=0.25)
+
+
+def test_the_holes_of_a_model():
+    class Encoder(nn.Module):
+        def __init__(self, family=Normal):
+            super().__init__()
+            self.family = family
+
+        def forward(self, x):
+            return Independent(self.family(x, torch.full_like(x, 0.1)), 1)
+
+    x = torch.tensor([[-1.0], [1.0]]).repeat(60, 1)
+    q = GaussianMixture(torch.zeros(2), x[:2], torch.full((2, 1), 0.1))
+
+    def vae(prior, family=Normal):
+        return VAE(Encoder(family), BernoulliDecoder(MLP((1,), (1,))), Fixed(prior))
+
+    class Fixed(nn.Module):
+        def __init__(self, p):
+            super().__init__()
+            self.p = p
+
+        def forward(self, encoder, context=None):
+            return self.p
+
+    assert model_holes(vae(q), x).prior_in_holes == pytest.approx(0.01, abs=0.006)
+    wide = StandardPrior(1)()
+    found = model_holes(vae(wide), x)
+    assert 0.6 < found.prior_in_holes < 0.9
+    again = model_holes(vae(wide), x, prior=q)
+    assert again.prior_in_holes == pytest.approx(0.01, abs=0.006)
+    assert model_holes(vae(wide, torch.distributions.Laplace), x) is None
+    assert model_holes(vae(wide.expand((120,))), x) is None
+    assert model_holes(vae(wide), x[:1]) is None
+    evaluation = evaluate(vae(q), (x + 1) / 2, 4)
+    assert evaluation.share_in_holes > 0.2
+    assert evaluation.share_in_holes_standard_error < 0.01
+    assert evaluate(vae(wide, torch.distributions.Laplace), (x + 1) / 2, 4).share_in_holes is None
 
 
 def test_too_few_samples_are_refused():

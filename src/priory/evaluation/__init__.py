@@ -3,7 +3,7 @@
 from priory.evaluation.components import components_in_use
 from priory.evaluation.cross_entropy import Estimate, cross_entropy
 from priory.evaluation.exhibit import Exhibit, exhibit
-from priory.evaluation.holes import Holes, holes
+from priory.evaluation.holes import Holes, holes, model_holes
 from priory.evaluation.nll import NLL, negative_log_likelihood
 from priory.evaluation.summary import Evaluation, evaluate
 
@@ -18,5 +18,6 @@ __all__ = [
     "evaluate",
     "exhibit",
     "holes",
+    "model_holes",
     "negative_log_likelihood",
 ]

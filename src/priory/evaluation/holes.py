@@ -7,7 +7,9 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
-from priory.distributions import GaussianMixture
+from priory.distributions import GaussianMixture, loc_and_scale
+from priory.networks.context import Context
+from priory.vae import VAE
 
 SAMPLES_AT_ONCE = 8192
 
@@ -83,6 +85,35 @@ def holes(
     inside = _share_below(_log_prob(reference, of_prior), _log_prob(reference, of_posterior), level)
     outside = _share_below(_log_prob(prior, of_posterior), _log_prob(prior, of_prior), level)
     return Holes(*inside, *outside)
+
+
+@torch.no_grad()
+def model_holes(
+    vae: VAE, x: Tensor, context: Context | None = None, prior: Distribution | None = None
+) -> Holes | None:
+    """Measure the holes of a model on held-out data, of which two halves are drawn at random.
+
+    Args:
+        vae: The model, in evaluation mode where that matters.
+        x: Held-out data, `(N, *data_shape)`, at least two.
+        context: What is known of these data.
+        prior: The prior's distribution, without a batch shape, where it is not that of the context.
+
+    Returns:
+        The shares; None where the posteriors are no diagonal Gaussians, the prior is one for each
+        datum, or there are fewer than two data.
+
+    """
+    p = vae.prior_distribution(context) if prior is None else prior
+    try:
+        loc, scale = loc_and_scale(vae.posterior(x, context))
+    except TypeError:
+        return None
+    if len(loc) < 2 or p.batch_shape:
+        return None
+    halves = torch.randperm(len(loc), device=loc.device).tensor_split(2)
+    q_a, q_b = (GaussianMixture(loc.new_zeros(len(h)), loc[h], scale[h]) for h in halves)
+    return holes(p, q_a, q_b)
 
 
 def _log_prob(distribution: Distribution, z: Tensor) -> Tensor:

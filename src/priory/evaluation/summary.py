@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from priory.evaluation.components import components_in_use
+from priory.evaluation.holes import model_holes
 from priory.evaluation.nll import negative_log_likelihood
 from priory.objectives import elbo
 from priory.vae import VAE
@@ -24,6 +25,9 @@ class Evaluation:
         rate: Its second term, $E_q[\log q(z|x) - \log p(z)]$.
         components_in_use: The perplexity of the mean responsibilities; None if there are none.
         num_data: The number of data.
+        share_in_holes: The share of the prior's samples in holes of q(z), where 0.01 is perfect, as
+            [`holes`][priory.evaluation.holes] has it; None where q(z) is no mixture of Gaussians.
+        share_in_holes_standard_error: Its standard error over samples, not over data.
 
     """
 
@@ -35,6 +39,8 @@ class Evaluation:
     rate: float
     components_in_use: float | None
     num_data: int
+    share_in_holes: float | None = None
+    share_in_holes_standard_error: float | None = None
 
 
 @torch.no_grad()
@@ -65,6 +71,7 @@ def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Eval
         nll = negative_log_likelihood(vae, x, num_samples)
         terms = elbo(vae, x, num_samples=10)
         z = vae.posterior(x).sample()
+        found = model_holes(vae, x)
     return Evaluation(
         nll=nll.mean,
         nll_standard_error=nll.standard_error,
@@ -74,4 +81,6 @@ def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Eval
         rate=float(terms.rate.mean()),
         components_in_use=components_in_use(vae.prior_distribution(), z),
         num_data=len(x),
+        share_in_holes=found.prior_in_holes if found else None,
+        share_in_holes_standard_error=found.prior_in_holes_standard_error if found else None,
     )

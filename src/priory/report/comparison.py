@@ -15,7 +15,16 @@ from priory.report.latent_map import common_limits, latent_map
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HEADER = ("prior", "test NLL", "ELBO", "reconstruction", "rate", "components in use", "time")
+HEADER = (
+    "prior",
+    "test NLL",
+    "ELBO",
+    "reconstruction",
+    "rate",
+    "components in use",
+    "share in holes",
+    "time",
+)
 MOST_PSEUDO_INPUTS = 64
 
 
@@ -49,6 +58,7 @@ class Entry:
             f"{e.reconstruction:.2f}",
             f"{e.rate:.2f}",
             "none" if e.components_in_use is None else f"{e.components_in_use:.1f}",
+            "none" if e.share_in_holes is None else f"{e.share_in_holes:.1%}",
             f"{self.seconds:.0f} s",
         )
 
