@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import yaml
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from priory.data import choose_likelihood, open_data
@@ -177,7 +177,8 @@ def _table(entries: Sequence[Entry], title: str) -> Table:
         title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for index, head in enumerate(HEADER):
-        table.add_column(head, justify="right" if index else "left", no_wrap=" in " not in head)
+        justify: JustifyMethod = "right" if index else "left"
+        table.add_column(head, justify=justify, no_wrap=" in " not in head, overflow="fold")
     for entry in entries:
         table.add_row(*entry.row)
     return table
