@@ -70,7 +70,7 @@ def _undrawn(monkeypatch):
 def test_a_run_can_be_refitted_again_and_repeats_itself(run):
     main(["refit", str(run / "StandardPrior"), *QUICK, "--prior", "mog", "--out", "first"])
     main(["refit", "first", *QUICK, "--prior", "standard", "--out", "second"])
-    main(["refit", str(run / "StandardPrior"), *QUICK, "--prior", "mog", "--out", "again"])
+    main(["refit", "--config", "first/config.yaml", "--out", "again"])
     first, second, again = (
         json.loads((run.parent / name / "metrics.json").read_text())
         for name in ("first", "second", "again")
@@ -92,6 +92,20 @@ def test_a_model_is_found_from_its_run(run):
     assert (lone.model.name, lone.config) == ("Model", {})
 
 
+@pytest.mark.usefixtures("_undrawn")
+def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
+    np.save("grey.npy", np.random.default_rng(1).integers(0, 256, (90, 6)).astype("uint8"))
+    options = ["--max-epochs", "1", "--latent-dim", "2", "--hidden-sizes", "[8]", "--quiet"]
+    options += ["--binarise", "dynamic", "--test", "0.2", "--importance-samples", "8"]
+    main(["train", "--data", "grey.npy", "--prior", "standard", "--out", "trained", *options])
+    main(["refit", "trained", *QUICK, "--prior", "standard", "--out", "same"])
+    trained, same = (
+        json.loads((run.parent / name / "metrics.json").read_text()) for name in ("trained", "same")
+    )
+    assert same["before"] == same["after"]
+    assert {name: trained[name] for name in same["before"]} == same["before"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -101,7 +115,7 @@ def test_a_model_is_found_from_its_run(run):
         (["run/StandardPrior", "--prior-options", "{speed: 1}"], "got speed"),
         (["run/StandardPrior", "--data", "nowhere.npy"], "no such file"),
         (["run/StandardPrior", "--data", "digits"], "got (1, 8, 8)"),
-        (["run/StandardPrior", "--data", "sevens.npy"], "test datum 0 of sevens"),
+        (["run/StandardPrior", "--data", "sevens.npy"], "datum 0 of sevens"),
         (["run/StandardPrior", "--max-epochs", "0"], "at least one epoch"),
         (["run/StandardPrior", "--importance-samples", "0"], "importance sample"),
         (["run/StandardPrior", "--num-components", "0"], "num_components=0"),

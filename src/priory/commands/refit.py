@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import yaml
@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
-from priory.data import open_data
+from priory.data import Splits, open_data
 from priory.evaluation import Evaluation, evaluate
 from priory.priors import Prior
 from priory.report import density_comparison, latent_map
@@ -38,6 +38,10 @@ def refit(
     init: str = "data",
     prior_options: dict[str, Any] | None = None,
     data: str | None = None,
+    binarise: Literal["none", "dynamic", "static"] | None = None,
+    validation: float | None = None,
+    test: float | None = None,
+    seed: int | None = None,
     max_epochs: int = 1000,
     patience: int = 20,
     batch_size: int | None = None,
@@ -60,8 +64,11 @@ def refit(
         init: Where its components start: `random`, from `data`, or, for some priors, by `em` or
             `kmeans`.
         prior_options: Further arguments of the prior's own, such as `{weights: uniform}`.
-        data: The data, as for `priory compare`; by default those of the run. They are split, and
-            everything random is drawn, by the run's seed.
+        data: The data; by default those of the run, as are the next four.
+        binarise: Whether grey values are drawn as zeros and ones; here, once.
+        validation: The fraction of the data to validate on, where they bring no split of their own.
+        test: The fraction to test on, likewise.
+        seed: The seed of the split and of everything random.
         max_epochs: The most epochs to train.
         patience: Epochs without a better held-out cross-entropy after which training stops.
         batch_size: The number of data in a batch; by default a hundredth of them, between 64 and
@@ -75,18 +82,25 @@ def refit(
     if importance_samples < 1:
         raise ValueError(f"expected at least one importance sample, got {importance_samples}.")
     found = find_run(run)
-    old = load(found.model)
-    source, seed = _data_and_seed(found, data)
-    splits = open_data(source, seed)
-    train, validation, test = (part.tensor() for part in splits.parts)
-    _check_data(old, test, splits.name)
+    asked = {
+        "data": data,
+        "binarise": binarise,
+        "validation": validation,
+        "test": test,
+        "seed": seed,
+    }
+    origin = _origin(found, asked)
+    old, splits, seed = load(found.model), _open(origin), int(origin["seed"])
+    x, held_out = splits.train.tensor(), splits.validation.tensor()
+    unseen = splits.test.tensor() if len(splits.test) else held_out
+    _check_data(old, unseen, splits.name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        _give_data(old, train)
+        _give_data(old, x)
         fitted = prior_for(
             prior,
             old.encoder,
-            train,
+            x,
             num_components=num_components,
             init=init,
             **(prior_options or {}),
@@ -97,8 +111,7 @@ def refit(
         "num_components": num_components,
         "init": init,
         "prior_options": prior_options,
-        "data": source,
-        "seed": seed,
+        **origin,
         "max_epochs": max_epochs,
         "patience": patience,
         "batch_size": batch_size,
@@ -112,8 +125,8 @@ def refit(
         fit = fit_prior(
             fitted,
             old.encoder,
-            train,
-            held_out=validation,
+            x,
+            held_out=held_out,
             max_epochs=max_epochs,
             patience=patience,
             batch_size=batch_size,
@@ -121,24 +134,39 @@ def refit(
             seed=seed,
         )
         new = VAE(old.encoder, old.decoder, fit.prior).eval()
-        before, after = (evaluate(vae, test, importance_samples, seed) for vae in (old, new))
+        before, after = (evaluate(vae, unseen, importance_samples, seed) for vae in (old, new))
         save(new, scratch)
         (scratch / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         (scratch / "metrics.json").write_text(_metrics(before, after, fit))
-        _draw(scratch, old, new, test, seed)
+        _draw(scratch, old, new, unseen, seed)
     console = Console(highlight=False, soft_wrap=True)
     console.print(_table({"before": (old, before), "after": (new, after)}, splits.name))
     console.print(f"The run is {target}.")
 
 
-def _data_and_seed(found: FoundRun, data: str | None) -> tuple[str, int]:
-    source, seed = data or found.config.get("data"), found.config.get("seed", 0)
-    if not isinstance(source, str) or not isinstance(seed, int):
+ORIGIN = {"data": None, "binarise": "none", "validation": 0.1, "test": 0.1, "seed": 0}
+
+
+def _origin(found: FoundRun, asked: dict[str, Any]) -> dict[str, Any]:
+    """Return where the data come from: as asked, or else as the run has it."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    origin = {**{name: found.config.get(name, ORIGIN[name]) for name in ORIGIN}, **given}
+    numbers = (origin["validation"], origin["test"], origin["seed"])
+    if not isinstance(origin["data"], str) or not all(isinstance(n, float | int) for n in numbers):
         raise ValueError(
-            f"expected the data and the seed of {found.model} in a config.yaml beside it or above, "
-            f"got data={source!r} and seed={seed!r}; name the data with --data."
+            f"expected the data of {found.model} in a config.yaml beside it or above, got "
+            f"{origin}; name the data with --data."
         )
-    return source, seed
+    return origin
+
+
+def _open(origin: dict[str, Any]) -> Splits:
+    splits = open_data(origin["data"], origin["seed"], origin["validation"], origin["test"])
+    if origin["binarise"] == "none":
+        return splits
+    values = splits.train.values
+    grey = 255.0 if values.dtype.itemsize == 1 else float(values.max())
+    return splits.binarised("static", grey, origin["seed"])
 
 
 @torch.no_grad()
@@ -154,7 +182,7 @@ def _check_data(vae: VAE, x: Tensor, name: str) -> None:
     if not inside.all():
         first = int((~inside).nonzero()[0])
         raise ValueError(
-            f"expected data within the support of the model's likelihood, got others in test datum "
+            f"expected data within the support of the model's likelihood, got others in datum "
             f"{first} of {name}; name others with --data."
         )
 
@@ -199,7 +227,7 @@ def _draw(directory: Path, old: VAE, new: VAE, x: Tensor, seed: int) -> None:
 def _table(rows: dict[str, tuple[VAE, Evaluation]], name: str) -> Table:
     evaluations = [evaluation for _, evaluation in rows.values()]
     table = Table(
-        title=f"{name}: {evaluations[0].num_data} test data, nats per datum",
+        title=f"{name}: {evaluations[0].num_data} unseen data, nats per datum",
         caption=f"NLL by {evaluations[0].num_samples} importance samples per datum, ± its standard "
         "error over data",
         box=box.SIMPLE_HEAD,
