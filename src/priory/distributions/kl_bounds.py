@@ -90,7 +90,7 @@ def kl_lower_bound(q: Distribution, p: Distribution) -> Float[Tensor, "*batch"]:
 
     A divergence is never below zero; the bound may be, and then it says nothing. Where a Gaussian q
     equals the component of p that it lies in, it is loose by (1 - log 2)/2, or 0.153 nats, for each
-    dimension.
+    dimension; where q is far from p, by far more.
 
     Args:
         q: A diagonal Gaussian with any batch shape, or a `GaussianMixture` without one.
