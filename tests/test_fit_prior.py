@@ -150,6 +150,8 @@ def test_bad_settings_are_refused():
     for settings in ({"max_epochs": 0}, {"patience": 0}, {"learning_rate": 0.0}, {"batch_size": 0}):
         with pytest.raises(ValueError, match="expected"):
             fit_prior("mog", Affine(), two_heaps(), **settings, **QUIET)
+    with pytest.raises(ValueError, match="got 9 and 0"):
+        fit_prior("mog", Affine(), two_heaps(9), held_out=two_heaps(0), **QUIET)
     with pytest.raises(ValueError, match="did you mean"):
         fit_prior("vapm", Affine(), two_heaps(), **QUIET)
     with pytest.raises(FloatingPointError, match="learning rate"):

@@ -39,8 +39,8 @@ def refit(
     prior_options: dict[str, Any] | None = None,
     data: str | None = None,
     binarise: Literal["none", "dynamic", "static"] | None = None,
-    validation: float | None = None,
-    test: float | None = None,
+    validation: float | str | None = None,
+    test: float | str | None = None,
     seed: int | None = None,
     max_epochs: int = 1000,
     patience: int = 20,
@@ -66,8 +66,9 @@ def refit(
         prior_options: Further arguments of the prior's own, such as `{weights: uniform}`.
         data: The data; by default those of the run, as are the next four.
         binarise: Whether grey values are drawn as zeros and ones; here, once.
-        validation: The fraction of the data to validate on, where they bring no split of their own.
-        test: The fraction to test on, likewise.
+        validation: The fraction of the data to validate on, where they bring no split of their own,
+            or a file of such data.
+        test: The fraction to test on, or a file, likewise.
         seed: The seed of the split and of everything random.
         max_epochs: The most epochs to train.
         patience: Epochs without a better held-out cross-entropy after which training stops.
@@ -151,8 +152,10 @@ def _origin(found: FoundRun, asked: dict[str, Any]) -> dict[str, Any]:
     """Return where the data come from: as asked, or else as the run has it."""
     given = {name: value for name, value in asked.items() if value is not None}
     origin = {**{name: found.config.get(name, ORIGIN[name]) for name in ORIGIN}, **given}
-    numbers = (origin["validation"], origin["test"], origin["seed"])
-    if not isinstance(origin["data"], str) or not all(isinstance(n, float | int) for n in numbers):
+    shares = isinstance(origin["validation"], float | int | str) and isinstance(
+        origin["test"], float | int | str
+    )
+    if not (isinstance(origin["data"], str) and isinstance(origin["seed"], int) and shares):
         raise ValueError(
             f"expected the data of {found.model} in a config.yaml beside it or above, got "
             f"{origin}; name the data with --data."

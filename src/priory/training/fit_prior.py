@@ -96,6 +96,10 @@ def fit_prior(
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"expected batches of at least one datum, got batch_size={batch_size}.")
     train, held = _two_parts(data, held_out, seed)
+    if not (len(train) and len(held)):
+        raise ValueError(
+            f"expected data to fit to and data held out, got {len(train)} and {len(held)}."
+        )
     if batch_size is None:
         batch_size = min(1000, max(64, len(train) // 100))
     console = Console(quiet=not verbose, highlight=False)
