@@ -13,6 +13,7 @@ printed, and the figures are written to `benchmarks/results/training_speed.json`
 
 import argparse
 import copy
+import itertools
 import json
 import math
 import os
@@ -101,7 +102,7 @@ def our_epochs(vae: VAE, splits: Splits, batch_size: int, epochs: int) -> list[f
             trainer={"callbacks": [clock]},
         )
     ends = [start, *clock.ends]
-    return [after - before for before, after in zip(ends, ends[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(ends)]
 
 
 def epochs_beside(
