@@ -1,12 +1,17 @@
 """The diagonal Gaussian posterior."""
 
-from collections.abc import Sequence
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.networks.context import Context
+from priory.networks.data_range import (
+    TRANSFORMS,
+    DataRange,
+    centre_and_half_width,
+    plain_range,
+)
 
 
 class GaussianEncoder(nn.Module):
@@ -15,10 +20,13 @@ class GaussianEncoder(nn.Module):
     Args:
         network: A module from data, mapped to [-1, 1], to `(*batch, 2 L)`: the means beside the
             logarithms of the standard deviations.
-        data_range: The smallest and the largest value a datum can take.
+        data_range: The smallest and the largest value a datum can take: two numbers, or two nested
+            lists with one number for each dimension.
+        transform: What data go through before they are mapped to [-1, 1]: `"linear"` for nothing,
+            `"log1p"` for log(1 + x), which suits counts.
 
     Raises:
-        ValueError: If the range is empty.
+        ValueError: If the range is empty, or holds values whose log(1 + x) is not finite.
 
     Reference:
         Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014, appendix C.
@@ -35,18 +43,24 @@ class GaussianEncoder(nn.Module):
     centre: Tensor
     half_width: Tensor
 
-    def __init__(self, network: nn.Module, data_range: Sequence[float] = (0.0, 1.0)) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        data_range: DataRange = (0.0, 1.0),
+        transform: Literal["linear", "log1p"] = "linear",
+    ) -> None:
         super().__init__()
-        low, high = self.data_range = tuple(map(float, data_range))
-        if not low < high:
-            raise ValueError(f"expected data_range=(low, high) with low < high, got {low}, {high}.")
         self.network = network
-        self.register_buffer("centre", torch.tensor((high + low) / 2), persistent=False)
-        self.register_buffer("half_width", torch.tensor((high - low) / 2), persistent=False)
+        self.data_range = plain_range(data_range)
+        self.transform = transform
+        centre, half_width = centre_and_half_width(data_range, transform)
+        self.register_buffer("centre", centre, persistent=False)
+        self.register_buffer("half_width", half_width, persistent=False)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x) with batch shape `(*batch,)` and event shape `(L,)`."""
-        x = (x.to(self.centre.dtype) - self.centre) / self.half_width
+        x = TRANSFORMS[self.transform](x.to(self.centre.dtype))
+        x = (x - self.centre) / self.half_width
         out: Tensor = self.network(x)
         loc, log_scale = out.chunk(2, dim=-1)
         return Independent(Normal(loc, log_scale.exp()), 1)
