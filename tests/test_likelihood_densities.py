@@ -20,8 +20,11 @@ from priory.networks import (
     PoissonDecoder,
 )
 
-SPANS = [("numeric", 0, 2), ("categorical", 2, 5), ("numeric", 5, 6), ("categorical", 6, 8)]
-ROW = [0.3, -1.2, 0, 1, 0, 2.0, 1, 0]
+SPANS = [
+    *(("numeric", 0, 1), ("numeric", 1, 2), ("categorical", 2, 5), ("count", 5, 6)),
+    *(("numeric", 6, 7), ("categorical", 7, 9), ("count", 9, 10)),
+]
+ROW = [0.3, -1.2, 0, 1, 0, 4.0, 2.0, 1, 0, 30.0]
 COUNTS = [0, 3, 40, 9000]
 TYPICAL = [0.5, 4.0, 30.0, 1e4]
 
@@ -91,9 +94,13 @@ def negative_binomial(decoder, out, x):
 
 
 def mixed(decoder, out, x):
-    scales = (decoder.log_scale.exp() + 1e-3).tolist()
-    total = sum(normal_log_prob(x[d], out[d], s) for d, s in zip((0, 1, 5), scales, strict=True))
-    for block in (range(2, 5), range(6, 8)):
+    total, spread = 0.0, dict(zip((0, 1, 5, 6, 9), decoder.log_spread.exp().tolist(), strict=True))
+    for d in (0, 1, 6):
+        total += normal_log_prob(x[d], out[d], spread[d] + 1e-3)
+    for d, typical in ((5, 3.0), (9, 40.0)):
+        theta, mean = 1 / (spread[d] + 1e-4), typical * math.exp(out[d])
+        total += stats.nbinom.logpmf(x[d], theta, theta / (theta + mean))
+    for block in (range(2, 5), range(7, 9)):
         chosen = next(d for d in block if x[d] == 1)
         total += out[chosen] - log_sum_exp([out[d] for d in block])
     return total
@@ -133,7 +140,7 @@ DECODERS = {
         negative_binomial,
         COUNTS,
     ),
-    "mixed": (lambda: MixedDecoder(MLP((2,), (8,), (5,)), SPANS), mixed, ROW),
+    "mixed": (lambda: MixedDecoder(MLP((2,), (10,), (5,)), SPANS, [3.0, 40.0]), mixed, ROW),
 }
 over_decoders = pytest.mark.parametrize("name", DECODERS)
 Z = torch.tensor([[0.5, -1.0], [2.0, 0.3], [-1.0, -0.2]])
@@ -241,7 +248,9 @@ def test_masses_sum_to_one_and_samples_follow_them(p, most):
 def test_samples_of_mixed_columns_follow_their_density():
     p = build("mixed")(Z[0])
     draws = p.sample((20_000,))
-    for block, start, stop in ((1, 2, 5), (3, 6, 8)):
+    assert p.support.check(draws).all()
+    assert not p.support.check(draws + 0.5).any()
+    for block, start, stop in ((1, 2, 5), (4, 7, 9)):
         counts = draws[:, start:stop].sum(0).numpy()
         assert (draws[:, start:stop].sum(-1) == 1).all()
         mass = p.blocks[block].log_prob(torch.eye(stop - start)).detach().exp()
@@ -289,7 +298,7 @@ def test_values_outside_the_support_are_refused():
     mixed = build("mixed")(Z)
     with pytest.raises(ValueError, match="support"):
         mixed.log_prob(torch.tensor(ROW) * 0.5)
-    with pytest.raises(ValueError, match="8 columns"):
+    with pytest.raises(ValueError, match="10 columns"):
         mixed.log_prob(torch.zeros(7))
     with pytest.raises(ValueError, match="same batch shape"):
         MixedColumns([])
@@ -307,7 +316,7 @@ def test_values_outside_the_support_are_refused():
         (lambda n: NegativeBinomialDecoder(n, (4,), min_dispersion=0.0), "min_dispersion"),
         (lambda n: MixedDecoder(n, []), "at least one span"),
         (lambda n: MixedDecoder(n, [("numeric", 1, 2)]), "side by side"),
-        (lambda n: MixedDecoder(n, [("ordinal", 0, 2)]), "numeric or categorical"),
+        (lambda n: MixedDecoder(n, [("ordinal", 0, 2)]), "numeric or count or categorical"),
         (lambda n: MixedDecoder(n, [("numeric", 0, 1)], min_scale=-1.0), "min_scale"),
     ],
 )
@@ -322,7 +331,7 @@ def test_counts_are_encoded_by_their_logarithm():
     actual = GaussianEncoder(network, (0, 10_000), transform="log1p")(x).mean
     unit = 2 * torch.log1p(x) / math.log1p(10_000) - 1
     torch.testing.assert_close(actual, network(unit)[..., :2])
-    with pytest.raises(ValueError, match="low < high"):
+    with pytest.raises(ValueError, match="from zero on"):
         GaussianEncoder(network, (-2, 10), transform="log1p")
 
 

@@ -9,6 +9,23 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
 
+class _SideBySide(constraints.Constraint):
+    """Vectors whose blocks of columns each satisfy a constraint of their own."""
+
+    event_dim = 1
+
+    def __init__(self, supports: Sequence[constraints.Constraint], sizes: Sequence[int]) -> None:
+        self.supports = supports
+        self.sizes = list(sizes)
+        self.is_discrete = all(support.is_discrete for support in supports)
+        super().__init__()
+
+    def check(self, value: Tensor) -> Tensor:
+        parts = value.split(self.sizes, dim=-1)
+        checks = [support.check(part) for support, part in zip(self.supports, parts, strict=True)]
+        return torch.stack(checks).all(0)
+
+
 class MixedColumns(Distribution):
     r"""A vector whose blocks of columns are independent, each with a distribution of its own.
 
@@ -55,7 +72,7 @@ class MixedColumns(Distribution):
     def support(self) -> constraints.Constraint:
         """The product of the blocks' supports."""
         supports = [cast(constraints.Constraint, block.support) for block in self.blocks]
-        return constraints.cat(supports, dim=-1, lengths=self._sizes)
+        return _SideBySide(supports, self._sizes)
 
     def expand(
         self, batch_shape: Sequence[int], _instance: "MixedColumns | None" = None

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.networks.context import Context
-from priory.networks.data_range import DataRange, plain_range
+from priory.networks.data_range import DataRange, checked_range
 from priory.networks.location_scale import LocationScale
 
 
@@ -55,7 +55,7 @@ class GaussianDecoder(nn.Module):
         super().__init__()
         self.network = network
         self.scale = scale
-        self.data_range = plain_range(data_range)
+        self.data_range = checked_range(data_range)
         self.min_scale = min_scale
         self.location_scale = LocationScale(scale, min_scale, self.data_range)
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from priory.networks.data_range import DataRange, centre_and_half_width
+from priory.networks.data_range import DataRange, range_tensors
 
 
 class LocationScale(nn.Module):
@@ -19,11 +19,10 @@ class LocationScale(nn.Module):
             `"network"` for one t for each dimension, which the network gives: it then ends in a
             dimension of size two, f(z) beside t.
         min_scale: The floor m.
-        data_range: The smallest and the largest value a datum can take.
+        data_range: The smallest and the largest value a datum can take, checked.
 
     Raises:
-        ValueError: If `scale` is none of these or not above zero, `min_scale` is below zero, or the
-            range is empty.
+        ValueError: If `scale` is none of these or not above zero, or `min_scale` is below zero.
 
     """
 
@@ -42,9 +41,9 @@ class LocationScale(nn.Module):
             raise ValueError(f"expected min_scale of zero or more, got {min_scale}.")
         self.scale = scale
         self.min_scale = min_scale
-        centre, half_width = centre_and_half_width(data_range)
-        self.register_buffer("centre", centre, persistent=False)
-        self.register_buffer("half_width", half_width, persistent=False)
+        low, high = range_tensors(data_range)
+        self.register_buffer("centre", (high + low) / 2, persistent=False)
+        self.register_buffer("half_width", (high - low) / 2, persistent=False)
         if scale == "shared":
             self.log_scale = nn.Parameter(torch.zeros(1))
         if fixed:

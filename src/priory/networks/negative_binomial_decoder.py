@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, NegativeBinomial
+from torch.distributions import Distribution, Independent
 
 from priory.networks.context import Context
+from priory.networks.counts import MIN_DISPERSION, Counts, log_typical_counts, negative_binomial
 from priory.networks.shapes import check_sizes
-from priory.networks.typical_counts import Counts, log_typical_counts
 
 
 class NegativeBinomialDecoder(nn.Module):
@@ -57,7 +57,7 @@ class NegativeBinomialDecoder(nn.Module):
         network: nn.Module,
         data_shape: Sequence[int],
         typical_counts: Counts = 1.0,
-        min_dispersion: float = 1e-4,
+        min_dispersion: float = MIN_DISPERSION,
     ) -> None:
         super().__init__()
         self.network = network
@@ -75,6 +75,5 @@ class NegativeBinomialDecoder(nn.Module):
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one datum."""
         log_mean = self.log_typical + self.network(z)
         dispersion = self.log_dispersion.exp() + self.min_dispersion
-        # torch counts successes before theta failures, at odds of mu / theta
-        counts = NegativeBinomial(1 / dispersion, logits=log_mean + dispersion.log())
+        counts = negative_binomial(log_mean, dispersion)
         return Independent(counts, log_mean.dim() - z.dim() + 1)

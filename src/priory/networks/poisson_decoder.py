@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Poisson
 
 from priory.networks.context import Context
-from priory.networks.typical_counts import Counts, log_typical_counts
+from priory.networks.counts import Counts, log_typical_counts
 
 
 class PoissonDecoder(nn.Module):
