@@ -48,3 +48,12 @@ def test_a_guide_runs(page):
         exec(block, names)
         assert names["samples"].shape == (64, 784)
         assert names["loss"].isfinite()
+
+
+def test_the_guide_of_likelihoods_runs(capsys):
+    names: dict[str, object] = {"x": (torch.rand(10, 9, 9) < 0.5).float()}
+    for block in blocks("docs/guides/likelihoods.md"):
+        exec(block, names)
+    assert capsys.readouterr().out == "bernoulli likelihood (only zeros and ones)\n"
+    assert names["mixed"].name == "mixed"
+    assert names["decoder"](torch.zeros(2)).event_shape == (9, 9)
