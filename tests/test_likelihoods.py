@@ -61,6 +61,18 @@ def test_a_table_of_counts_alone_is_negative_binomial():
         mixed.check(torch.tensor([[0.5, 1, 0]]))
 
 
+def test_the_range_holds_data_that_are_read_in_single_precision():
+    x = torch.rand(50, 3, dtype=torch.float64)
+    for spans in (None, [("numeric", 0, 3)]):
+        low, high = map(torch.tensor, choose_likelihood(x, spans=spans).data_range)
+        assert (low == (x.float().amin(0) if spans else x.float().min())).all()
+        assert (high == (x.float().amax(0) if spans else x.float().max())).all()
+
+
+def test_a_part_without_data_fits():
+    choose_likelihood(torch.tensor([[0.0, 1]])).check(torch.zeros(0, 2))
+
+
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int16, torch.int64, torch.half])
 def test_every_type_is_seen_as_it_is(dtype):
     x = torch.tensor([[0, 1], [1, 0]], dtype=dtype)
@@ -72,10 +84,8 @@ def test_big_data_are_taken_in_blocks(monkeypatch, tmp_path):
     array[:] = 7
     array[9_000, 2] = 200
     x, seen = torch.from_numpy(array), []
-    convert = torch.Tensor.double
-    monkeypatch.setattr(
-        torch.Tensor, "double", lambda part: seen.append(len(part)) or convert(part)
-    )
+    convert = torch.Tensor.float
+    monkeypatch.setattr(torch.Tensor, "float", lambda part: seen.append(len(part)) or convert(part))
     chosen = choose_likelihood(x, "negative-binomial")
     assert max(seen) == 4096
     assert chosen.high == 200
@@ -106,6 +116,7 @@ def test_big_data_are_taken_in_blocks(monkeypatch, tmp_path):
         ([[0.0, 2]], {"name": "gaussian", "num_values": 4}, r"\(low, .*\), got num_values"),
         ([[0.0, 1]], {"options": {"scale": "network"}}, "it has none.*, got scale"),
         ([[0.0, 1]], {"name": "mixed"}, "expected spans"),
+        ([[0.0, 1]], {"spans": []}, "at least one span"),
         ([[0.0, 1]], {"spans": SPANS}, r"shape \(N, 5\)"),
         ([[0.0, 1]], {"spans": [("numeric", 0, 1), ("numeric", 2, 3)]}, "side by side"),
         ([[0.0, 1, 1, 1, 0]], {"spans": SPANS}, r"single 1 among zeros .* datum 0 at \[2\]"),

@@ -21,7 +21,7 @@ class NegativeBinomialDecoder(nn.Module):
 
     The mean is μ and the variance $\mu + \mu^2 / \theta$. The inverse dispersion θ is learned, one
     for each dimension of the data, as $1 / \theta_d = e^{t_d} + r$ with the floor r: at a larger θ
-    it is all but a Poisson, and float32 no longer resolves the density.
+    float32 no longer resolves the density. At means well below 1/r the floor is all but a Poisson.
 
     There is no factor for the exposure of a datum (the depth at which a cell was sequenced, the
     length of a document): where it varies, z has to say so.

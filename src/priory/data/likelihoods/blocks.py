@@ -1,5 +1,6 @@
 """Big tensors a block at a time."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -15,7 +16,9 @@ def blocks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
     Data may be of any type and lie in a file that is mapped into memory: no more than one block is
     ever converted.
     """
-    rows = max(1, min(MOST_ROWS, MOST_NUMBERS // max(1, x[0].numel())))
+    rows = max(1, min(MOST_ROWS, MOST_NUMBERS // max(1, math.prod(x.shape[1:]))))
     for start in range(0, len(x), rows):
         part = x[start : start + rows]
-        yield start, part if part.dtype in (torch.float32, torch.float64) else part.double()
+        if part.dtype not in (torch.float32, torch.float64):  # float32 holds what 16 bits hold
+            part = part.float() if part.element_size() <= 2 else part.double()
+        yield start, part

@@ -106,8 +106,8 @@ class MixedLikelihood(Likelihood):
                 f"got {tuple(seen.x.shape)}."
             )
         ends = [part.aminmax(dim=0) for _, part in blocks(seen.x)]
-        low = torch.stack([end.min for end in ends]).amin(0)
-        high = torch.stack([end.max for end in ends]).amax(0)
+        low = torch.stack([end.min for end in ends]).amin(0).float()  # as batches are read
+        high = torch.stack([end.max for end in ends]).amax(0).float()
         low, high = torch.where(low < high, low, low - 1), torch.where(low < high, high, high + 1)
         for kind, start, stop in spans:
             if kind == "categorical":

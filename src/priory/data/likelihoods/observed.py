@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from priory.data.likelihoods.blocks import blocks
@@ -32,7 +33,7 @@ class Observed:
     @property
     def only_counts(self) -> bool:
         """Whether the data are a table whose columns were all given as counts."""
-        return self.spans is not None and all(kind == "count" for kind, _, _ in self.spans)
+        return bool(self.spans) and all(kind == "count" for kind, _, _ in self.spans or ())
 
     @property
     def counts(self) -> bool:
@@ -62,4 +63,5 @@ def observe(x: Tensor, num_values: int | None = None, spans: Spans | None = None
             )
         low, high = min(low, float(part.min())), max(high, float(part.max()))
         whole = whole and bool((part == part.round()).all())
+    low, high = torch.tensor([low, high], dtype=torch.float32).tolist()  # as batches are read
     return Observed(x, low, high, whole, num_values, spans)
