@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from priory import VAE, StandardPrior, loss
-from priory.data import choose_likelihood, open_digits
+from priory.data import Column, Columns, choose_likelihood, open_digits
 from priory.data.likelihoods import LIKELIHOODS
 from priory.data.likelihoods import blocks as blocks_module
 from priory.training import make_networks
@@ -48,6 +48,14 @@ def test_a_table_is_mixed_and_has_a_range_for_each_column():
     assert chosen.why == "a table with columns of these kinds: 2 numeric, 1 categorical"
     assert chosen.data_range == ([-1.5, 6, 0, 0, 0], [0.5, 8, 1, 1, 1])
     assert choose_likelihood(TABLE, "gaussian", spans=SPANS).name == "gaussian"
+    columns = Columns(
+        (
+            Column("height", "numeric"),
+            Column("age", "numeric"),
+            Column("eyes", "categorical", categories=("blue", "brown", "green")),
+        )
+    )
+    assert choose_likelihood(TABLE, spans=columns.spans) == chosen
 
 
 def test_a_table_of_counts_alone_is_negative_binomial():

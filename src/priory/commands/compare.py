@@ -72,7 +72,8 @@ def compare(
         raise ValueError(f"expected at least one importance sample, got {importance_samples}.")
     names = _names(priors)
     splits = open_data(data, seed)
-    chosen = choose_likelihood(splits.train.values, likelihood, num_values)
+    spans = None if splits.columns is None else splits.columns.spans
+    chosen = choose_likelihood(splits.train.values, likelihood, num_values, spans=spans)
     data_shape = splits.data_shape
     test = splits.test.tensor()
     options = {prior_class(name).__name__: own for name, own in (prior_options or {}).items()}

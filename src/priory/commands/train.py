@@ -136,7 +136,8 @@ def _train(
         grey = 255.0 if values.dtype.itemsize == 1 else float(values.max())
         splits = splits.binarised(config["binarise"], grey, how.seed)
     binary = splits.validation.values if config["binarise"] != "none" else splits.train.values
-    likelihood = choose_likelihood(binary, config["likelihood"], config["num_values"])
+    spans = None if splits.columns is None else splits.columns.spans
+    likelihood = choose_likelihood(binary, config["likelihood"], config["num_values"], spans=spans)
     vae = build(
         splits,
         likelihood,
