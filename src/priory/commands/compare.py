@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from priory.data import choose_likelihood, open_data
+from priory.data import LikelihoodName, choose_likelihood, open_data
 from priory.evaluation import evaluate, exhibit
 from priory.priors import prior_class, prior_classes
 from priory.report import Entry, write_comparison
@@ -36,7 +36,7 @@ def compare(
     init: Literal["random", "data"] = "random",
     prior_options: dict[str, dict[str, Any]] | None = None,
     hidden_sizes: Sequence[int] = (256, 256),
-    likelihood: Literal["auto", "bernoulli", "categorical"] = "auto",
+    likelihood: LikelihoodName = "auto",
     num_values: int | None = None,
     importance_samples: int = 512,
     out: str | None = None,
@@ -58,8 +58,8 @@ def compare(
             `{VampPrior: {weights: uniform}}`.
         hidden_sizes: The widths of the hidden layers of the encoder, and of the decoder.
         likelihood: The likelihood of the data; `auto` chooses by their values.
-        num_values: The number of values of a categorical likelihood; by default one more than the
-            largest in the data.
+        num_values: The number of values of a categorical likelihood, by default one more than the
+            largest in the data, or of a discretized logistic one, by default 256.
         importance_samples: The importance samples per datum for the test NLL.
         out: The run directory, made by the command; by default the first free of
             `runs/compare-1`, `runs/compare-2`, ...
@@ -72,7 +72,8 @@ def compare(
         raise ValueError(f"expected at least one importance sample, got {importance_samples}.")
     names = _names(priors)
     splits = open_data(data, seed)
-    chosen = choose_likelihood(splits.train.values, likelihood, num_values)
+    spans = None if splits.columns is None else splits.columns.spans
+    chosen = choose_likelihood(splits.train.values, likelihood, num_values, spans=spans)
     data_shape = splits.data_shape
     test = splits.test.tensor()
     options = {prior_class(name).__name__: own for name, own in (prior_options or {}).items()}
@@ -112,7 +113,7 @@ def compare(
         console.print(
             f"{splits.name}: {len(splits.train)} data of shape {data_shape} to train on, "
             f"{len(splits.validation)} to validate, {len(splits.test)} to test; "
-            f"{chosen.name} likelihood, {chosen.num_values} values ({chosen.why})."
+            f"{chosen}."
         )
         entries = []
         for name, vae in models.items():

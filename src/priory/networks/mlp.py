@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from priory.networks.shapes import batch_shape, check_sizes
+
 
 class MLP(nn.Module):
     """Fully connected layers with SiLU between them, from arrays of one shape to another.
@@ -39,11 +41,9 @@ class MLP(nn.Module):
         self.in_shape = tuple(in_shape)
         self.out_shape = tuple(out_shape)
         self.hidden_sizes = tuple(hidden_sizes)
-        if min(*self.in_shape, *self.out_shape, *self.hidden_sizes, 1) < 1:
-            raise ValueError(
-                f"expected sizes of at least one, got in_shape={self.in_shape}, "
-                f"out_shape={self.out_shape} and hidden_sizes={self.hidden_sizes}."
-            )
+        check_sizes(
+            in_shape=self.in_shape, out_shape=self.out_shape, hidden_sizes=self.hidden_sizes
+        )
         sizes = (math.prod(self.in_shape), *self.hidden_sizes, math.prod(self.out_shape))
         layers: list[nn.Module] = []
         for fan_in, fan_out in itertools.pairwise(sizes):
@@ -52,11 +52,6 @@ class MLP(nn.Module):
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`."""
-        batch = x.shape[: x.dim() - len(self.in_shape)]
-        if x.shape[len(batch) :] != self.in_shape:
-            raise ValueError(
-                f"expected inputs of shape (*batch, {', '.join(map(str, self.in_shape))}), "
-                f"got {tuple(x.shape)}."
-            )
+        batch = batch_shape(x, self.in_shape)
         out: Tensor = self.layers(x.reshape(*batch, -1))
         return out.reshape(*batch, *self.out_shape)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, cat
 
 from priory.evaluation import Evaluation, Exhibit
+from priory.networks.data_range import DataRange
 from priory.report.figures import density_comparison, density_figure, grid_figure
 from priory.report.html import embedded, write_page
 from priory.report.latent_map import common_limits, latent_map
@@ -82,7 +83,7 @@ def write_comparison(
     *,
     title: str,
     summary: str,
-    data_range: tuple[float, float],
+    data_range: DataRange,
     config: str,
     command: str,
 ) -> None:
@@ -155,11 +156,11 @@ def _density(run: Path, entry: Entry) -> Picture:
     return Picture(path, f"{entry.name}: {DOTS}.")
 
 
-def _grid(path: Path, data: Tensor, data_range: tuple[float, float], caption: str) -> Picture:
+def _grid(path: Path, data: Tensor, data_range: DataRange, caption: str) -> Picture:
     return Picture(_save(grid_figure(data, data_range), path), caption)
 
 
-def _pseudo_inputs(run: Path, entry: Entry, data_range: tuple[float, float]) -> Picture:
+def _pseudo_inputs(run: Path, entry: Entry, data_range: DataRange) -> Picture:
     shown = entry.exhibit
     assert shown.pseudo_inputs is not None
     assert shown.weights is not None
