@@ -9,10 +9,9 @@ COMPILE_KERNEL = """
 import torch
 from priory.distributions import mixture_kernel
 compiled = torch.compile(mixture_kernel.log_prob, fullgraph=True, dynamic=False)
-for shape in [(64, 16, 2), (40, 300, 20)]:
-    b, k, dims = shape
-    z, loc = torch.randn(b, dims), torch.randn(k, dims)
-    inputs = [z, torch.randn(k).log_softmax(0), loc, 0.1 + torch.rand(k, dims)]
+for b, k, dims, *own in [(64, 16, 2), (40, 300, 20), (40, 300, 20, 20)]:
+    z, loc = torch.randn(b, dims).view(-1, *own, dims), torch.randn(k, dims)
+    inputs = [z, torch.randn(*own, k).log_softmax(-1), loc, 0.1 + torch.rand(k, dims)]
     for t in inputs:
         t.requires_grad_()
     results = []
@@ -59,6 +58,13 @@ batch = {"z": {0: torch.export.Dim("batch")}}
 program = torch.export.export(density, (z,), dynamic_shapes=batch)
 torch.testing.assert_close(program.module()(z).detach(), expected)
 torch.testing.assert_close(program.module()(z[:7]).detach(), expected[:7])
+class Own(Density):
+    def forward(self, z, logits):
+        p = GaussianMixture(logits, self.loc, self.log_scale.exp(), validate_args=False)
+        return p.log_prob(z)
+own, logits = Own(30, 8).eval(), torch.randn(50, 30)
+program_of_own = torch.export.export(own, (z, logits))
+torch.testing.assert_close(program_of_own.module()(z, logits), own(z, logits))
 """
 
 ONNX = (
