@@ -139,7 +139,7 @@ def test_a_mixture_starts_from_the_clusters_of_encoded_data(init):
     torch.testing.assert_close(p.scale[order][0], encoder(x[:1]).stddev[0], rtol=0.3, atol=0)
 
 
-@pytest.mark.parametrize("init", ["data", "kmeans"])
+@pytest.mark.parametrize("init", ["data", "kmeans", "kmedoids"])
 def test_pseudo_inputs_start_from_data(init):
     x = torch.tensor([[0.0, 0.25, 0.5, 1.0], [1.0, 1.0, 0.0, 0.0], [0.1, 0.2, 0.3, 0.4]])
     prior = VampPrior(3, DATA_SHAPE, init=init)
