@@ -127,10 +127,10 @@ def generated_vamp_reference(prior: VampPrior, encoder: nn.Module, z: list[float
     low, high = prior.data_range
     for k in range(prior.num_components):
         code = torch.zeros(1, prior.num_components).to(prior.logits)
-        code[0, k] = prior.num_components**0.5
+        code[0, k] = torch.tensor(prior.num_components).sqrt()  # a buffer made in float32
         t = (0.5 + prior.network.network(code)).flatten().tolist()
         u = [a + (b - a) * min(v % 2, 2 - v % 2) for v, a, b in zip(t, low, high, strict=True)]
-        posteriors.append(encoder(torch.tensor([u]).to(prior.logits)).base_dist)
+        posteriors.append(encoder(torch.tensor([u], dtype=prior.logits.dtype)).base_dist)
     loc = torch.cat([q.loc for q in posteriors])
     scale = torch.cat([q.scale for q in posteriors])
     return mixture_log_prob(z, prior.logits, loc, scale, factorized=False)
