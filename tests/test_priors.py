@@ -194,6 +194,29 @@ def test_a_grid_is_the_smallest_square_that_holds_the_components(asked, side):
     assert prior.grid.max().item() == (5 if side > 1 else 0)
 
 
+@pytest.mark.parametrize("latent_dim", [1, 2, 7])
+@pytest.mark.parametrize("side", [1, 4, 12])
+def test_a_sheet_starts_flat_over_a_plane_with_unit_spread(latent_dim, side):
+    prior = GTMPrior(latent_dim, grid_side=side, grid_extent=2.0)
+    p = prior()
+    loc = p.loc.detach()
+    if side == 1:
+        torch.testing.assert_close(loc, torch.zeros(1, latent_dim), atol=1e-3, rtol=0)
+        torch.testing.assert_close(p.scale, torch.ones(1, latent_dim), atol=1e-3, rtol=0)
+        return
+    flat = prior.grid / prior.grid[:, 0].std(correction=0)
+    if latent_dim == 2:
+        torch.testing.assert_close(loc, flat, atol=0.05, rtol=0)
+    # Up to a rotation: what is left of the grid once it is explained by the means, and vice versa.
+    plane = torch.linalg.lstsq(flat, loc).solution
+    assert (loc - flat @ plane).abs().max() < 0.05
+    length = torch.linalg.svdvals(plane)
+    torch.testing.assert_close(length, torch.ones(len(length)), atol=0.02, rtol=0)
+    neighbours = (flat[1] - flat[0]).norm()
+    expected = 1.0 if latent_dim > 2 else neighbours.item() / 2
+    torch.testing.assert_close(p.scale, torch.full_like(loc, expected), rtol=0.02, atol=0)
+
+
 @pytest.mark.parametrize("flow", ["NSF", "RealNVP", "MAF", "NICE", "BPF", "NAF"])
 @pytest.mark.parametrize("latent_dim", [1, 3])
 def test_a_flow_takes_any_dimension_and_counts_its_volume_once(flow, latent_dim):
