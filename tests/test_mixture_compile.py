@@ -24,15 +24,20 @@ for b, k, dims, *own in [(64, 16, 2), (40, 300, 20), (40, 300, 20, 20)]:
 
 COMPILE_LOSS = """
 import torch
-from priory import VAE, MLP, GaussianEncoder, BernoulliDecoder, MoGPrior, VampPrior, loss
+from priory import VAE, MLP, Context, GaussianEncoder, BernoulliDecoder, MoGPrior, VampPrior, loss
 x = torch.rand(50, 30).round()
-for prior in (MoGPrior(latent_dim=20, num_components=200), VampPrior(200, (30,))):
+groups = Context(covariates=torch.arange(50) % 3)
+for prior, context in (
+    (MoGPrior(latent_dim=20, num_components=200), None),
+    (VampPrior(200, (30,)), None),
+    (VampPrior(200, (30,), num_groups=3), groups),
+):
     vae = VAE(GaussianEncoder(MLP((30,), (40,))), BernoulliDecoder(MLP((20,), (30,))), prior)
     results = []
     for step in (loss, torch.compile(loss, fullgraph=True, backend="aot_eager")):
         torch.manual_seed(0)
         with torch.random.fork_rng():
-            value = step(vae, x)
+            value = step(vae, x, context=context)
         results.append(value)
         value.backward()
         assert all(p.grad.isfinite().all() for p in vae.parameters())

@@ -10,6 +10,8 @@ from torch.distributions import Independent, Normal
 from cases import DATA, DATA_SHAPE, make_encoder, mixture_log_prob
 from priory import (
     MLP,
+    VAE,
+    BernoulliDecoder,
     Context,
     FactorizedGaussianMixture,
     GaussianEncoder,
@@ -17,6 +19,8 @@ from priory import (
     GTMVampPrior,
     MoGPrior,
     VampPrior,
+    load,
+    save,
 )
 from priory.evaluation import components_in_use, dead_components
 from priory.priors import Reseedable
@@ -300,3 +304,13 @@ def test_a_generator_moves_all_pseudo_inputs_together():
                 if parameter.grad is not None:
                     parameter -= 0.01 * parameter.grad
         assert (prior.pseudo_inputs != before).any(-1).sum() == moved
+
+
+def test_ranges_generators_and_groups_are_saved(tmp_path):
+    encoder, decoder = make_encoder(), BernoulliDecoder(MLP((2,), DATA_SHAPE))
+    low, high = [0.0, -1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 2.0]
+    prior = VampPrior(6, DATA_SHAPE, (low, high), generator=(7,), num_groups=2)
+    save(VAE(encoder, decoder, prior), tmp_path)
+    loaded = load(tmp_path).prior
+    assert str(loaded) == str(prior.eval())
+    assert loaded.pseudo_inputs.equal(prior.pseudo_inputs)

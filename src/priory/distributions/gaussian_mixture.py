@@ -142,7 +142,7 @@ class GaussianMixture(Distribution):
         if self.batch_shape == loc.shape[:-2]:
             return self._average(scale.square() + (loc - self.mean.unsqueeze(-2)).square())
         # Mixtures that share components take these about one centre, and the terms cancel.
-        loc, scale = loc.double(), scale.double()
+        loc, scale = _widened(loc), _widened(scale)
         offset = loc - loc.mean(-2, keepdim=True)
         square = self._average(scale.square() + offset.square())
         return (square - self._average(offset).square()).clamp_min(0).to(self.loc.dtype)
@@ -150,5 +150,9 @@ class GaussianMixture(Distribution):
     def _average(self, values: Tensor) -> Tensor:
         """Return the mean over components of what each has, `(*batch, L)`."""
         weights = self._unexpanded[0].exp().unsqueeze(-2)
-        average = weights.double() @ values.double()  # in a type that autocast leaves alone
+        average = _widened(weights) @ _widened(values)  # in a type that autocast leaves alone
         return average.squeeze(-2).to(values.dtype).expand(*self.batch_shape, *self.event_shape)
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor if tensor.device.type == "mps" else tensor.double()
