@@ -15,8 +15,9 @@ from priory.priors.groups import log_weights_of
 from priory.priors.pruning import Pruned, prune, rebuilt
 from priory.priors.pseudo_inputs import PosteriorsAt, check_data, fold
 from priory.priors.reseeding import move_dead
-from priory.priors.starts import STARTS, starting_inputs
+from priory.priors.starts import starting_inputs
 from priory.priors.usage import Mixture, explain
+from priory.priors.vamp_options import check_options
 
 
 class VampPrior(Prior):
@@ -49,16 +50,13 @@ class VampPrior(Prior):
             [`FactorizedGaussianMixture`][priory.distributions.FactorizedGaussianMixture], in place
             of the equation.
         generator: None makes the pseudo-inputs free parameters. The widths of hidden layers make
-            them the output of a network for one code each, the rows of an identity matrix; without
-            a hidden layer, `()`, it is the linear layer of the reference's code. It starts at
-            random.
-        num_groups: The number of groups G with weights of their own; None makes no difference
-            between data.
+            them the output of a network for one code each, the rows of an identity matrix; with
+            none, `()`, it is the linear layer of the reference's code. It starts at random.
+        num_groups: The number of groups G with weights of their own, where there are any.
 
     Raises:
-        ValueError: If K, a width, `num_groups` or an entry of `data_shape` is below one, the range
-            is empty, `weights` or `init` is unknown, groups are to have uniform weights, or a
-            generator to start from data.
+        ValueError: If a size is below one, the range is empty, `weights` or `init` is unknown,
+            groups are to have uniform weights, or a generator to start from data.
 
     Reference:
         Tomczak & Welling, *VAE with a VampPrior*, AISTATS 2018; Tomczak, *Deep Generative
@@ -92,22 +90,7 @@ class VampPrior(Prior):
         super().__init__()
         self.num_components = num_components
         self.data_shape = tuple(data_shape)
-        if min(num_components, *self.data_shape, 1) < 1:
-            raise ValueError(
-                "expected at least one component and data of at least one value, "
-                f"got num_components={num_components} and data_shape={self.data_shape}."
-            )
-        if weights not in ("learned", "uniform"):
-            raise ValueError(f"expected weights='learned' or 'uniform', got {weights!r}.")
-        if init not in ("random", *STARTS):
-            raise ValueError(f"expected init among random, {', '.join(STARTS)}, got {init!r}.")
-        if generator is not None and init != "random":
-            raise ValueError(f"expected a generator to start at random, got init={init!r}.")
-        if num_groups is not None and (num_groups < 1 or weights == "uniform"):
-            raise ValueError(
-                "expected at least one group and learned weights for them, "
-                f"got num_groups={num_groups} and weights={weights!r}."
-            )
+        check_options(num_components, self.data_shape, weights, init, generator, num_groups)
         self.data_range = checked_range(data_range, self.data_shape)
         self.weights = weights
         self.init = init
@@ -140,7 +123,7 @@ class VampPrior(Prior):
 
         Args:
             encoder: The module that returns q(z|x) as a diagonal Gaussian.
-            context: Where there are groups, that of each datum as covariates, `(B,)`.
+            context: Where there are groups, each datum's as covariates, `(B,)`.
 
         Raises:
             TypeError: If there is no encoder, or it returns anything but a diagonal Gaussian.
@@ -148,9 +131,8 @@ class VampPrior(Prior):
 
         """
         logits = log_weights_of(self.logits, context)
-        loc, scale = self._posteriors_at(encoder, self.pseudo_inputs)
         mixture = FactorizedGaussianMixture if self.factorized else GaussianMixture
-        return mixture(logits, loc, scale)
+        return mixture(logits, *self._posteriors_at(encoder, self.pseudo_inputs))
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder) -> None:
@@ -161,8 +143,7 @@ class VampPrior(Prior):
             encoder: Not used.
 
         Raises:
-            ValueError: If there are fewer data than components, or data of another shape or beyond
-                the range.
+            ValueError: If there are fewer data than components, or others than the prior's.
 
         """
         check_data(x, self.data_shape, self.data_range)
