@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.networks.context import Context
+from priory.networks.labels import call_network
 
 
 class GaussianEncoder(nn.Module):
@@ -47,6 +48,6 @@ class GaussianEncoder(nn.Module):
     def forward(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x) with batch shape `(*batch,)` and event shape `(L,)`."""
         x = (x.to(self.centre.dtype) - self.centre) / self.half_width
-        out: Tensor = self.network(x)
+        out = call_network(self.network, x, context)
         loc, log_scale = out.chunk(2, dim=-1)
         return Independent(Normal(loc, log_scale.exp()), 1)

@@ -5,10 +5,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale
-from priory.extras import needs
+from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
+from priory.priors.clusters import draw_posteriors, mixture_of_clusters
 
 
 class MoGPrior(Prior):
@@ -78,12 +78,13 @@ class MoGPrior(Prior):
         return mixture(self.logits, self.loc, self.log_scale.exp())
 
     @torch.no_grad()
-    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """Start from the clusters of encoded data where `init="data"`.
 
         Args:
             x: The training data, `(N, *data_shape)`.
             encoder: The module that returns q(z|x).
+            context: What is known of these data, for the encoder.
 
         Raises:
             ValueError: If there are fewer data than components.
@@ -91,23 +92,7 @@ class MoGPrior(Prior):
         """
         if self.init == "random":
             return
-        if len(x) < self.num_components:
-            raise ValueError(
-                f"expected at least {self.num_components} data, one for each component, "
-                f"got {len(x)}; ask for fewer components or use init='random'."
-            )
-        with needs("train"):
-            from sklearn.cluster import KMeans
-        loc, scale = loc_and_scale(encoder(x))
-        z = torch.normal(loc, scale).cpu()
-        seed = int(torch.randint(2**31, ()))
-        kmeans = KMeans(self.num_components, init="k-means++", n_init=1, random_state=seed)
-        member = torch.as_tensor(kmeans.fit(z.numpy()).labels_, dtype=torch.long)
-        one_hot = nn.functional.one_hot(member, self.num_components).to(z)
-        count = one_hot.sum(0).clamp(min=1)
-        centre = one_hot.T @ z / count.unsqueeze(-1)
-        spread = (one_hot.T @ (z - centre[member]).square() / count.unsqueeze(-1)).sqrt()
-        floor = 0.1 * z.std(0, correction=0) + torch.finfo(z.dtype).tiny  # a lone datum's cluster
-        self.logits.copy_((count / count.sum()).log())
-        self.loc.copy_(centre)
-        self.log_scale.copy_(spread.maximum(floor).log())
+        z = draw_posteriors(encoder, x, context)
+        start = mixture_of_clusters(z, self.num_components)
+        for parameter, value in zip((self.logits, self.loc, self.log_scale), start, strict=True):
+            parameter.copy_(value)

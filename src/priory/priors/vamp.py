@@ -119,12 +119,13 @@ class VampPrior(Prior):
         return mixture(self.logits, loc, scale)
 
     @torch.no_grad()
-    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """Check that data lie in the range; start from them where `init` is `"data"` or `"kmeans"`.
 
         Args:
             x: The training data, `(N, *data_shape)`.
             encoder: Not used.
+            context: Not used.
 
         Raises:
             ValueError: If there are fewer data than components, or data of another shape or beyond
