@@ -59,9 +59,15 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def sample(self, num_samples: int, context: Context | None = None) -> Tensor:
-        """Draw z from the prior, then x from p(x|z): `(num_samples, *batch, *data_shape)`."""
-        z = self.prior_distribution(context).sample(Size((num_samples,)))
-        return self.likelihood(z, context).sample()
+        """Draw z from the prior, then x from p(x|z): `(num_samples, *batch, *data_shape)`.
+
+        With labels, the batch is that of the labels: `vae.sample(64, Context(covariates=y))` draws
+        64 data for each label in y, `(64, len(y), *data_shape)`.
+        """
+        p = self.prior_distribution(context)
+        if context is not None and context.covariates is not None and not p.batch_shape:
+            p = p.expand(context.covariates.shape[:1])  # only the decoder knows labels
+        return self.likelihood(p.sample(Size((num_samples,))), context).sample()
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor | NDArray[Any], context: Context | None = None) -> Tensor:

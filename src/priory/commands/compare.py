@@ -17,7 +17,7 @@ from priory.data import choose_likelihood, open_data
 from priory.evaluation import evaluate, exhibit
 from priory.priors import prior_class, prior_classes
 from priory.report import Entry, write_comparison
-from priory.report.comparison import HEADER
+from priory.report.comparison import HEADER, notes
 from priory.saving import save
 from priory.training import (
     TrainingSettings,
@@ -147,7 +147,7 @@ def compare(
 
 def _names(priors: str | list[str]) -> list[str]:
     if priors == "all":
-        return list(prior_classes())
+        return [name for name, cls in prior_classes().items() if not cls.needs_labels]
     given = priors.split(",") if isinstance(priors, str) else priors
     names = [prior_class(name.strip()).__name__ for name in given]
     if not names or len(set(names)) < len(names):
@@ -172,6 +172,7 @@ def _metrics(entries: Sequence[Entry]) -> str:
 def _table(entries: Sequence[Entry], title: str) -> Table:
     samples = entries[0].evaluation.num_samples
     caption = f"NLL by {samples} importance samples per datum, ± its standard error over data"
+    caption = "\n".join([caption, *notes(entries)])
     table = Table(
         title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )

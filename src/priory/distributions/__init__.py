@@ -3,6 +3,7 @@
 from priory.distributions.diagonal_gaussian import loc_and_scale
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
 from priory.distributions.gaussian_mixture import GaussianMixture
+from priory.distributions.marginal import marginal
 from priory.distributions.resampled import ResampledDistribution
 
 __all__ = [
@@ -10,4 +11,5 @@ __all__ = [
     "GaussianMixture",
     "ResampledDistribution",
     "loc_and_scale",
+    "marginal",
 ]

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
+from priory.aggregate import marginal_prior
 from priory.evaluation.components import components_in_use
 from priory.evaluation.nll import negative_log_likelihood
+from priory.networks.context import Context
 from priory.objectives import elbo
 from priory.vae import VAE
 
@@ -24,6 +27,11 @@ class Evaluation:
         rate: Its second term, $E_q[\log q(z|x) - \log p(z)]$.
         components_in_use: The perplexity of the mean responsibilities; None if there are none.
         num_data: The number of data.
+        given_labels: Whether these are numbers for a known label: $-\log p(x|y)$ and its bound, and
+            not $-\log p(x)$.
+        prior_standard_error: Where the prior's density holds an estimate (of its normaliser), the
+            standard error that this leaves in the NLL, the ELBO and the rate, whatever the number
+            of data; None for a density that is exact.
 
     """
 
@@ -35,10 +43,14 @@ class Evaluation:
     rate: float
     components_in_use: float | None
     num_data: int
+    given_labels: bool = False
+    prior_standard_error: float | None = None
 
 
 @torch.no_grad()
-def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Evaluation:
+def evaluate(
+    vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0, context: Context | None = None
+) -> Evaluation:
     """Evaluate a model on held-out data, with noise of its own from the seed.
 
     Args:
@@ -46,6 +58,9 @@ def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Eval
         x: Data, `(N, *data_shape)`.
         num_samples: The number of importance samples per datum for the NLL; the ELBO takes ten.
         seed: The seed of the noise; the generator of the caller is left as it was.
+        context: What is known of these data. With labels, in a model whose prior or decoder depends
+            on them, the numbers are those given the label; components are counted under the prior
+            over all labels.
 
     Raises:
         ValueError: If there are no data, or `num_samples` is below one.
@@ -62,9 +77,11 @@ def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Eval
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        nll = negative_log_likelihood(vae, x, num_samples)
-        terms = elbo(vae, x, num_samples=10)
-        z = vae.posterior(x).sample()
+        nll = negative_log_likelihood(vae, x, num_samples, context)
+        terms = elbo(vae, x, num_samples=10, context=context)
+        z = vae.posterior(x, context).sample()
+    p = vae.prior_distribution(context)
+    error = getattr(p, "log_prob_standard_error", None)
     return Evaluation(
         nll=nll.mean,
         nll_standard_error=nll.standard_error,
@@ -72,6 +89,16 @@ def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Eval
         elbo=float(terms.elbo.mean()),
         reconstruction=float(terms.reconstruction.mean()),
         rate=float(terms.rate.mean()),
-        components_in_use=components_in_use(vae.prior_distribution(), z),
+        components_in_use=components_in_use(marginal_prior(vae, context), z),
         num_data=len(x),
+        given_labels=_given_labels(vae, p, context),
+        prior_standard_error=None if error is None else float(error(z).mean()),
     )
+
+
+def _given_labels(vae: VAE, p: Distribution, context: Context | None) -> bool:
+    """Whether p(x) depends on labels: through the prior, or a decoder with a `num_labels`."""
+    if context is None or context.covariates is None:
+        return False
+    decodes = any(getattr(m, "num_labels", None) is not None for m in vae.decoder.modules())
+    return bool(p.batch_shape) or decodes
