@@ -213,8 +213,13 @@ class OneDrawForAll(ConditionalMoGPrior):
 
     def forward(self, encoder=None, context=None):
         p = super().forward(encoder, context)
-        count = len(context.covariates)
-        p.sample = lambda shape=(): type(p).sample(p, shape)[..., :1, :].repeat(1, count, 1)
+        draw = p.sample
+
+        def sample(shape=()):
+            z = draw(shape)
+            return z[..., :1, :].expand_as(z).clone()
+
+        p.sample = sample
         return p
 
 

@@ -11,7 +11,7 @@ import priory
 from cases import DATA_SHAPE, make_encoder
 from priory import MLP, VAE, BernoulliDecoder, ResampledPrior, make_prior
 from priory.distributions import ResampledDistribution
-from priory.evaluation import evaluate
+from priory.evaluation import Evaluation, Exhibit, evaluate
 from priory.report.comparison import Entry, notes
 
 MIXTURE = {"num_components": 3, "spread": 1.5}
@@ -47,11 +47,9 @@ def test_the_normaliser_is_the_integral_within_its_error(name, options):
     assert prior().log_normaliser.equal(p.log_normaliser)
     # In training it is drawn anew, and as good as its own error says.
     prior.train()
+    calls = [prior() for _ in range(200)]
     gaps = torch.stack(
-        [
-            (p.log_normaliser - exact) / p.log_normaliser_standard_error
-            for p in map(prior, [None] * 200)
-        ]
+        [(p.log_normaliser - exact) / p.log_normaliser_standard_error for p in calls]
     )
     assert abs(gaps.mean()) < 4 / math.sqrt(200)
     assert gaps.std().item() == pytest.approx(1, abs=0.2)
@@ -65,8 +63,8 @@ def test_the_gradient_of_the_normaliser_is_that_of_the_integral(name, options):
     expected = torch.autograd.grad(torch.log1p(-rate), parameters.values())
     actual = torch.autograd.grad(prior()._log_rejection, parameters.values())
     for name, a, b in zip(parameters, actual, expected, strict=True):
-        assert b.abs().max() > 1e-3, name
-        torch.testing.assert_close(a, b, rtol=0.02, atol=0.02, msg=name)
+        assert b.abs().max() > 0.05, name
+        torch.testing.assert_close(a, b, rtol=0.02, atol=0.006)
 
 
 def test_the_error_of_the_density_is_that_of_its_normaliser():
@@ -104,18 +102,17 @@ def test_nothing_overflows_where_all_or_nothing_is_accepted(logit):
 
 
 def test_a_batch_of_proposals_is_resampled_datum_by_datum():
-    proposal = Independent(Normal(torch.tensor([[0.0, 0], [5, 0]]), torch.ones(2, 2)), 1)
+    proposal = Independent(Normal(torch.tensor([[3.0, 0], [5, 0]]), torch.ones(2, 2)), 1)
     p = ResampledDistribution(
         proposal, lambda z: 20 * (z[..., 0] - 5), 1000, proposal.sample((100_000,))
     )
     z = p.sample((2000,))
     assert z.shape == (2000, 2, 2)
+    assert z[:, 0, 0].mean().item() == pytest.approx(5.37, abs=0.1)  # 3 + φ(2) / (1 - Φ(2))
     assert z[:, 1, 0].mean().item() == pytest.approx(5 + math.sqrt(2 / math.pi), abs=0.1)
     assert p.log_normaliser[1].exp().item() == pytest.approx(0.5, abs=0.01)
-    assert p.expand((3, 2)).log_prob(z.view(1000, 1, 2, 2).expand(-1, 3, -1, -1)).shape[1:] == (
-        3,
-        2,
-    )
+    thrice = p.expand((3, 2)).log_prob(z.unsqueeze(1))
+    assert thrice.equal(p.log_prob(z).unsqueeze(1).repeat(1, 3, 1))
 
 
 def make_vae(prior: nn.Module) -> VAE:
@@ -136,14 +133,20 @@ def test_a_proposal_that_needs_the_encoder_takes_the_facts_of_the_model(tmp_path
     assert priory.load(tmp_path).prior_distribution().log_prob(z).equal(p.log_prob(z))
 
 
+def make_entry(name: str, evaluation: Evaluation) -> Entry:
+    x = torch.zeros(1, 4)
+    shown = Exhibit(priory.StandardPrior(2)(), torch.zeros(1, 2), x, x, x, None, None)
+    return Entry(name, evaluation, shown, 1, 1.0)
+
+
 def test_numbers_of_an_estimate_say_so():
     x = torch.randint(2, (9, *DATA_SHAPE)).float()
     evaluation = evaluate(make_vae(steep().float()), x, 16)
     assert 0 < evaluation.prior_standard_error < 0.02
-    entry = Entry("ResampledPrior", evaluation, None, 1, 1.0)
+    entry = make_entry("ResampledPrior", evaluation)
     assert [cell.startswith("≈") for cell in entry.row] == [0, 1, 1, 0, 1, 0, 0]
     (note,) = notes([entry])
     assert f"± {evaluation.prior_standard_error:.2g} nats" in note
     plain = evaluate(make_vae(priory.StandardPrior(2)), x, 16)
     assert plain.prior_standard_error is None
-    assert notes([Entry("StandardPrior", plain, None, 1, 1.0)]) == []
+    assert notes([make_entry("StandardPrior", plain)]) == []
