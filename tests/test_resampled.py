@@ -126,7 +126,7 @@ def test_a_proposal_that_needs_the_encoder_takes_the_facts_of_the_model(tmp_path
     vae = make_vae(prior)
     prior.fit_data(x, vae.encoder)
     starts = prior.proposer.pseudo_inputs
-    assert torch.cdist(starts, x).min(-1).values.max() < 1e-5
+    assert (starts.unsqueeze(1) - x).abs().amax(-1).min(-1).values.max() < 1e-5
     p = vae.prior_distribution()
     priory.save(vae, tmp_path)
     z = torch.randn(5, 2)

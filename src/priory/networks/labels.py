@@ -51,10 +51,10 @@ def given_integers(context: Context | None, num_labels: int, call: str) -> Tenso
         ValueError: If there are no labels, or one is not a whole number among 0, ..., C - 1.
 
     """
-    labels = given_labels(context, num_labels, call)
-    if labels.is_floating_point():
+    labels = None if context is None else context.covariates
+    if labels is not None and labels.is_floating_point():
         raise ValueError(f"expected labels as integers, got {labels.dtype}; convert them.")
-    return labels
+    return given_labels(context, num_labels, call)
 
 
 def shares(labels: Tensor, num_labels: int, like: Tensor) -> Float[Tensor, "*B C"]:
