@@ -87,7 +87,7 @@ def modes(subject: Subject) -> Result:
             p = prior.train(training)(encoder)
             log_p.append(p.log_prob(subject.points))
         error = error + standard_error(p, subject.points)
-    gap = float(((log_p[0] - log_p[1]).abs() - BARS * error).max())
+    gap = max(0.0, float(((log_p[0] - log_p[1]).abs() - BARS * error).max()))
     return by_error(gap, 0.0, "largest difference, train against eval", (causes.MODE,))
 
 
