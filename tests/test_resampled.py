@@ -13,6 +13,7 @@ from priory import MLP, VAE, BernoulliDecoder, ResampledPrior, make_prior
 from priory.distributions import ResampledDistribution
 from priory.evaluation import Evaluation, Exhibit, evaluate
 from priory.report.comparison import Entry, notes
+from priory.testing import check_prior
 
 MIXTURE = {"num_components": 3, "spread": 1.5}
 
@@ -113,6 +114,16 @@ def test_a_batch_of_proposals_is_resampled_datum_by_datum():
     assert p.log_normaliser[1].exp().item() == pytest.approx(0.5, abs=0.01)
     thrice = p.expand((3, 2)).log_prob(z.unsqueeze(1))
     assert thrice.equal(p.log_prob(z).unsqueeze(1).repeat(1, 3, 1))
+
+
+def test_the_kit_passes_a_proposal_whose_draws_have_no_gradient():
+    def make() -> ResampledPrior:
+        options = {"num_components": 3, "spread": 2.0}
+        return ResampledPrior(2, "MoGPrior", options, hidden_sizes=(8,))
+
+    statistical = {"binned mass", "kernel stein", "independent draws"}  # are in the table's rows
+    report = check_prior(make, skip={"compile", "export", *statistical})
+    assert report.passed, str(report)
 
 
 def make_vae(prior: nn.Module) -> VAE:
