@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from priory.data import Batches, Part, Source, choose_likelihood, open_data, split
+from priory.data import Batches, Part, Source, open_data, split
 
 
 def test_digits_are_split_as_published():
@@ -110,43 +110,6 @@ def test_an_array_opens(tmp_path):
     whole = torch.cat([part.tensor() for part in splits.parts])
     assert whole.dtype == torch.float32
     assert whole.sum() == array.sum()
-
-
-@pytest.mark.parametrize(
-    ("x", "name", "num_values"),
-    [
-        (torch.tensor([[0.0, 1]]), "bernoulli", 2),
-        (torch.tensor([[0.0, 0]]), "bernoulli", 2),
-        (torch.tensor([[0.0, 16]]), "categorical", 17),
-        (torch.tensor([[255.0, 3]]), "categorical", 256),
-    ],
-)
-def test_the_likelihood_follows_from_the_values(x, name, num_values):
-    chosen = choose_likelihood(x)
-    assert (chosen.name, chosen.num_values) == (name, num_values)
-    assert chosen.data_range == (0, num_values - 1)
-
-
-@pytest.mark.parametrize(
-    ("x", "options", "message"),
-    [
-        (torch.tensor([[0.0, 17]]), {"num_values": 17}, r"0 to 16 .* got 17 in datum 0 at \[1\]"),
-        (torch.tensor([[0.0, 0.3]]), {"name": "bernoulli"}, r"got 0\.3 in datum 0"),
-        (torch.tensor([[0.0, 2]]), {"name": "bernoulli"}, "got 2 in datum 0"),
-        (torch.tensor([[0.0, 0.3]]), {}, r"got 0\.3"),
-        (torch.tensor([[0.0, -1]]), {}, "got -1"),
-        (torch.tensor([[0.0, 256]]), {}, "got 256"),
-        (torch.tensor([[0.0], [torch.nan]]), {}, "got nan in datum 1"),
-        (torch.tensor([[0.0, torch.inf]]), {}, "got inf"),
-        (torch.zeros(0, 4), {}, r"got shape \(0, 4\)"),
-        (torch.zeros(4), {}, r"got shape \(4,\)"),
-        (torch.zeros(4, 2), {"num_values": 1}, "at least two values"),
-    ],
-)
-def test_data_that_fit_no_likelihood_are_refused(x, options, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        choose_likelihood(x, **options)
-    assert "\n" not in str(caught.value)
 
 
 def test_files_that_are_no_arrays_are_refused(tmp_path):

@@ -48,3 +48,22 @@ def test_a_guide_runs(page):
         exec(block, names)
         assert names["samples"].shape == (64, 784)
         assert names["loss"].isfinite()
+
+
+def test_the_guide_to_refitting_runs(capsys):
+    names: dict[str, object] = {}
+    for block in blocks("docs/guides/refit.md"):
+        exec(block, names)
+        assert names.get("z", torch.zeros(64, 8)).shape == (64, 8)
+    out = capsys.readouterr().out
+    assert out.count("fitted") == 2
+    assert out.count("bound") == 1
+
+
+def test_the_guide_of_likelihoods_runs(capsys):
+    names: dict[str, object] = {"x": (torch.rand(10, 9, 9) < 0.5).float()}
+    for block in blocks("docs/guides/likelihoods.md"):
+        exec(block, names)
+    assert capsys.readouterr().out == "bernoulli likelihood (only zeros and ones)\n"
+    assert names["mixed"].name == "mixed"
+    assert names["decoder"](torch.zeros(2)).event_shape == (9, 9)

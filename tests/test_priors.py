@@ -109,17 +109,33 @@ def test_factorized_is_another_distribution(make):
     assert isinstance(make(True)(make_encoder()), FactorizedGaussianMixture)
 
 
+def test_expectation_maximisation_finds_components_that_overlap():
+    torch.manual_seed(3)
+
+    class Across(nn.Module):  # a wide component, and a narrow one in the middle of it
+        def forward(self, x, context=None):
+            return Independent(Normal(torch.zeros(len(x), 2), 0.2 + 1.8 * x[:, :1]), 1)
+
+    prior = MoGPrior(2, 2, init="em")
+    prior.fit_data((torch.rand(4000, 1) < 0.5).float(), Across())
+    scales = prior().scale[prior().scale[:, 0].argsort()]
+    expected = torch.tensor([[0.2, 0.2], [2.0, 2.0]])
+    torch.testing.assert_close(scales, expected, rtol=0.1, atol=0)
+    torch.testing.assert_close(prior().logits.exp(), torch.full((2,), 0.5), rtol=0.1, atol=0)
+
+
 def test_random_means_have_the_stated_spread():
     assert MoGPrior(10, 5000, spread=3.0).loc.std().item() == pytest.approx(3.0, rel=0.02)
 
 
-def test_a_mixture_starts_from_the_clusters_of_encoded_data():
+@pytest.mark.parametrize("init", ["data", "em"])
+def test_a_mixture_starts_from_the_clusters_of_encoded_data(init):
     x = torch.cat([torch.zeros(60, 4), torch.ones(30, 4)])
     encoder = make_encoder()
     with torch.no_grad():
         encoder.network.layers[-1].bias[2:] -= 4  # narrow posteriors: two clusters
         encoder.network.layers[-1].weight[2:] = 0
-        prior = MoGPrior(2, 2, init="data")
+        prior = MoGPrior(2, 2, init=init)
         prior.fit_data(x, encoder)
         p, centres = prior(encoder), encoder(x[[0, -1]]).mean
     order = (p.loc - centres[0]).norm(dim=-1).argsort()
@@ -327,7 +343,7 @@ def test_a_vampprior_says_what_encoder_it_needs():
         (lambda: ResampledPrior(2, "mgo"), "did you mean MoGPrior"),
         (lambda: ResampledPrior(2, "MoGPrior"), "num_components"),
         (lambda: ResampledPrior(2, "ConditionalMoGPrior"), "needs no labels"),
-        (lambda: MLP((4,), (2,), num_labels=0), "num_labels=0"),
+        (lambda: MLP((4,), (2,), num_labels=0), r"num_labels=\(0,\)"),
     ],
 )
 def test_bad_arguments_are_refused_in_a_sentence(make, message):

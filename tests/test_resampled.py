@@ -155,7 +155,9 @@ def test_numbers_of_an_estimate_say_so():
     evaluation = evaluate(make_vae(steep().float()), x, 16)
     assert 0 < evaluation.prior_standard_error < 0.02
     entry = make_entry("ResampledPrior", evaluation)
-    assert [cell.startswith("≈") for cell in entry.row] == [0, 1, 1, 0, 1, 0, 0]
+    marked = [cell.startswith("≈") for cell in entry.row]
+    assert marked[:5] == [False, True, True, False, True]
+    assert not any(marked[5:])
     (note,) = notes([entry])
     assert f"± {evaluation.prior_standard_error:.2g} nats" in note
     plain = evaluate(make_vae(priory.StandardPrior(2)), x, 16)

@@ -25,7 +25,7 @@ from priory.saving import load, save
 from priory.vae import VAE
 
 if TYPE_CHECKING:
-    from priory.training import fit
+    from priory.training import fit, fit_prior
 
 __all__ = [
     "ELBO",
@@ -51,6 +51,7 @@ __all__ = [
     "aggregated_posterior",
     "elbo",
     "fit",
+    "fit_prior",
     "importance_weighted_loss",
     "load",
     "log_weights",
@@ -61,8 +62,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "fit":  # Lightning is heavy
-        from priory.training import fit
+    if name in ("fit", "fit_prior"):  # Lightning is heavy
+        from priory import training
 
-        return fit
+        return getattr(training, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """What a VAE is trained for and judged by: bounds on log p(x), in nats."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,9 +9,16 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from priory.distributions import loc_and_scale
+from priory.distributions import kl_lower_bound, kl_upper_bound, loc_and_scale
 from priory.networks.context import Context
 from priory.vae import VAE
+
+Rate = Literal["sample", "exact", "upper", "lower"]
+ANALYTIC_RATES: dict[str, Callable[[Distribution, Distribution], Tensor]] = {
+    "exact": kl_divergence,
+    "upper": kl_upper_bound,
+    "lower": kl_lower_bound,
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ def elbo(
     num_samples: int = 1,
     *,
     context: Context | None = None,
-    kl: Literal["sample", "exact"] = "sample",
+    kl: Rate = "sample",
     prior: Distribution | None = None,
     share: Share | None = None,
 ) -> ELBO:
@@ -71,13 +79,15 @@ def elbo(
         num_samples: Samples of z per datum.
         context: What is known of these data.
         kl: `"sample"` estimates the rate from the same samples, in the same way for every prior;
-            `"exact"` uses the closed form.
+            `"exact"` uses the closed form; `"upper"` and `"lower"` use a bound of it, for a
+            posterior that is a diagonal Gaussian and a prior that is a mixture of them. With
+            `"upper"` the ELBO stays a lower bound of log p(x), with `"lower"` it need not.
         prior: The prior's distribution, where it was made before (many batches share one).
         share: Which data of a batch these are, where several processes share one.
 
     Raises:
-        NotImplementedError: If `kl="exact"` and there is no closed form for this prior.
-        ValueError: If `num_samples` is below one.
+        NotImplementedError: If there is no closed form, or no bound, for this prior.
+        ValueError: If `num_samples` is below one, or `kl` is unknown.
 
     Reference:
         Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014, equations 2 and 3.
@@ -91,9 +101,12 @@ def elbo(
         torch.Size([5])
 
     """
+    if kl != "sample" and kl not in ANALYTIC_RATES:
+        raise ValueError(f"expected kl='sample', 'exact', 'upper' or 'lower', got {kl!r}.")
     p = vae.prior_distribution(context) if prior is None else prior
     q, z, log_likelihood = _draw(vae, x, num_samples, context, share)
-    rate = kl_divergence(q, p) if kl == "exact" else (q.log_prob(z) - p.log_prob(z)).mean(0)
+    analytic = ANALYTIC_RATES.get(kl)
+    rate = analytic(q, p) if analytic else (q.log_prob(z) - p.log_prob(z)).mean(0)
     return ELBO(reconstruction=log_likelihood.mean(0), rate=rate)
 
 
@@ -105,7 +118,7 @@ def loss(
     beta: float = 1.0,
     free_bits: float = 0.0,
     context: Context | None = None,
-    kl: Literal["sample", "exact"] = "sample",
+    kl: Rate = "sample",
     share: Share | None = None,
 ) -> Float[Tensor, ""]:
     r"""Return what training minimises, $\beta \max(\text{rate}, \lambda) - \text{reconstruction}$.

@@ -4,6 +4,12 @@ from typing import Any
 
 from priory.commands.check import check
 from priory.commands.compare import compare
+from priory.commands.refit import refit
 from priory.commands.train import train
 
-COMMANDS: dict[str, Any] = {"check": check, "compare": compare, "train": train}
+COMMANDS: dict[str, Any] = {
+    "check": check,
+    "compare": compare,
+    "refit": refit,
+    "train": train,
+}

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import yaml
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from priory.data import choose_likelihood, open_data
+from priory.data import LikelihoodName, choose_likelihood, open_data
 from priory.evaluation import evaluate, exhibit
 from priory.priors import prior_class, prior_classes
 from priory.report import Entry, write_comparison
@@ -36,7 +36,7 @@ def compare(
     init: Literal["random", "data"] = "random",
     prior_options: dict[str, dict[str, Any]] | None = None,
     hidden_sizes: Sequence[int] = (256, 256),
-    likelihood: Literal["auto", "bernoulli", "categorical"] = "auto",
+    likelihood: LikelihoodName = "auto",
     num_values: int | None = None,
     importance_samples: int = 512,
     out: str | None = None,
@@ -58,8 +58,8 @@ def compare(
             `{VampPrior: {weights: uniform}}`.
         hidden_sizes: The widths of the hidden layers of the encoder, and of the decoder.
         likelihood: The likelihood of the data; `auto` chooses by their values.
-        num_values: The number of values of a categorical likelihood; by default one more than the
-            largest in the data.
+        num_values: The number of values of a categorical likelihood, by default one more than the
+            largest in the data, or of a discretized logistic one, by default 256.
         importance_samples: The importance samples per datum for the test NLL.
         out: The run directory, made by the command; by default the first free of
             `runs/compare-1`, `runs/compare-2`, ...
@@ -72,7 +72,8 @@ def compare(
         raise ValueError(f"expected at least one importance sample, got {importance_samples}.")
     names = _names(priors)
     splits = open_data(data, seed)
-    chosen = choose_likelihood(splits.train.values, likelihood, num_values)
+    spans = None if splits.columns is None else splits.columns.spans
+    chosen = choose_likelihood(splits.train.values, likelihood, num_values, spans=spans)
     data_shape = splits.data_shape
     test = splits.test.tensor()
     options = {prior_class(name).__name__: own for name, own in (prior_options or {}).items()}
@@ -112,7 +113,7 @@ def compare(
         console.print(
             f"{splits.name}: {len(splits.train)} data of shape {data_shape} to train on, "
             f"{len(splits.validation)} to validate, {len(splits.test)} to test; "
-            f"{chosen.name} likelihood, {chosen.num_values} values ({chosen.why})."
+            f"{chosen}."
         )
         entries = []
         for name, vae in models.items():
@@ -135,7 +136,8 @@ def compare(
                 "in nats per datum. NLL is the negative log-likelihood by "
                 f"{importance_samples} importance samples per datum, ± its standard error over "
                 "data; lower is better. Components in use is the perplexity of the mean "
-                "responsibilities over q(z)."
+                "responsibilities over q(z). Share in holes is that of prior samples where q(z) "
+                "has next to none of its own; 1 % is perfect."
             ),
             data_range=chosen.data_range,
             config=config,
@@ -177,7 +179,8 @@ def _table(entries: Sequence[Entry], title: str) -> Table:
         title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for index, head in enumerate(HEADER):
-        table.add_column(head, justify="right" if index else "left", no_wrap=" in " not in head)
+        justify: JustifyMethod = "right" if index else "left"
+        table.add_column(head, justify=justify, no_wrap=" in " not in head, overflow="fold")
     for entry in entries:
         table.add_row(*entry.row)
     return table

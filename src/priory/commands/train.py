@@ -13,7 +13,7 @@ from rich.console import Console
 
 from priory import training
 from priory.commands.user_classes import build_module, names_a_class, trainer_options
-from priory.data import choose_likelihood, open_data
+from priory.data import LikelihoodName, choose_likelihood, open_data
 from priory.evaluation import evaluate
 from priory.files import write_whole
 from priory.saving import save
@@ -33,7 +33,7 @@ def train(
     hidden_sizes: Sequence[int] = (256, 256),
     encoder: dict[str, Any] | None = None,
     decoder: dict[str, Any] | None = None,
-    likelihood: str = "auto",
+    likelihood: LikelihoodName = "auto",
     num_values: int | None = None,
     binarise: Literal["none", "dynamic", "static"] = "none",
     validation: float = 0.1,
@@ -66,8 +66,8 @@ def train(
         encoder: An encoder of your own, as `{class_path: ..., init_args: {...}}`.
         decoder: A decoder of your own, likewise.
         likelihood: The likelihood of the data; `auto` chooses by their values.
-        num_values: The number of values of a likelihood of whole numbers; by default one more than
-            the largest in the data.
+        num_values: The number of values of a categorical likelihood, by default one more than the
+            largest in the data, or of a discretized logistic one, by default 256.
         binarise: Whether grey values are drawn as zeros and ones: anew each epoch, once, or not.
         validation: The fraction of the data to validate on, where they bring no split of their own.
         test: The fraction to test on, likewise.
@@ -136,7 +136,8 @@ def _train(
         grey = 255.0 if values.dtype.itemsize == 1 else float(values.max())
         splits = splits.binarised(config["binarise"], grey, how.seed)
     binary = splits.validation.values if config["binarise"] != "none" else splits.train.values
-    likelihood = choose_likelihood(binary, config["likelihood"], config["num_values"])
+    spans = None if splits.columns is None else splits.columns.spans
+    likelihood = choose_likelihood(binary, config["likelihood"], config["num_values"], spans=spans)
     vae = build(
         splits,
         likelihood,
@@ -158,7 +159,7 @@ def _train(
     console.print(
         f"{splits.name}: {len(splits.train)} data of shape {splits.data_shape} to train on, "
         f"{len(splits.validation)} to validate, {len(splits.test)} to test; "
-        f"{likelihood.name} likelihood ({likelihood.why}); {vae.prior}; {how}.",
+        f"{likelihood}; {vae.prior}; {how}.",
         highlight=False,
     )
     history = training.train(

@@ -10,7 +10,7 @@ from priory.data.digits import open_digits
 from priory.data.idx import open_idx, open_idx_folder
 from priory.data.images import open_images
 from priory.data.kinds import open_like, open_source
-from priory.data.likelihood import Likelihood, choose_likelihood
+from priory.data.likelihoods import Likelihood, LikelihoodName, choose_likelihood
 from priory.data.mnist import open_fashion_mnist, open_mnist
 from priory.data.npz import open_npz
 from priory.data.open import open_data
@@ -27,6 +27,7 @@ __all__ = [
     "Column",
     "Columns",
     "Likelihood",
+    "LikelihoodName",
     "Part",
     "Source",
     "Splits",

@@ -1,16 +1,23 @@
 """Questions asked of a trained model, one a file."""
 
 from priory.evaluation.components import components_in_use
+from priory.evaluation.cross_entropy import Estimate, cross_entropy
 from priory.evaluation.exhibit import Exhibit, exhibit
+from priory.evaluation.holes import Holes, holes, model_holes
 from priory.evaluation.nll import NLL, negative_log_likelihood
 from priory.evaluation.summary import Evaluation, evaluate
 
 __all__ = [
     "NLL",
+    "Estimate",
     "Evaluation",
     "Exhibit",
+    "Holes",
     "components_in_use",
+    "cross_entropy",
     "evaluate",
     "exhibit",
+    "holes",
+    "model_holes",
     "negative_log_likelihood",
 ]

@@ -8,6 +8,7 @@ from torch.distributions import Distribution
 
 from priory.aggregate import marginal_prior
 from priory.evaluation.components import components_in_use
+from priory.evaluation.holes import model_holes
 from priory.evaluation.nll import negative_log_likelihood
 from priory.networks.context import Context
 from priory.objectives import elbo
@@ -27,6 +28,9 @@ class Evaluation:
         rate: Its second term, $E_q[\log q(z|x) - \log p(z)]$.
         components_in_use: The perplexity of the mean responsibilities; None if there are none.
         num_data: The number of data.
+        share_in_holes: The share of the prior's samples in holes of q(z), where 0.01 is perfect, as
+            [`holes`][priory.evaluation.holes] has it; None where q(z) is no mixture of Gaussians.
+        share_in_holes_standard_error: Its standard error over samples, not over data.
         given_labels: Whether these are numbers for a known label: $-\log p(x|y)$ and its bound, and
             not $-\log p(x)$.
         prior_standard_error: Where the prior's density holds an estimate (of its normaliser), the
@@ -43,6 +47,8 @@ class Evaluation:
     rate: float
     components_in_use: float | None
     num_data: int
+    share_in_holes: float | None = None
+    share_in_holes_standard_error: float | None = None
     given_labels: bool = False
     prior_standard_error: float | None = None
 
@@ -80,6 +86,8 @@ def evaluate(
         nll = negative_log_likelihood(vae, x, num_samples, context)
         terms = elbo(vae, x, num_samples=10, context=context)
         z = vae.posterior(x, context).sample()
+        of_all = marginal_prior(vae, context)
+        found = model_holes(vae, x, context, of_all)
     p = vae.prior_distribution(context)
     error = getattr(p, "log_prob_standard_error", None)
     return Evaluation(
@@ -89,8 +97,10 @@ def evaluate(
         elbo=float(terms.elbo.mean()),
         reconstruction=float(terms.reconstruction.mean()),
         rate=float(terms.rate.mean()),
-        components_in_use=components_in_use(marginal_prior(vae, context), z),
+        components_in_use=components_in_use(of_all, z),
         num_data=len(x),
+        share_in_holes=found.prior_in_holes if found else None,
+        share_in_holes_standard_error=found.prior_in_holes_standard_error if found else None,
         given_labels=_given_labels(vae, p, context),
         prior_standard_error=None if error is None else float(error(z).mean()),
     )

@@ -1,13 +1,12 @@
 """The diagonal Gaussian posterior."""
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.networks.context import Context
+from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.networks.labels import call_network
+from priory.networks.transforms import TRANSFORMS, TransformName
 
 
 class GaussianEncoder(nn.Module):
@@ -16,10 +15,13 @@ class GaussianEncoder(nn.Module):
     Args:
         network: A module from data, mapped to [-1, 1], to `(*batch, 2 L)`: the means beside the
             logarithms of the standard deviations.
-        data_range: The smallest and the largest value a datum can take.
+        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
+            nested lists of the datum's shape, for each dimension its own.
+        transform: What data go through before they are mapped to [-1, 1]: `"linear"` for nothing,
+            `"log1p"` for log(1 + x), which suits counts.
 
     Raises:
-        ValueError: If the range is empty.
+        ValueError: If the range is empty in a dimension, or reaches below zero with `"log1p"`.
 
     Reference:
         Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014, appendix C.
@@ -36,18 +38,28 @@ class GaussianEncoder(nn.Module):
     centre: Tensor
     half_width: Tensor
 
-    def __init__(self, network: nn.Module, data_range: Sequence[float] = (0.0, 1.0)) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        data_range: DataRange = (0.0, 1.0),
+        transform: TransformName = "linear",
+    ) -> None:
         super().__init__()
-        low, high = self.data_range = tuple(map(float, data_range))
-        if not low < high:
-            raise ValueError(f"expected data_range=(low, high) with low < high, got {low}, {high}.")
+        self.data_range = checked_range(data_range)
+        self.transform = transform
+        low, high = range_tensors(self.data_range)
+        if transform == "log1p" and (low < 0).any():
+            raise ValueError(
+                f"expected data_range from zero on with transform='log1p', got {self.data_range}."
+            )
+        low, high = map(TRANSFORMS[transform], (low, high))
         self.network = network
-        self.register_buffer("centre", torch.tensor((high + low) / 2), persistent=False)
-        self.register_buffer("half_width", torch.tensor((high - low) / 2), persistent=False)
+        self.register_buffer("centre", (high + low) / 2, persistent=False)
+        self.register_buffer("half_width", (high - low) / 2, persistent=False)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x) with batch shape `(*batch,)` and event shape `(L,)`."""
-        x = (x.to(self.centre.dtype) - self.centre) / self.half_width
-        out = call_network(self.network, x, context)
+        x = TRANSFORMS[self.transform](x.to(self.centre.dtype))
+        out = call_network(self.network, (x - self.centre) / self.half_width, context)
         loc, log_scale = out.chunk(2, dim=-1)
         return Independent(Normal(loc, log_scale.exp()), 1)

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from priory.networks.shapes import batch_shape, check_sizes
+
 
 class MLP(nn.Module):
     """Fully connected layers with SiLU between them, from arrays of one shape to another.
@@ -48,13 +50,12 @@ class MLP(nn.Module):
         self.out_shape = tuple(out_shape)
         self.hidden_sizes = tuple(hidden_sizes)
         self.num_labels = num_labels
-        labels = 1 if num_labels is None else num_labels
-        if min(*self.in_shape, *self.out_shape, *self.hidden_sizes, labels) < 1:
-            raise ValueError(
-                f"expected sizes of at least one, got in_shape={self.in_shape}, "
-                f"out_shape={self.out_shape}, hidden_sizes={self.hidden_sizes} and "
-                f"num_labels={num_labels}."
-            )
+        check_sizes(
+            in_shape=self.in_shape,
+            out_shape=self.out_shape,
+            hidden_sizes=self.hidden_sizes,
+            num_labels=() if num_labels is None else (num_labels,),
+        )
         inputs = math.prod(self.in_shape) + (num_labels or 0)
         sizes = (inputs, *self.hidden_sizes, math.prod(self.out_shape))
         layers: list[nn.Module] = []
@@ -73,12 +74,7 @@ class MLP(nn.Module):
                 `(*batch, C)` or one that expands to it.
 
         """
-        batch = x.shape[: x.dim() - len(self.in_shape)]
-        if x.shape[len(batch) :] != self.in_shape:
-            raise ValueError(
-                f"expected inputs of shape (*batch, {', '.join(map(str, self.in_shape))}), "
-                f"got {tuple(x.shape)}."
-            )
+        batch = batch_shape(x, self.in_shape)
         if (labels is None) != (self.num_labels is None):
             raise ValueError(
                 f"expected labels just where num_labels is given, got num_labels={self.num_labels} "

@@ -9,7 +9,7 @@ from priory.distributions import GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.networks.labels import given_integers
 from priory.priors.base import Prior
-from priory.priors.clusters import draw_posteriors, mixture_of_clusters
+from priory.priors.mixture_starts import draw_posteriors, kmeans_start
 
 
 class ConditionalMoGPrior(Prior):
@@ -114,7 +114,15 @@ class ConditionalMoGPrior(Prior):
         labels = given_integers(context, self.num_labels, call)
         z = draw_posteriors(encoder, x, context)
         for label in range(self.num_labels):
-            start = mixture_of_clusters(z[labels.to(z.device) == label], self.num_components)
-            parameters = (self.logits, self.loc, self.log_scale)
-            for parameter, value in zip(parameters, start, strict=True):
-                parameter[label].copy_(value)
+            own = z[labels.to(z.device) == label]
+            if len(own) < self.num_components:
+                raise ValueError(
+                    f"expected at least {self.num_components} data of label {label}, one for each "
+                    f"component, got {len(own)}; ask for fewer components or use init='random'."
+                )
+            weights, loc, scale = kmeans_start(
+                own, self.num_components, int(torch.randint(2**31, ()))
+            )
+            self.logits[label].copy_(weights.log())
+            self.loc[label].copy_(loc)
+            self.log_scale[label].copy_(scale.log())

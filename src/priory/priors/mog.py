@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
-from priory.priors.clusters import draw_posteriors, mixture_of_clusters
+from priory.priors.mixture_starts import draw_posteriors, em_start, kmeans_start
+
+STARTS = {"data": kmeans_start, "em": em_start}
 
 
 class MoGPrior(Prior):
@@ -23,7 +25,7 @@ class MoGPrior(Prior):
             one and weights are equal.
         init: `"random"` keeps that start; with `"data"`, `fit_data` replaces it by the k-means
             clusters (from k-means++ seeds) of samples from q(z|x): their shares, means and standard
-            deviations.
+            deviations; with `"em"`, by the mixture that expectation-maximisation fits to them.
         factorized: Whether to use the product of one-dimensional mixtures,
             [`FactorizedGaussianMixture`][priory.distributions.FactorizedGaussianMixture], in place
             of the equation.
@@ -48,7 +50,7 @@ class MoGPrior(Prior):
         latent_dim: int,
         num_components: int,
         spread: float = 1.0,
-        init: Literal["random", "data"] = "random",
+        init: Literal["random", "data", "em"] = "random",
         factorized: bool = False,
     ) -> None:
         super().__init__()
@@ -59,8 +61,8 @@ class MoGPrior(Prior):
             )
         if spread < 0:
             raise ValueError(f"expected a spread of at least zero, got {spread}.")
-        if init not in ("random", "data"):
-            raise ValueError(f"expected init='random' or 'data', got {init!r}.")
+        if init != "random" and init not in STARTS:
+            raise ValueError(f"expected init='random', 'data' or 'em', got {init!r}.")
         self.latent_dim = latent_dim
         self.num_components = num_components
         self.spread = spread
@@ -79,7 +81,7 @@ class MoGPrior(Prior):
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
-        """Start from the clusters of encoded data where `init="data"`.
+        """Start from encoded data where `init` is `"data"` or `"em"`.
 
         Args:
             x: The training data, `(N, *data_shape)`.
@@ -92,7 +94,14 @@ class MoGPrior(Prior):
         """
         if self.init == "random":
             return
+        if len(x) < self.num_components:
+            raise ValueError(
+                f"expected at least {self.num_components} data, one for each component, "
+                f"got {len(x)}; ask for fewer components or use init='random'."
+            )
         z = draw_posteriors(encoder, x, context)
-        start = mixture_of_clusters(z, self.num_components)
-        for parameter, value in zip((self.logits, self.loc, self.log_scale), start, strict=True):
-            parameter.copy_(value)
+        seed = int(torch.randint(2**31, ()))
+        weights, loc, scale = STARTS[self.init](z, self.num_components, seed)
+        self.logits.copy_(weights.log())
+        self.loc.copy_(loc)
+        self.log_scale.copy_(scale.log())

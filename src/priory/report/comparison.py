@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, cat
 
 from priory.evaluation import Evaluation, Exhibit
+from priory.networks.data_range import DataRange
 from priory.report.figures import density_comparison, density_figure, grid_figure
 from priory.report.html import embedded, write_page
 from priory.report.latent_map import common_limits, latent_map
@@ -15,7 +16,16 @@ from priory.report.latent_map import common_limits, latent_map
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HEADER = ("prior", "test NLL", "ELBO", "reconstruction", "rate", "components in use", "time")
+HEADER = (
+    "prior",
+    "test NLL",
+    "ELBO",
+    "reconstruction",
+    "rate",
+    "components in use",
+    "share in holes",
+    "time",
+)
 MOST_PSEUDO_INPUTS = 64
 
 
@@ -50,6 +60,7 @@ class Entry:
             f"{e.reconstruction:.2f}",
             f"{about}{e.rate:.2f}",
             "none" if e.components_in_use is None else f"{e.components_in_use:.1f}",
+            "none" if e.share_in_holes is None else f"{e.share_in_holes:.1%}",
             f"{self.seconds:.0f} s",
         )
 
@@ -86,7 +97,7 @@ def write_comparison(
     *,
     title: str,
     summary: str,
-    data_range: tuple[float, float],
+    data_range: DataRange,
     config: str,
     command: str,
 ) -> None:
@@ -160,11 +171,11 @@ def _density(run: Path, entry: Entry) -> Picture:
     return Picture(path, f"{entry.name}: {DOTS}.")
 
 
-def _grid(path: Path, data: Tensor, data_range: tuple[float, float], caption: str) -> Picture:
+def _grid(path: Path, data: Tensor, data_range: DataRange, caption: str) -> Picture:
     return Picture(_save(grid_figure(data, data_range), path), caption)
 
 
-def _pseudo_inputs(run: Path, entry: Entry, data_range: tuple[float, float]) -> Picture:
+def _pseudo_inputs(run: Path, entry: Entry, data_range: DataRange) -> Picture:
     shown = entry.exhibit
     assert shown.pseudo_inputs is not None
     assert shown.weights is not None

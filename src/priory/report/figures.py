@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from priory.extras import needs
+from priory.networks.data_range import DataRange
 from priory.report.latent_map import LatentMap
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def density_comparison(maps: Sequence[LatentMap]) -> "Figure":
 
 def grid_figure(
     data: Tensor,
-    data_range: tuple[float, float],
+    data_range: DataRange,
     columns: int = 8,
     labels: Sequence[str] | None = None,
 ) -> "Figure":
@@ -55,15 +56,15 @@ def grid_figure(
 
     Args:
         data: `(N, H, W)` or `(N, C, H, W)` with one or three channels for images.
-        data_range: The values drawn white and black.
+        data_range: The values drawn white and black, for all dimensions or for each.
         columns: Images per row.
         labels: What to write above each image.
 
     """
     with needs("report"):
         from matplotlib.figure import Figure
-    low, high = data_range
-    data = (data.detach().cpu().float() - low) / (high - low)
+    low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in data_range)
+    data = ((data.detach().cpu().float() - low) / (high - low)).clamp(0, 1)
     if data.dim() == 4 and data.shape[1] in (1, 3):
         data = data.movedim(1, -1).squeeze(-1)
     style: dict[str, Any] = {"cmap": "gray_r", "vmin": 0, "vmax": 1, "interpolation": "nearest"}

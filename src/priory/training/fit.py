@@ -35,8 +35,8 @@ def fit(
     One datum in ten, drawn by the seed, is kept to validate on.
 
     Args:
-        x: Data of whole numbers from zero, `(N, *data_shape)`; zeros and ones get a Bernoulli
-            likelihood, more values a categorical one.
+        x: Data, `(N, *data_shape)`; their values decide the likelihood, as in
+            `priory.data.choose_likelihood`.
         prior: The name of a prior, which then starts from the data where it can, or a prior, which
             does as its own options say.
         latent_dim: The number of latent dimensions L; by default the prior's, or a quarter of the
@@ -79,7 +79,7 @@ def fit(
     )
     console.print(
         f"{len(splits.train)} data of shape {tuple(x.shape[1:])} to train on, "
-        f"{len(splits.validation)} to validate; {likelihood.name} likelihood ({likelihood.why}); "
+        f"{len(splits.validation)} to validate; {likelihood}; "
         f"{vae.prior}; hidden layers {tuple(hidden_sizes)}; {how}.",
         highlight=False,
     )

@@ -6,7 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from priory.extras import needs
+from priory.saving import DESCRIPTION
 
 
 def next_free(parent: str | Path, name: str) -> Path:
@@ -63,3 +68,65 @@ def new_run_directory(path: str | Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """Where the parts of a run lie.
+
+    Attributes:
+        model: The directory of the saved model.
+        config: The configuration that made it; empty where there is none beside it.
+
+    """
+
+    model: Path
+    config: dict[str, Any]
+
+
+def find_run(path: str | Path) -> FoundRun:
+    """Find the saved model and the configuration of a run.
+
+    The model lies in the directory itself, or in the only one below it that holds one; the
+    configuration (`config.yaml`) lies beside it or in the directory above.
+
+    Args:
+        path: The directory of a run, or of a model within it.
+
+    Raises:
+        FileNotFoundError: If there is no saved model.
+        ValueError: If there are several, or the configuration cannot be read.
+
+    """
+    path = Path(path)
+    models = [path] if (path / DESCRIPTION).is_file() else []
+    models = models or sorted(found.parent for found in path.glob(f"*/{DESCRIPTION}"))
+    if not models:
+        raise FileNotFoundError(
+            f"expected a run with a saved model at {path}, found no {DESCRIPTION} in it."
+        )
+    if len(models) > 1:
+        raise ValueError(
+            f"expected a run with one saved model, got {len(models)} at {path}; name one of "
+            f"{', '.join(str(model) for model in models)}."
+        )
+    model = models[0]
+    beside = [d / "config.yaml" for d in (model, model.resolve().parent)]
+    file = next((file for file in beside if file.is_file()), None)
+    return FoundRun(model, {} if file is None else _read_config(file))
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    with needs("cli"):
+        import yaml
+    try:
+        config = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"expected the configuration of a run in {file}, got a file that is damaged."
+        ) from error
+    if not isinstance(config, dict):
+        raise ValueError(
+            f"expected the options of a run in {file}, got {type(config).__name__}; it is damaged."
+        )
+    return config

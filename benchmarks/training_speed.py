@@ -1,0 +1,221 @@
+"""Time an epoch beside a plain loop: `python benchmarks/training_speed.py [--mnist FOLDER]`.
+
+Both train the same model from the same start with the same optimiser and the same data, ours with
+all that `priory train` does (progress, curves, checkpoints, validation after each epoch), the plain
+loop as tutorials write it: a DataLoader over items, a pass for the data and one for the
+pseudo-inputs, and the mixture's density by broadcasting. They take turns, and the fastest epoch of
+each counts. Beside it: what a VampPrior step costs over a step with the standard prior, by time and
+by floating-point operations, and the memory after each hundred of a thousand steps.
+
+Without `--mnist FOLDER` (MNIST's IDX files) random images of its size take its place. A table is
+printed, and the figures are written to `benchmarks/results/training_speed.json`.
+"""
+
+import argparse
+import copy
+import itertools
+import json
+import math
+import os
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback
+from rich.console import Console
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
+
+from priory import VAE, loss
+from priory.data import Likelihood, Part, Splits, choose_likelihood, open_data
+from priory.training import TrainingSettings, build, train
+
+RESULTS = Path(__file__).parent / "results" / "training_speed.json"
+
+
+class Clock(Callback):
+    """The time at the end of each epoch, its validation included."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Look at the clock."""
+        self.ends.append(time.perf_counter())
+
+
+def gaussian_log_prob(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return the log-density of each dimension."""
+    return -0.5 * (math.log(2 * math.pi) + 2 * scale.log() + ((z - loc) / scale) ** 2)
+
+
+def plain_step(vae: VAE, x: Tensor) -> Tensor:
+    """Return the loss as tutorials write it."""
+    q = vae.encoder(x).base_dist
+    z = q.loc + q.scale * torch.randn_like(q.loc)
+    reconstruction = vae.decoder(z).log_prob(x)
+    p = vae.encoder(vae.prior.pseudo_inputs).base_dist
+    components = gaussian_log_prob(z.unsqueeze(0), p.loc.unsqueeze(1), p.scale.unsqueeze(1))
+    log_weights = vae.prior.logits.log_softmax(0).unsqueeze(1)
+    log_prior = torch.logsumexp(components.sum(-1) + log_weights, 0)
+    rate = gaussian_log_prob(z, q.loc, q.scale).sum(-1) - log_prior
+    return (rate - reconstruction).mean()
+
+
+def plain_epochs(vae: VAE, splits: Splits, batch_size: int, epochs: int) -> list[float]:
+    """Return the seconds of each epoch of the plain loop, its validation included."""
+    optimizer = torch.optim.Adamax(vae.parameters(), lr=1e-3)
+    batches = DataLoader(TensorDataset(splits.train.tensor()), batch_size, shuffle=True)
+    held_out = DataLoader(TensorDataset(splits.validation.tensor()), max(batch_size, 1024))
+    seconds = []
+    for _ in range(epochs):
+        start = time.perf_counter()
+        for (x,) in batches:
+            optimizer.zero_grad()
+            plain_step(vae, x).backward()
+            optimizer.step()
+        with torch.no_grad():
+            sum(float(plain_step(vae, x)) * len(x) for (x,) in held_out)
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def our_epochs(vae: VAE, splits: Splits, batch_size: int, epochs: int) -> list[float]:
+    """Return the seconds of each epoch of ours; the first also holds the start."""
+    clock = Clock()
+    settings = TrainingSettings(max_epochs=epochs, patience=None, batch_size=batch_size)
+    with tempfile.TemporaryDirectory() as directory, open(os.devnull, "w") as nowhere:
+        start = time.perf_counter()
+        train(
+            vae,
+            splits,
+            settings,
+            console=Console(file=nowhere),
+            curves=Path(directory),
+            checkpoint=Path(directory) / "last.ckpt",
+            trainer={"callbacks": [clock]},
+        )
+    ends = [start, *clock.ends]
+    return [after - before for before, after in itertools.pairwise(ends)]
+
+
+def epochs_beside(
+    name: str, splits: Splits, likelihood: Likelihood, epochs: int, turns: int, **model: Any
+) -> dict[str, Any]:
+    """Return the seconds per epoch of both, and their ratio."""
+    batch_size = model.pop("batch_size")
+    vae = build(splits, likelihood, "VampPrior", **model)
+    contestants: dict[str, Callable[..., list[float]]] = {"plain": plain_epochs, "ours": our_epochs}
+    seconds: dict[str, list[float]] = {who: [] for who in contestants}
+    for _ in range(turns):
+        for who, run in contestants.items():
+            measured = run(copy.deepcopy(vae), splits, batch_size, epochs)
+            seconds[who] += measured[1:]
+    best = {who: min(all_of) for who, all_of in seconds.items()}
+    return {"name": name, **best, "ratio": best["plain"] / best["ours"]}
+
+
+def step_costs(splits: Splits, likelihood: Likelihood, batch_size: int, **model: Any) -> Any:
+    """Return what a VampPrior step costs over one with the standard prior."""
+    x = splits.train.read(torch.arange(batch_size))
+    seconds, operations = {}, {}
+    for prior in ("StandardPrior", "VampPrior"):
+        vae = build(splits, likelihood, prior, **model)
+        optimizer = torch.optim.Adamax(vae.parameters(), lr=1e-3)
+
+        def step(vae: VAE = vae, optimizer: Any = optimizer) -> None:
+            optimizer.zero_grad()
+            loss(vae, x).backward()
+            optimizer.step()
+
+        step()
+        with FlopCounterMode(display=False) as counter:
+            step()
+        operations[prior] = counter.get_total_flops()
+        if prior == "VampPrior":  # three products of points and components, in mean and scale
+            operations[prior] += (
+                3 * 2 * 2 * batch_size * model["num_components"] * model["latent_dim"]
+            )
+        times = []
+        for _ in range(60):
+            start = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - start)
+        seconds[prior] = min(times)
+    return {
+        "batch_size": batch_size,
+        "time": seconds["VampPrior"] / seconds["StandardPrior"],
+        "operations": operations["VampPrior"] / operations["StandardPrior"],
+    }
+
+
+def memory(splits: Splits, likelihood: Likelihood, **model: Any) -> list[int]:
+    """Return the memory in use, in MiB, after each hundred of a thousand steps."""
+    vae = build(splits, likelihood, "VampPrior", **model)
+    optimizer = torch.optim.Adamax(vae.parameters(), lr=1e-3)
+    x = splits.train.read(torch.arange(100))
+    in_use = []
+    for step in range(1, 1001):
+        optimizer.zero_grad()
+        loss(vae, x).backward()
+        optimizer.step()
+        if step % 100 == 0:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            in_use.append(pages * resource.getpagesize() // 2**20)
+    return in_use
+
+
+def images(folder: str | None) -> tuple[Splits, Likelihood]:
+    """Return MNIST, or random images of its size, as zeros and ones."""
+    if folder:
+        splits = open_data(f"mnist:{folder}").binarised("static", 255.0)
+    else:
+        x = (torch.rand(70000, 28, 28) < 0.13).to(torch.uint8)
+        parts = (Part(x, index) for index in torch.arange(70000).split([50000, 10000, 10000]))
+        splits = Splits("random images", *parts)
+    return splits, choose_likelihood(splits.validation.values)
+
+
+def main() -> None:
+    """Run all measurements, print them and write them down."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mnist", help="the folder of MNIST's IDX files")
+    parser.add_argument("--turns", type=int, default=2)
+    given = parser.parse_args()
+    digits = open_data("digits")
+    of_digits = choose_likelihood(digits.train.values)
+    small = {"latent_dim": 2, "num_components": 16, "init": "random"}
+    mnist, of_mnist = images(given.mnist)
+    large = {
+        "latent_dim": 40,
+        "num_components": 500,
+        "hidden_sizes": (300, 300),
+        "network": "gated-mlp",
+    }
+    rows = [
+        epochs_beside("digits, K = 16", digits, of_digits, 15, given.turns, batch_size=64, **small)
+    ]
+    for size in (100, 1000):
+        name = f"{mnist.name}, K = 500, batches of {size}"
+        rows.append(epochs_beside(name, mnist, of_mnist, 2, given.turns, batch_size=size, **large))
+    costs = [step_costs(mnist, of_mnist, size, **large) for size in (100, 1000)]
+    results = {
+        "machine": {"processor": platform.processor() or platform.machine()},
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "epochs": rows,
+        "vamp_over_standard": costs,
+        "memory_mib": memory(mnist, of_mnist, **large),
+    }
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

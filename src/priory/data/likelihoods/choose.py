@@ -1,0 +1,106 @@
+"""Which likelihood do data ask for, and do data fit it?"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, Literal
+
+from torch import Tensor
+
+from priory.data.likelihoods.base import Likelihood
+from priory.data.likelihoods.bernoulli import BernoulliLikelihood
+from priory.data.likelihoods.categorical import CategoricalLikelihood
+from priory.data.likelihoods.discretized_logistic import DiscretizedLogisticLikelihood
+from priory.data.likelihoods.gaussian import GaussianLikelihood
+from priory.data.likelihoods.mixed import MixedLikelihood
+from priory.data.likelihoods.negative_binomial import NegativeBinomialLikelihood
+from priory.data.likelihoods.observed import observe
+from priory.data.likelihoods.poisson import PoissonLikelihood
+from priory.networks.mixed_decoder import Spans
+
+LikelihoodName = Literal[
+    "auto",
+    "bernoulli",
+    "categorical",
+    "discretized-logistic",
+    "gaussian",
+    "poisson",
+    "negative-binomial",
+    "mixed",
+]
+
+# The first that suits the data is chosen.
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    likelihood.name: likelihood
+    for likelihood in (
+        MixedLikelihood,
+        NegativeBinomialLikelihood,
+        BernoulliLikelihood,
+        CategoricalLikelihood,
+        DiscretizedLogisticLikelihood,
+        GaussianLikelihood,
+        PoissonLikelihood,
+    )
+}
+
+
+def choose_likelihood(
+    x: Tensor,
+    name: str = "auto",
+    num_values: int | None = None,
+    *,
+    spans: Spans | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Likelihood:
+    """Choose the likelihood that data ask for, and check that they fit it.
+
+    A table whose columns are described is mixed; one of counts alone is negative binomial. Zeros
+    and ones are Bernoulli. Whole numbers from zero are categorical up to 63, grey levels
+    (discretized logistic) up to 255 and counts (negative binomial) beyond. Everything else is
+    Gaussian. Poisson is there on request.
+
+    Data are taken a block at a time, and may be of any type and mapped into memory.
+
+    Args:
+        x: Data, `(N, *data_shape)`.
+        name: A likelihood by name, or `"auto"` to choose.
+        num_values: The number of values V of a categorical or discretized logistic likelihood; by
+            default one more than the largest seen for the former, 256 for the latter.
+        spans: The blocks of columns of a table, `(kind, start, stop)` of each, where the kind is
+            `"numeric"`, `"count"` or `"categorical"`.
+        options: Further attributes of the likelihood by name, such as `{"scale": "network"}` for a
+            Gaussian.
+
+    Raises:
+        ValueError: If there are no data, they hold NaN or infinite values, they do not fit, or the
+            likelihood has no such name or option.
+
+    Examples:
+        >>> import torch
+        >>> from priory.data import choose_likelihood
+        >>> choose_likelihood(torch.tensor([[0.0, 16.0], [3.0, 1.0]]))
+        CategoricalLikelihood(why='whole numbers from 0 to 16', num_values=17)
+        >>> print(choose_likelihood(torch.tensor([[0.0, -1.5]])))
+        gaussian likelihood (numbers that are not all whole from -1.5 to 0)
+
+    """
+    if name != "auto" and name not in LIKELIHOODS:
+        raise ValueError(f"expected likelihood auto, {', '.join(LIKELIHOODS)}, got {name!r}.")
+    if num_values is not None and num_values < 2:
+        raise ValueError(f"expected at least two values, got {num_values}.")
+    seen = observe(x, num_values, spans)
+    if name == "auto":
+        reasons = ((kind, kind.suits(seen)) for kind in LIKELIHOODS.values())
+        kind, why = next((kind, why) for kind, why in reasons if why is not None)
+    else:
+        kind, why = LIKELIHOODS[name], "as asked"
+    likelihood = kind.from_data(seen, why)
+    own = [field.name for field in fields(likelihood) if field.name != "why"]
+    unknown = set(options or {}) - set(own)
+    if unknown or (num_values is not None and "num_values" not in own):
+        raise ValueError(
+            f"expected options of the {kind.name} likelihood ({', '.join(own) or 'it has none'}), "
+            f"got {', '.join(sorted(unknown)) or 'num_values'}."
+        )
+    likelihood = replace(likelihood, **(options or {}))
+    likelihood.check(x)
+    return likelihood

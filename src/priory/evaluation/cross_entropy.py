@@ -1,0 +1,60 @@
+"""How well does a prior cover the aggregated posterior?"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution
+
+SAMPLES_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over data, in nats.
+
+    Attributes:
+        value: The mean.
+        standard_error: Its standard error over data; NaN for a single datum.
+
+    """
+
+    value: float
+    standard_error: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ± {self.standard_error:.3f}"
+
+
+@torch.no_grad()
+def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"]) -> Estimate:
+    r"""Estimate the cross-entropy of a distribution over z under the aggregated posterior.
+
+    $$E_{q(z)}[-\log p(z)] = \frac{1}{N} \sum_n E_{q(z \mid x_n)}[-\log p(z)]
+    = KL(q(z) \| p(z)) + H(q(z))$$
+
+    It is the part of the rate that a prior decides. With q(z) itself for the prior it is the
+    entropy of q(z), which no prior is below.
+
+    Args:
+        prior: The distribution p(z), without a batch shape.
+        z: Samples of q(z|x), S for each of N data.
+
+    Reference:
+        Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1.
+
+    Examples:
+        >>> import torch
+        >>> from priory import StandardPrior
+        >>> from priory.evaluation import cross_entropy
+        >>> print(cross_entropy(StandardPrior(latent_dim=2)(), torch.zeros(10, 5, 2)))
+        1.838 ± 0.000
+
+    """
+    points = z.flatten(0, 1)
+    parts = [prior.log_prob(part) for part in points.split(SAMPLES_AT_ONCE)]
+    per_datum = -torch.cat(parts).double().unflatten(0, z.shape[:2]).mean(0)
+    error = float(per_datum.std()) / math.sqrt(len(per_datum)) if len(per_datum) > 1 else math.nan
+    return Estimate(float(per_datum.mean()), error)

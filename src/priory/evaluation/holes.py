@@ -1,0 +1,135 @@
+"""Does the prior put mass where the aggregated posterior has none, and the reverse?"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Size, Tensor
+from torch.distributions import Distribution
+
+from priory.distributions import GaussianMixture, loc_and_scale
+from priory.networks.context import Context
+from priory.vae import VAE
+
+SAMPLES_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Holes:
+    """The mass that the prior and the aggregated posterior have beyond each other, as shares.
+
+    Standard errors are those of the samples, for the data as they are.
+
+    Attributes:
+        prior_in_holes: The share of the prior's samples in holes of q(z); 0.01 is perfect.
+        prior_in_holes_standard_error: Its standard error.
+        posterior_outside: The share of q(z)'s samples in holes of the prior; 0.01 is perfect.
+        posterior_outside_standard_error: Its standard error.
+
+    """
+
+    prior_in_holes: float
+    prior_in_holes_standard_error: float
+    posterior_outside: float
+    posterior_outside_standard_error: float
+
+
+@torch.no_grad()
+def holes(
+    prior: Distribution,
+    reference: GaussianMixture,
+    held_out: GaussianMixture,
+    num_samples: int = 10_000,
+    level: float = 0.01,
+) -> Holes:
+    r"""Measure the holes between a prior and the aggregated posterior, in any dimension.
+
+    Let $q_A$ and $q_B$ be the aggregated posteriors of two disjoint halves of held-out data. A
+    sample z is in a hole of q(z) where $\log q_A(z)$ is below a threshold that only one in a
+    hundred samples of $q_B$ is below, and in a hole of the prior where $\log p(z)$ is below one
+    that only one in a hundred of its own samples is below:
+
+    $$P_{z \sim p}\big[\log q_A(z) < Q_{0.01}\{\log q_A(z') : z' \sim q_B\}\big], \qquad
+    P_{z \sim q_B}\big[\log p(z) < Q_{0.01}\{\log p(z') : z' \sim p\}\big].$$
+
+    The two halves make a prior equal to q(z) score one in a hundred however few the data are: a
+    sample that was drawn about a datum of its own would always be at home. The price is power: of
+    few data, many samples of $q_B$ are far from all of $q_A$, the threshold is low, and holes
+    between the data go unseen. Compare shares on the same data only.
+
+    Args:
+        prior: p(z), without a batch shape.
+        reference: The aggregated posterior $q_A$ of one half.
+        held_out: The aggregated posterior $q_B$ of the other.
+        num_samples: The number of samples of p and of $q_B$.
+        level: The share that counts as outside of itself.
+
+    Raises:
+        ValueError: If the level is not between zero and one half, or there are too few samples to
+            tell.
+
+    Examples:
+        >>> import torch
+        >>> from priory import GaussianMixture, StandardPrior
+        >>> from priory.evaluation import holes
+        >>> q = GaussianMixture(torch.zeros(1), torch.zeros(1, 2), 0.01 * torch.ones(1, 2))
+        >>> holes(StandardPrior(latent_dim=2)(), q, q).prior_in_holes > 0.9
+        True
+
+    """
+    if not 0 < level < 0.5 or num_samples * level < 10:
+        raise ValueError(
+            "expected a level between 0 and 0.5 and ten samples below it, "
+            f"got level={level} and num_samples={num_samples}."
+        )
+    size = Size((num_samples,))
+    of_prior, of_posterior = prior.sample(size), held_out.sample(size)
+    inside = _share_below(_log_prob(reference, of_prior), _log_prob(reference, of_posterior), level)
+    outside = _share_below(_log_prob(prior, of_posterior), _log_prob(prior, of_prior), level)
+    return Holes(*inside, *outside)
+
+
+@torch.no_grad()
+def model_holes(
+    vae: VAE, x: Tensor, context: Context | None = None, prior: Distribution | None = None
+) -> Holes | None:
+    """Measure the holes of a model on held-out data, of which two halves are drawn at random.
+
+    Args:
+        vae: The model, in evaluation mode where that matters.
+        x: Held-out data, `(N, *data_shape)`, at least two.
+        context: What is known of these data.
+        prior: The prior's distribution, without a batch shape, where it is not that of the context.
+
+    Returns:
+        The shares; None where the posteriors are no diagonal Gaussians, the prior is one for each
+        datum, or there are fewer than two data.
+
+    """
+    p = vae.prior_distribution(context) if prior is None else prior
+    try:
+        loc, scale = loc_and_scale(vae.posterior(x, context))
+    except TypeError:
+        return None
+    if len(loc) < 2 or p.batch_shape:
+        return None
+    halves = torch.randperm(len(loc), device=loc.device).tensor_split(2)
+    q_a, q_b = (GaussianMixture(loc.new_zeros(len(h)), loc[h], scale[h]) for h in halves)
+    return holes(p, q_a, q_b)
+
+
+def _log_prob(distribution: Distribution, z: Tensor) -> Tensor:
+    return torch.cat([distribution.log_prob(part) for part in z.split(SAMPLES_AT_ONCE)]).double()
+
+
+def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, float]:
+    """Return the share of values below a quantile of others, and its standard error.
+
+    The threshold is an estimate too: it is wrong by a share of `own` with the variance of a
+    binomial, which moves as many values as lie about it for each that lies there of `own`.
+    """
+    low, threshold, high = own.quantile(own.new_tensor([level / 2, level, 1.5 * level]))
+    share = float((values < threshold).double().mean())
+    slope = float(((values >= low) & (values < high)).double().mean()) / level
+    variance = share * (1 - share) / len(values) + slope**2 * level * (1 - level) / len(own)
+    return share, math.sqrt(variance)

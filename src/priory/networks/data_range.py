@@ -1,0 +1,57 @@
+"""The smallest and the largest value a datum can take, as a whole or in each dimension."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+DataRange = Sequence[Any]
+"""`(low, high)`: two numbers, or nested lists of the shape of one datum."""
+
+
+def checked_range(
+    data_range: DataRange, data_shape: Sequence[int] | None = None
+) -> tuple[Any, Any]:
+    """Return the bounds, each a number or nested lists of numbers.
+
+    Args:
+        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
+            nested lists (or arrays) of the datum's shape, for each dimension its own.
+        data_shape: The shape of one datum, where it is known.
+
+    Raises:
+        ValueError: If the range is empty or not finite in a dimension, or a bound has another shape
+            than the datum.
+
+    Examples:
+        >>> from priory.networks.data_range import checked_range
+        >>> checked_range((0, 16)), checked_range(([0, -1], [1, 1]), data_shape=(2,))
+        ((0.0, 16.0), ([0.0, -1.0], [1.0, 1.0]))
+
+    """
+    low, high = (np.asarray(bound, dtype=np.float64) for bound in data_range)
+    if data_shape is None:  # the one bound's that is no number
+        data_shape = max(low.shape, high.shape, key=len)
+    for bound in (low, high):
+        if bound.shape not in ((), tuple(data_shape)):
+            raise ValueError(
+                "expected the bounds of data_range to be numbers or nested lists of the shape of "
+                f"one datum, {tuple(data_shape)}, got {low.shape} and {high.shape}."
+            )
+    bad = ~((low < high) & np.isfinite(high - low))
+    if bad.any():
+        where = f" at position {tuple(map(int, np.argwhere(bad)[0]))}" if bad.ndim else ""
+        first = (float(np.broadcast_to(bound, bad.shape)[bad][0]) for bound in (low, high))
+        raise ValueError(
+            "expected data_range=(low, high) with low < high, both finite, got "
+            f"{', '.join(map(str, first))}{where}."
+        )
+    return low.tolist(), high.tolist()
+
+
+def range_tensors(data_range: DataRange) -> tuple[Tensor, Tensor]:
+    """Return the bounds as tensors, of shape `()` or of the shape of one datum."""
+    low, high = (torch.tensor(bound, dtype=torch.get_default_dtype()) for bound in data_range)
+    return low, high

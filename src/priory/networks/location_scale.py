@@ -1,0 +1,66 @@
+"""The location and scale of a decoder, from what its network gives."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from priory.networks.data_range import DataRange, range_tensors
+
+
+class LocationScale(nn.Module):
+    r"""A location, and a scale that is fixed, shared by all dimensions or the network's own.
+
+    With c the middle of the data's range and w half its width, the location is $c + w f(z)$ and a
+    learned scale is $w\,(m + e^t)$, where m is the floor and t the logarithm that is learned.
+
+    Args:
+        scale: A number for a fixed scale, in units of the data; `"shared"` for one learned t;
+            `"network"` for one t for each dimension, which the network gives: it then ends in a
+            dimension of size two, f(z) beside t.
+        min_scale: The floor m.
+        data_range: The smallest and the largest value a datum can take, checked.
+
+    Raises:
+        ValueError: If `scale` is none of these or not above zero, or `min_scale` is below zero.
+
+    """
+
+    centre: Tensor
+    half_width: Tensor
+    fixed_scale: Tensor
+
+    def __init__(self, scale: float | str, min_scale: float, data_range: DataRange) -> None:
+        super().__init__()
+        fixed = not isinstance(scale, str)
+        if not (scale in ("shared", "network") or (fixed and 0 < float(scale) < math.inf)):
+            raise ValueError(
+                f"expected scale='shared', scale='network' or a number above zero, got {scale!r}."
+            )
+        if not 0 <= min_scale < math.inf:
+            raise ValueError(f"expected min_scale of zero or more, got {min_scale}.")
+        self.scale = scale
+        self.min_scale = min_scale
+        low, high = range_tensors(data_range)
+        self.register_buffer("centre", (high + low) / 2, persistent=False)
+        self.register_buffer("half_width", (high - low) / 2, persistent=False)
+        if scale == "shared":
+            self.log_scale = nn.Parameter(torch.zeros(1))
+        if fixed:
+            self.register_buffer("fixed_scale", torch.tensor(float(scale)), persistent=False)
+
+    def forward(self, out: Tensor) -> tuple[Tensor, Tensor]:
+        """Return location and scale, `(*batch, *data_shape)` each."""
+        if self.scale == "network":
+            out, log_scale = out.unbind(-1)
+            scale = self.half_width * (self.min_scale + log_scale.exp())
+        elif self.scale == "shared":
+            scale = self.half_width * (self.min_scale + self.log_scale.exp())
+        else:
+            scale = self.fixed_scale
+        return self.centre + self.half_width * out, scale.expand_as(out)
+
+
+def pixel_shape(scale: float | str) -> tuple[int, ...]:
+    """Return the shape of what a network gives for each dimension of the data under an option."""
+    return (2,) if scale == "network" else ()

@@ -1,0 +1,143 @@
+"""The likelihood of tables whose columns are of several kinds."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Normal, OneHotCategorical
+
+from priory.distributions import MixedColumns
+from priory.networks.context import Context
+from priory.networks.counts import MIN_DISPERSION, Counts, log_typical_counts, negative_binomial
+from priory.networks.labels import call_network
+
+Spans = Sequence[Sequence[Any]]
+"""Blocks of columns, side by side: `(kind, start, stop)` of each, in order."""
+
+
+def _numeric(out: Tensor, spread: Tensor, start: Tensor) -> Distribution:
+    return Independent(Normal(start + out, spread), 1)
+
+
+def _count(out: Tensor, spread: Tensor, start: Tensor) -> Distribution:
+    return Independent(negative_binomial(start + out, spread), 1)
+
+
+def _categorical(out: Tensor, spread: Tensor, start: Tensor) -> Distribution:
+    return OneHotCategorical(logits=out)
+
+
+KINDS: dict[str, Callable[[Tensor, Tensor, Tensor], Distribution]] = {
+    "numeric": _numeric,
+    "count": _count,
+    "categorical": _categorical,
+}
+
+
+class MixedDecoder(nn.Module):
+    r"""Columns of several kinds, independent given z.
+
+    $$p(x \mid z) = \prod_{d\ \mathrm{numeric}} \mathcal{N}(x_d \mid f_d(z), \sigma_d^2)
+    \prod_{d\ \mathrm{count}} \mathrm{NB}(x_d \mid \mu_d, \theta_d)
+    \prod_{j\ \mathrm{categorical}} \mathrm{Cat}(x_{[j]} \mid \mathrm{softmax}(f_{[j]}(z)))$$
+
+    Numeric columns are expected to be standardised; each has a learned standard deviation
+    $\sigma_d = m + e^{t_d}$ with the floor m. A column of counts is negative binomial with mean
+    $\mu_d = m_d\, e^{f_d(z)}$ and a learned dispersion $1 / \theta_d = 10^{-4} + e^{t_d}$. A
+    categorical column with V values is a block of V columns of which one is 1 and the others 0.
+
+    Args:
+        network: A module from z, `(*batch, L)`, to f(z), `(*batch, D)`.
+        spans: `(kind, start, stop)` of each block of columns, side by side from 0 to D; the kind is
+            `"numeric"`, `"count"` or `"categorical"`. Neighbours of the first two kinds are merged.
+        typical_counts: The counts at f = 0, the mean of the data: one number, or one for each
+            column of counts.
+        min_scale: The floor m of the standard deviations.
+
+    Raises:
+        ValueError: If the spans do not stand side by side, a kind is unknown, `min_scale` is below
+            zero, or a typical count is not a finite number above zero.
+
+    Reference:
+        Nazabal et al., *Handling Incomplete Heterogeneous Data using VAEs*, 2020, section 2 (a
+        likelihood for each kind of column, there with a Poisson for counts).
+
+    Examples:
+        >>> import torch
+        >>> from priory.networks import MLP, MixedDecoder
+        >>> decoder = MixedDecoder(MLP((2,), (5,)), [("numeric", 0, 2), ("categorical", 2, 5)])
+        >>> decoder(torch.zeros(1, 2)).sample()[:, 2:].sum().item()
+        1.0
+
+    """
+
+    start: Tensor
+    floor: Tensor
+    learned: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        spans: Spans,
+        typical_counts: Counts = 1.0,
+        min_scale: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.spans = checked_spans(spans)
+        self.typical_counts = typical_counts
+        self.min_scale = min_scale
+        if not min_scale >= 0:
+            raise ValueError(f"expected min_scale of zero or more, got {min_scale}.")
+        numeric, counts = (columns_of(kind, self.spans) for kind in ("numeric", "count"))
+        self.log_spread = nn.Parameter(torch.zeros(len(numeric) + len(counts)))
+        start, floor = torch.zeros(2, self.spans[-1][2])
+        start[counts] = log_typical_counts(typical_counts)
+        floor[numeric], floor[counts] = min_scale, MIN_DISPERSION
+        learned = torch.tensor(sorted(numeric + counts), dtype=torch.long)
+        self.register_buffer("start", start, persistent=False)
+        self.register_buffer("floor", floor, persistent=False)
+        self.register_buffer("learned", learned, persistent=False)
+
+    def forward(self, z: Tensor, context: Context | None = None) -> MixedColumns:
+        """Return p(x|z) with batch shape `(*batch,)` and event shape `(D,)`."""
+        out = call_network(self.network, z, context)
+        spread = self.floor.index_add(0, self.learned, self.log_spread.exp())
+        return MixedColumns(
+            [KINDS[kind](out[..., a:b], spread[a:b], self.start[a:b]) for kind, a, b in self.spans]
+        )
+
+
+def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
+    """Return spans as tuples, with neighbours merged that are both numeric or both counts.
+
+    Raises:
+        ValueError: If they do not stand side by side from 0 on, or a kind is unknown.
+
+    Examples:
+        >>> from priory.networks.mixed_decoder import checked_spans
+        >>> checked_spans([["numeric", 0, 1], ["numeric", 1, 2], ["categorical", 2, 4]])
+        (('numeric', 0, 2), ('categorical', 2, 4))
+
+    """
+    checked: list[tuple[str, int, int]] = []
+    end = 0
+    for kind, start, stop in spans:
+        if kind not in KINDS or start != end or stop <= start:
+            raise ValueError(
+                f"expected spans ({' or '.join(KINDS)}, start, stop) side by side from column 0, "
+                f"got {(kind, start, stop)} behind column {end}."
+            )
+        if checked and kind != "categorical" and checked[-1][0] == kind:
+            start = checked.pop()[1]
+        checked.append((str(kind), int(start), int(stop)))
+        end = stop
+    if not checked:
+        raise ValueError("expected at least one span of columns, got none.")
+    return tuple(checked)
+
+
+def columns_of(kind: str, spans: Spans) -> list[int]:
+    """Return the columns of a kind."""
+    return [d for own, start, stop in spans if own == kind for d in range(start, stop)]

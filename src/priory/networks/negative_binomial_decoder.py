@@ -1,0 +1,80 @@
+"""The negative binomial likelihood."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent
+
+from priory.networks.context import Context
+from priory.networks.counts import MIN_DISPERSION, Counts, log_typical_counts, negative_binomial
+from priory.networks.labels import call_network
+from priory.networks.shapes import check_sizes
+
+
+class NegativeBinomialDecoder(nn.Module):
+    r"""Counts 0, 1, 2, ..., that vary more than a Poisson does, with means from a network.
+
+    $$p(x \mid z) = \prod_d \frac{\Gamma(x_d + \theta_d)}{\Gamma(\theta_d)\, x_d!}
+    \Big(\frac{\theta_d}{\theta_d + \mu_d}\Big)^{\theta_d}
+    \Big(\frac{\mu_d}{\theta_d + \mu_d}\Big)^{x_d}, \qquad \mu_d = m_d\, e^{f_d(z)}$$
+
+    The mean is μ and the variance $\mu + \mu^2 / \theta$. The inverse dispersion θ is learned, one
+    for each dimension of the data, as $1 / \theta_d = e^{t_d} + r$ with the floor r: at a larger θ
+    float32 no longer resolves the density. At means well below 1/r the floor is all but a Poisson.
+
+    There is no factor for the exposure of a datum (the depth at which a cell was sequenced, the
+    length of a document): where it varies, z has to say so.
+
+    Args:
+        network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`.
+        data_shape: The shape of one datum.
+        typical_counts: The counts m at f = 0, where an untrained network starts: the mean of the
+            data, one number or a nested list with one for each dimension.
+        min_dispersion: The floor r of 1/θ.
+
+    Raises:
+        ValueError: If a size is below one, or a typical count or the floor is not a finite number
+            above zero.
+
+    Reference:
+        Lopez et al., *Deep generative modeling for single-cell transcriptomics*, 2018 (scVI), whose
+        mean and inverse dispersion these are, there with zero inflation and a library size.
+
+    Examples:
+        >>> import torch
+        >>> from priory.networks import MLP, NegativeBinomialDecoder
+        >>> decoder = NegativeBinomialDecoder(MLP((2,), (3,)), (3,), typical_counts=[0.5, 20, 1000])
+        >>> decoder(torch.zeros(5, 2)).log_prob(torch.tensor([0.0, 18, 1100])).shape
+        torch.Size([5])
+
+    """
+
+    log_typical: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data_shape: Sequence[int],
+        typical_counts: Counts = 1.0,
+        min_dispersion: float = MIN_DISPERSION,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.data_shape = tuple(data_shape)
+        self.typical_counts = typical_counts
+        self.min_dispersion = min_dispersion
+        check_sizes(data_shape=self.data_shape)
+        if not 0 < min_dispersion < math.inf:
+            raise ValueError(f"expected min_dispersion above zero, got {min_dispersion}.")
+        log_typical = log_typical_counts(typical_counts)
+        self.register_buffer("log_typical", log_typical, persistent=False)
+        self.log_dispersion = nn.Parameter(torch.zeros(self.data_shape))
+
+    def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
+        """Return p(x|z) with batch shape `(*batch,)` and the event shape of one datum."""
+        log_mean = self.log_typical + call_network(self.network, z, context)
+        dispersion = self.log_dispersion.exp() + self.min_dispersion
+        counts = negative_binomial(log_mean, dispersion)
+        return Independent(counts, log_mean.dim() - z.dim() + 1)

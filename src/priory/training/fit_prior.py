@@ -1,0 +1,197 @@
+"""Any prior for any trained encoder."""
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from priory.data.splits import assign_parts
+from priory.evaluation import cross_entropy
+from priory.extras import needs
+from priory.networks.context import Encoder
+from priory.priors import Prior, make_prior
+from priory.training.latents import EncodedAnew, EncodedOnce, encode, frozen
+from priory.training.maximum_likelihood import maximise_likelihood
+from priory.training.prior_fit import CrossEntropy, PriorFit
+
+with needs("train"):
+    from rich.console import Console
+
+MOST_DATA = 10_000
+MOST_SAMPLES = 20_000
+
+
+def fit_prior(
+    prior: str | Prior,
+    encoder: Encoder,
+    data: Tensor | NDArray[Any],
+    *,
+    held_out: Tensor | NDArray[Any] | None = None,
+    num_components: int | None = None,
+    init: str = "data",
+    max_epochs: int = 1000,
+    patience: int = 20,
+    batch_size: int | None = None,
+    learning_rate: float = 5e-3,
+    seed: int = 0,
+    verbose: bool = True,
+) -> PriorFit:
+    r"""Fit a prior to the aggregated posterior of an encoder that stays as it is.
+
+    $$\max_p \; E_{q(z)}[\log p(z)], \qquad q(z) = \frac{1}{N} \sum_n q(z \mid x_n)$$
+
+    As the encoder and the decoder stay, this is all that a prior can do for the ELBO. The data are
+    encoded once, and each epoch draws a new z for each of them; an encoder that returns anything
+    but diagonal Gaussians encodes them again in each epoch. Numbers are estimated from at most
+    10,000 data of each part.
+
+    Args:
+        prior: The name of a prior, which then starts as `init` says, or a prior, which starts as
+            its own options say; it is fitted in place.
+        encoder: A trained module whose call returns q(z|x) as a distribution. It is run in
+            evaluation mode, gets no gradient, and is left as it was.
+        data: The data, `(N, *data_shape)`, as the encoder takes them.
+        held_out: Data to stop by; by default one datum in ten, drawn by the seed.
+        num_components: The number of components K of a prior by name; by default one for every 20
+            data, at most 500.
+        init: Where the components of a prior by name start, in its own words: `"random"`, from
+            `"data"`; for a `MoGPrior` also by `"em"`, for a `VampPrior` also by `"kmeans"`.
+        max_epochs: The most epochs to train.
+        patience: Epochs without a better held-out cross-entropy after which to stop.
+        batch_size: The size of a batch; by default a hundredth of the data, between 64 and 1000.
+        learning_rate: The step size of Adam.
+        seed: The seed of the split, the start, the order and the noise; the caller's generator is
+            left as it was.
+        verbose: Whether to show progress and print the result.
+
+    Returns:
+        The prior with the best held-out cross-entropy, its start included, and the numbers.
+
+    Raises:
+        FloatingPointError: If the cross-entropy is no longer finite.
+        ImportError: If an extra that it takes is not installed.
+        TypeError: If the encoder returns no distribution, or none that the prior can use.
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1; Hoffman & Johnson, *ELBO surgery*,
+        2016; Engel et al., *Latent constraints*, ICLR 2018, and Ghosh et al., *From variational to
+        deterministic autoencoders*, ICLR 2020, fit priors after training.
+
+    Examples:
+        >>> import torch
+        >>> from priory import MLP, GaussianEncoder, fit_prior
+        >>> encoder = GaussianEncoder(MLP((9,), (2 * 2,)))
+        >>> fit = fit_prior("mog", encoder, torch.rand(200, 9), max_epochs=5, verbose=False)
+        >>> fit.prior().sample((100,)).shape
+        torch.Size([100, 2])
+
+    """
+    if max_epochs < 1 or patience < 1 or not learning_rate > 0:
+        raise ValueError(
+            "expected at least one epoch, a patience of at least one and a learning rate above "
+            f"zero, got {max_epochs}, {patience} and {learning_rate}."
+        )
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"expected batches of at least one datum, got batch_size={batch_size}.")
+    train, held = _two_parts(data, held_out, seed)
+    if not (len(train) and len(held)):
+        raise ValueError(
+            f"expected data to fit to and data held out, got {len(train)} and {len(held)}."
+        )
+    if batch_size is None:
+        batch_size = min(1000, max(64, len(train) // 100))
+    console = Console(quiet=not verbose, highlight=False)
+    with torch.random.fork_rng(), frozen(encoder):
+        torch.manual_seed(seed)
+        latents, held_latents = encode(encoder, train), encode(encoder, held)
+        z, z_held = _samples(latents, len(train)), _samples(held_latents, len(held))
+        if isinstance(prior, str):
+            prior = prior_for(prior, encoder, train, num_components=num_components, init=init)
+        prior.fit_data(train, encoder)
+        before = _cross_entropy(prior, encoder, z, z_held)
+        epochs = maximise_likelihood(
+            prior,
+            encoder,
+            latents.draw,
+            len(train),
+            z_held,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            patience=patience,
+            learning_rate=learning_rate,
+            seed=seed,
+            console=console,
+        )
+        after = _cross_entropy(prior, encoder, z, z_held)
+        q = latents.aggregated_posterior()
+        bound = None if q is None else cross_entropy(q, z)
+    fit = PriorFit(prior, before, after, bound, epochs)
+    console.print(fit.table())
+    return fit
+
+
+def prior_for(
+    name: str,
+    encoder: Encoder,
+    x: Tensor,
+    *,
+    num_components: int | None = None,
+    init: str = "data",
+    **options: Any,
+) -> Prior:
+    """Build a prior by its name from what an encoder and its data show.
+
+    Args:
+        name: The name of the prior.
+        encoder: The module that returns q(z|x); its `data_range` counts where it has one.
+        x: The data, `(N, *data_shape)`.
+        num_components: The number of components K; by default one for every 20 data, at most 500.
+        init: Where its components start.
+        **options: Further arguments of the prior's own.
+
+    Raises:
+        ValueError: If the name or an option is unknown, or a fact is out of range.
+
+    """
+    if num_components is None:
+        num_components = min(500, max(1, len(x) // 20))
+    with torch.no_grad(), frozen(encoder):
+        z = encoder(x[:1]).mean
+    return make_prior(
+        name,
+        latent_dim=z.shape[-1],
+        num_components=num_components,
+        init=init,
+        data_shape=tuple(x.shape[1:]),
+        data_range=getattr(encoder, "data_range", (float(x.min()), float(x.max()))),
+        **options,
+    ).to(z)
+
+
+def _two_parts(
+    data: Tensor | NDArray[Any], held_out: Tensor | NDArray[Any] | None, seed: int
+) -> tuple[Tensor, Tensor]:
+    x, *others = (
+        part if isinstance(part, Tensor) else torch.as_tensor(part, dtype=torch.float32)
+        for part in (data, held_out)
+        if part is not None
+    )
+    if others:
+        return x, others[0]
+    part = assign_parts(len(x), test=0.0, seed=seed).to(x.device)
+    return x[part == 0], x[part == 1]
+
+
+@torch.no_grad()
+def _cross_entropy(prior: Prior, encoder: Encoder, z: Tensor, z_held: Tensor) -> CrossEntropy:
+    p = prior.eval()(encoder)
+    return CrossEntropy(cross_entropy(p, z), cross_entropy(p, z_held))
+
+
+def _samples(latents: EncodedOnce | EncodedAnew, count: int) -> Tensor:
+    """Draw samples to estimate from, `(S, N, L)`: of less data fewer, and of few data more."""
+    chosen = torch.randperm(count)[:MOST_DATA]
+    each = max(2, min(10, MOST_SAMPLES // len(chosen)))
+    return torch.stack([latents.draw(chosen) for _ in range(each)])

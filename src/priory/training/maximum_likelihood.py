@@ -1,0 +1,101 @@
+"""The loop that fits a prior to samples of z."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from priory.data.seeds import mix
+from priory.evaluation import cross_entropy
+from priory.extras import needs
+from priory.networks.context import Context, Encoder
+from priory.priors import Prior
+
+with needs("train"):
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+COLUMNS = (
+    "{task.description}",
+    "epoch {task.completed:4.0f}   best held-out cross-entropy {task.fields[best]:8.3f}",
+)
+
+
+def maximise_likelihood(
+    prior: Prior,
+    encoder: Encoder,
+    draw: Callable[[Tensor], Tensor],
+    num_data: int,
+    z_held: Tensor,
+    *,
+    batch_size: int,
+    max_epochs: int,
+    patience: int,
+    learning_rate: float,
+    seed: int,
+    console: Console,
+) -> int:
+    """Train a prior until its held-out cross-entropy no longer falls, and keep the best of it.
+
+    Args:
+        prior: The prior; it is trained in place and left in evaluation mode.
+        encoder: What the prior is called with; only the prior's own parameters are trained.
+        draw: Draws one z, `(B, L)`, for the data at given positions, `(B,)`.
+        num_data: The number of data.
+        z_held: Samples to stop by, `(S, N, L)`.
+        batch_size: The number of data in a batch.
+        max_epochs: The most epochs to train.
+        patience: Epochs without a better cross-entropy after which to stop.
+        learning_rate: The step size of Adam.
+        seed: The seed of the order of the data.
+        console: Where to show progress.
+
+    Returns:
+        The epochs trained; none where there is nothing to learn.
+
+    Raises:
+        FloatingPointError: If the cross-entropy is no longer finite.
+
+    """
+    learned = [parameter for parameter in prior.parameters() if parameter.requires_grad]
+    if not learned:
+        return 0
+    optimizer = torch.optim.Adam(learned, learning_rate)
+    best, best_epoch, epoch = _score(prior, encoder, z_held), 0, 0
+    state = copy.deepcopy(prior.state_dict())
+    columns = (*map(TextColumn, COLUMNS), TimeElapsedColumn())
+    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+        task = progress.add_task(f"{type(prior).__name__:<16}", total=max_epochs, best=best)
+        while epoch < max_epochs and epoch - best_epoch < patience:
+            order = torch.Generator().manual_seed(mix(seed, epoch))
+            for index in torch.randperm(num_data, generator=order).split(batch_size):
+                loss = _loss(prior(encoder, Context(index=index)), draw(index))
+                optimizer.zero_grad()
+                loss.backward(inputs=learned)  # a plain function may hide a network
+                optimizer.step()
+            epoch += 1
+            value = _score(prior, encoder, z_held)
+            if value < best:
+                best, best_epoch, state = value, epoch, copy.deepcopy(prior.state_dict())
+            progress.update(task, completed=epoch, best=best)
+    prior.load_state_dict(state)
+    prior.eval()
+    return epoch
+
+
+def _loss(p: Distribution, z: Tensor) -> Tensor:
+    loss: Tensor = -p.log_prob(z).mean()
+    if not loss.isfinite():
+        raise FloatingPointError(
+            f"expected a finite cross-entropy, got {loss.item()}; lower the learning rate."
+        )
+    return loss
+
+
+@torch.no_grad()
+def _score(prior: Prior, encoder: Encoder, z: Tensor) -> float:
+    score = cross_entropy(prior.eval()(encoder), z).value
+    prior.train()
+    return score

@@ -1,0 +1,343 @@
+"""The densities and samplers behind the decoders, against references in double precision."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+import priory
+from cases import log_sum_exp, normal_log_prob
+from priory import MLP, Context, GaussianEncoder
+from priory.distributions import DiscretizedLogistic, MixedColumns
+from priory.networks import (
+    DiscretizedLogisticDecoder,
+    GaussianDecoder,
+    MixedDecoder,
+    NegativeBinomialDecoder,
+    PoissonDecoder,
+)
+
+SPANS = [
+    *(("numeric", 0, 1), ("numeric", 1, 2), ("categorical", 2, 5), ("count", 5, 6)),
+    *(("numeric", 6, 7), ("categorical", 7, 9), ("count", 9, 10)),
+]
+ROW = [0.3, -1.2, 0, 1, 0, 4.0, 2.0, 1, 0, 30.0]
+COUNTS = [0, 3, 40, 9000]
+TYPICAL = [0.5, 4.0, 30.0, 1e4]
+
+
+def sigmoid(t: float) -> float:
+    return 1 / (1 + math.exp(-t))
+
+
+def logistic_log_mass(x: int, loc: float, scale: float, num_values: int) -> float:
+    above = 1.0 if x == num_values - 1 else sigmoid((x + 0.5 - loc) / scale)
+    below = 0.0 if x == 0 else sigmoid((x - 0.5 - loc) / scale)
+    return math.log(above - below)
+
+
+# Each reference takes the decoder, what its network gave, as plain numbers, and x.
+
+
+def gaussian_shared(decoder, out, x):
+    scale = 8 * (1e-3 + math.exp(decoder.location_scale.log_scale.item()))
+    return sum(normal_log_prob(v, 8 + 8 * f, scale) for v, f in zip(x, out, strict=True))
+
+
+def gaussian_fixed(decoder, out, x):
+    low, high = (0.0, -1.0, 0.0, 2.0), (1.0, 1.0, 4.0, 3.0)
+    return sum(
+        normal_log_prob(v, (l + h) / 2 + (h - l) / 2 * f, 0.3)
+        for v, f, l, h in zip(x, out, low, high, strict=True)  # noqa: E741
+    )
+
+
+def gaussian_network(decoder, out, x):
+    return sum(
+        normal_log_prob(v, 0.5 + 0.5 * f, 0.5 * (0.01 + math.exp(t)))
+        for v, (f, t) in zip(x, out, strict=True)
+    )
+
+
+def logistic_shared(decoder, out, x):
+    scale = 127.5 * (1e-3 + math.exp(decoder.location_scale.log_scale.item()))
+    return sum(
+        logistic_log_mass(v, 127.5 * (1 + f), scale, 256) for v, f in zip(x, out, strict=True)
+    )
+
+
+def logistic_network(decoder, out, x):
+    return sum(
+        logistic_log_mass(v, 3.5 * (1 + f), 3.5 * (1e-3 + math.exp(t)), 8)
+        for v, (f, t) in zip(x, out, strict=True)
+    )
+
+
+def poisson(decoder, out, x):
+    return sum(
+        stats.poisson.logpmf(v, m * math.exp(f)) for v, f, m in zip(x, out, TYPICAL, strict=True)
+    )
+
+
+def negative_binomial(decoder, out, x):
+    total = 0.0
+    for v, f, m, t in zip(x, out, TYPICAL, decoder.log_dispersion.tolist(), strict=True):
+        theta, mean = 1 / (math.exp(t) + 1e-4), m * math.exp(f)
+        assert stats.nbinom.mean(theta, theta / (theta + mean)) == pytest.approx(mean)
+        variance = mean + mean**2 / theta
+        assert stats.nbinom.var(theta, theta / (theta + mean)) == pytest.approx(variance)
+        total += stats.nbinom.logpmf(v, theta, theta / (theta + mean))
+    return total
+
+
+def mixed(decoder, out, x):
+    total, spread = 0.0, dict(zip((0, 1, 5, 6, 9), decoder.log_spread.exp().tolist(), strict=True))
+    for d in (0, 1, 6):
+        total += normal_log_prob(x[d], out[d], spread[d] + 1e-3)
+    for d, typical in ((5, 3.0), (9, 40.0)):
+        theta, mean = 1 / (spread[d] + 1e-4), typical * math.exp(out[d])
+        total += stats.nbinom.logpmf(x[d], theta, theta / (theta + mean))
+    for block in (range(2, 5), range(7, 9)):
+        chosen = next(d for d in block if x[d] == 1)
+        total += out[chosen] - log_sum_exp([out[d] for d in block])
+    return total
+
+
+DECODERS = {
+    "gaussian-shared": (
+        lambda: GaussianDecoder(MLP((2,), (4,), (5,)), data_range=(0, 16)),
+        gaussian_shared,
+        [0.3, 15.0, 3.0, 7.0],
+    ),
+    "gaussian-fixed": (
+        lambda: GaussianDecoder(
+            MLP((2,), (4,), (5,)), scale=0.3, data_range=([0, -1, 0, 2], [1, 1, 4, 3])
+        ),
+        gaussian_fixed,
+        [0.3, -0.9, 3.0, 2.1],
+    ),
+    "gaussian-network": (
+        lambda: GaussianDecoder(MLP((2,), (4, 2), (5,)), scale="network", min_scale=0.01),
+        gaussian_network,
+        [0.3, 0.9, 0.0, 1.0],
+    ),
+    "logistic-shared": (
+        lambda: DiscretizedLogisticDecoder(MLP((2,), (4,), (5,))),
+        logistic_shared,
+        [0, 100, 254, 255],
+    ),
+    "logistic-network": (
+        lambda: DiscretizedLogisticDecoder(MLP((2,), (4, 2), (5,)), 8, "network"),
+        logistic_network,
+        [0, 3, 6, 7],
+    ),
+    "poisson": (lambda: PoissonDecoder(MLP((2,), (4,), (5,)), TYPICAL), poisson, COUNTS),
+    "negative-binomial": (
+        lambda: NegativeBinomialDecoder(MLP((2,), (4,), (5,)), (4,), TYPICAL),
+        negative_binomial,
+        COUNTS,
+    ),
+    "mixed": (lambda: MixedDecoder(MLP((2,), (10,), (5,)), SPANS, [3.0, 40.0]), mixed, ROW),
+}
+over_decoders = pytest.mark.parametrize("name", DECODERS)
+Z = torch.tensor([[0.5, -1.0], [2.0, 0.3], [-1.0, -0.2]])
+
+
+def build(name: str) -> nn.Module:
+    """Return the decoder with every parameter away from its start."""
+    decoder = DECODERS[name][0]()
+    with torch.no_grad():
+        for parameter in decoder.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return decoder
+
+
+def datum(name: str) -> torch.Tensor:
+    return torch.tensor(DECODERS[name][2], dtype=torch.float32)
+
+
+@pytest.fixture
+def _in_double():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@over_decoders
+@pytest.mark.usefixtures("_in_double")
+def test_the_density_is_the_reference(name):
+    decoder, x = build(name), torch.tensor(DECODERS[name][2]).double()
+    actual = decoder(Z.double()).log_prob(x)
+    assert actual.shape == (3,)
+    for z, value in zip(Z.double(), actual, strict=True):
+        out = decoder.network(z).tolist()
+        expected = DECODERS[name][1](decoder, out, DECODERS[name][2])
+        assert value.item() == pytest.approx(expected, rel=1e-9)
+    single = decoder.float()(Z).log_prob(x.float())
+    torch.testing.assert_close(single.double(), actual, rtol=1e-5, atol=5e-3)
+
+
+@over_decoders
+def test_gradients_in_z_and_every_parameter(name):
+    decoder, x = build(name).double(), datum(name).double()
+    names = [key for key, _ in decoder.named_parameters()]
+    values = [p.detach().clone().requires_grad_() for p in decoder.parameters()]
+
+    def log_prob(z, *values):
+        parameters = dict(zip(names, values, strict=True))
+        return torch.func.functional_call(decoder, parameters, (z,)).log_prob(x)
+
+    assert torch.autograd.gradcheck(log_prob, (Z.double().requires_grad_(), *values), atol=1e-4)
+
+
+@over_decoders
+def test_shapes_context_and_mean(name):
+    decoder, x = build(name), datum(name)
+    p = decoder(Z.expand(4, 3, 2), Context(index=torch.arange(3)))
+    assert p.batch_shape == (4, 3)
+    assert p.event_shape == x.shape
+    assert p.expand((2, 4, 3)).log_prob(x).equal(p.log_prob(x).expand(2, 4, 3))
+    torch.manual_seed(1)
+    draws = decoder(Z[0]).sample((20_000,))
+    assert draws.shape == (20_000, *x.shape)
+    error = draws.std(0) / math.sqrt(len(draws))
+    assert ((draws.mean(0) - decoder(Z[0]).mean).abs() < 4.5 * error + 1e-6).all()
+
+
+@over_decoders
+def test_a_decoder_is_saved_and_loaded(name, tmp_path):
+    decoder, x = build(name), datum(name)
+    vae = priory.VAE(GaussianEncoder(MLP((4,), (4,))), decoder, priory.StandardPrior(2))
+    priory.save(vae, tmp_path)
+    again = priory.load(tmp_path)
+    assert type(again.decoder) is type(decoder)
+    assert again.decoder(Z).log_prob(x).equal(decoder(Z).log_prob(x))
+
+
+def chi_square(counts: np.ndarray, mass: np.ndarray) -> float:
+    """Return the p-value of counts against masses, with rare values put together."""
+    expected = mass * counts.sum()
+    common = expected >= 10
+    observed = np.append(counts[common], counts[~common].sum())
+    expected = np.append(expected[common], max(counts.sum() - expected[common].sum(), 1e-9))
+    statistic = ((observed - expected) ** 2 / expected).sum()
+    return stats.chi2.sf(statistic, len(expected) - 1)
+
+
+@pytest.mark.parametrize(
+    ("p", "most"),
+    [
+        (DiscretizedLogistic(torch.tensor(2.2), torch.tensor(0.9), 8), 8),
+        (DiscretizedLogistic(torch.tensor(250.0), torch.tensor(20.0), 256), 256),
+        (DiscretizedLogistic(torch.tensor(-3.0), torch.tensor(0.3), 2), 2),
+        (NegativeBinomialDecoder(nn.Identity(), (1,), 4.0)(torch.zeros(1)).base_dist, 400),
+        (PoissonDecoder(nn.Identity(), 30.0)(torch.zeros(1)).base_dist, 200),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_masses_sum_to_one_and_samples_follow_them(p, most):
+    mass = p.log_prob(torch.arange(most).float()).detach().double().exp()
+    assert mass.sum().item() == pytest.approx(1, abs=2e-6)
+    draws = p.sample((20_000,)).flatten().long().numpy()
+    assert chi_square(np.bincount(draws, minlength=most), mass.numpy()) > 1e-3
+
+
+def test_samples_of_mixed_columns_follow_their_density():
+    p = build("mixed")(Z[0])
+    draws = p.sample((20_000,))
+    assert p.support.check(draws).all()
+    assert not p.support.check(draws + 0.5).any()
+    for block, start, stop in ((1, 2, 5), (4, 7, 9)):
+        counts = draws[:, start:stop].sum(0).numpy()
+        assert (draws[:, start:stop].sum(-1) == 1).all()
+        mass = p.blocks[block].log_prob(torch.eye(stop - start)).detach().exp()
+        assert chi_square(counts, mass.double().numpy()) > 1e-3
+    loc, scale = p.blocks[0].mean[1].item(), p.blocks[0].stddev[1].item()
+    assert stats.kstest(draws[:, 1].numpy(), stats.norm(loc, scale).cdf)[1] > 1e-3
+
+
+def tail_log_mass(x: int, loc: float, scale: float) -> float:
+    """The log-mass from whichever tail holds it, where no digits are lost."""
+    ends = [-math.inf if x == 0 else (x - 0.5 - loc) / scale]
+    ends += [math.inf if x == 255 else (x + 0.5 - loc) / scale]
+    low, high = ends if sum(ends) < 0 else (-ends[1], -ends[0])
+    far = max(-700.0 - high, 0.0)  # in the tail the mass is exp(far) times smaller, and no less
+    low, high = low + far, high + far
+    return math.log(1 / (1 + math.exp(-high)) - 1 / (1 + math.exp(min(-low, 709.0)))) - far
+
+
+@pytest.mark.parametrize("loc", [-300.0, 0.0, 3.3, 127.5, 255.0, 600.0])
+@pytest.mark.parametrize("scale", [0.02, 0.5, 30.0, 1e4])
+def test_the_discretized_logistic_holds_in_float32_far_out(loc, scale):
+    x = torch.arange(256.0)
+    location = torch.tensor(loc, requires_grad=True)
+    width = torch.tensor(scale, requires_grad=True)
+    actual = DiscretizedLogistic(location, width).log_prob(x)
+    expected = torch.tensor([tail_log_mass(v, loc, scale) for v in range(256)]).double()
+    torch.testing.assert_close(actual.double(), expected, rtol=2e-5, atol=2e-4)
+    assert actual.double().exp().sum().item() == pytest.approx(1, abs=1e-4)
+    actual.sum().backward()
+    assert location.grad.isfinite()
+    assert width.grad.isfinite()
+
+
+def test_the_mean_of_a_discretized_logistic_is_the_sum():
+    p = DiscretizedLogistic(torch.tensor([-1.0, 2.2, 30.0]), torch.tensor([2.0, 0.7, 4.0]), 9)
+    x = torch.arange(9.0).unsqueeze(-1)
+    torch.testing.assert_close(p.mean, (x * p.log_prob(x).exp()).sum(0))
+
+
+def test_values_outside_the_support_are_refused():
+    p = DiscretizedLogistic(torch.zeros(2), torch.ones(2), 4)
+    for value in (-1.0, 4.0, 0.5):
+        with pytest.raises(ValueError, match="support"):
+            p.log_prob(torch.full((2,), value))
+    mixed = build("mixed")(Z)
+    with pytest.raises(ValueError, match="support"):
+        mixed.log_prob(torch.tensor(ROW) * 0.5)
+    with pytest.raises(ValueError, match="10 columns"):
+        mixed.log_prob(torch.zeros(7))
+    with pytest.raises(ValueError, match="same batch shape"):
+        MixedColumns([])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda n: GaussianDecoder(n, scale=0.0), "above zero, got 0.0"),
+        (lambda n: GaussianDecoder(n, data_range=(1, 1)), "low < high"),
+        (lambda n: GaussianDecoder(n, min_scale=-1.0), "min_scale"),
+        (lambda n: DiscretizedLogisticDecoder(n, 1), "num_values=1"),
+        (lambda n: PoissonDecoder(n, 0.0), "above zero"),
+        (lambda n: NegativeBinomialDecoder(n, (0,)), "at least one"),
+        (lambda n: NegativeBinomialDecoder(n, (4,), min_dispersion=0.0), "min_dispersion"),
+        (lambda n: MixedDecoder(n, []), "at least one span"),
+        (lambda n: MixedDecoder(n, [("numeric", 1, 2)]), "side by side"),
+        (lambda n: MixedDecoder(n, [("ordinal", 0, 2)]), "numeric or count or categorical"),
+        (lambda n: MixedDecoder(n, [("numeric", 0, 1)], min_scale=-1.0), "min_scale"),
+    ],
+)
+def test_bad_arguments_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(MLP((2,), (4,)))
+
+
+def test_counts_are_encoded_by_their_logarithm():
+    network = MLP((2,), (4,), (3,))
+    x = torch.tensor([[0.0, 5000], [10000, 7]])
+    actual = GaussianEncoder(network, (0, 10_000), transform="log1p")(x).mean
+    unit = 2 * torch.log1p(x) / math.log1p(10_000) - 1
+    torch.testing.assert_close(actual, network(unit)[..., :2])
+    with pytest.raises(ValueError, match="from zero on"):
+        GaussianEncoder(network, (-2, 10), transform="log1p")
+
+
+def test_the_range_may_differ_by_dimension():
+    network = MLP((2,), (4,), (3,))
+    encoder = GaussianEncoder(network, ([0, -10], [1, 30]))
+    actual = encoder(torch.tensor([[0.25, 30.0]])).mean
+    torch.testing.assert_close(actual, network(torch.tensor([[-0.5, 1.0]]))[:, :2])
+    assert encoder.data_range == ([0, -10], [1, 30])

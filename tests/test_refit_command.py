@@ -1,0 +1,148 @@
+"""A new prior for a trained model, from the command line."""
+
+import importlib
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+import priory
+from priory import MLP, VAE, BernoulliDecoder, ExemplarPrior, GaussianEncoder, StandardPrior
+from priory.cli import main
+from priory.training import find_run
+
+QUICK = ["--importance-samples", "8", "--max-epochs", "4", "--num-components", "5"]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run of `compare` with one model, under a prior whose exemplars are not saved."""
+    monkeypatch.chdir(tmp_path)
+    np.save("bits.npy", np.random.default_rng(0).integers(0, 2, (120, 6)))
+    run = tmp_path / "run"
+    for prior in (StandardPrior(2), ExemplarPrior()):
+        encoder = GaussianEncoder(MLP((6,), (4,), (8,)))
+        vae = VAE(encoder, BernoulliDecoder(MLP((2,), (6,), (8,))), prior)
+        priory.save(vae, run / type(prior).__name__)
+    (run / "config.yaml").write_text("data: bits.npy\nseed: 3\n")
+    return run
+
+
+def files(path):
+    return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("old", ["StandardPrior", "ExemplarPrior"])
+def test_a_prior_is_exchanged(run, old, capsys):
+    before = files(run)
+    options = ["--prior", "vamp", "--prior-options", "{weights: uniform}"]
+    main(["refit", str(run / old), *QUICK, *options])
+    assert files(run) == before
+    new = run.parent / "runs" / "refit-1"
+    vae, source = priory.load(new), priory.load(run / old)
+    assert type(vae.prior).__name__ == "VampPrior"
+    assert (vae.prior.weights, vae.prior.num_components) == ("uniform", 5)
+    for part in ("encoder", "decoder"):
+        one, other = (getattr(model, part).state_dict() for model in (vae, source))
+        assert all(value.equal(other[key]) for key, value in one.items())
+    assert (new / "priors.png").stat().st_size > 1000
+    assert (new / "priors.pdf").stat().st_size > 1000
+    metrics = json.loads((new / "metrics.json").read_text())
+    assert metrics["after"]["num_data"] == 12
+    fitted, start = (metrics["cross_entropy"][key] for key in ("fitted", "start"))
+    assert fitted["held_out"]["value"] <= start["held_out"]["value"]
+    out = capsys.readouterr().out
+    for key in ("before", "after"):
+        row = metrics[key]
+        assert f"{row['nll']:.2f} ± {row['nll_standard_error']:.2f}" in out
+    config = yaml.safe_load((new / "config.yaml").read_text())
+    assert (config["data"], config["seed"]) == ("bits.npy", 3)
+
+
+@pytest.fixture
+def _undrawn(monkeypatch):
+    command = importlib.import_module("priory.commands.refit")
+    monkeypatch.setattr(command, "_draw", lambda *_: None)
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_a_run_can_be_refitted_again_and_repeats_itself(run):
+    main(["refit", str(run / "StandardPrior"), *QUICK, "--prior", "mog", "--out", "first"])
+    main(["refit", "first", *QUICK, "--prior", "standard", "--out", "second"])
+    main(["refit", "--config", "first/config.yaml", "--out", "again"])
+    first, second, again = (
+        json.loads((run.parent / name / "metrics.json").read_text())
+        for name in ("first", "second", "again")
+    )
+    assert first == again
+    assert second["before"] == first["after"]
+    assert second["after"]["nll"] == pytest.approx(first["before"]["nll"])
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_a_model_is_found_from_its_run(run):
+    found = find_run(run / "StandardPrior")
+    assert (found.model, found.config["seed"]) == (run / "StandardPrior", 3)
+    main(["refit", str(run / "StandardPrior"), *QUICK, "--out", "flat"])
+    assert find_run("flat").config["prior"] == "VampPrior"
+    (run.parent / "one").mkdir()
+    (run / "StandardPrior").rename(run.parent / "one" / "Model")
+    lone = find_run(run.parent / "one")
+    assert (lone.model.name, lone.config) == ("Model", {})
+
+
+@pytest.mark.usefixtures("_undrawn")
+def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
+    np.save("grey.npy", np.random.default_rng(1).integers(0, 256, (90, 6)).astype("uint8"))
+    options = ["--max-epochs", "1", "--latent-dim", "2", "--hidden-sizes", "[8]", "--quiet"]
+    options += ["--binarise", "dynamic", "--test", "0.2", "--importance-samples", "8"]
+    main(["train", "--data", "grey.npy", "--prior", "standard", "--out", "trained", *options])
+    main(["refit", "trained", *QUICK, "--prior", "standard", "--out", "same"])
+    trained, same = (
+        json.loads((run.parent / name / "metrics.json").read_text()) for name in ("trained", "same")
+    )
+    assert same["before"] == same["after"]
+    assert {name: trained[name] for name in same["before"]} == same["before"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "found no model.json"),
+        (["run"], "got 2 at run; name one of run/ExemplarPrior, run/StandardPrior"),
+        (["run/StandardPrior", "--prior", "vapm"], "did you mean VampPrior?"),
+        (["run/StandardPrior", "--prior-options", "{speed: 1}"], "got speed"),
+        (["run/StandardPrior", "--data", "nowhere.npy"], "no such file"),
+        (["run/StandardPrior", "--data", "digits"], "got (1, 8, 8)"),
+        (["run/StandardPrior", "--data", "sevens.npy"], "datum 0 of sevens"),
+        (["run/StandardPrior", "--max-epochs", "0"], "at least one epoch"),
+        (["run/StandardPrior", "--importance-samples", "0"], "importance sample"),
+        (["run/StandardPrior", "--num-components", "0"], "num_components=0"),
+        (["run/StandardPrior", "--num-components", "200"], "got 96"),
+        (["run/StandardPrior", "--out", "run"], "does not exist yet"),
+        (["run/StandardPrior", "--out", "run/StandardPrior/new"], "beyond the old model's"),
+        (["damaged/StandardPrior"], "truncated or damaged"),
+        (["strange/StandardPrior"], "name the data with --data"),
+        (["broken/StandardPrior"], "config.yaml, got a file that is damaged"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(run, arguments, message, capsys):
+    np.save("sevens.npy", np.full((50, 6), 7))
+    model = {file.name: file.read_bytes() for file in (run / "StandardPrior").iterdir()}
+    for name, config in [("damaged", "data: bits.npy"), ("strange", "x: 1"), ("broken", "{")]:
+        (run.parent / name / "StandardPrior").mkdir(parents=True)
+        for file, content in model.items():
+            cut = 20 if name == "damaged" and file == "model.safetensors" else None
+            (run.parent / name / "StandardPrior" / file).write_bytes(content[:cut])
+        (run.parent / name / "config.yaml").write_text(config)
+    before = files(run.parent)
+    with pytest.raises(SystemExit) as stopped:
+        main(["refit", *QUICK, *arguments])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("priory: error: ")
+    assert error.count("\n") == 1
+    assert files(run.parent) == before
