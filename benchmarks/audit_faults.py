@@ -36,7 +36,7 @@ def main() -> None:
         wrong += [] if right else [fault.name]
         rows.append(_row(fault.name, report, first))
     for case in CASES:
-        report = check_prior(case.make, make_encoder(), case.reference)
+        report = check_prior(case.make, make_encoder(), case.reference, context=case.context)
         rows.append(_row(case.name, report, "-"))
     for name, make in RIGHT.items():
         rows.append(_row(name, check_prior(make), "-"))

@@ -7,13 +7,19 @@ prior's density written again, in double precision and with explicit loops, from
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from priory import (
     MLP,
+    VAE,
+    ConditionalMoGPrior,
+    ConditionalVampPrior,
+    Context,
     ExemplarPrior,
     FlowPrior,
     GaussianEncoder,
@@ -21,9 +27,11 @@ from priory import (
     GTMVampPrior,
     MoGPrior,
     Prior,
+    ResampledPrior,
     StandardPrior,
     VampPrior,
 )
+from priory.aggregate import marginal_prior
 
 LATENT_DIM = 2
 DATA_SHAPE = (4,)
@@ -35,24 +43,50 @@ class Case:
     """One row: how to make the prior, and its log-density at one point z, from first principles.
 
     `encodes` is the number of data that the prior sends through the encoder for one distribution,
-    and `kinks` how far a sum over a grid may miss the integral of a density that has some.
+    and `kinks` how far a sum over a grid may miss the integral of a density that has some, or that
+    is an estimate, which `estimate` says. `labels` are those of a few data, for a prior that needs
+    them; the reference is then given those of the one datum too.
     """
 
     name: str
     make: Callable[[], Prior]
-    reference: Callable[[Prior, nn.Module, list[float]], float]
+    reference: Callable[..., float]
     encodes: int = 0
     kinks: float = 1e-6
+    estimate: bool = False
+    labels: tuple[int, ...] = ()
+
+    @property
+    def context(self) -> Context | None:
+        """What every call of the prior is given, for as many data as there are labels."""
+        return self.context_of(*self.labels)
+
+    def context_of(self, *labels: int) -> Context | None:
+        """Return the context of data of some of these labels; None where none are needed."""
+        return Context(covariates=torch.tensor(labels)) if self.labels else None
+
+    def context_for(self, count: int) -> Context | None:
+        """Return the context of so many data, with labels in turn; None where none are needed."""
+        return self.context_of(*islice(cycle(self.labels), count))
+
+    def contexts(self) -> list[Context | None]:
+        """Return the context of one datum for each label; a single None where none are needed."""
+        return [self.context_of(label) for label in self.labels] or [None]
+
+    def distribution(self) -> Distribution:
+        """Return p(z) in double precision; for a prior that needs labels, of data of any."""
+        vae = VAE(make_encoder(), nn.Identity(), self.build()).double()
+        return marginal_prior(vae, self.context)
 
     def build(self, seed: int = 0) -> Prior:
-        """Return the prior with every parameter away from its symmetric start."""
+        """Return the prior, in evaluation mode, with no parameter at its symmetric start."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             prior = self.make()
             with torch.no_grad():
                 for parameter in prior.parameters():
                     parameter.add_(0.4 * torch.randn_like(parameter))
-        return prior
+        return prior.eval()
 
 
 def make_encoder(seed: int = 0) -> GaussianEncoder:
@@ -183,6 +217,44 @@ def exemplar_reference(prior: ExemplarPrior, encoder: nn.Module, z: list[float])
     return mixture_log_prob(z, torch.zeros(len(loc)), loc, scale, factorized=False)
 
 
+def resampled_reference(prior: ResampledPrior, encoder: nn.Module, z: list[float]) -> float:
+    p = prior(encoder)  # for its estimate of the normaliser, and for the density of the proposal
+    point = torch.tensor(z, dtype=torch.float64).to(p.log_normaliser)
+    log_proposal, chance = p.proposal.log_prob(point).item(), prior.acceptance(point).sigmoid()
+    rate, forced = p.log_normaliser.exp().item(), 1.0
+    for _ in range(prior.truncation - 1):
+        forced *= 1 - rate
+    return log_proposal + math.log((1 - forced) * chance.item() / rate + forced)
+
+
+def conditional_mog_reference(
+    prior: ConditionalMoGPrior, encoder: nn.Module, z: list[float], context: Context
+) -> float:
+    y = context.covariates.item()
+    scale = prior.log_scale[y].double().exp()
+    return mixture_log_prob(z, prior.logits[y], prior.loc[y], scale, factorized=False)
+
+
+def conditional_vamp_reference(
+    prior: ConditionalVampPrior, encoder: nn.Module, z: list[float], context: Context
+) -> float:
+    y, log_weights, loc, scale = context.covariates.item(), [], [], []
+    for k in range(len(prior.pseudo_inputs)):
+        if prior.covariates == "fixed" and k // prior.num_components != y:
+            continue
+        log_weight = prior.logits.double().flatten()[k].item()
+        if prior.covariates == "learned":
+            row = prior.covariate_logits.double()[k].tolist()
+            log_weight += row[y] - log_sum_exp(row)
+        beside = Context(covariates=prior.pseudo_covariates[k : k + 1])
+        q = encoder(prior.pseudo_inputs[k : k + 1], beside).base_dist
+        log_weights.append(log_weight)
+        loc.append(q.loc[0])
+        scale.append(q.scale[0])
+    parts = (torch.stack(loc), torch.stack(scale))
+    return mixture_log_prob(z, torch.tensor(log_weights), *parts, factorized=False)
+
+
 SMALL_NSF = {"transforms": 1, "hidden_features": [4], "bins": 4}
 SMALL_NVP = {"transforms": 2, "hidden_features": [8]}
 
@@ -210,6 +282,35 @@ CASES = [
     ),
     Case("exemplar", exemplars, exemplar_reference, 5),
     Case("exemplar-own", lambda: exemplars(scale="posterior"), exemplar_reference, 5),
+    Case(
+        "resampled",
+        lambda: ResampledPrior(
+            LATENT_DIM, truncation=5, hidden_sizes=(8,), num_evaluation_samples=2**14
+        ),
+        resampled_reference,
+        kinks=0.02,
+        estimate=True,
+    ),
+    Case(
+        "conditional-mog",
+        lambda: ConditionalMoGPrior(LATENT_DIM, 2, num_labels=3, spread=2.0),
+        conditional_mog_reference,
+        labels=(2, 0),
+    ),
+    Case(
+        "conditional-vamp",
+        lambda: ConditionalVampPrior(2, 3, DATA_SHAPE),
+        conditional_vamp_reference,
+        6,
+        labels=(2, 0),
+    ),
+    Case(
+        "conditional-vamp-learned",
+        lambda: ConditionalVampPrior(4, 3, DATA_SHAPE, covariates="learned"),
+        conditional_vamp_reference,
+        4,
+        labels=(2, 0),
+    ),
 ]
 
 over_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -13,6 +13,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution, Normal, constraints
 
 from cases import mixture_log_prob
+from priory import Context
 from priory.testing import causes
 from priory.testing.subject import Reference
 
@@ -275,6 +276,7 @@ class Fault:
     cause: str
     reference: Reference | None = None
     latent_dim: int = 2
+    context: Context | None = None
 
 
 def in_eight_dimensions(fault: Fault) -> Fault:

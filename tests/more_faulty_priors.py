@@ -8,6 +8,7 @@ from torch import nn
 from torch.distributions import Distribution, Independent, Normal, register_kl
 
 from faulty_priors import Drawn, Fault, K, Mixture, Vamp
+from priory import ConditionalMoGPrior, Context
 from priory.testing import causes
 
 
@@ -194,7 +195,39 @@ class BranchOnValues(Mixture):
         return super().log_mixture(z, mu, scale)
 
 
+class OneLabelForAll(ConditionalMoGPrior):
+    """A whole batch is taken to have the label of its first datum."""
+
+    def __init__(self):
+        super().__init__(2, 3, num_labels=3, spread=2.0)
+
+    def forward(self, encoder=None, context=None):
+        return super().forward(encoder, context[:1]).expand(context.covariates.shape)
+
+
+class OneDrawForAll(ConditionalMoGPrior):
+    """The right densities, and samples of the first datum for all data of a batch."""
+
+    def __init__(self):
+        super().__init__(2, 3, num_labels=3, spread=2.0)
+
+    def forward(self, encoder=None, context=None):
+        p = super().forward(encoder, context)
+        draw = p.sample
+
+        def sample(shape=()):
+            z = draw(shape)
+            return z[..., :1, :].expand_as(z).clone()
+
+        p.sample = sample
+        return p
+
+
+SOME_LABELS = Context(covariates=torch.tensor([2, 0]))
+
 MORE_FAULTS = [
+    Fault("one label for all data", OneLabelForAll, causes.ONE_FOR_ALL, context=SOME_LABELS),
+    Fault("one draw for all data", OneDrawForAll, causes.ONE_FOR_ALL, context=SOME_LABELS),
     Fault("a component drawn per dimension", ComponentPerDimension, causes.COMPONENT_PER_DIMENSION),
     Fault("noise shared by the dimensions", SharedNoise, causes.SHARED_NOISE),
     Fault("one component for the whole batch", ComponentPerBatch, causes.BY_POSITION),

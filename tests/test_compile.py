@@ -18,12 +18,13 @@ x = (torch.rand(16, 4) < 0.5).float()
 for case in CASES:
     torch.manual_seed(0)
     vae = VAE(make_encoder(), BernoulliDecoder(MLP((2,), DATA_SHAPE, (8,))), case.build())
+    vae.train()
     compiled = torch.compile(loss, fullgraph=True, backend=BACKEND)
     results = []
     for function in (loss, compiled):
         torch.manual_seed(1)
         vae.zero_grad()
-        value = function(vae, x)
+        value = function(vae, x, context=case.context_for(16))
         value.backward()
         results.append([value.detach(), *(p.grad.clone() for p in vae.parameters())])
     if BACKEND != "inductor":  # whose random numbers are its own

@@ -42,6 +42,10 @@ def test_every_prior_is_fitted_and_the_encoder_stays(case: Case):
     before = copy.deepcopy(encoder.state_dict())
     state = torch.get_rng_state()
     data = DATA.repeat(8, 1)
+    if case.labels:
+        with pytest.raises(ValueError, match="expected labels from 0 to 2, got none"):
+            fit_prior(prior, encoder, data, **QUIET)
+        return
     fit = fit_prior(prior, encoder, data, max_epochs=3, learning_rate=0.02, **QUIET)
     assert torch.get_rng_state().equal(state)
     assert all(value.equal(before[key]) for key, value in encoder.state_dict().items())

@@ -35,7 +35,11 @@ def _one_thread():
 @cache
 def report_of(fault: Fault) -> Report:
     return check_prior(
-        fault.make, reference=fault.reference, latent_dim=fault.latent_dim, skip=TRACED
+        fault.make,
+        reference=fault.reference,
+        latent_dim=fault.latent_dim,
+        skip=TRACED,
+        context=fault.context,
     )
 
 
@@ -55,7 +59,9 @@ def test_every_check_rejects_some_prior():
 
 @over_cases
 def test_right_prior_passes(case: Case):
-    report = check_prior(case.make, make_encoder(), case.reference, skip=TRACED)
+    report = check_prior(
+        case.make, make_encoder(), case.reference, skip=TRACED, context=case.context
+    )
     assert report.passed, str(report)
 
 
@@ -81,7 +87,7 @@ def test_compiler_and_exporter_agree_or_are_reported():
         torch.set_num_threads(1)
         others = set(CHECKS) - {"compile", "export"}
         for case in CASES:
-            report = check_prior(case.make, make_encoder(), skip=others)
+            report = check_prior(case.make, make_encoder(), skip=others, context=case.context)
             assert report.passed, str(report)
         report = check_prior(BranchOnValues, skip=others)
         assert [r.check for r in report.failures] == ["export"], str(report)

@@ -35,27 +35,28 @@ def make_vae(prior: nn.Module) -> VAE:
 
 @over_cases
 def test_the_elbo_is_its_equation(case: Case):
-    vae = make_vae(case.build())
+    vae, context = make_vae(case.build()), case.context_for(3)
     torch.manual_seed(1)
-    terms = elbo(vae, X, num_samples=3)
+    terms = elbo(vae, X, num_samples=3, context=context)
     torch.manual_seed(1)
-    q, p = vae.encoder(X), vae.prior(vae.encoder)
+    q, p = vae.encoder(X), vae.prior(vae.encoder, context)
     z = q.rsample((3,))
     by_hand = vae.decoder(z).log_prob(X) + p.log_prob(z) - q.log_prob(z)
     torch.testing.assert_close(terms.elbo, by_hand.mean(0))
     torch.testing.assert_close(terms.reconstruction, vae.decoder(z).log_prob(X).mean(0))
     torch.manual_seed(1)
-    torch.testing.assert_close(log_weights(vae, X, 3), by_hand)
+    torch.testing.assert_close(log_weights(vae, X, 3, context=context), by_hand)
     torch.manual_seed(1)
     expected = (0.3 * terms.rate - terms.reconstruction).mean()
-    torch.testing.assert_close(loss(vae, X, num_samples=3, beta=0.3), expected)
+    actual = loss(vae, X, num_samples=3, beta=0.3, context=context)
+    torch.testing.assert_close(actual, expected)
 
 
 @over_cases
 def test_each_datum_and_each_pseudo_input_is_encoded_once_a_step(case: Case):
     vae = make_vae(case.build())
     vae.encoder = CountingEncoder()
-    loss(vae, X, num_samples=4).backward()
+    loss(vae, X, num_samples=4, context=case.context_for(3)).backward()
     assert sorted(vae.encoder.calls) == sorted([3] + [case.encodes] * bool(case.encodes))
 
 

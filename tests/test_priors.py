@@ -13,6 +13,8 @@ from torch.distributions import Independent, Laplace, Normal, kl_divergence
 from cases import CASES, DATA, DATA_SHAPE, Case, CountingEncoder, make_encoder, over_cases
 from priory import (
     MLP,
+    ConditionalMoGPrior,
+    ConditionalVampPrior,
     Context,
     ExemplarPrior,
     FactorizedGaussianMixture,
@@ -21,24 +23,27 @@ from priory import (
     GTMPrior,
     GTMVampPrior,
     MoGPrior,
+    ResampledPrior,
     StandardPrior,
     VampPrior,
     make_prior,
 )
 from priory.priors import prior_class, prior_classes
 
-Z = torch.linspace(-2, 2, 10).view(5, 2)
+Z = torch.linspace(-2, 2, 10).view(5, 1, 2).expand(5, 2, 2)  # for two data, where there are labels
 X = torch.zeros(5, 4)
 
 
 @over_cases
 def test_a_prior_moves_to_another_dtype_whole(case: Case):
     prior, encoder = case.build(), make_encoder()
-    expected = prior(encoder).log_prob(Z)
-    actual = prior.double()(encoder.double()).log_prob(Z.double())
+    expected = prior(encoder, case.context).log_prob(Z)
+    p = prior.double()(encoder.double(), case.context)
+    actual = p.log_prob(Z.double())
     assert actual.dtype == torch.float64
-    torch.testing.assert_close(actual, expected.double(), rtol=1e-4, atol=1e-4)
-    assert prior(encoder).sample((3,)).dtype == torch.float64
+    error = 6 * p.log_prob_standard_error(Z.double()).max().item() if case.estimate else 1e-4
+    torch.testing.assert_close(actual, expected.double(), rtol=1e-4, atol=error)
+    assert p.sample((3,)).dtype == torch.float64
 
 
 @over_cases
@@ -50,21 +55,21 @@ def test_a_prior_moves_to_another_device_whole(case: Case):
 @over_cases
 def test_state_dict_and_copies_give_the_same_density(case: Case):
     prior, encoder = case.build(), make_encoder()
-    expected = prior(encoder).log_prob(Z)
+    expected = prior(encoder, case.context).log_prob(Z)
     file = io.BytesIO()
     torch.save(prior.state_dict(), file)
     file.seek(0)
     other = case.build(seed=1)
     other.load_state_dict(torch.load(file, weights_only=True))
-    assert other(encoder).log_prob(Z).equal(expected)
-    assert copy.deepcopy(prior)(encoder).log_prob(Z).equal(expected)
+    assert other(encoder, case.context).log_prob(Z).equal(expected)
+    assert copy.deepcopy(prior)(encoder, case.context).log_prob(Z).equal(expected)
 
 
 @over_cases
 def test_the_encoder_is_passed_and_never_stored(case: Case):
     prior, encoder = case.build(), make_encoder()
     before = list(prior.state_dict())
-    prior(encoder).log_prob(Z)
+    prior(encoder, case.context).log_prob(Z)
     assert list(prior.state_dict()) == before
     theirs = {id(part) for part in encoder.modules()}
     assert not any(id(value) in theirs for value in (*vars(prior).values(), *prior.modules()))
@@ -73,7 +78,7 @@ def test_the_encoder_is_passed_and_never_stored(case: Case):
 @over_cases
 def test_each_pseudo_input_is_encoded_once_for_a_distribution(case: Case):
     encoder = CountingEncoder()
-    p = case.build()(encoder)
+    p = case.build()(encoder, case.context)
     p.log_prob(Z)
     p.sample((3,))
     assert encoder.calls == ([case.encodes] if case.encodes else [])
@@ -352,6 +357,16 @@ def test_a_vampprior_says_what_encoder_it_needs():
         ),
         (lambda: prior_class("vanp"), "did you mean VampPrior"),
         (lambda: make_prior("vamp", **FACTS, spread=1.0), "got spread"),
+        (lambda: make_prior("conditionalmog", **{**FACTS, "num_labels": None}), "with labels"),
+        (lambda: ConditionalMoGPrior(2, 3, 0), "num_labels=0"),
+        (lambda: ConditionalMoGPrior(2, 3, 2, spread=-1.0), "spread"),
+        (lambda: ConditionalVampPrior(3, 0, (4,)), "num_labels=0"),
+        (lambda: ResampledPrior(0), "at least one latent dimension, got 0"),
+        (lambda: ResampledPrior(2, truncation=1), "truncation=1"),
+        (lambda: ResampledPrior(2, "mgo"), "did you mean MoGPrior"),
+        (lambda: ResampledPrior(2, "MoGPrior"), "num_components"),
+        (lambda: ResampledPrior(2, "ConditionalMoGPrior"), "needs no labels"),
+        (lambda: MLP((4,), (2,), num_labels=0), r"num_labels=\(0,\)"),
     ],
 )
 def test_bad_arguments_are_refused_in_a_sentence(make, message):
@@ -360,7 +375,13 @@ def test_bad_arguments_are_refused_in_a_sentence(make, message):
     assert "\n" not in str(caught.value)
 
 
-FACTS = {"latent_dim": 2, "num_components": 3, "data_shape": (4,), "data_range": (0, 1)}
+FACTS = {
+    "latent_dim": 2,
+    "num_components": 3,
+    "data_shape": (4,),
+    "data_range": (0, 1),
+    "num_labels": 3,
+}
 
 
 def test_every_exported_prior_is_made_by_its_name():

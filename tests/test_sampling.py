@@ -14,7 +14,7 @@ BINS, DRAWS = 6, 10_000
 @over_cases
 @torch.no_grad()
 def test_samples_fill_boxes_as_the_density_says(case: Case):
-    p = case.build().double()(make_encoder().double())
+    p = case.distribution()
     # Quantiles of one half of the samples are the edges of boxes for the other half.
     quantiles = torch.linspace(0.02, 0.98, BINS + 1, dtype=torch.float64)
     x, y = (p.sample((DRAWS,))[:, d].quantile(quantiles).tolist() for d in (0, 1))
@@ -45,7 +45,7 @@ def box_mass(p, left: float, right: float, below: float, above: float) -> float:
 
 @over_cases
 def test_a_seed_reproduces_samples_and_no_seed_repeats_them(case: Case):
-    p = case.build()(make_encoder())
+    p = case.build()(make_encoder(), case.context)
     torch.manual_seed(3)
     first, second = p.sample((4,)), p.sample((4,))
     torch.manual_seed(3)

@@ -8,12 +8,15 @@ from priory.importance_weighted import importance_weighted_loss
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
 from priory.objectives import ELBO, elbo, log_weights, loss
 from priory.priors import (
+    ConditionalMoGPrior,
+    ConditionalVampPrior,
     ExemplarPrior,
     FlowPrior,
     GTMPrior,
     GTMVampPrior,
     MoGPrior,
     Prior,
+    ResampledPrior,
     StandardPrior,
     VampPrior,
     make_prior,
@@ -30,6 +33,8 @@ __all__ = [
     "VAE",
     "BernoulliDecoder",
     "CategoricalDecoder",
+    "ConditionalMoGPrior",
+    "ConditionalVampPrior",
     "Context",
     "ExemplarPrior",
     "FactorizedGaussianMixture",
@@ -40,6 +45,7 @@ __all__ = [
     "GaussianMixture",
     "MoGPrior",
     "Prior",
+    "ResampledPrior",
     "StandardPrior",
     "VampPrior",
     "aggregated_posterior",

@@ -1,14 +1,18 @@
-"""The aggregated posterior."""
+"""The aggregated posterior, and the prior over all labels."""
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
-from priory.distributions import GaussianMixture, loc_and_scale
-from priory.networks.context import Encoder
+from priory.distributions import GaussianMixture, loc_and_scale, marginal
+from priory.networks.context import Context, Encoder
+from priory.vae import VAE
 
 
 @torch.no_grad()
-def aggregated_posterior(encoder: Encoder, data: Tensor, batch_size: int = 4096) -> GaussianMixture:
+def aggregated_posterior(
+    encoder: Encoder, data: Tensor, batch_size: int = 4096, context: Context | None = None
+) -> GaussianMixture:
     r"""Return the mixture of the posteriors of all data, each with the same weight.
 
     $$q(z) = \frac{1}{N} \sum_{n=1}^N q(z \mid x_n)$$
@@ -20,6 +24,7 @@ def aggregated_posterior(encoder: Encoder, data: Tensor, batch_size: int = 4096)
         encoder: The module that returns q(z|x) as a diagonal Gaussian.
         data: The data, `(N, *data_shape)`.
         batch_size: How many data are encoded at a time.
+        context: What is known of these data, for an encoder that takes it.
 
     Raises:
         TypeError: If the encoder returns anything but a diagonal Gaussian.
@@ -38,6 +43,48 @@ def aggregated_posterior(encoder: Encoder, data: Tensor, batch_size: int = 4096)
     """
     if len(data) == 0:
         raise ValueError("expected at least one datum, got none.")
-    parts = [loc_and_scale(encoder(batch)) for batch in data.split(batch_size)]
+    blocks = [slice(start, start + batch_size) for start in range(0, len(data), batch_size)]
+    parts = [
+        loc_and_scale(encoder(data[b]) if context is None else encoder(data[b], context[b]))
+        for b in blocks
+    ]
     loc, scale = (torch.cat(part) for part in zip(*parts, strict=True))
     return GaussianMixture(loc.new_zeros(len(loc)), loc, scale)
+
+
+@torch.no_grad()
+def marginal_prior(vae: VAE, context: Context | None = None) -> Distribution:
+    r"""Return the prior of a datum of unknown label, with labels as frequent as in a context.
+
+    $$p(z) = \sum_y \mathrm{freq}(y)\, p(z \mid y)$$
+
+    A prior that is the same for all labels is returned as it is.
+
+    Args:
+        vae: The model.
+        context: With the labels of data, `(N,)`, as its covariates.
+
+    Examples:
+        >>> import torch
+        >>> from priory import MLP, VAE, BernoulliDecoder, ConditionalMoGPrior, Context
+        >>> from priory import GaussianEncoder
+        >>> from priory.aggregate import marginal_prior
+        >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
+        >>> vae = VAE(encoder, decoder, ConditionalMoGPrior(2, num_components=4, num_labels=3))
+        >>> marginal_prior(vae, Context(covariates=torch.tensor([0, 1, 1, 2]))).loc.shape
+        torch.Size([12, 2])
+
+    """
+    if context is None or context.covariates is None:
+        return vae.prior_distribution()
+    labels, num_labels = context.covariates, getattr(vae.prior, "num_labels", None)
+    if num_labels is not None and not labels.is_floating_point():
+        count = torch.bincount(labels, minlength=num_labels)  # labels without data have their place
+        labels = torch.arange(len(count), device=labels.device)
+    else:
+        labels, count = labels.unique(dim=0, return_counts=True)
+    p = vae.prior_distribution(Context(covariates=labels))
+    if not p.batch_shape:
+        return p
+    weights = count.double() / count.sum()
+    return marginal(weights.to(next(vae.parameters()).dtype), p)

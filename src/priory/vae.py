@@ -40,6 +40,19 @@ class VAE(nn.Module):
         self.decoder = decoder
         self.prior = prior
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the prior is one for each label, or a network takes labels."""
+        return any(
+            getattr(module, "needs_labels", False)
+            or getattr(module, "num_labels", None) is not None
+            for module in self.modules()
+        )
+
+    def context_of(self, labels: Tensor | None) -> Context | None:
+        """Return what the model is told of data with these labels: nothing unless it needs them."""
+        return None if labels is None or not self.needs_labels else Context(covariates=labels)
+
     def posterior(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`."""
         return cast(Distribution, _call(self.encoder, x, context))
@@ -59,9 +72,15 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def sample(self, num_samples: int, context: Context | None = None) -> Tensor:
-        """Draw z from the prior, then x from p(x|z): `(num_samples, *batch, *data_shape)`."""
-        z = self.prior_distribution(context).sample(Size((num_samples,)))
-        return self.likelihood(z, context).sample()
+        """Draw z from the prior, then x from p(x|z): `(num_samples, *batch, *data_shape)`.
+
+        With labels, the batch is that of the labels: `vae.sample(64, Context(covariates=y))` draws
+        64 data for each label in y, `(64, len(y), *data_shape)`.
+        """
+        p = self.prior_distribution(context)
+        if context is not None and context.covariates is not None and not p.batch_shape:
+            p = p.expand(context.covariates.shape[:1])  # only the decoder knows labels
+        return self.likelihood(p.sample(Size((num_samples,))), context).sample()
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor | NDArray[Any], context: Context | None = None) -> Tensor:

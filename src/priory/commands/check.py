@@ -5,13 +5,20 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
+from priory.networks.context import Context
 from priory.testing import check_prior
 
 
 def check(
-    factory: str, latent_dim: int = 2, seed: int = 0, jitter: float = 0.4, skip: Sequence[str] = ()
+    factory: str,
+    latent_dim: int = 2,
+    seed: int = 0,
+    jitter: float = 0.4,
+    skip: Sequence[str] = (),
+    labels: Sequence[int] = (),
 ) -> None:
     """Put any prior through the conformance kit, print the report, and exit with 1 if it fails.
 
@@ -23,6 +30,8 @@ def check(
         seed: The seed of all that is random.
         jitter: The standard deviation by which every parameter is moved from its start.
         skip: Names of checks to leave out.
+        labels: For a prior that depends on labels: those of a few data to check it for, such as
+            `[0, 2]`.
 
     Raises:
         ImportError: If the module cannot be imported.
@@ -30,8 +39,14 @@ def check(
         SystemExit: With status 1 if the prior does not pass.
 
     """
+    context = Context(covariates=torch.tensor(labels)) if labels else None
     report = check_prior(
-        load_factory(factory), latent_dim=latent_dim, seed=seed, jitter=jitter, skip=skip
+        load_factory(factory),
+        latent_dim=latent_dim,
+        seed=seed,
+        jitter=jitter,
+        skip=skip,
+        context=context,
     )
     print(report)
     if not report.passed:

@@ -18,7 +18,7 @@ from priory.data import DataFormat, LikelihoodName, choose_likelihood
 from priory.evaluation import evaluate, exhibit
 from priory.priors import prior_class, prior_classes
 from priory.report import Entry, write_comparison
-from priory.report.comparison import HEADER
+from priory.report.comparison import HEADER, notes
 from priory.saving import save
 from priory.training import (
     TrainingSettings,
@@ -82,7 +82,6 @@ def compare(
     seed = how.seed
     if importance_samples < 1:
         raise ValueError(f"expected at least one importance sample, got {importance_samples}.")
-    names = _names(priors)
     opened = {
         "data": data,
         "data_options": data_options,
@@ -95,6 +94,7 @@ def compare(
     spans = None if splits.columns is None else splits.columns.spans
     chosen = choose_likelihood(splits.modelled, likelihood, num_values, spans=spans)
     data_shape = splits.data_shape
+    names = _names(priors, splits.num_labels is not None)
     unseen = splits.test.tensor()
     options = {prior_class(name).__name__: own for name, own in (prior_options or {}).items()}
     models = {
@@ -141,8 +141,9 @@ def compare(
             history = train(vae, splits, how, console=console, curves=run / name)
             seconds = time.perf_counter() - start
             save(vae, run / name)
-            evaluation = evaluate(vae, unseen, importance_samples, seed)
-            shown = exhibit(vae, unseen, seed=seed)
+            context = vae.context_of(splits.test.labels)
+            evaluation = evaluate(vae, unseen, importance_samples, seed, context)
+            shown = exhibit(vae, unseen, seed=seed, context=context)
             entries.append(Entry(name, evaluation, shown, history.epochs, seconds))
         DataFormat.of(splits).write(run)
         (run / "config.yaml").write_text(config)
@@ -168,9 +169,10 @@ def compare(
     console.print(f"The report is {target / 'report.html'}.")
 
 
-def _names(priors: str | list[str]) -> list[str]:
+def _names(priors: str | list[str], labelled: bool) -> list[str]:
+    """Return the names of priors; all are those that data without labels leave possible."""
     if priors == "all":
-        return list(prior_classes())
+        return [n for n, cls in prior_classes().items() if labelled or not cls.needs_labels]
     given = priors.split(",") if isinstance(priors, str) else priors
     names = [prior_class(name.strip()).__name__ for name in given]
     if not names or len(set(names)) < len(names):
@@ -195,6 +197,7 @@ def _metrics(entries: Sequence[Entry]) -> str:
 def _table(entries: Sequence[Entry], title: str) -> Table:
     samples = entries[0].evaluation.num_samples
     caption = f"NLL by {samples} importance samples per datum, ± its standard error over data"
+    caption = "\n".join([caption, *notes(entries)])
     table = Table(
         title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )

@@ -33,6 +33,10 @@ def encode(
     model, part = open_part(run, data, labels, data_options)
     vae = load(model)
     rows = torch.arange(len(part)).split(AT_ONCE)
-    z = torch.cat([vae.encode(part.read(positions)) for positions in rows])
+    parts = []
+    for positions in rows:
+        known = None if part.labels is None else part.labels[positions]
+        parts.append(vae.encode(part.read(positions), vae.context_of(known)))
+    z = torch.cat(parts)
     write_columns(path, z, [f"z{number}" for number in range(1, z.shape[1] + 1)])
     Console(soft_wrap=True).print(f"{len(z)} data in {z.shape[1]} latent dimensions: {path}.")

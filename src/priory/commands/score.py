@@ -37,7 +37,9 @@ def score(
     vae = load(model)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        log_prob = -negative_log_likelihood(vae, part.tensor(), importance_samples).per_datum
+        log_prob = -negative_log_likelihood(
+            vae, part.tensor(), importance_samples, vae.context_of(part.labels)
+        ).per_datum
     write_columns(path, log_prob, ["log_prob"])
     Console(soft_wrap=True).print(
         f"{len(log_prob)} data, {float(log_prob.mean()):.2f} nats on average by "

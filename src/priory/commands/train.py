@@ -182,7 +182,8 @@ def _train(
         return
     save(vae, run)
     part, name = (splits.test, "test") if len(splits.test) else (splits.validation, "validation")
-    evaluation = evaluate(vae, part.tensor(), config["importance_samples"], how.seed)
+    context = vae.context_of(part.labels)
+    evaluation = evaluate(vae, part.tensor(), config["importance_samples"], how.seed, context)
     metrics = {"data": name, **asdict(evaluation), **asdict(history)}
     write_whole(run / METRICS, (json.dumps(metrics, indent=2) + "\n").encode())
     (run / CHECKPOINT).unlink(missing_ok=True)

@@ -5,8 +5,10 @@ from priory.distributions.discretized_logistic import DiscretizedLogistic
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
 from priory.distributions.gaussian_mixture import GaussianMixture
 from priory.distributions.kl_bounds import kl_lower_bound, kl_upper_bound, kl_variational
+from priory.distributions.marginal import marginal
 from priory.distributions.mixed_columns import MixedColumns
 from priory.distributions.monte_carlo_kl import KLEstimate, monte_carlo_kl
+from priory.distributions.resampled import ResampledDistribution
 
 __all__ = [
     "DiscretizedLogistic",
@@ -14,9 +16,11 @@ __all__ = [
     "GaussianMixture",
     "KLEstimate",
     "MixedColumns",
+    "ResampledDistribution",
     "kl_lower_bound",
     "kl_upper_bound",
     "kl_variational",
     "loc_and_scale",
+    "marginal",
     "monte_carlo_kl",
 ]

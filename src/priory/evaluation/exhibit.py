@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from priory.aggregate import marginal_prior
+from priory.distributions import GaussianMixture
+from priory.networks.context import Context
 from priory.vae import VAE
 
 
@@ -15,7 +18,7 @@ class Exhibit:
     """What a trained model has to show; figures are drawn from it.
 
     Attributes:
-        prior: p(z).
+        prior: p(z), over all labels where it depends on them.
         z: One sample of q(z|x) for each datum, `(N, L)`.
         data: The first data, `(R, *data_shape)`.
         reconstructions: A reconstruction of each of them.
@@ -36,7 +39,12 @@ class Exhibit:
 
 @torch.no_grad()
 def exhibit(
-    vae: VAE, x: Tensor, num_samples: int = 64, num_reconstructions: int = 8, seed: int = 0
+    vae: VAE,
+    x: Tensor,
+    num_samples: int = 64,
+    num_reconstructions: int = 8,
+    seed: int = 0,
+    context: Context | None = None,
 ) -> Exhibit:
     """Draw from a model what there is to look at.
 
@@ -46,6 +54,7 @@ def exhibit(
         num_samples: How many data to sample.
         num_reconstructions: How many data to reconstruct.
         seed: The seed of the noise; the generator of the caller is left as it was.
+        context: What is known of these data; labels to sample for are drawn from theirs.
 
     Examples:
         >>> import torch
@@ -56,19 +65,29 @@ def exhibit(
         torch.Size([5, 2])
 
     """
-    pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
-    weights: Tensor | None = None
-    if pseudo_inputs is not None:
-        weights, order = cast(Tensor, vae.prior.logits).softmax(-1).sort(descending=True)
-        pseudo_inputs = pseudo_inputs[order]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
+        prior = marginal_prior(vae, context)
+        pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
+        weights: Tensor | None = None
+        if pseudo_inputs is not None:
+            weights, order = cast(GaussianMixture, prior).logits.exp().sort(descending=True)
+            pseudo_inputs = pseudo_inputs[order]
+        first = slice(num_reconstructions)
+        some = None if context is None else context[first]
         return Exhibit(
-            prior=vae.prior_distribution(),
-            z=vae.posterior(x).sample(),
-            data=x[:num_reconstructions],
-            reconstructions=vae.reconstruct(x[:num_reconstructions]),
-            samples=vae.sample(num_samples),
+            prior=prior,
+            z=vae.posterior(x, context).sample(),
+            data=x[first],
+            reconstructions=vae.reconstruct(x[first], some),
+            samples=_samples(vae, num_samples, context),
             pseudo_inputs=pseudo_inputs,
             weights=weights,
         )
+
+
+def _samples(vae: VAE, num_samples: int, context: Context | None) -> Tensor:
+    if context is None or context.covariates is None:
+        return vae.sample(num_samples)
+    chosen = torch.randint(len(context.covariates), (num_samples,))
+    return vae.sample(1, Context(covariates=context.covariates[chosen]))[0]

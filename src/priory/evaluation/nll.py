@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priory.networks.context import Context
 from priory.objectives import log_weights
 from priory.vae import VAE
 
@@ -38,19 +39,24 @@ class NLL:
 
 
 @torch.no_grad()
-def negative_log_likelihood(vae: VAE, x: Tensor, num_samples: int = 512) -> NLL:
+def negative_log_likelihood(
+    vae: VAE, x: Tensor, num_samples: int = 512, context: Context | None = None
+) -> NLL:
     r"""Estimate the negative log-likelihood of each datum by importance sampling from q(z|x).
 
     $$-\log p(x) \approx -\log \frac{1}{S} \sum_{s=1}^S
     \frac{p(x \mid z_s)\, p(z_s)}{q(z_s \mid x)}, \qquad z_s \sim q(z \mid x)$$
 
     On average the estimate lies above the true value, by less the more samples there are. The prior
-    is called once; data are taken in blocks that bound the memory.
+    is called once, or once a block where it depends on labels; data are taken in blocks that bound
+    the memory. With labels, in a model that depends on them, it is the likelihood given the label,
+    $-\log p(x \mid y)$.
 
     Args:
         vae: The model, in evaluation mode where that matters.
         x: Data, `(N, *data_shape)`.
         num_samples: The number of importance samples S per datum.
+        context: What is known of these data.
 
     Raises:
         ValueError: If there are no data, or `num_samples` is below one.
@@ -71,10 +77,13 @@ def negative_log_likelihood(vae: VAE, x: Tensor, num_samples: int = 512) -> NLL:
     """
     if len(x) == 0:
         raise ValueError("expected at least one datum, got none.")
-    prior = vae.prior_distribution()
-    block = max(1, SAMPLES_AT_ONCE // max(1, num_samples))
-    parts = [
-        math.log(num_samples) - log_weights(vae, part, num_samples, prior=prior).logsumexp(0)
-        for part in x.split(block)
-    ]
+    size = max(1, SAMPLES_AT_ONCE // max(1, num_samples))
+    first = vae.prior_distribution(None if context is None else context[:1])
+    prior = None if first.batch_shape else first
+    parts = []
+    for start in range(0, len(x), size):
+        block = slice(start, start + size)
+        known = None if context is None else context[block]
+        weights = log_weights(vae, x[block], num_samples, context=known, prior=prior)
+        parts.append(math.log(num_samples) - weights.logsumexp(0))
     return NLL(torch.cat(parts), num_samples)

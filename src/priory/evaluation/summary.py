@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
+from priory.aggregate import marginal_prior
 from priory.evaluation.components import components_in_use
 from priory.evaluation.holes import model_holes
 from priory.evaluation.nll import negative_log_likelihood
+from priory.networks.context import Context
 from priory.objectives import elbo
 from priory.vae import VAE
 
@@ -28,6 +31,11 @@ class Evaluation:
         share_in_holes: The share of the prior's samples in holes of q(z), where 0.01 is perfect, as
             [`holes`][priory.evaluation.holes] has it; None where q(z) is no mixture of Gaussians.
         share_in_holes_standard_error: Its standard error over samples, not over data.
+        given_labels: Whether these are numbers for a known label: $-\log p(x|y)$ and its bound, and
+            not $-\log p(x)$.
+        prior_standard_error: Where the prior's density holds an estimate (of its normaliser), the
+            standard error that this leaves in the NLL, the ELBO and the rate, whatever the number
+            of data; None for a density that is exact.
 
     """
 
@@ -41,10 +49,14 @@ class Evaluation:
     num_data: int
     share_in_holes: float | None = None
     share_in_holes_standard_error: float | None = None
+    given_labels: bool = False
+    prior_standard_error: float | None = None
 
 
 @torch.no_grad()
-def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Evaluation:
+def evaluate(
+    vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0, context: Context | None = None
+) -> Evaluation:
     """Evaluate a model on held-out data, with noise of its own from the seed.
 
     Args:
@@ -52,6 +64,9 @@ def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Eval
         x: Data, `(N, *data_shape)`.
         num_samples: The number of importance samples per datum for the NLL; the ELBO takes ten.
         seed: The seed of the noise; the generator of the caller is left as it was.
+        context: What is known of these data. With labels, in a model whose prior or decoder depends
+            on them, the numbers are those given the label; components are counted under the prior
+            over all labels.
 
     Raises:
         ValueError: If there are no data, or `num_samples` is below one.
@@ -68,10 +83,13 @@ def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Eval
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        nll = negative_log_likelihood(vae, x, num_samples)
-        terms = elbo(vae, x, num_samples=10)
-        z = vae.posterior(x).sample()
-        found = model_holes(vae, x)
+        nll = negative_log_likelihood(vae, x, num_samples, context)
+        terms = elbo(vae, x, num_samples=10, context=context)
+        z = vae.posterior(x, context).sample()
+        of_all = marginal_prior(vae, context)
+        found = model_holes(vae, x, context, of_all)
+    p = vae.prior_distribution(context)
+    error = getattr(p, "log_prob_standard_error", None)
     return Evaluation(
         nll=nll.mean,
         nll_standard_error=nll.standard_error,
@@ -79,8 +97,18 @@ def evaluate(vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0) -> Eval
         elbo=float(terms.elbo.mean()),
         reconstruction=float(terms.reconstruction.mean()),
         rate=float(terms.rate.mean()),
-        components_in_use=components_in_use(vae.prior_distribution(), z),
+        components_in_use=components_in_use(of_all, z),
         num_data=len(x),
         share_in_holes=found.prior_in_holes if found else None,
         share_in_holes_standard_error=found.prior_in_holes_standard_error if found else None,
+        given_labels=_given_labels(vae, p, context),
+        prior_standard_error=None if error is None else float(error(z).mean()),
     )
+
+
+def _given_labels(vae: VAE, p: Distribution, context: Context | None) -> bool:
+    """Whether p(x) depends on labels: through the prior, or a decoder with a `num_labels`."""
+    if context is None or context.covariates is None:
+        return False
+    decodes = any(getattr(m, "num_labels", None) is not None for m in vae.decoder.modules())
+    return bool(p.batch_shape) or decodes

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent
 
 from priory.networks.context import Context
+from priory.networks.labels import call_network
 
 
 class BernoulliDecoder(nn.Module):
@@ -29,5 +30,5 @@ class BernoulliDecoder(nn.Module):
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one datum."""
-        logits: Tensor = self.network(z)
+        logits = call_network(self.network, z, context)
         return Independent(Bernoulli(logits=logits), logits.dim() - z.dim() + 1)

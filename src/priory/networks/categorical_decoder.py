@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent
 
 from priory.networks.context import Context
+from priory.networks.labels import call_network
 
 
 class CategoricalDecoder(nn.Module):
@@ -29,5 +30,5 @@ class CategoricalDecoder(nn.Module):
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one datum."""
-        logits: Tensor = self.network(z)
+        logits = call_network(self.network, z, context)
         return Independent(Categorical(logits=logits), logits.dim() - z.dim())

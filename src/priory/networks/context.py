@@ -21,6 +21,13 @@ class Context:
     index: Int[Tensor, " B"] | None = None
     covariates: Tensor | None = None
 
+    def __getitem__(self, data: slice | Int[Tensor, "..."]) -> "Context":
+        """Return what is known of some of the data."""
+        index, covariates = (
+            None if known is None else known[data] for known in (self.index, self.covariates)
+        )
+        return Context(index, covariates)
+
 
 Encoder = Callable[..., Distribution]
 """A module called as `encoder(x, context=None)` that returns a distribution over z."""

@@ -7,6 +7,7 @@ from torch.distributions import Distribution, Independent
 
 from priory.distributions import DiscretizedLogistic
 from priory.networks.context import Context
+from priory.networks.labels import call_network
 from priory.networks.location_scale import LocationScale
 
 
@@ -62,6 +63,6 @@ class DiscretizedLogisticDecoder(nn.Module):
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one datum."""
-        loc, scale = self.location_scale(self.network(z))
+        loc, scale = self.location_scale(call_network(self.network, z, context))
         logistic = DiscretizedLogistic(loc, scale, self.num_values)
         return Independent(logistic, loc.dim() - z.dim() + 1)

@@ -7,6 +7,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from priory.networks.context import Context
 from priory.networks.data_range import DataRange, checked_range
+from priory.networks.labels import call_network
 from priory.networks.location_scale import LocationScale
 
 
@@ -61,5 +62,5 @@ class GaussianDecoder(nn.Module):
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one datum."""
-        loc, scale = self.location_scale(self.network(z))
+        loc, scale = self.location_scale(call_network(self.network, z, context))
         return Independent(Normal(loc, scale), loc.dim() - z.dim() + 1)

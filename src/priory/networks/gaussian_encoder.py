@@ -5,6 +5,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from priory.networks.context import Context
 from priory.networks.data_range import DataRange, checked_range, range_tensors
+from priory.networks.labels import call_network
 from priory.networks.transforms import TRANSFORMS, TransformName
 
 
@@ -59,6 +60,6 @@ class GaussianEncoder(nn.Module):
     def forward(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x) with batch shape `(*batch,)` and event shape `(L,)`."""
         x = TRANSFORMS[self.transform](x.to(self.centre.dtype))
-        out: Tensor = self.network((x - self.centre) / self.half_width)
+        out = call_network(self.network, (x - self.centre) / self.half_width, context)
         loc, log_scale = out.chunk(2, dim=-1)
         return Independent(Normal(loc, log_scale.exp()), 1)

@@ -10,6 +10,7 @@ from torch.distributions import Distribution, Independent, Normal, OneHotCategor
 from priory.distributions import MixedColumns
 from priory.networks.context import Context
 from priory.networks.counts import MIN_DISPERSION, Counts, log_typical_counts, negative_binomial
+from priory.networks.labels import call_network
 
 Spans = Sequence[Sequence[Any]]
 """Blocks of columns, side by side: `(kind, start, stop)` of each, in order."""
@@ -101,7 +102,7 @@ class MixedDecoder(nn.Module):
 
     def forward(self, z: Tensor, context: Context | None = None) -> MixedColumns:
         """Return p(x|z) with batch shape `(*batch,)` and event shape `(D,)`."""
-        out: Tensor = self.network(z)
+        out = call_network(self.network, z, context)
         spread = self.floor.index_add(0, self.learned, self.log_spread.exp())
         return MixedColumns(
             [KINDS[kind](out[..., a:b], spread[a:b], self.start[a:b]) for kind, a, b in self.spans]

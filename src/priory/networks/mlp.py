@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,15 +20,21 @@ class MLP(nn.Module):
         in_shape: The shape of one input.
         out_shape: The shape of one output.
         hidden_sizes: The widths of the hidden layers.
+        num_labels: The number of labels C that stand beside every input, for an encoder or decoder
+            of labelled data; None takes no labels.
 
     Raises:
-        ValueError: If a shape or a width has an entry below one.
+        ValueError: If a shape, a width or the number of labels is below one.
 
     Examples:
-        >>> import torch
+        >>> import priory, torch
         >>> from priory import MLP
         >>> MLP(in_shape=(8, 8), out_shape=(4,), hidden_sizes=(32,))(torch.zeros(5, 8, 8)).shape
         torch.Size([5, 4])
+        >>> labels = torch.tensor([0, 2, 1, 0, 2])
+        >>> encoder = priory.GaussianEncoder(MLP((8, 8), (4,), num_labels=3))
+        >>> encoder(torch.zeros(5, 8, 8), priory.Context(covariates=labels)).batch_shape
+        torch.Size([5])
 
     """
 
@@ -36,22 +43,45 @@ class MLP(nn.Module):
         in_shape: Sequence[int],
         out_shape: Sequence[int],
         hidden_sizes: Sequence[int] = (256, 256),
+        num_labels: int | None = None,
     ) -> None:
         super().__init__()
         self.in_shape = tuple(in_shape)
         self.out_shape = tuple(out_shape)
         self.hidden_sizes = tuple(hidden_sizes)
+        self.num_labels = num_labels
         check_sizes(
-            in_shape=self.in_shape, out_shape=self.out_shape, hidden_sizes=self.hidden_sizes
+            in_shape=self.in_shape,
+            out_shape=self.out_shape,
+            hidden_sizes=self.hidden_sizes,
+            num_labels=() if num_labels is None else (num_labels,),
         )
-        sizes = (math.prod(self.in_shape), *self.hidden_sizes, math.prod(self.out_shape))
+        inputs = math.prod(self.in_shape) + (num_labels or 0)
+        sizes = (inputs, *self.hidden_sizes, math.prod(self.out_shape))
         layers: list[nn.Module] = []
         for fan_in, fan_out in itertools.pairwise(sizes):
             layers += [nn.Linear(fan_in, fan_out), nn.SiLU()]
         self.layers = nn.Sequential(*layers[:-1])
 
-    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`."""
+    def forward(
+        self, x: Float[Tensor, "..."], labels: Float[Tensor, "*B C"] | None = None
+    ) -> Float[Tensor, "..."]:
+        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`.
+
+        Args:
+            x: The inputs.
+            labels: The share of each label in each input, one-hot for one that is known, of shape
+                `(*batch, C)` or one that expands to it.
+
+        """
         batch = batch_shape(x, self.in_shape)
-        out: Tensor = self.layers(x.reshape(*batch, -1))
+        if (labels is None) != (self.num_labels is None):
+            raise ValueError(
+                f"expected labels just where num_labels is given, got num_labels={self.num_labels} "
+                f"and {'no labels' if labels is None else 'labels'}."
+            )
+        x = x.reshape(*batch, -1)
+        if labels is not None:
+            x = torch.cat([x, labels.expand(*batch, -1)], -1)
+        out: Tensor = self.layers(x)
         return out.reshape(*batch, *self.out_shape)

@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Independent
 
 from priory.networks.context import Context
 from priory.networks.counts import MIN_DISPERSION, Counts, log_typical_counts, negative_binomial
+from priory.networks.labels import call_network
 from priory.networks.shapes import check_sizes
 
 
@@ -73,7 +74,7 @@ class NegativeBinomialDecoder(nn.Module):
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one datum."""
-        log_mean = self.log_typical + self.network(z)
+        log_mean = self.log_typical + call_network(self.network, z, context)
         dispersion = self.log_dispersion.exp() + self.min_dispersion
         counts = negative_binomial(log_mean, dispersion)
         return Independent(counts, log_mean.dim() - z.dim() + 1)

@@ -5,6 +5,7 @@ from torch.distributions import Distribution, Independent, Poisson
 
 from priory.networks.context import Context
 from priory.networks.counts import Counts, log_typical_counts
+from priory.networks.labels import call_network
 
 
 class PoissonDecoder(nn.Module):
@@ -43,5 +44,5 @@ class PoissonDecoder(nn.Module):
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one datum."""
-        mean = (self.log_typical + self.network(z)).exp()
+        mean = (self.log_typical + call_network(self.network, z, context)).exp()
         return Independent(Poisson(mean), mean.dim() - z.dim() + 1)

@@ -1,6 +1,8 @@
 """Priors p(z): each a module called as `prior(encoder, context=None)`."""
 
 from priory.priors.base import Prior
+from priory.priors.conditional_mog import ConditionalMoGPrior
+from priory.priors.conditional_vamp import ConditionalVampPrior
 from priory.priors.exemplar import ExemplarPrior
 from priory.priors.flow import FlowPrior
 from priory.priors.gtm import GTMPrior
@@ -8,11 +10,14 @@ from priory.priors.gtm_vamp import GTMVampPrior
 from priory.priors.mog import MoGPrior
 from priory.priors.pruning import Pruned, prune
 from priory.priors.registry import make_prior, prior_class, prior_classes
+from priory.priors.resampled import ResampledPrior
 from priory.priors.reseeding import Reseedable
 from priory.priors.standard import StandardPrior
 from priory.priors.vamp import VampPrior
 
 __all__ = [
+    "ConditionalMoGPrior",
+    "ConditionalVampPrior",
     "ExemplarPrior",
     "FlowPrior",
     "GTMPrior",
@@ -20,6 +25,7 @@ __all__ = [
     "MoGPrior",
     "Prior",
     "Pruned",
+    "ResampledPrior",
     "Reseedable",
     "StandardPrior",
     "VampPrior",

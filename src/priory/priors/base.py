@@ -18,7 +18,14 @@ class Prior(nn.Module, ABC):
 
     Every argument of a constructor is kept as an attribute of the same name, from which a saved
     prior is rebuilt.
+
+    Attributes:
+        needs_labels: Whether the prior is one for each label, so that every call takes a context
+            with the labels of the data as its covariates.
+
     """
+
+    needs_labels: bool = False
 
     @abstractmethod
     def forward(
@@ -38,11 +45,12 @@ class Prior(nn.Module, ABC):
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     @abstractmethod
-    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """See the training data once, before training, to start from them where asked to.
 
         Args:
             x: The training data, `(N, *data_shape)`.
             encoder: The module that returns q(z|x).
+            context: What is known of these data.
 
         """

@@ -100,12 +100,13 @@ class ExemplarPrior(Prior):
         return GaussianMixture(loc.new_zeros(own.shape).masked_fill(own, -math.inf), loc, scale)
 
     @torch.no_grad()
-    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """Take the training data as exemplars.
 
         Args:
             x: The training data, `(N, *data_shape)`, in the order that a context's index counts.
             encoder: Not used.
+            context: Not used.
 
         Raises:
             ValueError: If there are fewer than two data.

@@ -75,7 +75,7 @@ class FlowPrior(Prior):
         steps = getattr(self.network.transform, "transforms", [self.network.transform])
         return TransformedNoise([step() for step in steps], self.network.base())
 
-    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: the network starts at random."""
 
 

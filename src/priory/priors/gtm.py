@@ -85,5 +85,5 @@ class GTMPrior(Prior):
         loc, log_scale = self.network(self.grid).chunk(2, dim=-1)
         return GaussianMixture(self.logits, loc, log_scale.exp())
 
-    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: the sheet starts flat, wherever the data are."""

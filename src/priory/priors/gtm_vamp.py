@@ -101,5 +101,5 @@ class GTMVampPrior(Prior):
         loc, scale = self._posteriors_at(encoder, self.pseudo_inputs)
         return GaussianMixture(self.logits, loc, scale)
 
-    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: the network starts at random."""

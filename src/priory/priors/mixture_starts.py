@@ -7,9 +7,29 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from priory.extras import needs
+from priory.networks.context import Context, Encoder
+
+ENCODED_AT_ONCE = 4096
 
 Start = tuple[Float[Tensor, " K"], Float[Tensor, "K L"], Float[Tensor, "K L"]]
 """The weights, the means and the standard deviations of a mixture."""
+
+
+def draw_posteriors(
+    encoder: Encoder, x: Tensor, context: Context | None = None
+) -> Float[Tensor, "N L"]:
+    """Return one sample of q(z|x) for each datum.
+
+    Args:
+        encoder: The module that returns q(z|x).
+        x: Data, `(N, *data_shape)`.
+        context: What is known of these data.
+
+    """
+    if context is None:
+        return torch.cat([encoder(part).sample() for part in x.split(ENCODED_AT_ONCE)])
+    blocks = [slice(start, start + ENCODED_AT_ONCE) for start in range(0, len(x), ENCODED_AT_ONCE)]
+    return torch.cat([encoder(x[block], context[block]).sample() for block in blocks])
 
 
 def kmeans_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Start:

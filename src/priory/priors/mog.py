@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
-from priory.priors.mixture_starts import em_start, kmeans_start
+from priory.priors.mixture_starts import draw_posteriors, em_start, kmeans_start
 from priory.priors.pruning import Pruned, prune, rebuilt
 
 STARTS = {"data": kmeans_start, "em": em_start}
-ENCODED_AT_ONCE = 4096
 
 
 class MoGPrior(Prior):
@@ -82,12 +81,13 @@ class MoGPrior(Prior):
         return mixture(self.logits, self.loc, self.log_scale.exp())
 
     @torch.no_grad()
-    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """Start from encoded data where `init` is `"data"` or `"em"`.
 
         Args:
             x: The training data, `(N, *data_shape)`.
             encoder: The module that returns q(z|x).
+            context: What is known of these data, for the encoder.
 
         Raises:
             ValueError: If there are fewer data than components.
@@ -100,7 +100,7 @@ class MoGPrior(Prior):
                 f"expected at least {self.num_components} data, one for each component, "
                 f"got {len(x)}; ask for fewer components or use init='random'."
             )
-        z = torch.cat([encoder(part).sample() for part in x.split(ENCODED_AT_ONCE)])
+        z = draw_posteriors(encoder, x, context)
         seed = int(torch.randint(2**31, ()))
         weights, loc, scale = STARTS[self.init](z, self.num_components, seed)
         self.logits.copy_(weights.log())

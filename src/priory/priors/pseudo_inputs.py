@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from priory.distributions import loc_and_scale
-from priory.networks.context import Encoder
+from priory.networks.context import Context, Encoder
 from priory.networks.data_range import DataRange
 
 
@@ -65,8 +65,15 @@ class PosteriorsAt:
         self.owner = owner
         self.encoder_was_seen = False
 
-    def __call__(self, encoder: Encoder | None, u: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, encoder: Encoder | None, u: Tensor, context: Context | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Encode u, `(K, *data_shape)`, into means and scales, `(K, L)` each.
+
+        Args:
+            encoder: The module that returns q(z|x) as a diagonal Gaussian.
+            u: The inputs.
+            context: What the encoder is to know of them.
 
         Raises:
             TypeError: If there is no encoder, or it returns anything but a diagonal Gaussian.
@@ -80,7 +87,7 @@ class PosteriorsAt:
         if not self.encoder_was_seen:
             self.encoder_was_seen = True
             _warn_of_batch_statistics(encoder)
-        return loc_and_scale(encoder(u))
+        return loc_and_scale(encoder(u) if context is None else encoder(u, context))
 
 
 def _warn_of_batch_statistics(encoder: Encoder) -> None:

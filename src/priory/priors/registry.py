@@ -49,6 +49,7 @@ def make_prior(
     init: str = "random",
     data_shape: Sequence[int],
     data_range: DataRange,
+    num_labels: int | None = None,
     **options: Any,
 ) -> Prior:
     """Build a prior by its name from the facts of a model; each prior takes those it needs.
@@ -61,10 +62,12 @@ def make_prior(
         data_shape: The shape of one datum.
         data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
             nested lists of the datum's shape, for each dimension its own.
+        num_labels: The number of labels of the data; None without.
         **options: Further arguments of the prior's own.
 
     Raises:
-        ValueError: If the name or an option is unknown, or a fact is out of range.
+        ValueError: If the name or an option is unknown, a fact is out of range, or the prior needs
+            labels and there are none.
 
     Examples:
         >>> from priory import make_prior
@@ -80,11 +83,18 @@ def make_prior(
             f"expected options of {cls.__name__} among {', '.join(takes)}, "
             f"got {', '.join(sorted(unknown))}."
         )
-    facts = {
+    if cls.needs_labels and (num_labels or options.get("num_labels")) is None:
+        raise ValueError(
+            f"expected data with labels for the {cls.__name__}, got none; give data with labels, "
+            "or choose another prior."
+        )
+    facts: dict[str, Any] = {
         "latent_dim": latent_dim,
         "num_components": num_components,
         "init": init,
-        "data_shape": data_shape,
-        "data_range": data_range,
+        "data_shape": tuple(data_shape),
+        "data_range": tuple(data_range),
+        "num_labels": num_labels,
     }
+    facts["facts"] = dict(facts)
     return cls(**{**{key: value for key, value in facts.items() if key in takes}, **options})

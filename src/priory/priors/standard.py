@@ -52,5 +52,5 @@ class StandardPrior(Prior):
         """Return N(0, I); the encoder is not used."""
         return Independent(Normal(self.loc, self.scale), 1)
 
-    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: there is nothing to start."""

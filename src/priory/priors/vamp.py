@@ -97,6 +97,7 @@ class VampPrior(Prior):
         self.factorized = factorized
         self.generator = None if generator is None else tuple(generator)
         self.num_groups = num_groups
+        self.needs_labels = num_groups is not None
         low, high = range_tensors(self.data_range)
         self.register_buffer("low", low, persistent=False)
         self.register_buffer("width", high - low, persistent=False)
@@ -135,12 +136,13 @@ class VampPrior(Prior):
         return mixture(logits, *self._posteriors_at(encoder, self.pseudo_inputs))
 
     @torch.no_grad()
-    def fit_data(self, x: Tensor, encoder: Encoder) -> None:
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """Check that data lie in the range; start from them unless `init` is `"random"`.
 
         Args:
             x: The training data, `(N, *data_shape)`.
             encoder: Not used.
+            context: Not used.
 
         Raises:
             ValueError: If there are fewer data than components, or others than the prior's.

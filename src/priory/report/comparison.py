@@ -50,18 +50,32 @@ class Entry:
 
     @property
     def row(self) -> tuple[str, ...]:
-        """The cells under `HEADER`."""
+        """The cells under `HEADER`; what their marks mean is in `notes`."""
         e = self.evaluation
+        about = "" if e.prior_standard_error is None else "≈ "
         return (
-            self.name,
-            f"{e.nll:.2f} ± {e.nll_standard_error:.2f}",
-            f"{e.elbo:.2f}",
+            f"{self.name} | y" if e.given_labels else self.name,
+            f"{about}{e.nll:.2f} ± {e.nll_standard_error:.2f}",
+            f"{about}{e.elbo:.2f}",
             f"{e.reconstruction:.2f}",
-            f"{e.rate:.2f}",
+            f"{about}{e.rate:.2f}",
             "none" if e.components_in_use is None else f"{e.components_in_use:.1f}",
             "none" if e.share_in_holes is None else f"{e.share_in_holes:.1%}",
             f"{self.seconds:.0f} s",
         )
+
+
+def notes(entries: Sequence[Entry]) -> list[str]:
+    """Return what the marks in the rows mean, a sentence for each mark that is used."""
+    errors = [e.evaluation.prior_standard_error for e in entries]
+    estimated = [error for error in errors if error is not None]
+    said = []
+    if estimated:
+        most = max(estimated)
+        said.append(f"≈ : the prior's normaliser is estimated (± {most:.2g} nats).")
+    if any(entry.evaluation.given_labels for entry in entries):
+        said.append("| y : given the label, for data whose label is known: -log p(x|y).")
+    return said
 
 
 @dataclass(frozen=True)
@@ -133,6 +147,7 @@ def write_comparison(
         summary=summary,
         header=HEADER,
         rows=[entry.row for entry in entries],
+        notes=notes(entries),
         sections={heading: pictures for heading, pictures in sections.items() if pictures},
         config=config,
         command=command,

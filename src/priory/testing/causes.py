@@ -102,6 +102,9 @@ ENCODED_TWICE = "the encoder is called for each density or sample and not once p
 ENCODER_TOUCHED = "the prior changes the encoder: its mode, its buffers or its parameters"
 CLAIM = "a closed form is wrong, or is a bound that is reported as exact"
 ENTANGLED = "one argument of the density depends on what other points are asked with it"
+ONE_FOR_ALL = (
+    "labels are not taken datum by datum: the prior of one datum depends on the labels of others"
+)
 UNTRACEABLE = (
     "torch cannot trace the density: it branches on values, or leaves torch on its way "
     "(NumPy, float(), a generator)"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from torch import nn
 
 from priory.extras import needs
+from priory.networks.context import Context
 from priory.testing.kit import CHECKS, new_subject, run_check
 from priory.testing.report import Result
 from priory.testing.subject import Reference
@@ -19,6 +20,7 @@ def conformance_test(
     seed: int = 0,
     jitter: float = 0.4,
     skip: Collection[str] = (),
+    context: Context | None = None,
 ) -> Callable[[str], None]:
     """Return a pytest function, parametrised over the checks, that puts a prior through them.
 
@@ -33,6 +35,7 @@ def conformance_test(
         seed: The seed of all that is random.
         jitter: How far parameters are moved.
         skip: Names of checks to leave out.
+        context: What is known of a few data, where the prior depends on it.
 
     Raises:
         ImportError: If pytest is not installed.
@@ -48,7 +51,13 @@ def conformance_test(
     with needs("test"):
         import pytest
     subject = new_subject(
-        make_prior, encoder, reference, latent_dim=latent_dim, seed=seed, jitter=jitter
+        make_prior,
+        encoder,
+        reference,
+        latent_dim=latent_dim,
+        seed=seed,
+        jitter=jitter,
+        context=context,
     )
 
     @pytest.mark.parametrize("check", [name for name in CHECKS if name not in skip])

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 from torch import nn
 
+from priory.networks.context import Context
 from priory.testing import causes
 from priory.testing.checks import (
     claims,
     compiling,
+    contexts,
     density,
     extremes,
     gradients,
@@ -45,6 +47,7 @@ CHECKS: dict[str, Check] = {
     "reference": density.reference,
     "normalisation": density.normalisation,
     "batching": density.batching,
+    "context": contexts.context,
     "dtype": density.dtype,
     "repeatable": density.repeatable,
     **STATISTICAL,
@@ -66,6 +69,9 @@ CHECKS: dict[str, Check] = {
 }
 """All checks, in the order in which they run."""
 
+SEVERITY = {"skipped": 0, "passed": 1, "inconclusive": 2, "failed": 3}
+"""Which answer counts where a check is made several times."""
+
 FALSE_ALARMS = 1e-3
 """How often a right prior may fail any statistical check, by design."""
 
@@ -79,6 +85,7 @@ def check_prior(
     seed: int = 0,
     jitter: float = 0.4,
     skip: Collection[str] = (),
+    context: Context | None = None,
 ) -> Report:
     r"""Put a prior through every check of the kit.
 
@@ -94,6 +101,10 @@ def check_prior(
         jitter: The standard deviation by which every parameter is moved from where `make_prior`
             leaves it: equal weights and means at the origin hide faults.
         skip: Names of checks to leave out.
+        context: Where the prior depends on labels: the labels of a few data, as the covariates of a
+            context. The prior is then called as `prior(encoder, context)`, every check is made for
+            each of these data, and the worst answer counts; a reference is called as
+            `reference(prior, encoder, z, context)` with the context of one.
 
     Returns:
         A report that prints as a table.
@@ -110,7 +121,13 @@ def check_prior(
 
     """
     subject = new_subject(
-        make_prior, encoder, reference, latent_dim=latent_dim, seed=seed, jitter=jitter
+        make_prior,
+        encoder,
+        reference,
+        latent_dim=latent_dim,
+        seed=seed,
+        jitter=jitter,
+        context=context,
     )
     if unknown := set(skip) - set(CHECKS):
         raise ValueError(
@@ -135,15 +152,26 @@ def new_subject(
     latent_dim: int = 2,
     seed: int = 0,
     jitter: float = 0.4,
+    context: Context | None = None,
 ) -> Subject:
     """Return what the checks share, with the arguments of `check_prior`."""
     encoder = TinyEncoder(latent_dim) if encoder is None else encoder
-    level = FALSE_ALARMS / len(STATISTICAL)
-    return Subject(make_prior, encoder, reference, seed=seed, level=level, jitter=jitter)
+    level = FALSE_ALARMS / (len(STATISTICAL) + (context is not None))
+    return Subject(
+        make_prior, encoder, reference, seed=seed, level=level, jitter=jitter, context=context
+    )
 
 
 def run_check(name: str, subject: Subject) -> Result:
-    """Run one check; an error that the prior raises is a failure of the check."""
+    """Run one check; an error that the prior raises is a failure of the check.
+
+    With a context it is run for each datum, and the worst answer is returned.
+    """
+    if subject.context is not None and name != "context":
+        results = [run_check(name, one) for one in subject.each]
+        row, worst = max(enumerate(results), key=lambda r: (SEVERITY[r[1].verdict], -r[0]))
+        bad = worst.verdict in ("failed", "inconclusive")
+        return replace(worst, note=f"{worst.note} (datum {row} of the context)") if bad else worst
     try:
         with seeded(subject.seed):
             result = CHECKS[name](subject)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
@@ -12,12 +12,20 @@ import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
+from priory.networks.context import Context
 from priory.testing.clusters import Clusters, cluster
+from priory.testing.given import GivenContext, each
 from priory.testing.mass import Mass, mass_of
 from priory.testing.seeding import seeded
 
-Reference = Callable[[nn.Module, nn.Module, list[float]], float]
-"""Called as `reference(prior, encoder, z)` for one point z: the log-density in nats."""
+Reference = Callable[..., float]
+"""Called as `reference(prior, encoder, z)` for one point z: the log-density in nats.
+
+With a context, it is called as `reference(prior, encoder, z, context)`, for one datum of it.
+"""
+
+BARS = 6.0
+"""By how many standard errors an estimate may be off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +40,7 @@ class Subject:
         level: The significance level of each statistical check.
         jitter: How far parameters are moved from where `make_prior` leaves them.
         num_samples: How many samples the statistical checks share.
+        context: What is known of some data, where the prior depends on it.
 
     """
 
@@ -42,6 +51,29 @@ class Subject:
     level: float = 1e-4
     jitter: float = 0.4
     num_samples: int = 20_000
+    context: Context | None = None
+
+    @cached_property
+    def each(self) -> "tuple[Subject, ...]":
+        """The prior for each datum of the context by itself, which share the level."""
+        assert self.context is not None
+        ones = each(self.context)
+        return tuple(self._given(one, self.level / len(ones)) for one in ones)
+
+    def _given(self, one: Context, level: float) -> "Subject":
+        make_prior, reference = self.make_prior, self.reference
+
+        def of_one(prior: nn.Module, encoder: nn.Module, z: list[float]) -> float:
+            assert reference is not None
+            return reference(cast(GivenContext, prior).prior, encoder, z, one)
+
+        return replace(
+            self,
+            make_prior=lambda: GivenContext(make_prior(), one),
+            reference=None if reference is None else of_one,
+            level=level,
+            context=None,
+        )
 
     def new_prior(self, variant: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
         """Return a new prior, away from its symmetric start.
@@ -65,8 +97,11 @@ class Subject:
     def new_distribution(
         self, variant: int = 0, dtype: torch.dtype = torch.float64
     ) -> Distribution:
-        """Return the distribution of a new prior and a new encoder, without their gradients."""
-        prior = self.new_prior(variant, dtype).requires_grad_(False)
+        """Return the distribution of a new prior and a new encoder, without their gradients.
+
+        The prior is in evaluation mode: in training, one whose normaliser is estimated may draw.
+        """
+        prior = self.new_prior(variant, dtype).requires_grad_(False).eval()
         with seeded(self.seed):
             return cast(Distribution, prior(self.new_encoder(dtype).requires_grad_(False)))
 
@@ -116,6 +151,12 @@ def score_at(p: Distribution, z: Tensor) -> Tensor:
     with torch.enable_grad():
         (score,) = torch.autograd.grad(p.log_prob(z).sum(), z)
     return score
+
+
+def standard_error(p: Distribution, z: Tensor) -> Tensor:
+    """Return the standard error of log p(z), `(S,)`: zero for a density that is exact."""
+    error = getattr(p, "log_prob_standard_error", None)
+    return z.new_zeros(len(z)) if error is None else cast(Tensor, error(z))
 
 
 @contextmanager

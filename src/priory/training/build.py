@@ -72,8 +72,10 @@ def build(
                 init=init,
                 data_shape=splits.data_shape,
                 data_range=likelihood.data_range,
+                num_labels=splits.num_labels,
                 **(prior_options or {}),
             )
-        prior.fit_data(splits.train.tensor(), vae.encoder)
-    vae.prior = prior
+        vae.prior = prior
+        context = vae.context_of(splits.train.labels)
+        prior.fit_data(splits.train.tensor(), vae.encoder, context)
     return vae

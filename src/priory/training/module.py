@@ -56,7 +56,7 @@ class Training(LightningModule):
         batch_size = settings.batch_size_for(len(splits.train))
         self.train_batches = Batches(splits.train, batch_size, seed=settings.seed)
         self.validation_batches = Batches(splits.validation, max(batch_size, 1024))
-        self.needs_labels = bool(getattr(vae.prior, "needs_labels", False))
+        self.needs_labels = vae.needs_labels
         self._prior: Distribution | None = None
 
     def setup(self, stage: str) -> None:
@@ -119,7 +119,7 @@ class Training(LightningModule):
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Log the ELBO and its terms on validation data, in nats per datum."""
-        context = Context(covariates=batch.labels) if self.needs_labels else None
+        context = self.vae.context_of(batch.labels)
         torch.manual_seed(mix(self.settings.seed, batch_index))
         share = Share(batch.start, batch.total)
         terms = elbo(self.vae, batch.x, context=context, prior=self._prior, share=share)
@@ -129,7 +129,7 @@ class Training(LightningModule):
             "rate": terms.rate.mean(),
         }
         if self._prior is not None and batch_index == 0:
-            z = self.vae.posterior(batch.x).sample()
+            z = self.vae.posterior(batch.x, context).sample()
             used = components_in_use(self._prior, z)
             if used is not None:
                 self.log("components_in_use", used, batch_size=len(batch.x), sync_dist=self._many)
@@ -161,8 +161,8 @@ class Training(LightningModule):
         part = self.train_batches.part
         torch.manual_seed(mix(self.settings.seed, self.current_epoch))
         x = part.tensor().to(self.device)
-        labels = part.labels if self.needs_labels else None
-        context = None if labels is None else Context(covariates=labels.to(self.device))
+        labels = None if part.labels is None else part.labels.to(self.device)
+        context = self.vae.context_of(labels)
         cast(Reseedable, self.vae.prior).reseed(x, self.vae.encoder, context)
 
     @property

@@ -21,8 +21,8 @@ def extremes(subject: Subject) -> Result:
         for value in (-20.0, 20.0):
             moved = subject.new_prior(dtype=torch.float32)
             with torch.no_grad():  # half of the components, against the other half
-                parameter = moved.get_parameter(name)
-                parameter[: (len(parameter) + 1) // 2 if parameter.dim() else None] = value
+                parameter = torch.atleast_1d(moved.get_parameter(name))
+                parameter[: (len(parameter) + 1) // 2] = value
             if found := _not_a_number(moved, encoder, z):
                 return failed(f"{found} with {name} at {value:g}", causes.OVERFLOW)
     return passed()

@@ -10,6 +10,7 @@ from torch.distributions import Distribution, Independent, MixtureSameFamily
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.testing import causes, p_values
 from priory.testing.diagnosis import why_sampler_differs
+from priory.testing.given import OnlyOne
 from priory.testing.report import Result, by_p_value, inconclusive, skipped
 from priory.testing.seeding import seeded
 from priory.testing.subject import Subject
@@ -134,6 +135,9 @@ def exact_marginals(p: Distribution, z: Tensor) -> Tensor | None:
     r"""Return $F_l(z_l)$ for each coordinate, `(S, L)`, or nothing where it is not known."""
     try:
         match p:
+            case OnlyOne():
+                below = exact_marginals(p.batched, z.unsqueeze(-2))
+                return None if below is None else below.squeeze(-2)
             case GaussianMixture() | FactorizedGaussianMixture():
                 below = torch.special.ndtr((z.unsqueeze(-2) - p.loc) / p.scale)
                 return cast(Tensor, (p.logits.exp().unsqueeze(-1) * below).sum(-2))

@@ -67,9 +67,13 @@ def border(subject: Subject) -> Result:
     named = list(prior.named_parameters())
     used = torch.autograd.grad(inputs[0].sum(), [p for _, p in named], allow_unused=True)
     dead, worst = 0.0, ""
-    for (name, _), gradient in zip(named, used, strict=True):
-        if gradient is None:
+    for (name, start), reached in zip(named, used, strict=True):
+        if reached is None:
             continue
+        log_p = density_at_points(prior, encoder, subject)()
+        (before,) = torch.autograd.grad(log_p.square().sum(), start, allow_unused=True)
+        # What belongs to other labels than the one that is given has no gradient anywhere.
+        live = torch.ones_like(start).bool() if before is None or not before.any() else before != 0
         for side in (-1, 1):
             moved = subject.new_prior()
             parameter = moved.get_parameter(name)
@@ -77,7 +81,7 @@ def border(subject: Subject) -> Result:
                 parameter.add_(side * 2 * parameter.abs().max().clamp(min=0.5))
             log_p = density_at_points(moved, encoder, subject)()
             (gradient,) = torch.autograd.grad(log_p.square().sum(), parameter, allow_unused=True)
-            share = 1.0 if gradient is None else float((gradient == 0).double().mean())
+            share = 1.0 if gradient is None else float((gradient[live] == 0).double().mean())
             if share >= dead:
                 dead, worst = share, name
     return by_error(dead, 0.2, f"share of {worst} without a gradient", (causes.CLAMP,))

@@ -1,0 +1,42 @@
+"""A batch of distributions, weighted into one."""
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Categorical, Distribution, MixtureSameFamily
+
+from priory.distributions.gaussian_mixture import GaussianMixture
+
+
+def marginal(weights: Float[Tensor, " B"], p: Distribution) -> Distribution:
+    r"""Return the mixture of a batch of distributions, $p(z) = \sum_b w_b\, p_b(z)$.
+
+    Gaussian mixtures become one Gaussian mixture, of all their components in order; components that
+    the whole batch shares stay as many as they are.
+
+    Args:
+        weights: The weights w, which sum to one.
+        p: The distributions, with batch shape `(B,)`.
+
+    Raises:
+        ValueError: If the batch shape is another one.
+
+    Examples:
+        >>> import torch
+        >>> from priory import GaussianMixture
+        >>> from priory.distributions import marginal
+        >>> p = GaussianMixture(torch.zeros(3, 4), torch.randn(3, 4, 2), torch.ones(3, 4, 2))
+        >>> marginal(torch.tensor([0.5, 0.5, 0.0]), p).loc.shape
+        torch.Size([12, 2])
+
+    """
+    if p.batch_shape != weights.shape:
+        raise ValueError(
+            f"expected a distribution of batch shape {tuple(weights.shape)}, "
+            f"got {tuple(p.batch_shape)}."
+        )
+    if not isinstance(p, GaussianMixture):
+        return MixtureSameFamily(Categorical(weights), p)
+    logits = p.logits + weights.log().unsqueeze(-1)
+    if len(weights) > 1 and p.loc.stride(0) == p.scale.stride(0) == 0:
+        return GaussianMixture(logits.logsumexp(0), p.loc[0], p.scale[0])
+    return GaussianMixture(logits.flatten(), p.loc.flatten(0, 1), p.scale.flatten(0, 1))
