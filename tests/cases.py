@@ -156,6 +156,20 @@ def vamp_reference(prior: VampPrior, encoder: nn.Module, z: list[float]) -> floa
     return mixture_log_prob(z, prior.logits, loc, scale, prior.factorized)
 
 
+def generated_vamp_reference(prior: VampPrior, encoder: nn.Module, z: list[float]) -> float:
+    posteriors = []
+    low, high = prior.data_range
+    for k in range(prior.num_components):
+        code = torch.zeros(1, prior.num_components).to(prior.logits)
+        code[0, k] = torch.tensor(prior.num_components).sqrt()  # a buffer made in float32
+        t = (0.5 + prior.network.network(code)).flatten().tolist()
+        u = [a + (b - a) * min(v % 2, 2 - v % 2) for v, a, b in zip(t, low, high, strict=True)]
+        posteriors.append(encoder(torch.tensor([u], dtype=prior.logits.dtype)).base_dist)
+    loc = torch.cat([q.loc for q in posteriors])
+    scale = torch.cat([q.scale for q in posteriors])
+    return mixture_log_prob(z, prior.logits, loc, scale, factorized=False)
+
+
 def grid_points(side: int, extent: float) -> list[Tensor]:
     """The points of a grid over a square, a row of one point each, with loops over both axes."""
     line = [extent * (2 * i / (side - 1) - 1) for i in range(side)]
@@ -251,6 +265,12 @@ CASES = [
     Case("vamp", lambda: VampPrior(5, DATA_SHAPE), vamp_reference, 5),
     Case("vamp-uniform", lambda: VampPrior(5, DATA_SHAPE, weights="uniform"), vamp_reference, 5),
     Case("vamp-factorized", lambda: VampPrior(5, DATA_SHAPE, factorized=True), vamp_reference, 5),
+    Case(
+        "vamp-generated",
+        lambda: VampPrior(5, DATA_SHAPE, ([0, 0, -1, 0], [1, 1, 1, 2]), generator=(3,)),
+        generated_vamp_reference,
+        5,
+    ),
     Case("gtm", lambda: GTMPrior(LATENT_DIM, 9, hidden_sizes=(4,)), gtm_reference),
     Case("gtm-vamp", lambda: GTMVampPrior(4, DATA_SHAPE, hidden_sizes=(4,)), gtm_vamp_reference, 4),
     Case("flow-nsf", lambda: FlowPrior(LATENT_DIM, "NSF", SMALL_NSF), flow_reference, kinks=2e-3),

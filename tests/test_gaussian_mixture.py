@@ -61,6 +61,29 @@ def test_expand_repeats_the_mixture(mixture):
 
 
 @both
+@pytest.mark.parametrize("weights", [(6,), (2, 1), (2, 6)])
+@pytest.mark.parametrize("components", [(), (6,), (1, 6)])
+def test_weights_of_their_own_over_shared_components(mixture, weights, components):
+    logits = torch.randn(*weights, 4)
+    _, loc, scale = parameters(*components)
+    p = mixture(logits, loc, scale)
+    batch = torch.broadcast_shapes(weights, components)
+    whole = mixture(*(t.expand(*batch, *t.shape[-n:]) for n, t in ((1, logits), (2, loc))), scale)
+    copies = mixture(whole.logits.contiguous(), whole.loc.contiguous(), whole.scale.contiguous())
+    assert p.batch_shape == batch
+    assert p.loc.shape == p.scale.shape == (*batch, 4, 3)
+    for z in (torch.randn(5, *batch, 3), torch.randn(3)):
+        torch.testing.assert_close(p.log_prob(z), copies.log_prob(z))
+        torch.testing.assert_close(p.responsibilities(z), copies.responsibilities(z))
+    torch.testing.assert_close(p.mean, copies.mean)
+    torch.testing.assert_close(p.variance, copies.variance)
+    torch.manual_seed(3)
+    z = p.sample((5,))
+    torch.manual_seed(3)
+    assert copies.sample((5,)).equal(z)
+
+
+@both
 def test_moments_agree_with_samples(mixture):
     p = mixture(*parameters(2))
     z = p.sample((200_000,))

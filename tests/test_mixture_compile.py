@@ -9,10 +9,9 @@ COMPILE_KERNEL = """
 import torch
 from priory.distributions import mixture_kernel
 compiled = torch.compile(mixture_kernel.log_prob, fullgraph=True, dynamic=False)
-for shape in [(64, 16, 2), (40, 300, 20)]:
-    b, k, dims = shape
-    z, loc = torch.randn(b, dims), torch.randn(k, dims)
-    inputs = [z, torch.randn(k).log_softmax(0), loc, 0.1 + torch.rand(k, dims)]
+for b, k, dims, *own in [(64, 16, 2), (40, 300, 20), (40, 300, 20, 20)]:
+    z, loc = torch.randn(b, dims).view(-1, *own, dims), torch.randn(k, dims)
+    inputs = [z, torch.randn(*own, k).log_softmax(-1), loc, 0.1 + torch.rand(k, dims)]
     for t in inputs:
         t.requires_grad_()
     results = []
@@ -25,15 +24,20 @@ for shape in [(64, 16, 2), (40, 300, 20)]:
 
 COMPILE_LOSS = """
 import torch
-from priory import VAE, MLP, GaussianEncoder, BernoulliDecoder, MoGPrior, VampPrior, loss
+from priory import VAE, MLP, Context, GaussianEncoder, BernoulliDecoder, MoGPrior, VampPrior, loss
 x = torch.rand(50, 30).round()
-for prior in (MoGPrior(latent_dim=20, num_components=200), VampPrior(200, (30,))):
+groups = Context(covariates=torch.arange(50) % 3)
+for prior, context in (
+    (MoGPrior(latent_dim=20, num_components=200), None),
+    (VampPrior(200, (30,)), None),
+    (VampPrior(200, (30,), num_groups=3), groups),
+):
     vae = VAE(GaussianEncoder(MLP((30,), (40,))), BernoulliDecoder(MLP((20,), (30,))), prior)
     results = []
     for step in (loss, torch.compile(loss, fullgraph=True, backend="aot_eager")):
         torch.manual_seed(0)
         with torch.random.fork_rng():
-            value = step(vae, x)
+            value = step(vae, x, context=context)
         results.append(value)
         value.backward()
         assert all(p.grad.isfinite().all() for p in vae.parameters())
@@ -59,6 +63,13 @@ batch = {"z": {0: torch.export.Dim("batch")}}
 program = torch.export.export(density, (z,), dynamic_shapes=batch)
 torch.testing.assert_close(program.module()(z).detach(), expected)
 torch.testing.assert_close(program.module()(z[:7]).detach(), expected[:7])
+class Own(Density):
+    def forward(self, z, logits):
+        p = GaussianMixture(logits, self.loc, self.log_scale.exp(), validate_args=False)
+        return p.log_prob(z)
+own, logits = Own(30, 8).eval(), torch.randn(50, 30)
+program_of_own = torch.export.export(own, (z, logits))
+torch.testing.assert_close(program_of_own.module()(z, logits), own(z, logits))
 """
 
 ONNX = (

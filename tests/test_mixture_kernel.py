@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from priory import FactorizedGaussianMixture, GaussianMixture
 from priory.distributions import blockwise, component_block, mixture_kernel
@@ -168,6 +169,41 @@ def test_batches_of_mixtures(k):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("b", "k", "dims"), [(6, 5, 2), (3, 900, 9), (30, 400, 20)])
+def test_weights_of_each_point_over_shared_components(b, k, dims, dtype):
+    z, _, loc, scale = mixture(2 * b, k, dims, dtype=dtype)
+    logits = torch.randn(b, k, dtype=dtype).log_softmax(-1)
+    logits[:, :2] = -torch.inf
+    inputs = [t.requires_grad_() for t in (z.view(2, b, dims), logits, loc, scale)]
+    grad = torch.randn(2, b, dtype=dtype)
+    actual = mixture_kernel.log_prob(*inputs)
+    grads = torch.autograd.grad(actual, inputs, grad)
+    bound = 1e-9 if dtype == torch.float64 else 1e-4
+    sums = [torch.zeros_like(t, dtype=torch.float64) for t in (loc, scale)]
+    for point in range(b):  # each is a mixture of its own for the reference
+        own = (inputs[0][:, point], logits[point], loc, scale)
+        expected, (of_z, of_logits, *of_components), _ = reference(*own, grad[:, point])
+        torch.testing.assert_close(actual[:, point].double(), expected, atol=bound, rtol=2**-22)
+        torch.testing.assert_close(grads[0][:, point].double(), of_z, atol=bound, rtol=1e-4)
+        torch.testing.assert_close(grads[1][point].double(), of_logits, atol=bound, rtol=1e-4)
+        sums = [total + part for total, part in zip(sums, of_components, strict=True)]
+    for one, other in zip(grads[2:], sums, strict=True):
+        torch.testing.assert_close(one.double(), other, atol=10 * bound, rtol=1e-4)
+    with torch.no_grad():
+        parts = mixture_kernel.component_log_prob(*inputs)
+    torch.testing.assert_close(parts.logsumexp(-1), actual.detach(), atol=bound, rtol=2**-22)
+
+
+@pytest.mark.parametrize(("b", "k", "dims"), [(4, 3, 2), (12, 100, 8)])
+def test_finite_differences_with_weights_of_each_point(b, k, dims):
+    z, _, *components = mixture(2 * b, k, dims, (0.5, 1.0), dtype=torch.float64)
+    logits = torch.randn(b, k, dtype=torch.float64)
+    inputs = [t.requires_grad_() for t in (z.view(2, b, dims), logits, *components)]
+    assert torch.autograd.gradcheck(mixture_kernel.log_prob, inputs, fast_mode=True)
+    assert torch.autograd.gradgradcheck(mixture_kernel.log_prob, inputs, fast_mode=True)
+
+
 @pytest.mark.parametrize(
     ("sample", "batch", "parameters"),
     [((), (), ()), ((6,), (), ()), ((2, 6), (), ()), ((), (5,), (5,)), ((6,), (1,), (1,)),
@@ -288,3 +324,29 @@ def test_a_million_components_fit():
 def test_memory_does_not_grow_with_the_components():
     # The densities of 256 points alone would take 293 MiB in float64, and as much again for a copy.
     assert 0 < extra_memory(150_000) < 200
+
+
+class LargestResult(TorchDispatchMode):
+    """The size of the largest tensor that any operation returns."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, Tensor):
+                self.numbers = max(self.numbers, tensor.untyped_storage().nbytes() // 4)
+        return out
+
+
+def test_weights_of_each_point_copy_no_components():
+    b, k, dims = 50, 1000, 60
+    z, _, loc, scale = (t.requires_grad_() for t in mixture(b, k, dims))
+    logits = torch.randn(b, k, requires_grad=True)
+    with LargestResult() as largest:
+        p = GaussianMixture(logits, loc, scale)
+        p.log_prob(z).sum().backward()
+        with torch.no_grad():
+            assert p.responsibilities(z).shape == (b, k)
+        assert p.variance.shape == p.sample().shape == (b, dims)
+    assert b * k <= largest.numbers <= 5 * k * dims < b * k * dims / 9

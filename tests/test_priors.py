@@ -144,7 +144,7 @@ def test_a_mixture_starts_from_the_clusters_of_encoded_data(init):
     torch.testing.assert_close(p.scale[order][0], encoder(x[:1]).stddev[0], rtol=0.3, atol=0)
 
 
-@pytest.mark.parametrize("init", ["data", "kmeans"])
+@pytest.mark.parametrize("init", ["data", "kmeans", "kmedoids"])
 def test_pseudo_inputs_start_from_data(init):
     x = torch.tensor([[0.0, 0.25, 0.5, 1.0], [1.0, 1.0, 0.0, 0.0], [0.1, 0.2, 0.3, 0.4]])
     prior = VampPrior(3, DATA_SHAPE, init=init)
@@ -197,6 +197,29 @@ def test_a_grid_is_the_smallest_square_that_holds_the_components(asked, side):
     assert prior().logits.shape == (side**2,)
     assert prior.grid.mean().item() == pytest.approx(0, abs=1e-6)
     assert prior.grid.max().item() == (5 if side > 1 else 0)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 7])
+@pytest.mark.parametrize("side", [1, 4, 12])
+def test_a_sheet_starts_flat_over_a_plane_with_unit_spread(latent_dim, side):
+    prior = GTMPrior(latent_dim, grid_side=side, grid_extent=2.0)
+    p = prior()
+    loc = p.loc.detach()
+    if side == 1:
+        torch.testing.assert_close(loc, torch.zeros(1, latent_dim), atol=1e-3, rtol=0)
+        torch.testing.assert_close(p.scale, torch.ones(1, latent_dim), atol=1e-3, rtol=0)
+        return
+    flat = prior.grid / prior.grid[:, 0].std(correction=0)
+    if latent_dim == 2:
+        torch.testing.assert_close(loc, flat, atol=0.05, rtol=0)
+    # Up to a rotation: what is left of the grid once it is explained by the means, and vice versa.
+    plane = torch.linalg.lstsq(flat, loc).solution
+    assert (loc - flat @ plane).abs().max() < 0.05
+    length = torch.linalg.svdvals(plane)
+    torch.testing.assert_close(length, torch.ones(len(length)), atol=0.02, rtol=0)
+    neighbours = (flat[1] - flat[0]).norm()
+    expected = 1.0 if latent_dim > 2 else neighbours.item() / 2
+    torch.testing.assert_close(p.scale, torch.full_like(loc, expected), rtol=0.02, atol=0)
 
 
 @pytest.mark.parametrize("flow", ["NSF", "RealNVP", "MAF", "NICE", "BPF", "NAF"])

@@ -4,12 +4,16 @@ from typing import Any
 
 from priory.commands.check import check
 from priory.commands.compare import compare
+from priory.commands.encode import encode
 from priory.commands.refit import refit
+from priory.commands.score import score
 from priory.commands.train import train
 
 COMMANDS: dict[str, Any] = {
     "check": check,
     "compare": compare,
+    "encode": encode,
     "refit": refit,
+    "score": score,
     "train": train,
 }

@@ -13,7 +13,8 @@ from rich import box
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-from priory.data import LikelihoodName, choose_likelihood, open_data
+from priory.commands.run_data import open_run_data
+from priory.data import DataFormat, LikelihoodName, choose_likelihood
 from priory.evaluation import evaluate, exhibit
 from priory.priors import prior_class, prior_classes
 from priory.report import Entry, write_comparison
@@ -31,6 +32,11 @@ from priory.training import (
 def compare(
     priors: str | list[str] = "StandardPrior,MoGPrior,VampPrior",
     data: str = "digits",
+    data_options: dict[str, Any] | None = None,
+    labels: str | None = None,
+    validation: float | str = 0.1,
+    test: float | str = 0.1,
+    binarise: Literal["none", "dynamic", "static"] = "none",
     latent_dim: int = 2,
     num_components: int = 16,
     init: Literal["random", "data"] = "random",
@@ -50,7 +56,13 @@ def compare(
 
     Args:
         priors: The names of the priors, with commas between them, or `all`.
-        data: The data: `digits`, or the path of a `.npy` file of shape (N, ...).
+        data: The data: a name (`digits`, `mnist:FOLDER`), or the path of a file or a folder.
+        data_options: Further options of their kind, such as `{label: species}` for a table.
+        labels: A file of labels, one for each datum.
+        validation: The fraction of the data to validate on, where they bring no split of their own,
+            or a file of such data.
+        test: The fraction to test on, or a file, likewise.
+        binarise: Whether grey values are drawn as zeros and ones: anew each epoch, once, or not.
         latent_dim: The number of latent dimensions.
         num_components: The number of components of each prior that has components.
         init: Whether the components of a prior start at random or from the training data.
@@ -71,11 +83,19 @@ def compare(
     if importance_samples < 1:
         raise ValueError(f"expected at least one importance sample, got {importance_samples}.")
     names = _names(priors)
-    splits = open_data(data, seed)
+    opened = {
+        "data": data,
+        "data_options": data_options,
+        "labels": labels,
+        "validation": validation,
+        "test": test,
+        "binarise": binarise,
+    }
+    splits = open_run_data({**opened, "seed": seed})
     spans = None if splits.columns is None else splits.columns.spans
-    chosen = choose_likelihood(splits.train.values, likelihood, num_values, spans=spans)
+    chosen = choose_likelihood(splits.modelled, likelihood, num_values, spans=spans)
     data_shape = splits.data_shape
-    test = splits.test.tensor()
+    unseen = splits.test.tensor()
     options = {prior_class(name).__name__: own for name, own in (prior_options or {}).items()}
     models = {
         name: build(
@@ -94,7 +114,7 @@ def compare(
     config = yaml.safe_dump(
         {
             "priors": ",".join(names),
-            "data": data,
+            **opened,
             "latent_dim": latent_dim,
             "num_components": num_components,
             "init": init,
@@ -121,9 +141,10 @@ def compare(
             history = train(vae, splits, how, console=console, curves=run / name)
             seconds = time.perf_counter() - start
             save(vae, run / name)
-            evaluation = evaluate(vae, test, importance_samples, seed)
-            shown = exhibit(vae, test, seed=seed)
+            evaluation = evaluate(vae, unseen, importance_samples, seed)
+            shown = exhibit(vae, unseen, seed=seed)
             entries.append(Entry(name, evaluation, shown, history.epochs, seconds))
+        DataFormat.of(splits).write(run)
         (run / "config.yaml").write_text(config)
         (run / "metrics.json").write_text(_metrics(entries))
         write_comparison(

@@ -13,7 +13,8 @@ from rich.table import Table
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
-from priory.data import Splits, open_data
+from priory.commands.run_data import DEFAULTS, open_run_data
+from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
 from priory.priors import Prior
 from priory.report import density_comparison, latent_map
@@ -38,6 +39,8 @@ def refit(
     init: str = "data",
     prior_options: dict[str, Any] | None = None,
     data: str | None = None,
+    data_options: dict[str, Any] | None = None,
+    labels: str | None = None,
     binarise: Literal["none", "dynamic", "static"] | None = None,
     validation: float | str | None = None,
     test: float | str | None = None,
@@ -64,7 +67,9 @@ def refit(
         init: Where its components start: `random`, from `data`, or, for some priors, by `em` or
             `kmeans`.
         prior_options: Further arguments of the prior's own, such as `{weights: uniform}`.
-        data: The data; by default those of the run, as are the next four.
+        data: The data; by default those of the run, as are the next six.
+        data_options: Further options of their kind.
+        labels: A file of labels.
         binarise: Whether grey values are drawn as zeros and ones; here, once.
         validation: The fraction of the data to validate on, where they bring no split of their own,
             or a file of such data.
@@ -85,13 +90,16 @@ def refit(
     found = find_run(run)
     asked = {
         "data": data,
+        "data_options": data_options,
+        "labels": labels,
         "binarise": binarise,
         "validation": validation,
         "test": test,
         "seed": seed,
     }
     origin = _origin(found, asked)
-    old, splits, seed = load(found.model), _open(origin), int(origin["seed"])
+    static = {**origin, "binarise": "static"} if origin["binarise"] == "dynamic" else origin
+    old, splits, seed = load(found.model), open_run_data(static), int(origin["seed"])
     x, held_out = splits.train.tensor(), splits.validation.tensor()
     unseen = splits.test.tensor() if len(splits.test) else held_out
     _check_data(old, unseen, splits.name)
@@ -137,6 +145,7 @@ def refit(
         new = VAE(old.encoder, old.decoder, fit.prior).eval()
         before, after = (evaluate(vae, unseen, importance_samples, seed) for vae in (old, new))
         save(new, scratch)
+        DataFormat.of(splits).write(scratch)
         (scratch / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         (scratch / "metrics.json").write_text(_metrics(before, after, fit))
         _draw(scratch, old, new, unseen, seed)
@@ -145,13 +154,10 @@ def refit(
     console.print(f"The run is {target}.")
 
 
-ORIGIN = {"data": None, "binarise": "none", "validation": 0.1, "test": 0.1, "seed": 0}
-
-
 def _origin(found: FoundRun, asked: dict[str, Any]) -> dict[str, Any]:
     """Return where the data come from: as asked, or else as the run has it."""
     given = {name: value for name, value in asked.items() if value is not None}
-    origin = {**{name: found.config.get(name, ORIGIN[name]) for name in ORIGIN}, **given}
+    origin = {**{name: found.config.get(name, DEFAULTS[name]) for name in DEFAULTS}, **given}
     shares = isinstance(origin["validation"], float | int | str) and isinstance(
         origin["test"], float | int | str
     )
@@ -161,15 +167,6 @@ def _origin(found: FoundRun, asked: dict[str, Any]) -> dict[str, Any]:
             f"{origin}; name the data with --data."
         )
     return origin
-
-
-def _open(origin: dict[str, Any]) -> Splits:
-    splits = open_data(origin["data"], origin["seed"], origin["validation"], origin["test"])
-    if origin["binarise"] == "none":
-        return splits
-    values = splits.train.values
-    grey = 255.0 if values.dtype.itemsize == 1 else float(values.max())
-    return splits.binarised("static", grey, origin["seed"])
 
 
 @torch.no_grad()

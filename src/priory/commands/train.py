@@ -12,8 +12,9 @@ from lightning.fabric.utilities.rank_zero import _get_rank
 from rich.console import Console
 
 from priory import training
+from priory.commands.run_data import open_run_data
 from priory.commands.user_classes import build_module, names_a_class, trainer_options
-from priory.data import LikelihoodName, choose_likelihood, open_data
+from priory.data import DataFormat, LikelihoodName, choose_likelihood
 from priory.evaluation import evaluate
 from priory.files import write_whole
 from priory.saving import save
@@ -24,6 +25,8 @@ CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.json", "last.ckpt"
 
 def train(
     data: str = "digits",
+    data_options: dict[str, Any] | None = None,
+    labels: str | None = None,
     prior: str = "VampPrior",
     latent_dim: int | None = None,
     num_components: int | None = None,
@@ -36,8 +39,8 @@ def train(
     likelihood: LikelihoodName = "auto",
     num_values: int | None = None,
     binarise: Literal["none", "dynamic", "static"] = "none",
-    validation: float = 0.1,
-    test: float = 0.1,
+    validation: float | str = 0.1,
+    test: float | str = 0.1,
     importance_samples: int = 512,
     trainer: dict[str, Any] | None = None,
     checkpoint_seconds: float = 10.0,
@@ -53,7 +56,9 @@ def train(
     `--resume` and ends with the same weights as one that was not.
 
     Args:
-        data: The data: `digits`, or the path of a `.npy` file of shape (N, ...).
+        data: The data: a name (`digits`, `mnist:FOLDER`), or the path of a file or a folder.
+        data_options: Further options of their kind, such as `{label: species}` for a table.
+        labels: A file of labels, one for each datum.
         prior: The name of the prior.
         latent_dim: The number of latent dimensions; by default a quarter of the data's, between 2
             and 40.
@@ -69,8 +74,9 @@ def train(
         num_values: The number of values of a categorical likelihood, by default one more than the
             largest in the data, or of a discretized logistic one, by default 256.
         binarise: Whether grey values are drawn as zeros and ones: anew each epoch, once, or not.
-        validation: The fraction of the data to validate on, where they bring no split of their own.
-        test: The fraction to test on, likewise.
+        validation: The fraction of the data to validate on, where they bring no split of their own,
+            or a file of such data.
+        test: The fraction to test on, or a file, likewise.
         importance_samples: The importance samples per datum for the test NLL.
         trainer: Arguments of Lightning's `Trainer`, such as `--trainer.strategy ddp`.
         checkpoint_seconds: The least time between two checkpoints.
@@ -85,6 +91,8 @@ def train(
     how = TrainingSettings(**settings)
     config = {
         "data": data,
+        "data_options": data_options,
+        "labels": labels,
         "prior": prior,
         "latent_dim": latent_dim,
         "num_components": num_components,
@@ -130,14 +138,11 @@ def _train(
     """Train what a configuration says; only the first process writes to the run directory."""
     names = TrainingSettings.__dataclass_fields__
     how = TrainingSettings(**{name: config[name] for name in names})
-    splits = open_data(config["data"], how.seed, config["validation"], config["test"])
-    if config["binarise"] != "none":
-        values = splits.train.values
-        grey = 255.0 if values.dtype.itemsize == 1 else float(values.max())
-        splits = splits.binarised(config["binarise"], grey, how.seed)
-    binary = splits.validation.values if config["binarise"] != "none" else splits.train.values
+    splits = open_run_data(config)
     spans = None if splits.columns is None else splits.columns.spans
-    likelihood = choose_likelihood(binary, config["likelihood"], config["num_values"], spans=spans)
+    likelihood = choose_likelihood(
+        splits.modelled, config["likelihood"], config["num_values"], spans=spans
+    )
     vae = build(
         splits,
         likelihood,
@@ -155,6 +160,7 @@ def _train(
     options = trainer_options(config["trainer"])
     if first:
         run.mkdir(parents=True, exist_ok=True)
+        DataFormat.of(splits).write(run)
         write_whole(run / CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
     console.print(
         f"{splits.name}: {len(splits.train)} data of shape {splits.data_shape} to train on, "

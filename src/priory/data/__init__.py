@@ -5,6 +5,7 @@ from priory.data.batches import Batch, Batches
 from priory.data.binarise import binarise, grey_range
 from priory.data.columns import Column, Columns
 from priory.data.counts import open_counts
+from priory.data.data_format import DataFormat
 from priory.data.describe import describe
 from priory.data.digits import open_digits
 from priory.data.idx import open_idx, open_idx_folder
@@ -26,6 +27,7 @@ __all__ = [
     "Batches",
     "Column",
     "Columns",
+    "DataFormat",
     "Likelihood",
     "LikelihoodName",
     "Part",

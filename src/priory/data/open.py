@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
+from priory.data.binarise import grey_range
 from priory.data.kinds import open_like, open_source
 from priory.data.part import Part
 from priory.data.splits import Splits, split
@@ -19,6 +20,7 @@ def open_data(
     test: float | str | Path = 0.1,
     labels: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
+    binarise: Literal["none", "dynamic", "static"] = "none",
 ) -> Splits:
     """Open data by a built-in name or the path of a file, and split them.
 
@@ -29,6 +31,7 @@ def open_data(
         test: The fraction to test on, or the file that holds the data to test on.
         labels: A file of labels, one for each datum.
         options: Further options of the kind of source.
+        binarise: Whether grey values are drawn as zeros and ones: anew in each epoch, once, or not.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -56,4 +59,11 @@ def open_data(
         splits = replace(splits, test=further(test))
     if len(splits.validation) < 1:
         raise ValueError(f"expected data to validate on, got none in {opened.name}.")
-    return splits
+    if binarise == "none":
+        return splits
+    low, high = grey_range(opened.x)
+    if low < 0:
+        raise ValueError(
+            f"expected grey values of at least zero to binarise, got {low:g} in {opened.name}."
+        )
+    return splits.binarised(binarise, high, seed)

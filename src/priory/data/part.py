@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from priory.data.binarise import binarise
+
 READ_AT_ONCE = 4096
 
 
@@ -45,7 +47,7 @@ class Part:
         x = self.values[self.index[positions]].float()
         if self.grey is None:
             return x
-        return (torch.rand(x.shape, generator=generator) * self.grey < x).float()
+        return binarise(x / self.grey, generator)
 
     def tensor(self) -> Tensor:
         """Return all data of this part in float32, `(N, *data_shape)`; grey values as they are.

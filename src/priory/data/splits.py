@@ -25,6 +25,7 @@ class Splits:
         test: The data to report on.
         label_names: The names of the classes; None where they have none but their numbers.
         columns: What the columns of a table mean; None for anything else.
+        grey: The largest grey value, where the data are drawn as zeros and ones; else None.
 
     """
 
@@ -34,6 +35,13 @@ class Splits:
     test: Part
     label_names: tuple[str, ...] | None = None
     columns: "Columns | None" = None
+    grey: float | None = None
+
+    @property
+    def modelled(self) -> Tensor:
+        """Values as a likelihood sees them, `(M, *data_shape)`, of any real type."""
+        part = self.train if self.train.grey is None else self.validation
+        return part.values
 
     @property
     def data_shape(self) -> tuple[int, ...]:
@@ -71,6 +79,7 @@ class Splits:
             train=train,
             validation=self.validation.binarised(grey, mix(seed, 1)),
             test=self.test.binarised(grey, mix(seed, 2)),
+            grey=grey,
         )
 
 

@@ -29,7 +29,7 @@ def blockwise_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) ->
 
     Args:
         z: Points, `(*P, B, L)`, where P is absent for one mixture.
-        logits: Log-weights, `(*P, K)`.
+        logits: Log-weights, `(*P, K)`, or `(*P, R, K)` for points that take R sets in turn.
         loc: Means, `(*P, K, L)`.
         scale: Standard deviations, `(*P, K, L)`.
 
@@ -57,7 +57,7 @@ def blockwise_component_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: 
 
     Args:
         z: Points, `(*P, B, L)`, where P is absent for one mixture.
-        logits: Log-weights, `(*P, K)`.
+        logits: Log-weights, `(*P, K)`, or `(*P, R, K)` for points that take R sets in turn.
         loc: Means, `(*P, K, L)`.
         scale: Standard deviations, `(*P, K, L)`.
 

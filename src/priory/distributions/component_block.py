@@ -1,10 +1,11 @@
 """The log-densities of a block of components, and the gradients through them, in two forms."""
 
-import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+
+from priory.distributions.log_weights import HALF_LOG_TWO_PI, are_per_point, in_turn
 
 WORKING_MEMORY = 32 * 2**20
 """About the bytes that a block needs while it is worked on."""
@@ -20,7 +21,8 @@ class DirectBlock:
 
     Args:
         z: Points, `(*P, B, L)`, where P is absent for one mixture.
-        logits: Log-weights, `(*P, K)`.
+        logits: Log-weights, `(*P, K)`, or `(*P, R, K)` with R sets of them, one for each of R
+            points in turn.
         loc: Means, `(*P, K, L)`.
         scale: Standard deviations, `(*P, K, L)`.
 
@@ -32,8 +34,9 @@ class DirectBlock:
 
     def log_prob(self, out: Tensor | None = None) -> Tensor:
         """Return each component's weighted log-density at each point, `(*P, B, K)`."""
-        log_peak = _log_peak(self.logits, self.scale).unsqueeze(-2)
-        return torch.add(log_peak, self.standardised.square().sum(-1), alpha=-0.5, out=out)
+        log_peak = _log_peak(self.logits, self.scale)
+        joint = torch.add(log_peak, self.standardised.square().sum(-1), alpha=-0.5, out=out)
+        return _add_own_weights(joint, self.logits, self.scale)
 
     def point_gradient(self, density: Tensor, factor: Tensor) -> Tensor:
         """Return the gradient for z of the sum of density · factor · log_prob, `(*P, B, L)`."""
@@ -46,7 +49,10 @@ class DirectBlock:
         mass = weight.sum(-2)
         moment = weight.unsqueeze(-1) * self.standardised  # (*P, B, K, L)
         first, second = moment.sum(-3), moment.mul_(self.standardised).sum(-3)
-        return mass, first.div_(self.scale), second.sub_(mass.unsqueeze(-1)).div_(self.scale)
+        grad_scale = second.sub_(mass.unsqueeze(-1)).div_(self.scale)
+        if are_per_point(self.logits, self.scale):
+            mass = in_turn(weight, self.logits).sum(-3)
+        return mass, first.div_(self.scale), grad_scale
 
 
 class ExpandedBlock:
@@ -62,7 +68,7 @@ class ExpandedBlock:
 
     Args:
         z: Points, `(*P, B, L)`, where P is absent for one mixture.
-        logits: Log-weights, `(*P, K)`.
+        logits: Log-weights, `(*P, K)` or `(*P, R, K)`, as for a `DirectBlock`.
         loc: Means, `(*P, K, L)`.
         scale: Standard deviations, `(*P, K, L)`.
 
@@ -88,8 +94,9 @@ class ExpandedBlock:
 
     def log_prob(self, out: Tensor | None = None) -> Tensor:
         """Return each component's weighted log-density at each point, `(*P, B, K)`."""
-        bias = _log_peak(self.logits, self.scale).add_(self.offset).unsqueeze(-2)
-        return torch.matmul(self.features, self.weights.mT, out=out).add_(bias)
+        bias = _log_peak(self.logits, self.scale).add_(self.offset.unsqueeze(-2))
+        joint = torch.matmul(self.features, self.weights.mT, out=out).add_(bias)
+        return _add_own_weights(joint, self.logits, self.scale)
 
     def point_gradient(self, density: Tensor, factor: Tensor) -> Tensor:
         """Return the gradient for z of the sum of density · factor · log_prob, `(*P, B, L)`."""
@@ -105,7 +112,10 @@ class ExpandedBlock:
         pull = first - mass * self.means  # of y - m
         square = second - self.means * (first + pull)  # of (y - m)²
         grad_scale = square.mul_(self.precision).sub_(mass).mul_(self.inverse_scale)
-        return mass.squeeze(-1), pull.mul_(self.precision), grad_scale
+        mass = mass.squeeze(-1)
+        if are_per_point(self.logits, self.scale):
+            mass = in_turn(density * factor, self.logits).sum(-3)
+        return mass, pull.mul_(self.precision), grad_scale
 
 
 def component_blocks(
@@ -117,7 +127,7 @@ def component_blocks(
 
     Args:
         z: Points, `(*P, B, L)`, where P is absent for one mixture.
-        logits: Log-weights, `(*P, K)`.
+        logits: Log-weights, `(*P, K)` or `(*P, R, K)`, as for a `DirectBlock`.
         loc: Means, `(*P, K, L)`.
         scale: Standard deviations, `(*P, K, L)`.
         tolerance: How many nats rounding may move a log-density.
@@ -133,7 +143,7 @@ def component_blocks(
     def parameters(start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
         size = stop - start
         return (
-            logits.narrow(-1, start, size).to(z.dtype),
+            logits.narrow(-1, start, size),
             loc.narrow(-2, start, size).to(z.dtype),
             scale.narrow(-2, start, size).to(z.dtype),
         )
@@ -151,5 +161,12 @@ def component_blocks(
 
 
 def _log_peak(logits: Tensor, scale: Tensor) -> Tensor:
-    # The weighted log-density of each component at its mean.
-    return logits - scale.log().sum(-1).add_(0.5 * math.log(2 * math.pi) * scale.shape[-1])
+    # The log-density of each component at its mean, `(*P, 1, K)`, weighted where points share it.
+    log_peak = scale.log().sum(-1).add_(HALF_LOG_TWO_PI * scale.shape[-1]).neg_()
+    return (log_peak if are_per_point(logits, scale) else log_peak.add_(logits)).unsqueeze(-2)
+
+
+def _add_own_weights(joint: Tensor, logits: Tensor, scale: Tensor) -> Tensor:
+    if are_per_point(logits, scale):
+        in_turn(joint, logits).add_(logits.unsqueeze(-3))
+    return joint

@@ -52,10 +52,11 @@ class FactorizedGaussianMixture(Distribution):
         validate_args: bool | None = None,
     ) -> None:
         joint = GaussianMixture(logits, loc, scale, validate_args=validate_args)
+        logits, loc, scale = joint._unexpanded
         self._marginals = GaussianMixture(  # batch (*batch, L), event (1,)
-            joint.logits.unsqueeze(-2),
-            joint.loc.mT.unsqueeze(-1),
-            joint.scale.mT.unsqueeze(-1),
+            logits.unsqueeze(-2),
+            loc.mT.unsqueeze(-1),
+            scale.mT.unsqueeze(-1),
             validate_args=False,
         )
         super().__init__(joint.batch_shape, joint.event_shape, validate_args=validate_args)

@@ -19,6 +19,9 @@ class GaussianMixture(Distribution):
     The density of a component is that of the whole vector: dimensions are summed inside a component
     before components are summed. Densities are in nats.
 
+    Arguments broadcast. What lacks a batch dimension is shared along it and stays one in memory:
+    a batch of weights, `(B, K)`, over one set of components, `(K, L)`, costs what one mixture does.
+
     Args:
         logits: Unnormalised log-weights, `(*batch, K)`. A weight of zero is a logit of `-inf`.
         loc: Means, `(*batch, K, L)`.
@@ -73,12 +76,12 @@ class GaussianMixture(Distribution):
         if loc.shape != scale.shape:  # an expansion that changes nothing still costs a step
             loc, scale = torch.broadcast_tensors(loc, scale)
         logits = logits.log_softmax(-1)
+        self.logits, self.loc, self.scale = self._unexpanded = logits, loc, scale
+        shape = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
+        super().__init__(shape[:-1], loc.shape[-1:], validate_args=validate_args)
         if logits.shape != loc.shape[:-1]:
-            shape = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
-            logits = logits.expand(shape)
-            loc, scale = (t.expand(*shape, -1) for t in (loc, scale))
-        self.logits, self.loc, self.scale = logits, loc, scale
-        super().__init__(loc.shape[:-2], loc.shape[-1:], validate_args=validate_args)
+            self.logits = logits.expand(shape)
+            self.loc, self.scale = (t.expand(*shape, -1) for t in (loc, scale))
 
     def expand(
         self, batch_shape: Sequence[int], _instance: "GaussianMixture | None" = None
@@ -86,6 +89,7 @@ class GaussianMixture(Distribution):
         """Return the same mixture with its batch dimensions expanded to `batch_shape`."""
         new = type(self).__new__(type(self)) if _instance is None else _instance
         batch = Size(batch_shape)
+        new._unexpanded = self._unexpanded
         new.logits = self.logits.expand(*batch, -1)
         new.loc = self.loc.expand(*batch, -1, -1)
         new.scale = self.scale.expand(*batch, -1, -1)
@@ -97,14 +101,17 @@ class GaussianMixture(Distribution):
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""
         if self._validate_args:
             self._validate_sample(value)
-        return mixture_kernel.log_prob(value, self.logits, self.loc, self.scale)
+        density = mixture_kernel.log_prob(value, *self._unexpanded)
+        if self.batch_shape:
+            density = density.expand(torch.broadcast_shapes(density.shape, self.batch_shape))
+        return density
 
     def responsibilities(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "... K"]:
         r"""Return the posterior over components, $p(k \mid z) = w_k p_k(z) / p(z)$."""
         if self._validate_args:
             self._validate_sample(value)
-        joint = mixture_kernel.component_log_prob(value, self.logits, self.loc, self.scale)
-        return joint.softmax(-1)
+        share = mixture_kernel.component_log_prob(value, *self._unexpanded).softmax(-1)
+        return share.expand(torch.broadcast_shapes(share.shape, (*self.batch_shape, 1)))
 
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
@@ -114,19 +121,38 @@ class GaussianMixture(Distribution):
             return self.loc.new_empty(*sample_shape, *batch, *self.event_shape)
         weights = self.logits.exp().reshape(-1, self.logits.shape[-1])
         component = torch.multinomial(weights, count, replacement=True)  # (batch, count)
-        row = torch.arange(len(weights), device=component.device).unsqueeze(-1)
-        loc = self.loc.reshape(-1, *self.loc.shape[-2:])[row, component]
-        scale = self.scale.reshape(-1, *self.scale.shape[-2:])[row, component]
-        z = torch.addcmul(loc, torch.randn_like(loc), scale)  # (batch, count, L)
-        return z.transpose(0, 1).reshape(*sample_shape, *batch, *self.event_shape)
+        rows = [
+            torch.arange(size, device=component.device).view(-1, *(1,) * (len(batch) - place))
+            for place, size in enumerate(batch)
+        ]
+        index = (*rows, component.reshape(*batch, count))
+        loc, scale = self.loc[index], self.scale[index]  # an expanded tensor is not copied
+        z = torch.addcmul(loc, torch.randn_like(loc), scale)  # (*batch, count, L)
+        return z.movedim(-2, 0).reshape(*sample_shape, *batch, *self.event_shape)
 
     @property
     def mean(self) -> Float[Tensor, "*batch L"]:
         r"""The mean, $\sum_k w_k \mu_k$."""
-        return (self.logits.exp().unsqueeze(-1) * self.loc).sum(-2)
+        return self._average(self._unexpanded[1])
 
     @property
     def variance(self) -> Float[Tensor, "*batch L"]:
         r"""The variance of each dimension, $\sum_k w_k (\sigma_k^2 + (\mu_k - \bar\mu)^2)$."""
-        spread = self.scale.square() + (self.loc - self.mean.unsqueeze(-2)).square()
-        return (self.logits.exp().unsqueeze(-1) * spread).sum(-2)
+        _, loc, scale = self._unexpanded
+        if self.batch_shape == loc.shape[:-2]:
+            return self._average(scale.square() + (loc - self.mean.unsqueeze(-2)).square())
+        # Mixtures that share components take these about one centre, and the terms cancel.
+        loc, scale = _widened(loc), _widened(scale)
+        offset = loc - loc.mean(-2, keepdim=True)
+        square = self._average(scale.square() + offset.square())
+        return (square - self._average(offset).square()).clamp_min(0).to(self.loc.dtype)
+
+    def _average(self, values: Tensor) -> Tensor:
+        """Return the mean over components of what each has, `(*batch, L)`."""
+        weights = self._unexpanded[0].exp().unsqueeze(-2)
+        average = _widened(weights) @ _widened(values)  # in a type that autocast leaves alone
+        return average.squeeze(-2).to(values.dtype).expand(*self.batch_shape, *self.event_shape)
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor if tensor.device.type == "mps" else tensor.double()

@@ -1,13 +1,12 @@
 """The direct form in as few operations as it takes, for problems where their number is the cost."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+from priory.distributions.log_weights import HALF_LOG_TWO_PI, are_per_point, in_turn, weighted
 
 
 def direct_log_prob(
@@ -16,7 +15,7 @@ def direct_log_prob(
     """Return the log-density, worked out in a type, and differentiable any number of times."""
     z, scale = z.to(dtype), scale.to(dtype)
     square = ((z.unsqueeze(-2) - loc.unsqueeze(-3)) / scale.unsqueeze(-3)).square().sum(-1)
-    log_peak = (logits - scale.log().sum(-1)).unsqueeze(-2)
+    log_peak = weighted(-scale.log().sum(-1), logits, scale, z.shape[-2])
     return (log_peak - 0.5 * square).logsumexp(-1) - HALF_LOG_TWO_PI * z.shape[-1]
 
 
@@ -31,7 +30,7 @@ class TinyMixture(torch.autograd.Function):
         ctx.wide = wide = scale.double()
         standardised = z.double().unsqueeze(-2) - loc.unsqueeze(-3)
         standardised /= wide.unsqueeze(-3)  # (*P, B, K, L)
-        log_peak = (logits - wide.log().sum(-1)).unsqueeze(-2)
+        log_peak = weighted(wide.log().sum(-1).neg_(), logits, wide, z.shape[-2])
         joint = torch.sub(log_peak, standardised.square().sum(-1), alpha=0.5)
         total = joint.logsumexp(-1, keepdim=True)
         ctx.responsibilities = joint.sub_(total).exp_()
@@ -51,9 +50,10 @@ class TinyMixture(torch.autograd.Function):
         pull = weight.unsqueeze(-1) * ctx.standardised
         pull /= wide.unsqueeze(-3)
         stretch = (pull * ctx.standardised).sum(-3) - mass.unsqueeze(-1) / wide
+        own = in_turn(weight, logits).sum(-3) if are_per_point(logits, scale) else mass
         return (
             pull.sum(-2).neg_().to(z.dtype),
-            mass.to(logits.dtype),
+            own.to(logits.dtype),
             pull.sum(-3).to(loc.dtype),
             stretch.to(scale.dtype),
             None,

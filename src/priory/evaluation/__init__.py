@@ -1,6 +1,6 @@
 """Questions asked of a trained model, one a file."""
 
-from priory.evaluation.components import components_in_use
+from priory.evaluation.components import components_in_use, dead_components
 from priory.evaluation.cross_entropy import Estimate, cross_entropy
 from priory.evaluation.exhibit import Exhibit, exhibit
 from priory.evaluation.holes import Holes, holes, model_holes
@@ -15,6 +15,7 @@ __all__ = [
     "Holes",
     "components_in_use",
     "cross_entropy",
+    "dead_components",
     "evaluate",
     "exhibit",
     "holes",

@@ -1,11 +1,12 @@
-"""How many components does the aggregated posterior use?"""
+"""How many components does the aggregated posterior use, and which not at all?"""
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 from torch.special import entr
 
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
+from priory.priors.usage import DEAD, dead_positions, mean_responsibilities
 
 
 def components_in_use(prior: Distribution, z: Float[Tensor, "N L"]) -> float | None:
@@ -35,5 +36,35 @@ def components_in_use(prior: Distribution, z: Float[Tensor, "N L"]) -> float | N
     """
     if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture):
         return None
-    share = prior.responsibilities(z).flatten(0, -2).mean(0)
-    return float(entr(share).sum().exp())
+    return float(entr(mean_responsibilities(prior, z)).sum().exp())
+
+
+def dead_components(
+    prior: Distribution, z: Float[Tensor, "*points L"], threshold: float = DEAD
+) -> Int[Tensor, " D"] | None:
+    r"""Return the components that carry next to nothing of the aggregated posterior.
+
+    Component k is dead if its mean responsibility over samples from q(z) is below a part of the
+    equal share, $\frac{1}{N} \sum_n p(k \mid z_n) < \text{threshold} / K$.
+
+    Args:
+        prior: The prior's distribution.
+        z: Samples from the aggregated posterior, `(N, L)`; with batch shape `(N,)`, one for each
+            of the prior's mixtures.
+        threshold: The part of an equal share below which a component is dead.
+
+    Returns:
+        Their positions, or None for a prior that is no mixture.
+
+    Examples:
+        >>> import torch
+        >>> from priory import GaussianMixture
+        >>> from priory.evaluation import dead_components
+        >>> p = GaussianMixture(torch.zeros(3), 50 * torch.arange(3.0)[:, None], torch.ones(3, 1))
+        >>> dead_components(p, torch.tensor([[0.3], [99.0]]))
+        tensor([1])
+
+    """
+    if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture):
+        return None
+    return dead_positions(mean_responsibilities(prior, z), threshold)

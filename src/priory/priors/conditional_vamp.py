@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from priory.distributions import GaussianMixture
 from priory.networks.context import Context, Encoder
+from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.networks.labels import given_integers
 from priory.priors.base import Prior
-from priory.priors.pseudo_inputs import PosteriorsAt, checked_range, fold
+from priory.priors.pseudo_inputs import PosteriorsAt, check_data, fold
 
 OWN_SHARE = 0.9
 """The share that a pseudo-input which starts from a datum gives that datum's label."""
@@ -43,7 +44,8 @@ class ConditionalVampPrior(Prior):
             labels together where they are learned.
         num_labels: The number of labels C.
         data_shape: The shape of one datum.
-        data_range: The smallest and the largest value a datum can take.
+        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
+            nested lists of the datum's shape, for each dimension its own.
         covariates: `"fixed"` or `"learned"`, as above.
         init: `"random"` starts from uniform noise in the range; with `"data"`, `fit_data` replaces
             it by a random subset of the data: of each label's, or, where covariates are learned, of
@@ -78,7 +80,7 @@ class ConditionalVampPrior(Prior):
         num_components: int,
         num_labels: int,
         data_shape: Sequence[int],
-        data_range: Sequence[float] = (0.0, 1.0),
+        data_range: DataRange = (0.0, 1.0),
         covariates: Literal["fixed", "learned"] = "fixed",
         init: Literal["random", "data"] = "random",
     ) -> None:
@@ -86,7 +88,7 @@ class ConditionalVampPrior(Prior):
         self.num_components = num_components
         self.num_labels = num_labels
         self.data_shape = tuple(data_shape)
-        low, high = self.data_range = checked_range(data_range)
+        self.data_range = checked_range(data_range, self.data_shape)
         if min(num_components, num_labels, *self.data_shape) < 1:
             raise ValueError(
                 "expected at least one component, one label and data of at least one value, got "
@@ -107,8 +109,9 @@ class ConditionalVampPrior(Prior):
             self.register_buffer("own_labels", own, persistent=False)
         else:
             self.covariate_logits = nn.Parameter(0.1 * torch.randn(num_components, num_labels))
-        self.register_buffer("low", torch.tensor(low), persistent=False)
-        self.register_buffer("width", torch.tensor(high - low), persistent=False)
+        low, high = range_tensors(self.data_range)
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("width", high - low, persistent=False)
         self._posteriors_at = PosteriorsAt("ConditionalVampPrior")
 
     @property
@@ -159,12 +162,7 @@ class ConditionalVampPrior(Prior):
                 there are fewer data, or fewer of a label, than components.
 
         """
-        low, high = self.data_range
-        if x.shape[1:] != self.data_shape or x.min() < low or x.max() > high:
-            raise ValueError(
-                f"expected data of shape (N, {', '.join(map(str, self.data_shape))}) within "
-                f"[{low:g}, {high:g}], got {tuple(x.shape)} within [{x.min():g}, {x.max():g}]."
-            )
+        check_data(x, self.data_shape, self.data_range)
         if self.init == "random":
             return
         call = "fit_data(x, encoder, Context(covariates=labels))"

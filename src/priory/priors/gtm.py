@@ -10,6 +10,7 @@ from priory.networks.context import Context, Encoder
 from priory.networks.mlp import MLP
 from priory.priors.base import Prior
 from priory.priors.grid import plane_grid, side_of
+from priory.priors.sheet import fit_last_layer, plane_start
 
 
 class GTMPrior(Prior):
@@ -20,14 +21,18 @@ class GTMPrior(Prior):
     The points $g_k$ of the grid are fixed. Neighbours on the grid are neighbours in the latent
     space, for the network is smooth: the mixture is a rubber sheet.
 
+    It starts as a flat one, spread over a plane of the latent space (at random, where there are
+    more than two dimensions) with a standard deviation of one along each side of the grid. The
+    components' scales start at half the distance of neighbours, or at one with more dimensions.
+
     Args:
         latent_dim: The number of latent dimensions L.
         num_components: The number of components asked for. The grid is the smallest square that
             holds as many; K is the number of its points.
         grid_side: The number of points along each side of the grid, where it is not to follow from
             `num_components`; K is its square.
-        grid_extent: The grid covers the square from -extent to extent. The larger, the further
-            apart the components start, and the more the sheet can fold.
+        grid_extent: The grid covers the square from -extent to extent. The larger, the more the
+            sheet can fold; where it starts does not depend on it.
         hidden_sizes: The widths of the hidden layers of the network.
 
     Raises:
@@ -36,7 +41,8 @@ class GTMPrior(Prior):
 
     Reference:
         Bishop, Svensén & Williams, *GTM: The Generative Topographic Mapping*, Neural Computation
-        1998; Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1.
+        1998, whose start from principal components this is, for data from the standard prior;
+        Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1.
 
     Examples:
         >>> from priory import GTMPrior
@@ -66,6 +72,10 @@ class GTMPrior(Prior):
         self.hidden_sizes = tuple(hidden_sizes)
         self.register_buffer("grid", plane_grid(self.grid_side, grid_extent), persistent=False)
         self.network = MLP((2,), (2 * latent_dim,), self.hidden_sizes)
+        start, scale = plane_start(self.grid, latent_dim)
+        fit_last_layer(
+            self.network, self.grid, torch.cat([start, torch.full_like(start, scale).log()], -1)
+        )
         self.logits = nn.Parameter(torch.zeros(self.num_components))
 
     def forward(
@@ -76,4 +86,4 @@ class GTMPrior(Prior):
         return GaussianMixture(self.logits, loc, log_scale.exp())
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
-        """Do nothing: the network starts at random."""
+        """Do nothing: the sheet starts flat, wherever the data are."""

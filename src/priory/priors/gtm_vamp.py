@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 from priory.distributions import GaussianMixture
 from priory.networks.context import Context, Encoder
+from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.networks.mlp import MLP
 from priory.priors.base import Prior
 from priory.priors.grid import plane_grid, side_of
-from priory.priors.pseudo_inputs import PosteriorsAt, checked_range, fold
+from priory.priors.pseudo_inputs import PosteriorsAt, fold
 
 
 class GTMVampPrior(Prior):
@@ -26,7 +27,8 @@ class GTMVampPrior(Prior):
         num_components: The number of components asked for. The grid is the smallest square that
             holds as many; K is the number of its points.
         data_shape: The shape of one datum.
-        data_range: The smallest and the largest value a datum can take.
+        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
+            nested lists of the datum's shape, for each dimension its own.
         grid_side: The number of points along each side of the grid, where it is not to follow from
             `num_components`; K is its square.
         grid_extent: The grid covers the square from -extent to extent. The larger, the more the
@@ -58,7 +60,7 @@ class GTMVampPrior(Prior):
         self,
         num_components: int | None,
         data_shape: Sequence[int],
-        data_range: Sequence[float] = (0.0, 1.0),
+        data_range: DataRange = (0.0, 1.0),
         grid_side: int | None = None,
         grid_extent: float = 1.0,
         hidden_sizes: Sequence[int] = (64, 64),
@@ -67,12 +69,13 @@ class GTMVampPrior(Prior):
         self.grid_side = side_of(num_components, grid_side)
         self.num_components = self.grid_side**2
         self.data_shape = tuple(data_shape)
-        low, high = self.data_range = checked_range(data_range)
+        self.data_range = checked_range(data_range, self.data_shape)
+        low, high = range_tensors(self.data_range)
         self.grid_extent = float(grid_extent)
         self.hidden_sizes = tuple(hidden_sizes)
         self.register_buffer("grid", plane_grid(self.grid_side, grid_extent), persistent=False)
-        self.register_buffer("low", torch.tensor(low), persistent=False)
-        self.register_buffer("width", torch.tensor(high - low), persistent=False)
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("width", high - low, persistent=False)
         self.network = MLP((2,), self.data_shape, self.hidden_sizes)
         self.logits = nn.Parameter(torch.zeros(self.num_components))
         self._posteriors_at = PosteriorsAt("GTMVampPrior")

@@ -9,6 +9,7 @@ from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
 from priory.priors.mixture_starts import draw_posteriors, em_start, kmeans_start
+from priory.priors.pruning import Pruned, prune, rebuilt
 
 STARTS = {"data": kmeans_start, "em": em_start}
 
@@ -105,3 +106,18 @@ class MoGPrior(Prior):
         self.logits.copy_(weights.log())
         self.loc.copy_(loc)
         self.log_scale.copy_(scale.log())
+
+    def prune(
+        self, encoder: Encoder, data: Tensor, keep: int | float, context: Context | None = None
+    ) -> Pruned:
+        """Keep the components that data use most; the arguments are those of `priors.prune`."""
+        return prune(self, encoder, data, keep, context)
+
+    @torch.no_grad()
+    def select(self, kept: Tensor) -> "MoGPrior":
+        """Return a new prior of the components at these positions, their weights renormalised."""
+        new = rebuilt(self, num_components=len(kept))
+        new.logits.copy_(self.logits[kept])
+        new.loc.copy_(self.loc[kept])
+        new.log_scale.copy_(self.log_scale[kept])
+        return new

@@ -9,26 +9,38 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from priory.distributions import loc_and_scale
 from priory.networks.context import Context, Encoder
+from priory.networks.data_range import DataRange
 
 
-def checked_range(data_range: Sequence[float]) -> tuple[float, float]:
-    """Return the smallest and the largest value a datum can take.
+def check_data(x: Tensor, data_shape: Sequence[int], data_range: DataRange) -> None:
+    """Refuse data that pseudo-inputs could not be.
+
+    Args:
+        x: The data, `(N, *data_shape)`.
+        data_shape: The shape of one datum.
+        data_range: The smallest and the largest value a datum can take.
 
     Raises:
-        ValueError: If the range is empty.
+        ValueError: If the data are of another shape or beyond the range.
 
     """
-    low, high = map(float, data_range)
-    if not low < high:
-        raise ValueError(f"expected data_range=(low, high) with low < high, got {low}, {high}.")
-    return low, high
+    dtype = x.dtype if x.is_floating_point() else None
+    low, high = (torch.as_tensor(bound, dtype=dtype, device=x.device) for bound in data_range)
+    if x.shape[1:] == tuple(data_shape) and ((low <= x) & (x <= high)).all():
+        return
+    raise ValueError(
+        f"expected data of shape (N, {', '.join(map(str, data_shape))}) within [{low.min():g}, "
+        f"{high.max():g}]{' and the bounds of each dimension' if low.dim() or high.dim() else ''}, "
+        f"got {tuple(x.shape)} within [{x.min():g}, {x.max():g}]."
+    )
 
 
 def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
     """Fold the real line into a range, by a triangle wave of period two.
 
     It rises from low to low + width as t goes from 0 to 1 and falls again as t goes to 2, so that
-    its slope is plus or minus the width everywhere, at the border too.
+    its slope is plus or minus the width everywhere, at the border too. Each dimension may have a
+    range of its own.
 
     Examples:
         >>> import torch

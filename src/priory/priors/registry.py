@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from priory.networks.data_range import DataRange
 from priory.priors.base import Prior
 
 
@@ -47,7 +48,7 @@ def make_prior(
     num_components: int,
     init: str = "random",
     data_shape: Sequence[int],
-    data_range: Sequence[float],
+    data_range: DataRange,
     num_labels: int | None = None,
     **options: Any,
 ) -> Prior:
@@ -59,7 +60,8 @@ def make_prior(
         num_components: The number of components K.
         init: Where its components start: `"random"` or from `"data"`.
         data_shape: The shape of one datum.
-        data_range: The smallest and the largest value a datum can take.
+        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
+            nested lists of the datum's shape, for each dimension its own.
         num_labels: The number of labels of the data; None without.
         **options: Further arguments of the prior's own.
 

@@ -7,10 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
-from priory.extras import needs
 from priory.networks.context import Context, Encoder
+from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.priors.base import Prior
-from priory.priors.pseudo_inputs import PosteriorsAt, checked_range, fold
+from priory.priors.generator import Generator
+from priory.priors.groups import log_weights_of
+from priory.priors.pruning import Pruned, prune, rebuilt
+from priory.priors.pseudo_inputs import PosteriorsAt, check_data, fold
+from priory.priors.reseeding import move_dead
+from priory.priors.starts import starting_inputs
+from priory.priors.usage import Mixture, explain
+from priory.priors.vamp_options import check_options
 
 
 class VampPrior(Prior):
@@ -21,27 +28,35 @@ class VampPrior(Prior):
     The encoder is shared with the model, and trained through the prior as well: its gradient
     arrives both from q(z|x) and from p(z).
 
-    Pseudo-inputs stay in the data's range by reflection. The parameter t runs over the whole line
-    and is folded into the range by a triangle wave of period two, which rises from low to high as t
-    goes from 0 to 1 and falls again as t goes to 2. Its slope is plus or minus the width of the
-    range everywhere, at the border too: a value that was driven there comes back as soon as its
-    gradient turns.
+    With groups (batches, conditions, classes), every group weighs the same components in its own
+    way, $p(z \mid g) = \sum_k w_{gk}\, q(z \mid u_k)$. The prior is then called with
+    `Context(covariates=g)`, and its mixture has batch shape `(B,)`.
+
+    Pseudo-inputs stay in the data's range by reflection: the whole line is folded into it by a
+    triangle wave. Its slope is plus or minus the width of the range everywhere, at the border too:
+    a value that was driven there comes back as soon as its gradient turns.
 
     Args:
         num_components: The number of pseudo-inputs K.
         data_shape: The shape of one datum.
-        data_range: The smallest and the largest value a datum can take.
+        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
+            nested lists of the datum's shape, for each dimension its own.
         weights: `"learned"` trains the mixing weights, from equal ones; `"uniform"` fixes them at
             1/K.
         init: `"random"` starts from uniform noise in the range; with `"data"`, `fit_data` replaces
-            it by a random subset of the data, with `"kmeans"` by the centres of k-means.
+            it by a random subset of the data, with `"kmeans"` by the centres of k-means, with
+            `"kmedoids"` by the medoids of its clusters, which are data themselves.
         factorized: Whether to use the product of one-dimensional mixtures,
             [`FactorizedGaussianMixture`][priory.distributions.FactorizedGaussianMixture], in place
             of the equation.
+        generator: None makes the pseudo-inputs free parameters. The widths of hidden layers make
+            them the output of a network for one code each, the rows of an identity matrix; with
+            none, `()`, it is the linear layer of the reference's code. It starts at random.
+        num_groups: The number of groups G with weights of their own, where there are any.
 
     Raises:
-        ValueError: If K or an entry of `data_shape` is below one, the range is empty, or `weights`
-            or `init` is unknown.
+        ValueError: If a size is below one, the range is empty, `weights` or `init` is unknown,
+            groups are to have uniform weights, or a generator to start from data.
 
     Reference:
         Tomczak & Welling, *VAE with a VampPrior*, AISTATS 2018; Tomczak, *Deep Generative
@@ -65,31 +80,32 @@ class VampPrior(Prior):
         self,
         num_components: int,
         data_shape: Sequence[int],
-        data_range: Sequence[float] = (0.0, 1.0),
+        data_range: DataRange = (0.0, 1.0),
         weights: Literal["learned", "uniform"] = "learned",
-        init: Literal["random", "data", "kmeans"] = "random",
+        init: Literal["random", "data", "kmeans", "kmedoids"] = "random",
         factorized: bool = False,
+        generator: Sequence[int] | None = None,
+        num_groups: int | None = None,
     ) -> None:
         super().__init__()
         self.num_components = num_components
         self.data_shape = tuple(data_shape)
-        low, high = self.data_range = checked_range(data_range)
-        if min(num_components, *self.data_shape, 1) < 1:
-            raise ValueError(
-                "expected at least one component and data of at least one value, "
-                f"got num_components={num_components} and data_shape={self.data_shape}."
-            )
-        if weights not in ("learned", "uniform"):
-            raise ValueError(f"expected weights='learned' or 'uniform', got {weights!r}.")
-        if init not in ("random", "data", "kmeans"):
-            raise ValueError(f"expected init='random', 'data' or 'kmeans', got {init!r}.")
+        check_options(num_components, self.data_shape, weights, init, generator, num_groups)
+        self.data_range = checked_range(data_range, self.data_shape)
         self.weights = weights
         self.init = init
         self.factorized = factorized
-        self.unfolded = nn.Parameter(torch.rand(num_components, *self.data_shape))
-        self.register_buffer("low", torch.tensor(low), persistent=False)
-        self.register_buffer("width", torch.tensor(high - low), persistent=False)
-        logits = torch.zeros(num_components)
+        self.generator = None if generator is None else tuple(generator)
+        self.num_groups = num_groups
+        low, high = range_tensors(self.data_range)
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("width", high - low, persistent=False)
+        if self.generator is None:
+            self.unfolded = nn.Parameter(torch.rand(num_components, *self.data_shape))
+        else:
+            self.network = Generator(num_components, self.data_shape, self.generator)
+        sets = () if num_groups is None else (num_groups,)
+        logits = torch.zeros(*sets, num_components)
         if weights == "learned":
             self.logits = nn.Parameter(logits)
         else:
@@ -99,28 +115,28 @@ class VampPrior(Prior):
     @property
     def pseudo_inputs(self) -> Tensor:
         """The pseudo-inputs u, `(K, *data_shape)`, within the data's range."""
-        return fold(self.unfolded, self.low, self.width)
+        t = self.unfolded if self.generator is None else 0.5 + self.network()
+        return fold(t, self.low, self.width)
 
-    def forward(
-        self, encoder: Encoder | None = None, context: Context | None = None
-    ) -> GaussianMixture | FactorizedGaussianMixture:
+    def forward(self, encoder: Encoder | None = None, context: Context | None = None) -> Mixture:
         """Encode every pseudo-input once and return the mixture of their posteriors.
 
         Args:
             encoder: The module that returns q(z|x) as a diagonal Gaussian.
-            context: Not used.
+            context: Where there are groups, each datum's as covariates, `(B,)`.
 
         Raises:
             TypeError: If there is no encoder, or it returns anything but a diagonal Gaussian.
+            ValueError: If there are groups, and the context has none or one that does not exist.
 
         """
-        loc, scale = self._posteriors_at(encoder, self.pseudo_inputs)
+        logits = log_weights_of(self.logits, context)
         mixture = FactorizedGaussianMixture if self.factorized else GaussianMixture
-        return mixture(self.logits, loc, scale)
+        return mixture(logits, *self._posteriors_at(encoder, self.pseudo_inputs))
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
-        """Check that data lie in the range; start from them where `init` is `"data"` or `"kmeans"`.
+        """Check that data lie in the range; start from them unless `init` is `"random"`.
 
         Args:
             x: The training data, `(N, *data_shape)`.
@@ -128,33 +144,58 @@ class VampPrior(Prior):
             context: Not used.
 
         Raises:
-            ValueError: If there are fewer data than components, or data of another shape or beyond
-                the range.
+            ValueError: If there are fewer data than components, or others than the prior's.
 
         """
-        low, high = self.data_range
-        if x.shape[1:] != self.data_shape or x.min() < low or x.max() > high:
-            raise ValueError(
-                f"expected data of shape (N, {', '.join(map(str, self.data_shape))}) within "
-                f"[{low:g}, {high:g}], got {tuple(x.shape)} within [{x.min():g}, {x.max():g}]."
-            )
-        if self.init == "random":
-            return
-        if len(x) < self.num_components:
-            raise ValueError(
-                f"expected at least {self.num_components} data, one for each pseudo-input, "
-                f"got {len(x)}; ask for fewer components or use init='random'."
-            )
-        seed = int(torch.randint(2**31, ()))
-        if self.init == "data":
-            generator = torch.Generator().manual_seed(seed)
-            chosen = torch.randperm(len(x), generator=generator)[: self.num_components]
-            start = x[chosen.to(x.device)]
+        check_data(x, self.data_shape, self.data_range)
+        if self.init != "random":
+            self._place(slice(None), starting_inputs(x, self.num_components, self.init))
+
+    @torch.no_grad()
+    def reseed(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> int:
+        """Replace dead components' pseudo-inputs by badly explained data; return how many.
+
+        A component is dead if its mean responsibility over samples of q(z|x) is below a hundredth
+        of an equal share. Data are chosen by their log p(z), the lowest first, each as if those
+        before it were components. Learned weights give each 1/K, but half the mass at the most to
+        all of them, and keep the proportions of the others.
+
+        Args:
+            x: Training data, `(N, *data_shape)`.
+            encoder: The module that returns q(z|x) as a diagonal Gaussian.
+            context: Where there are groups, that of each datum as covariates, `(N,)`.
+
+        Raises:
+            ValueError: If there is a generator, or data are of another shape or beyond the range.
+
+        """
+        if self.generator is not None:
+            raise ValueError("expected free pseudo-inputs to reseed, got those of a generator.")
+        check_data(x, self.data_shape, self.data_range)
+        return move_dead(
+            explain(self, encoder, x, context),
+            self.logits,
+            lambda dead, worst: self._place(dead, x[worst]),
+            learned=self.weights == "learned",
+        )
+
+    def prune(
+        self, encoder: Encoder, data: Tensor, keep: int | float, context: Context | None = None
+    ) -> Pruned:
+        """Keep the components that data use most; the arguments are those of `priors.prune`."""
+        return prune(self, encoder, data, keep, context)
+
+    @torch.no_grad()
+    def select(self, kept: Tensor) -> "VampPrior":
+        """Return a new prior of the components at these positions, their weights renormalised."""
+        new = rebuilt(self, num_components=len(kept))
+        new.logits.copy_(self.logits[..., kept])
+        if self.generator is None:
+            new.unfolded.copy_(self.unfolded[kept])
         else:
-            with needs("train"):
-                from sklearn.cluster import KMeans
-            kmeans = KMeans(self.num_components, init="k-means++", n_init=1, random_state=seed)
-            kmeans.fit(x.flatten(1).cpu().numpy())
-            start = torch.as_tensor(kmeans.cluster_centers_).unflatten(1, self.data_shape)
-        unit = (start.to(self.unfolded) - self.low) / self.width
-        self.unfolded.copy_(unit.clamp(0, 1))  # k-means may round past the border
+            new.network.load_state_dict(self.network.state_of(kept))
+        return new
+
+    def _place(self, at: Tensor | slice, inputs: Tensor) -> None:
+        unit = (inputs.to(self.unfolded) - self.low) / self.width
+        self.unfolded[at] = unit.clamp(0, 1)  # k-means may round past the border

@@ -76,11 +76,13 @@ class FoundRun:
 
     Attributes:
         model: The directory of the saved model.
+        home: That of the configuration; of the model where there is none.
         config: The configuration that made it; empty where there is none beside it.
 
     """
 
     model: Path
+    home: Path
     config: dict[str, Any]
 
 
@@ -113,7 +115,9 @@ def find_run(path: str | Path) -> FoundRun:
     model = models[0]
     beside = [d / "config.yaml" for d in (model, model.resolve().parent)]
     file = next((file for file in beside if file.is_file()), None)
-    return FoundRun(model, {} if file is None else _read_config(file))
+    if file is None:
+        return FoundRun(model, model, {})
+    return FoundRun(model, file.parent, _read_config(file))
 
 
 def _read_config(file: Path) -> dict[str, Any]:

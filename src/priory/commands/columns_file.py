@@ -1,0 +1,54 @@
+"""Numbers for each datum, written as the ending of a file says."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from priory.extras import needs
+from priory.files import write_whole
+
+SUFFIXES = (".csv", ".parquet", ".npy")
+
+
+def checked_out(out: str) -> Path:
+    """Return the path of a file to write, before the work for it is done.
+
+    Raises:
+        FileExistsError: If it exists.
+        FileNotFoundError: If its directory does not.
+        ValueError: If its ending is none of `.csv`, `.parquet` and `.npy`.
+
+    """
+    path = Path(out)
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"expected a file that ends in {', '.join(SUFFIXES)}, got {out}.")
+    if path.exists():
+        raise FileExistsError(f"expected a file that does not exist yet, got {out}; name another.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"expected a directory at {path.parent}, found none; make it.")
+    return path
+
+
+def write_columns(path: Path, numbers: Tensor, names: list[str]) -> None:
+    """Write one row for each datum.
+
+    Args:
+        path: The file; `.npy` holds the array alone.
+        numbers: The numbers, `(N, C)`, or `(N,)` for a single column.
+        names: The names of the C columns.
+
+    """
+    array = numbers.detach().cpu().numpy()
+    content = io.BytesIO()
+    if path.suffix == ".npy":
+        np.save(content, array)
+    elif path.suffix == ".csv":
+        rows = array.reshape(len(array), -1)
+        np.savetxt(content, rows, "%.9g", ",", header=",".join(names), comments="")
+    else:
+        with needs("data"):
+            import pandas as pd
+        pd.DataFrame(array.reshape(len(array), -1), columns=names).to_parquet(content)
+    write_whole(path, content.getvalue())

@@ -1,0 +1,64 @@
+"""The data of a run, opened again, and further data read as those were."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from priory.data import DataFormat, Part, Splits, open_data
+from priory.training import find_run
+
+DEFAULTS = {
+    "data": None,
+    "data_options": None,
+    "labels": None,
+    "validation": 0.1,
+    "test": 0.1,
+    "binarise": "none",
+    "seed": 0,
+}
+
+
+def open_run_data(config: Mapping[str, Any]) -> Splits:
+    """Open the data that a configuration names."""
+    return open_data(
+        config["data"],
+        config["seed"],
+        config["validation"],
+        config["test"],
+        config["labels"],
+        config["data_options"],
+        config["binarise"],
+    )
+
+
+def open_part(
+    run: str, data: str | None, labels: str | None, options: Mapping[str, Any] | None
+) -> tuple[Path, Part]:
+    """Open further data for a run, or its own test data.
+
+    Args:
+        run: The directory of the run.
+        data: The further data; None takes the run's own test data, or, where it kept none, those it
+            validated on.
+        labels: A file of their labels.
+        options: Options of their kind.
+
+    Returns:
+        The directory of the model, and the data.
+
+    Raises:
+        FileNotFoundError: If there is no such run or no such file.
+        ValueError: If a file is damaged, or the data do not fit the model.
+
+    """
+    found = find_run(run)
+    config = {**DEFAULTS, **{name: found.config[name] for name in DEFAULTS if name in found.config}}
+    kept = DataFormat.read(found.home)
+    if data is not None:
+        part = kept.open(data, labels=labels, options=options, seed=config["seed"])
+    elif config["data"] is None:
+        raise ValueError(f"expected the data of {run} in its config.yaml, got none; use --data.")
+    else:
+        splits = open_run_data(config)
+        part = splits.test if len(splits.test) else splits.validation
+    return found.model, part

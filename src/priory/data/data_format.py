@@ -1,0 +1,108 @@
+"""What a run remembers of its data, so that further data are read as these were."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from priory.data.columns import Columns
+from priory.data.kinds import open_like
+from priory.data.part import Part
+from priory.data.source import Source
+from priory.data.splits import Splits
+from priory.files import write_whole
+
+FILE = "data.json"
+
+
+@dataclass(frozen=True)
+class DataFormat:
+    """What the data of a run look like, and what their columns and labels mean.
+
+    Attributes:
+        name: What they are called.
+        data_shape: The shape of one datum.
+        dtype: The type they are kept in.
+        grey: The largest grey value, where they are binarised.
+        label_names: The names of their classes.
+        columns: What the columns of a table mean.
+
+    """
+
+    name: str
+    data_shape: tuple[int, ...]
+    dtype: str
+    grey: float | None = None
+    label_names: tuple[str, ...] | None = None
+    columns: Columns | None = None
+
+    @classmethod
+    def of(cls, splits: Splits) -> "DataFormat":
+        """Return the format of data, before they were binarised."""
+        dtype = str(splits.train.values.dtype).removeprefix("torch.")
+        names, columns = splits.label_names, splits.columns
+        return cls(splits.name, splits.data_shape, dtype, splits.grey, names, columns)
+
+    def write(self, directory: Path) -> None:
+        """Write the format into the directory of a run."""
+        columns = None if self.columns is None else self.columns.to_json()
+        description = {**self.__dict__, "columns": columns}
+        write_whole(directory / FILE, (json.dumps(description, indent=2) + "\n").encode())
+
+    @classmethod
+    def read(cls, directory: Path) -> "DataFormat":
+        """Read the format of a run.
+
+        Raises:
+            FileNotFoundError: If the directory has none.
+            ValueError: If its file is damaged.
+
+        """
+        file = directory / FILE
+        if not file.is_file():
+            raise FileNotFoundError(f"expected the format of a run's data at {file}, found none.")
+        try:
+            found: dict[str, Any] = json.loads(file.read_text())
+            columns, names = found["columns"], found["label_names"]
+            return cls(
+                **{
+                    **found,
+                    "data_shape": tuple(found["data_shape"]),
+                    "label_names": None if names is None else tuple(names),
+                    "columns": None if columns is None else Columns.from_json(columns),
+                }
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"expected the format of a run's data in {file}, got a file that is damaged."
+            ) from error
+
+    def open(
+        self,
+        path: str | Path,
+        *,
+        labels: str | Path | None = None,
+        options: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> Part:
+        """Open further data as these were, binarised where these were.
+
+        Args:
+            path: A file or a folder.
+            labels: A file of labels.
+            options: Further options of the kind of source.
+            seed: The seed of the draw of zeros and ones.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it cannot be read, or its data do not fit.
+
+        """
+        empty = torch.empty(0, *self.data_shape, dtype=getattr(torch, self.dtype))
+        before = Source(self.name, empty, label_names=self.label_names, columns=self.columns)
+        found = open_like(before, path, labels=labels, options=options)
+        part = Part(found.x, torch.arange(len(found.x)), found.labels)
+        return part if self.grey is None else part.binarised(self.grey, seed)
