@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import priory
-from priory import Context, MoGPrior, VampPrior
+from priory import Context, MoGPrior, StandardPrior, VampPrior
 from priory.data import Source, choose_likelihood, split
 from priory.data.seeds import mix
 from priory.objectives import elbo
@@ -197,3 +197,64 @@ def test_a_run_directory_is_whole_or_not_there(tmp_path):
     ):
         pass
     assert next_free(tmp_path / "a", "x").name == "x-1"
+
+
+def test_components_that_no_datum_uses_are_reseeded():
+    splits = split(Source("stripes", stripes()))
+    prior = VampPrior(8, (9,))
+    vae = make_vae(splits, prior)
+    with torch.no_grad():
+        prior.logits[4:] = -50.0  # as good as unused
+    train(vae, splits, TrainingSettings(max_epochs=2, reseed_every=1))
+    assert prior.logits.softmax(-1).min() > 1e-3
+    with pytest.raises(ValueError, match="got MoGPrior"):
+        train(make_vae(splits, MoGPrior(2, 4)), splits, TrainingSettings(reseed_every=1))
+
+
+def test_beta_warms_up_in_equal_steps():
+    settings = TrainingSettings(beta=2.0, warmup_epochs=3)
+    assert [settings.beta_at(epoch) for epoch in range(5)] == [0.5, 1.0, 1.5, 2.0, 2.0]
+    assert TrainingSettings().beta_at(0) == 1
+
+
+def test_free_bits_keep_a_rate():
+    splits = split(Source("stripes", stripes()))
+
+    def rate(free_bits):
+        vae = make_vae(splits, StandardPrior(2))
+        settings = TrainingSettings(max_epochs=30, free_bits=free_bits, beta=20, learning_rate=0.01)
+        train(vae, splits, settings)
+        return elbo(vae, splits.validation.tensor(), 20).rate.mean()
+
+    assert rate(0.0) < 0.1
+    assert rate(1.5) > 0.5
+
+
+def test_the_average_of_weights_is_kept():
+    splits = split(Source("stripes", stripes()))
+
+    def weights(**settings):
+        vae = make_vae(splits, StandardPrior(2))
+        how = TrainingSettings(max_epochs=3, learning_rate=0.05, **settings)
+        train(vae, splits, how)
+        return torch.nn.utils.parameters_to_vector(vae.parameters())
+
+    start = torch.nn.utils.parameters_to_vector(make_vae(splits, StandardPrior(2)).parameters())
+    plain, slow = weights(), weights(ema_decay=0.99)
+    assert (slow - start).norm() < 0.7 * (plain - start).norm()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_epochs": 0}, "max_epochs of at least 1, got 0"),
+        ({"patience": 0}, "patience of at least 1"),
+        ({"learning_rate": float("nan")}, "learning_rate above zero, got nan"),
+        ({"gradient_clip": 0.0}, "gradient_clip above zero"),
+        ({"ema_decay": 1.0}, "ema_decay between 0 and 1"),
+        ({"objective": "importance-weighted", "beta": 0.5}, "no rate to weigh, got beta=0.5"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingSettings(**settings)

@@ -1,7 +1,7 @@
 """A VAE as Lightning trains it."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from priory.extras import needs
 from priory.importance_weighted import importance_weighted_loss
 from priory.networks.context import Context
 from priory.objectives import Share, elbo, loss
+from priory.priors import Reseedable
 from priory.training.settings import TrainingSettings
 from priory.vae import VAE
 
@@ -38,10 +39,18 @@ class Training(LightningModule):
         splits: The data.
         settings: How to train it.
 
+    Raises:
+        ValueError: If components are to be re-seeded, and the prior has none that can be.
+
     """
 
     def __init__(self, vae: VAE, splits: Splits, settings: TrainingSettings) -> None:
         super().__init__()
+        if settings.reseed_every is not None and not isinstance(vae.prior, Reseedable):
+            raise ValueError(
+                "expected a prior whose components can be re-seeded, such as a VampPrior, got "
+                f"{type(vae.prior).__name__}; leave reseed_every out."
+            )
         self.vae = vae
         self.settings = settings
         batch_size = settings.batch_size_for(len(splits.train))
@@ -64,8 +73,11 @@ class Training(LightningModule):
         return self.validation_batches
 
     def on_train_epoch_start(self) -> None:
-        """Tell the batches which epoch this is."""
+        """Tell the batches which epoch this is, and re-seed components where that is due."""
         self.train_batches.set_epoch(self.current_epoch)
+        every = self.settings.reseed_every
+        if every is not None and self.current_epoch > 0 and self.current_epoch % every == 0:
+            self._reseed()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of a batch, in nats per datum; the model is told which data it has."""
@@ -143,6 +155,15 @@ class Training(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+    def _reseed(self) -> None:
+        """Let components that no datum uses start again."""
+        part = self.train_batches.part
+        torch.manual_seed(mix(self.settings.seed, self.current_epoch))
+        x = part.tensor().to(self.device)
+        labels = part.labels if self.needs_labels else None
+        context = None if labels is None else Context(covariates=labels.to(self.device))
+        cast(Reseedable, self.vae.prior).reseed(x, self.vae.encoder, context)
 
     @property
     def _many(self) -> bool:

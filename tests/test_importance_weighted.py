@@ -1,0 +1,80 @@
+"""The importance-weighted bound, its gradients, and shares of a batch."""
+
+import pytest
+import torch
+from torch import nn
+
+from cases import DATA_SHAPE, make_encoder
+from priory import (
+    MLP,
+    VAE,
+    BernoulliDecoder,
+    StandardPrior,
+    VampPrior,
+    elbo,
+    importance_weighted_loss,
+    log_weights,
+)
+from priory.objectives import Share
+
+
+def small_vae(prior: nn.Module) -> VAE:
+    return VAE(make_encoder(), BernoulliDecoder(MLP((2,), DATA_SHAPE, (8,))), prior)
+
+
+def test_the_doubly_reparameterised_gradient_has_the_mean_of_the_plain_one():
+    torch.manual_seed(0)
+    vae = small_vae(VampPrior(3, (4,)))
+    x = torch.rand(2, 4).round()
+
+    def gradient(kind):
+        vae.zero_grad()
+        x_many = x.repeat(6000, 1)
+        importance_weighted_loss(vae, x_many, 3, gradient=kind).backward()
+        return {name: p.grad.clone() for name, p in vae.named_parameters()}
+
+    plain, twice = gradient("reparameterised"), gradient("doubly-reparameterised")
+    for name in plain:
+        assert twice[name].allclose(plain[name], atol=0.02 + 0.05 * plain[name].abs().max())
+
+
+def test_the_doubly_reparameterised_gradient_is_less_noisy():
+    torch.manual_seed(0)
+    vae = small_vae(StandardPrior(2))
+    x = torch.rand(1, 4).round()
+
+    def noise(kind):
+        draws = []
+        for _ in range(60):
+            vae.zero_grad()
+            importance_weighted_loss(vae, x, 64, gradient=kind).backward()
+            draws.append(torch.cat([p.grad.flatten() for p in vae.encoder.parameters()]))
+        return torch.stack(draws).std(0).mean()
+
+    assert noise("doubly-reparameterised") < 0.7 * noise("reparameterised")
+
+
+def test_the_importance_weighted_bound_is_the_log_mean_of_the_weights():
+    vae = small_vae(StandardPrior(2))
+    x = torch.rand(5, 4).round()
+    torch.manual_seed(3)
+    value = importance_weighted_loss(vae, x, 7)
+    torch.manual_seed(3)
+    weights = log_weights(vae, x, 7)
+    assert value.item() == pytest.approx(-(weights.exp().mean(0).log().mean()).item(), rel=1e-5)
+    with pytest.raises(ValueError, match="at least one sample"):
+        importance_weighted_loss(vae, x, 0)
+
+
+def test_shares_of_a_batch_draw_its_noise():
+    vae = small_vae(StandardPrior(2))
+    x = torch.rand(5, 4).round()
+
+    def terms(part, share=None):
+        torch.manual_seed(1)
+        return elbo(vae, part, 3, share=share)
+
+    whole = terms(x)
+    shares = [terms(x[:2], Share(0, 5)), terms(x[2:], Share(2, 5))]
+    assert torch.cat([share.rate for share in shares]).allclose(whole.rate, atol=1e-6)
+    assert torch.cat([s.reconstruction for s in shares]).allclose(whole.reconstruction, atol=1e-5)
