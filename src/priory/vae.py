@@ -46,7 +46,8 @@ class VAE(nn.Module):
         return any(
             getattr(module, "needs_labels", False)
             or getattr(module, "num_labels", None) is not None
-            for module in self.modules()
+            for part in (self.encoder, self.decoder, self.prior)
+            for module in part.modules()
         )
 
     def context_of(self, labels: Tensor | None) -> Context | None:
