@@ -13,6 +13,7 @@ from rich.table import Table
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
+from priory.aggregate import marginal_prior
 from priory.commands.run_data import DEFAULTS, open_run_data
 from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
@@ -101,7 +102,8 @@ def refit(
     static = {**origin, "binarise": "static"} if origin["binarise"] == "dynamic" else origin
     old, splits, seed = load(found.model), open_run_data(static), int(origin["seed"])
     x, held_out = splits.train.tensor(), splits.validation.tensor()
-    unseen = splits.test.tensor() if len(splits.test) else held_out
+    part = splits.test if len(splits.test) else splits.validation
+    unseen = part.tensor()
     _check_data(old, unseen, splits.name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -112,6 +114,7 @@ def refit(
             x,
             num_components=num_components,
             init=init,
+            labels=splits.train.labels,
             **(prior_options or {}),
         )
     config = {
@@ -136,6 +139,8 @@ def refit(
             old.encoder,
             x,
             held_out=held_out,
+            labels=splits.train.labels,
+            held_out_labels=splits.validation.labels,
             max_epochs=max_epochs,
             patience=patience,
             batch_size=batch_size,
@@ -143,12 +148,16 @@ def refit(
             seed=seed,
         )
         new = VAE(old.encoder, old.decoder, fit.prior).eval()
-        before, after = (evaluate(vae, unseen, importance_samples, seed) for vae in (old, new))
+        labelled = part.labels
+        before, after = (
+            evaluate(vae, unseen, importance_samples, seed, vae.context_of(labelled))
+            for vae in (old, new)
+        )
         save(new, scratch)
         DataFormat.of(splits).write(scratch)
         (scratch / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         (scratch / "metrics.json").write_text(_metrics(before, after, fit))
-        _draw(scratch, old, new, unseen, seed)
+        _draw(scratch, old, new, unseen, labelled, seed)
     console = Console(highlight=False, soft_wrap=True)
     console.print(_table({"before": (old, before), "after": (new, after)}, splits.name))
     console.print(f"The run is {target}.")
@@ -191,6 +200,8 @@ def _give_data(vae: VAE, x: Tensor) -> None:
     """Give a loaded prior its training data again where it cannot be called without them."""
     try:
         vae.prior_distribution()
+    except ValueError:  # it wants labels, and has all else
+        return
     except RuntimeError:
         cast(Prior, vae.prior).fit_data(x, vae.encoder)
 
@@ -210,13 +221,13 @@ def _metrics(before: Evaluation, after: Evaluation, fit: PriorFit) -> str:
 
 
 @torch.no_grad()
-def _draw(directory: Path, old: VAE, new: VAE, x: Tensor, seed: int) -> None:
+def _draw(directory: Path, old: VAE, new: VAE, x: Tensor, labels: Tensor | None, seed: int) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        z = old.posterior(x).sample()
+        z = old.posterior(x, old.context_of(labels)).sample()
         priors = {
-            f"before: {type(old.prior).__name__}": old.prior_distribution(),
-            f"after: {type(new.prior).__name__}": new.prior_distribution(),
+            f"before: {type(old.prior).__name__}": marginal_prior(old, old.context_of(labels)),
+            f"after: {type(new.prior).__name__}": marginal_prior(new, new.context_of(labels)),
         }
         limits = common_limits([latent_map(title, p, z) for title, p in priors.items()])
         figure = density_comparison([latent_map(t, p, z, limits) for t, p in priors.items()])

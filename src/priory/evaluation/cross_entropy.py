@@ -39,7 +39,7 @@ def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"]) -> Estimate:
     entropy of q(z), which no prior is below.
 
     Args:
-        prior: The distribution p(z), without a batch shape.
+        prior: The distribution p(z); with a batch shape `(N,)`, that of each datum.
         z: Samples of q(z|x), S for each of N data.
 
     Reference:
@@ -53,8 +53,10 @@ def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"]) -> Estimate:
         1.838 ± 0.000
 
     """
-    points = z.flatten(0, 1)
-    parts = [prior.log_prob(part) for part in points.split(SAMPLES_AT_ONCE)]
-    per_datum = -torch.cat(parts).double().unflatten(0, z.shape[:2]).mean(0)
+    if prior.batch_shape:
+        per_datum = -prior.log_prob(z).double().mean(0)
+    else:
+        parts = [prior.log_prob(part) for part in z.flatten(0, 1).split(SAMPLES_AT_ONCE)]
+        per_datum = -torch.cat(parts).double().unflatten(0, z.shape[:2]).mean(0)
     error = float(per_datum.std()) / math.sqrt(len(per_datum)) if len(per_datum) > 1 else math.nan
     return Estimate(float(per_datum.mean()), error)

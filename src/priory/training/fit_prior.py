@@ -4,14 +4,21 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from priory.data.splits import assign_parts
 from priory.evaluation import cross_entropy
 from priory.extras import needs
-from priory.networks.context import Encoder
+from priory.networks.context import Context, Encoder
 from priory.priors import Prior, make_prior
-from priory.training.latents import EncodedAnew, EncodedOnce, encode, frozen
+from priory.training.latents import (
+    EncodedAnew,
+    EncodedOnce,
+    Labelled,
+    Samples,
+    encode,
+    frozen,
+)
 from priory.training.maximum_likelihood import maximise_likelihood
 from priory.training.prior_fit import CrossEntropy, PriorFit
 
@@ -28,6 +35,8 @@ def fit_prior(
     data: Tensor | NDArray[Any],
     *,
     held_out: Tensor | NDArray[Any] | None = None,
+    labels: Tensor | NDArray[Any] | None = None,
+    held_out_labels: Tensor | NDArray[Any] | None = None,
     num_components: int | None = None,
     init: str = "data",
     max_epochs: int = 1000,
@@ -53,6 +62,9 @@ def fit_prior(
             evaluation mode, gets no gradient, and is left as it was.
         data: The data, `(N, *data_shape)`, as the encoder takes them.
         held_out: Data to stop by; by default one datum in ten, drawn by the seed.
+        labels: The labels of the data, whole numbers `(N,)`, for a prior or an encoder that needs
+            them. The numbers of such a prior are those given the label, and without a bound.
+        held_out_labels: The labels of the data held out.
         num_components: The number of components K of a prior by name; by default one for every 20
             data, at most 500.
         init: Where the components of a prior by name start, in its own words: `"random"`, from
@@ -95,28 +107,38 @@ def fit_prior(
         )
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"expected batches of at least one datum, got batch_size={batch_size}.")
-    train, held = _two_parts(data, held_out, seed)
-    if not (len(train) and len(held)):
+    train, held = _two_parts(data, labels, held_out, held_out_labels, seed)
+    if not (len(train.x) and len(held.x)):
         raise ValueError(
-            f"expected data to fit to and data held out, got {len(train)} and {len(held)}."
+            f"expected data to fit to and data held out, got {len(train.x)} and {len(held.x)}."
         )
     if batch_size is None:
-        batch_size = min(1000, max(64, len(train) // 100))
+        batch_size = min(1000, max(64, len(train.x) // 100))
     console = Console(quiet=not verbose, highlight=False)
     with torch.random.fork_rng(), frozen(encoder):
         torch.manual_seed(seed)
-        latents, held_latents = encode(encoder, train), encode(encoder, held)
-        z, z_held = _samples(latents, len(train)), _samples(held_latents, len(held))
+        latents = encode(encoder, train.x, train.context if _takes_labels(encoder) else None)
+        held_latents = encode(encoder, held.x, held.context if _takes_labels(encoder) else None)
         if isinstance(prior, str):
-            prior = prior_for(prior, encoder, train, num_components=num_components, init=init)
-        prior.fit_data(train, encoder)
-        before = _cross_entropy(prior, encoder, z, z_held)
+            prior = prior_for(
+                prior,
+                encoder,
+                train.x,
+                num_components=num_components,
+                init=init,
+                labels=train.labels,
+            )
+        if not prior.needs_labels:
+            train, held = (Labelled(part.x, None) for part in (train, held))
+        prior.fit_data(train.x, encoder, train.context)
+        seen, unseen = _samples(latents, train), _samples(held_latents, held)
+        before = CrossEntropy(seen.score(prior, encoder), unseen.score(prior, encoder))
         epochs = maximise_likelihood(
             prior,
             encoder,
             latents.draw,
-            len(train),
-            z_held,
+            train,
+            unseen,
             batch_size=batch_size,
             max_epochs=max_epochs,
             patience=patience,
@@ -124,9 +146,9 @@ def fit_prior(
             seed=seed,
             console=console,
         )
-        after = _cross_entropy(prior, encoder, z, z_held)
-        q = latents.aggregated_posterior()
-        bound = None if q is None else cross_entropy(q, z)
+        after = CrossEntropy(seen.score(prior, encoder), unseen.score(prior, encoder))
+        q = None if prior.needs_labels else latents.aggregated_posterior()
+        bound = None if q is None else cross_entropy(q, seen.z)
     fit = PriorFit(prior, before, after, bound, epochs)
     console.print(fit.table())
     return fit
@@ -139,6 +161,7 @@ def prior_for(
     *,
     num_components: int | None = None,
     init: str = "data",
+    labels: Tensor | None = None,
     **options: Any,
 ) -> Prior:
     """Build a prior by its name from what an encoder and its data show.
@@ -149,6 +172,7 @@ def prior_for(
         x: The data, `(N, *data_shape)`.
         num_components: The number of components K; by default one for every 20 data, at most 500.
         init: Where its components start.
+        labels: The labels of the data, `(N,)`, for a prior that needs them.
         **options: Further arguments of the prior's own.
 
     Raises:
@@ -158,7 +182,8 @@ def prior_for(
     if num_components is None:
         num_components = min(500, max(1, len(x) // 20))
     with torch.no_grad(), frozen(encoder):
-        z = encoder(x[:1]).mean
+        first = (x[:1],) if labels is None else (x[:1], Context(covariates=labels[:1]))
+        z = encoder(*first if _takes_labels(encoder) else first[:1]).mean
     return make_prior(
         name,
         latent_dim=z.shape[-1],
@@ -166,32 +191,43 @@ def prior_for(
         init=init,
         data_shape=tuple(x.shape[1:]),
         data_range=getattr(encoder, "data_range", (float(x.min()), float(x.max()))),
+        num_labels=None if labels is None else int(labels.max()) + 1,
         **options,
     ).to(z)
 
 
 def _two_parts(
-    data: Tensor | NDArray[Any], held_out: Tensor | NDArray[Any] | None, seed: int
-) -> tuple[Tensor, Tensor]:
-    x, *others = (
-        part if isinstance(part, Tensor) else torch.as_tensor(part, dtype=torch.float32)
-        for part in (data, held_out)
-        if part is not None
-    )
-    if others:
-        return x, others[0]
+    data: Tensor | NDArray[Any],
+    labels: Tensor | NDArray[Any] | None,
+    held_out: Tensor | NDArray[Any] | None,
+    held_out_labels: Tensor | NDArray[Any] | None,
+    seed: int,
+) -> tuple[Labelled, Labelled]:
+    x, y = _tensor(data, torch.float32), _tensor(labels, torch.long)
+    if y is not None and len(y) != len(x):
+        raise ValueError(f"expected a label for each of {len(x)} data, got {len(y)}.")
+    if held_out is not None:
+        held = Labelled(_tensor(held_out, torch.float32), _tensor(held_out_labels, torch.long))
+        return Labelled(x, y), held
     part = assign_parts(len(x), test=0.0, seed=seed).to(x.device)
-    return x[part == 0], x[part == 1]
+    train, held = (Labelled(x, y)[(part == number).nonzero().squeeze(-1)] for number in (0, 1))
+    return train, held
 
 
-@torch.no_grad()
-def _cross_entropy(prior: Prior, encoder: Encoder, z: Tensor, z_held: Tensor) -> CrossEntropy:
-    p = prior.eval()(encoder)
-    return CrossEntropy(cross_entropy(p, z), cross_entropy(p, z_held))
+def _tensor(values: Tensor | NDArray[Any] | None, dtype: torch.dtype) -> Any:
+    if values is None or isinstance(values, Tensor):
+        return values
+    return torch.as_tensor(values, dtype=dtype)
 
 
-def _samples(latents: EncodedOnce | EncodedAnew, count: int) -> Tensor:
+def _takes_labels(encoder: Encoder) -> bool:
+    modules = encoder.modules() if isinstance(encoder, nn.Module) else ()
+    return any(getattr(module, "num_labels", None) is not None for module in modules)
+
+
+def _samples(latents: EncodedOnce | EncodedAnew, data: Labelled) -> Samples:
     """Draw samples to estimate from, `(S, N, L)`: of less data fewer, and of few data more."""
-    chosen = torch.randperm(count)[:MOST_DATA]
+    chosen = torch.randperm(len(data.x))[:MOST_DATA]
     each = max(2, min(10, MOST_SAMPLES // len(chosen)))
-    return torch.stack([latents.draw(chosen) for _ in range(each)])
+    z = torch.stack([latents.draw(chosen) for _ in range(each)])
+    return Samples(z, None if data.labels is None else Context(covariates=data.labels[chosen]))

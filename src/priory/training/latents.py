@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from priory.distributions import GaussianMixture, loc_and_scale
-from priory.networks.context import Encoder
+from priory.evaluation import Estimate, cross_entropy
+from priory.networks.context import Context, Encoder
+from priory.priors import Prior
 
 ENCODED_AT_ONCE = 4096
 
@@ -39,6 +42,49 @@ def frozen(encoder: Encoder) -> Iterator[None]:
             module.training = mode
         for parameter, flag in zip(parameters, learned, strict=True):
             parameter.requires_grad_(flag)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Data and, where a prior or an encoder needs them, their labels.
+
+    Attributes:
+        x: The data, `(N, *data_shape)`.
+        labels: Their labels, `(N,)`; None without.
+
+    """
+
+    x: Tensor
+    labels: Tensor | None
+
+    def __getitem__(self, index: Tensor) -> "Labelled":
+        return Labelled(self.x[index], None if self.labels is None else self.labels[index])
+
+    @property
+    def context(self) -> Context | None:
+        """What an encoder or a prior is told of them."""
+        return None if self.labels is None else Context(covariates=self.labels)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples of q(z|x) by which a prior is judged.
+
+    Attributes:
+        z: The samples, S for each of N data, `(S, N, L)`.
+        context: What is known of the data, for a prior that needs it.
+
+    """
+
+    z: Tensor
+    context: Context | None
+
+    @torch.no_grad()
+    def score(self, prior: Prior, encoder: Encoder) -> Estimate:
+        """Return the cross-entropy of a prior, which is left in evaluation mode."""
+        prior.eval()
+        p = prior(encoder) if self.context is None else prior(encoder, self.context)
+        return cross_entropy(p, self.z)
 
 
 @dataclass(frozen=True)
@@ -73,30 +119,40 @@ class EncodedAnew:
     Attributes:
         encoder: The module that returns q(z|x).
         x: The data, `(N, *data_shape)`.
+        context: What is known of them, for an encoder that takes it.
 
     """
 
     encoder: Encoder
     x: Tensor
+    context: Context | None
 
     @torch.no_grad()
     def draw(self, index: Tensor) -> Tensor:
         """Draw one z for each datum, `(B, L)`."""
-        return self.encoder(self.x[index]).sample()
+        q: Distribution = _call(self.encoder, self.x, self.context, index)
+        return q.sample()
 
     def aggregated_posterior(self) -> None:
         """Return None: q(z) is no mixture of Gaussians."""
 
 
 @torch.no_grad()
-def encode(encoder: Encoder, x: Tensor) -> EncodedOnce | EncodedAnew:
+def encode(
+    encoder: Encoder, x: Tensor, context: Context | None = None
+) -> EncodedOnce | EncodedAnew:
     """Encode data once where that is enough.
+
+    Args:
+        encoder: The module that returns q(z|x).
+        x: The data, `(N, *data_shape)`.
+        context: What is known of them, for an encoder that takes it.
 
     Raises:
         TypeError: If the encoder returns no distribution over vectors.
 
     """
-    q = encoder(x[:1])
+    q = _call(encoder, x, context, slice(1))
     if not isinstance(q, Distribution) or len(q.event_shape) != 1:
         got = f"{q.event_shape} as event shape" if isinstance(q, Distribution) else type(q).__name__
         raise TypeError(
@@ -105,8 +161,16 @@ def encode(encoder: Encoder, x: Tensor) -> EncodedOnce | EncodedAnew:
             "returns one."
         )
     try:
-        parts = [loc_and_scale(encoder(part)) for part in x.split(ENCODED_AT_ONCE)]
+        starts = range(0, len(x), ENCODED_AT_ONCE)
+        blocks = [slice(start, start + ENCODED_AT_ONCE) for start in starts]
+        parts = [loc_and_scale(_call(encoder, x, context, block)) for block in blocks]
     except TypeError:
-        return EncodedAnew(encoder, x)
+        return EncodedAnew(encoder, x, context)
     loc, scale = (torch.cat(part) for part in zip(*parts, strict=True))
     return EncodedOnce(loc, scale)
+
+
+def _call(
+    encoder: Encoder, x: Tensor, context: Context | None, data: slice | Tensor
+) -> Any:
+    return encoder(x[data]) if context is None else encoder(x[data], context[data])

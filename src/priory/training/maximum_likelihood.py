@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.data.seeds import mix
-from priory.evaluation import cross_entropy
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors import Prior
+from priory.training.latents import Labelled, Samples
 
 with needs("train"):
     from rich.console import Console
@@ -27,8 +27,8 @@ def maximise_likelihood(
     prior: Prior,
     encoder: Encoder,
     draw: Callable[[Tensor], Tensor],
-    num_data: int,
-    z_held: Tensor,
+    data: Labelled,
+    held_out: Samples,
     *,
     batch_size: int,
     max_epochs: int,
@@ -43,8 +43,8 @@ def maximise_likelihood(
         prior: The prior; it is trained in place and left in evaluation mode.
         encoder: What the prior is called with; only the prior's own parameters are trained.
         draw: Draws one z, `(B, L)`, for the data at given positions, `(B,)`.
-        num_data: The number of data.
-        z_held: Samples to stop by, `(S, N, L)`.
+        data: The data, of which the prior is told positions and, where there are, labels.
+        held_out: Samples to stop by.
         batch_size: The number of data in a batch.
         max_epochs: The most epochs to train.
         patience: Epochs without a better cross-entropy after which to stop.
@@ -63,20 +63,22 @@ def maximise_likelihood(
     if not learned:
         return 0
     optimizer = torch.optim.Adam(learned, learning_rate)
-    best, best_epoch, epoch = _score(prior, encoder, z_held), 0, 0
+    best, best_epoch, epoch = held_out.score(prior, encoder).value, 0, 0
     state = copy.deepcopy(prior.state_dict())
     columns = (*map(TextColumn, COLUMNS), TimeElapsedColumn())
     with Progress(*columns, console=console, refresh_per_second=4) as progress:
         task = progress.add_task(f"{type(prior).__name__:<16}", total=max_epochs, best=best)
         while epoch < max_epochs and epoch - best_epoch < patience:
             order = torch.Generator().manual_seed(mix(seed, epoch))
-            for index in torch.randperm(num_data, generator=order).split(batch_size):
-                loss = _loss(prior(encoder, Context(index=index)), draw(index))
+            prior.train()
+            for index in torch.randperm(len(data.x), generator=order).split(batch_size):
+                known = Context(index, None if data.labels is None else data.labels[index])
+                loss = _loss(prior(encoder, known), draw(index))
                 optimizer.zero_grad()
                 loss.backward(inputs=learned)  # a plain function may hide a network
                 optimizer.step()
             epoch += 1
-            value = _score(prior, encoder, z_held)
+            value = held_out.score(prior, encoder).value
             if value < best:
                 best, best_epoch, state = value, epoch, copy.deepcopy(prior.state_dict())
             progress.update(task, completed=epoch, best=best)
@@ -92,10 +94,3 @@ def _loss(p: Distribution, z: Tensor) -> Tensor:
             f"expected a finite cross-entropy, got {loss.item()}; lower the learning rate."
         )
     return loss
-
-
-@torch.no_grad()
-def _score(prior: Prior, encoder: Encoder, z: Tensor) -> float:
-    score = cross_entropy(prior.eval()(encoder), z).value
-    prior.train()
-    return score
