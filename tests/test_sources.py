@@ -568,7 +568,7 @@ def test_counts_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
     pandas = pytest.importorskip("pandas")
     cells, genes = pandas.DataFrame(index=list("abcd")), pandas.DataFrame(index=list("xyz"))
     write_counts(tmp_path / "x.h5ad", np.ones((4, 3), np.float32), cells, genes)
-    monkeypatch.setattr("priory.data.counts.MOST_BYTES", 40)
+    monkeypatch.setattr("priory.data.sources.counts.MOST_BYTES", 40)
     refused(ValueError, "4 cells of 3 genes, .* most variable genes", tmp_path / "x.h5ad")
 
 

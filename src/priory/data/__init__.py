@@ -1,26 +1,26 @@
 """From sources, one kind a file, to tensors in batches."""
 
-from priory.data.array import open_array
 from priory.data.batches import Batch, Batches
 from priory.data.binarise import binarise, grey_range
-from priory.data.columns import Column, Columns
-from priory.data.counts import open_counts
 from priory.data.data_format import DataFormat
 from priory.data.describe import describe
-from priory.data.digits import open_digits
-from priory.data.idx import open_idx, open_idx_folder
-from priory.data.images import open_images
-from priory.data.kinds import open_like, open_source
 from priory.data.likelihoods import Likelihood, LikelihoodName, choose_likelihood
-from priory.data.mnist import open_fashion_mnist, open_mnist
-from priory.data.npz import open_npz
 from priory.data.open import open_data
-from priory.data.own_split import complete_parts
 from priory.data.part import Part
 from priory.data.source import Source
+from priory.data.sources.array import open_array
+from priory.data.sources.counts import open_counts
+from priory.data.sources.digits import open_digits
+from priory.data.sources.idx import open_idx, open_idx_folder
+from priory.data.sources.images import open_images
+from priory.data.sources.kinds import open_like, open_source
+from priory.data.sources.mnist import open_fashion_mnist, open_mnist
+from priory.data.sources.npz import open_npz
+from priory.data.sources.own_split import complete_parts
+from priory.data.sources.tensors import open_tensors
 from priory.data.splits import Splits, assign_parts, split
-from priory.data.table import open_table
-from priory.data.tensors import open_tensors
+from priory.data.tables.columns import Column, Columns
+from priory.data.tables.table import open_table
 
 __all__ = [
     "Batch",

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from priory.data.columns import Columns
-from priory.data.kinds import open_like
 from priory.data.part import Part
 from priory.data.source import Source
+from priory.data.sources.kinds import open_like
 from priory.data.splits import Splits
+from priory.data.tables.columns import Columns
 from priory.files import write_whole
 
 FILE = "data.json"

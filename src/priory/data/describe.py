@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from priory.data.binarise import observed_range
-from priory.data.own_split import TEST, TRAIN, VALIDATION
 from priory.data.source import Source
+from priory.data.sources.own_split import TEST, TRAIN, VALIDATION
 
 MOST_NAMES = 10
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import torch
 
 from priory.data.binarise import grey_range
-from priory.data.kinds import open_like, open_source
 from priory.data.part import Part
+from priory.data.sources.kinds import open_like, open_source
 from priory.data.splits import Splits, split
 
 

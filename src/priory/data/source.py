@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from priory.data.columns import Columns
+    from priory.data.tables.columns import Columns
 
 
 @dataclass(frozen=True)

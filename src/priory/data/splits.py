@@ -11,7 +11,7 @@ from priory.data.seeds import mix
 from priory.data.source import Source
 
 if TYPE_CHECKING:
-    from priory.data.columns import Columns
+    from priory.data.tables.columns import Columns
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from torch.distributions import Distribution
 from torch.special import entr
 
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
-from priory.priors.usage import DEAD, dead_positions, mean_responsibilities
+from priory.priors.parts.usage import DEAD, dead_positions, mean_responsibilities
 
 
 def components_in_use(prior: Distribution, z: Float[Tensor, "N L"]) -> float | None:

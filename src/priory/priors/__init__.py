@@ -8,10 +8,10 @@ from priory.priors.flow import FlowPrior
 from priory.priors.gtm import GTMPrior
 from priory.priors.gtm_vamp import GTMVampPrior
 from priory.priors.mog import MoGPrior
-from priory.priors.pruning import Pruned, prune
+from priory.priors.parts.pruning import Pruned, prune
+from priory.priors.parts.reseeding import Reseedable
 from priory.priors.registry import make_prior, prior_class, prior_classes
 from priory.priors.resampled import ResampledPrior
-from priory.priors.reseeding import Reseedable
 from priory.priors.standard import StandardPrior
 from priory.priors.vamp import VampPrior
 

@@ -9,7 +9,7 @@ from priory.distributions import GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.networks.labels import given_integers
 from priory.priors.base import Prior
-from priory.priors.mixture_starts import draw_posteriors, kmeans_start
+from priory.priors.parts.mixture_starts import draw_posteriors, kmeans_start
 
 
 class ConditionalMoGPrior(Prior):

@@ -12,7 +12,7 @@ from priory.networks.context import Context, Encoder
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.networks.labels import given_integers
 from priory.priors.base import Prior
-from priory.priors.pseudo_inputs import PosteriorsAt, check_data, fold
+from priory.priors.parts.pseudo_inputs import PosteriorsAt, check_data, fold
 
 OWN_SHARE = 0.9
 """The share that a pseudo-input which starts from a datum gives that datum's label."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from priory.distributions import GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
-from priory.priors.pseudo_inputs import PosteriorsAt
+from priory.priors.parts.pseudo_inputs import PosteriorsAt
 
 ENCODED_AT_ONCE = 4096
 

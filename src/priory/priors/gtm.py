@@ -9,8 +9,8 @@ from priory.distributions import GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.networks.mlp import MLP
 from priory.priors.base import Prior
-from priory.priors.grid import plane_grid, side_of
-from priory.priors.sheet import fit_last_layer, plane_start
+from priory.priors.parts.grid import plane_grid, side_of
+from priory.priors.parts.sheet import fit_last_layer, plane_start
 
 
 class GTMPrior(Prior):

@@ -10,8 +10,8 @@ from priory.networks.context import Context, Encoder
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.networks.mlp import MLP
 from priory.priors.base import Prior
-from priory.priors.grid import plane_grid, side_of
-from priory.priors.pseudo_inputs import PosteriorsAt, fold
+from priory.priors.parts.grid import plane_grid, side_of
+from priory.priors.parts.pseudo_inputs import PosteriorsAt, fold
 
 
 class GTMVampPrior(Prior):

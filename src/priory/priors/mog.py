@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
-from priory.priors.mixture_starts import draw_posteriors, em_start, kmeans_start
-from priory.priors.pruning import Pruned, prune, rebuilt
+from priory.priors.parts.mixture_starts import draw_posteriors, em_start, kmeans_start
+from priory.priors.parts.pruning import Pruned, prune, rebuilt
 
 STARTS = {"data": kmeans_start, "em": em_start}
 

@@ -10,14 +10,14 @@ from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks.context import Context, Encoder
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.priors.base import Prior
-from priory.priors.generator import Generator
-from priory.priors.groups import log_weights_of
-from priory.priors.pruning import Pruned, prune, rebuilt
-from priory.priors.pseudo_inputs import PosteriorsAt, check_data, fold
-from priory.priors.reseeding import move_dead
-from priory.priors.starts import starting_inputs
-from priory.priors.usage import Mixture, explain
-from priory.priors.vamp_options import check_options
+from priory.priors.parts.generator import Generator
+from priory.priors.parts.groups import log_weights_of
+from priory.priors.parts.pruning import Pruned, prune, rebuilt
+from priory.priors.parts.pseudo_inputs import PosteriorsAt, check_data, fold
+from priory.priors.parts.reseeding import move_dead
+from priory.priors.parts.starts import starting_inputs
+from priory.priors.parts.usage import Mixture, explain
+from priory.priors.parts.vamp_options import check_options
 
 
 class VampPrior(Prior):

@@ -170,7 +170,5 @@ def encode(
     return EncodedOnce(loc, scale)
 
 
-def _call(
-    encoder: Encoder, x: Tensor, context: Context | None, data: slice | Tensor
-) -> Any:
+def _call(encoder: Encoder, x: Tensor, context: Context | None, data: slice | Tensor) -> Any:
     return encoder(x[data]) if context is None else encoder(x[data], context[data])

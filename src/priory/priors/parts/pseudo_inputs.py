@@ -44,7 +44,7 @@ def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
 
     Examples:
         >>> import torch
-        >>> from priory.priors.pseudo_inputs import fold
+        >>> from priory.priors.parts.pseudo_inputs import fold
         >>> fold(torch.tensor([-0.25, 0.0, 0.25, 1.0, 1.5]), torch.tensor(0.0), torch.tensor(8.0))
         tensor([2., 0., 2., 8., 4.])
 

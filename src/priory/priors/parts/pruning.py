@@ -10,7 +10,7 @@ from torch import Tensor
 
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
-from priory.priors.usage import Mixture, explain, log_prob_of
+from priory.priors.parts.usage import Mixture, explain, log_prob_of
 
 
 @dataclass(frozen=True)

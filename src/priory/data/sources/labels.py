@@ -5,9 +5,9 @@ from pathlib import Path
 from jaxtyping import Int64
 from torch import Tensor
 
-from priory.data.array import read_array
 from priory.data.checks import check_labels
-from priory.data.idx import read_idx
+from priory.data.sources.array import read_array
+from priory.data.sources.idx import read_idx
 
 
 def read_labels(path: str | Path, num_data: int) -> Int64[Tensor, " N"]:

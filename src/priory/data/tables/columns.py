@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from priory.data.cells import Value, codes_of, numbers, refuse_missing
+from priory.data.tables.cells import Value, codes_of, numbers, refuse_missing
 from priory.extras import needs
 
 MOST_COUNT = 2**31

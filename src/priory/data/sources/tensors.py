@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from priory.data.checks import existing_file
-from priory.data.named import source_from_arrays
 from priory.data.source import Source
+from priory.data.sources.named import source_from_arrays
 
 # torch can store these, and little more
 WIDER = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.int64}

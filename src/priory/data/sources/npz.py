@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from priory.data.checks import as_tensor, existing_file
-from priory.data.named import source_from_arrays
 from priory.data.source import Source
+from priory.data.sources.named import source_from_arrays
 
 
 def open_npz(path: str | Path) -> Source:

@@ -7,18 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from priory.data.array import open_array
-from priory.data.counts import open_counts
-from priory.data.digits import open_digits
-from priory.data.idx import is_idx_folder, open_idx, open_idx_folder
-from priory.data.images import open_images
-from priory.data.labels import read_labels
-from priory.data.mnist import open_fashion_mnist, open_mnist
-from priory.data.npz import open_npz
-from priory.data.own_split import complete_parts
 from priory.data.source import Source
-from priory.data.table import open_table, open_table_like
-from priory.data.tensors import open_tensors
+from priory.data.sources.array import open_array
+from priory.data.sources.counts import open_counts
+from priory.data.sources.digits import open_digits
+from priory.data.sources.idx import is_idx_folder, open_idx, open_idx_folder
+from priory.data.sources.images import open_images
+from priory.data.sources.labels import read_labels
+from priory.data.sources.mnist import open_fashion_mnist, open_mnist
+from priory.data.sources.npz import open_npz
+from priory.data.sources.own_split import complete_parts
+from priory.data.sources.tensors import open_tensors
+from priory.data.tables.table import open_table, open_table_like
 
 Opener = Callable[..., Source]
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from priory.data.cells import categories_of, codes_of, refuse_missing
+from priory.data.tables.cells import categories_of, codes_of, refuse_missing
 
 MOST_CLASSES = 1000
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from priory.data.idx import open_idx_folder
 from priory.data.source import Source
+from priory.data.sources.idx import open_idx_folder
 from priory.extras import needs
 
 FASHION = (

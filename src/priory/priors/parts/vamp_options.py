@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from priory.priors.starts import STARTS
+from priory.priors.parts.starts import STARTS
 
 
 def check_options(

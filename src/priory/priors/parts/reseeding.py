@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from priory.networks.context import Context, Encoder
-from priory.priors.usage import Explained, dead_positions
+from priory.priors.parts.usage import Explained, dead_positions
 
 MOST_MASS = 0.5
 """The mass that new components share at the most: the others lose no more than log 2 nats."""

@@ -8,11 +8,16 @@ from typing import Any
 import torch
 
 from priory.data.checks import check_data, existing_file
-from priory.data.classes import classes_of
-from priory.data.columns import Columns
-from priory.data.fit_columns import MissingCategories, MissingNumbers, check_name, fit_columns
-from priory.data.own_split import complete_parts, parts_by_name
 from priory.data.source import Source
+from priory.data.sources.classes import classes_of
+from priory.data.sources.own_split import complete_parts, parts_by_name
+from priory.data.tables.columns import Columns
+from priory.data.tables.fit_columns import (
+    MissingCategories,
+    MissingNumbers,
+    check_name,
+    fit_columns,
+)
 from priory.extras import needs
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from priory.data.cells import (
+from priory.data.tables.cells import (
     Value,
     categories_of,
     codes_of,
@@ -15,7 +15,7 @@ from priory.data.cells import (
     numbers,
     refuse_missing,
 )
-from priory.data.columns import Column, Columns
+from priory.data.tables.columns import Column, Columns
 
 MOST_CATEGORIES = 256
 OWN = "missing"

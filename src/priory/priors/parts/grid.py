@@ -13,7 +13,7 @@ def side_of(num_components: int | None, grid_side: int | None) -> int:
         ValueError: If neither is given, or one is below one.
 
     Examples:
-        >>> from priory.priors.grid import side_of
+        >>> from priory.priors.parts.grid import side_of
         >>> side_of(16, None), side_of(17, None), side_of(16, 8)
         (4, 5, 8)
 
@@ -34,7 +34,7 @@ def plane_grid(side: int, extent: float) -> Tensor:
         ValueError: If the extent is not above zero.
 
     Examples:
-        >>> from priory.priors.grid import plane_grid
+        >>> from priory.priors.parts.grid import plane_grid
         >>> plane_grid(side=2, extent=3.0)
         tensor([[-3., -3.],
                 [-3.,  3.],

@@ -1,0 +1,1 @@
+"""Data as they lie on disk, one kind a file."""

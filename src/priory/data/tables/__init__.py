@@ -1,0 +1,1 @@
+"""Tables: what their columns mean, from cells to numbers and back."""
