@@ -314,3 +314,14 @@ CASES = [
 ]
 
 over_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+# One row for each reference; those that differ from an earlier one in an option alone are slow.
+_references = [case.reference for case in CASES]
+over_kinds = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=pytest.mark.slow if case.reference in _references[:row] else ())
+        for row, case in enumerate(CASES)
+    ],
+    ids=lambda case: case.name,
+)

@@ -1,5 +1,9 @@
 """Every test but those of the compiler runs with the shapes of all signatures checked."""
 
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # tensors are small, and processes run side by side
+
 import jaxtyping
 import pytest
 import torch

@@ -11,22 +11,16 @@ import time
 import numpy as np
 import pytest
 import yaml
+from matplotlib.figure import Figure
 
 import priory
+from cases import CASES
 from priory.cli import main
 from priory.priors import prior_classes
 from priory.training import train
 
-QUICK = [
-    "--max-epochs",
-    "2",
-    "--hidden-sizes",
-    "[16]",
-    "--importance-samples",
-    "8",
-    "--num-components",
-    "4",
-]
+QUICK = ["--max-epochs", "2", "--hidden-sizes", "[16]", "--importance-samples", "8"]
+QUICK += ["--num-components", "4"]
 
 
 @pytest.fixture(scope="module")
@@ -56,24 +50,45 @@ def test_compare_writes_a_whole_run(run):
     assert not [path for path in run.parent.iterdir() if path.name.startswith(".")]
 
 
-def test_all_priors_are_compared_in_one_go(tmp_path):
-    x = np.random.default_rng(0).integers(0, 2, (60, 6))
-    np.save(tmp_path / "bits.npy", x)
-    options = [
-        "--data",
-        str(tmp_path / "bits.npy"),
-        "--out",
-        str(tmp_path / "run"),
-        "--max-epochs",
-        "1",
-    ]
-    main(["compare", *QUICK, *options, "--priors", "all"])
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    without = {name for name, cls in prior_classes().items() if not cls.needs_labels}
-    assert set(metrics) == without
+@pytest.fixture
+def _unrendered(monkeypatch):
+    """Make the figures, and leave out their rendering, which takes longer than all else."""
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: path.touch())
+
+
+def compare_all(folder, **arrays):
+    """Compare all priors on a file of arrays in one epoch, and return their numbers."""
+    np.savez(folder / "bits.npz", x=np.random.default_rng(0).integers(0, 2, (60, 6)), **arrays)
+    options = ["--data", str(folder / "bits.npz"), "--out", str(folder / "run")]
+    main(["compare", *QUICK, *options, "--max-epochs", "1", "--priors", "all"])
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
     assert all(np.isfinite(row["nll"]) for row in metrics.values())
+    return metrics
 
 
+@pytest.mark.usefixtures("_unrendered")
+def test_all_priors_are_compared_in_one_go(tmp_path):
+    metrics = compare_all(tmp_path, labels=np.arange(60) % 3)
+    assert list(metrics) == list(prior_classes())
+    estimates = {type(case.make()) for case in CASES if case.estimate}
+    for name, cls in prior_classes().items():
+        assert metrics[name]["given_labels"] == cls.needs_labels
+        assert (metrics[name]["prior_standard_error"] is not None) == (cls in estimates)
+        vae = priory.load(tmp_path / "run" / name)
+        assert type(vae.prior) is cls
+        assert (tmp_path / "run" / name / "samples.png").exists()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "ConditionalMoGPrior | y" in page
+    assert "≈" in page
+
+
+@pytest.mark.usefixtures("_unrendered")
+def test_data_without_labels_leave_out_the_priors_that_need_them(tmp_path):
+    without = {name for name, cls in prior_classes().items() if not cls.needs_labels}
+    assert set(compare_all(tmp_path)) == without
+
+
+@pytest.mark.usefixtures("_unrendered")
 def test_every_prior_starts_from_the_same_networks(tmp_path, monkeypatch):
     starts = []
 
@@ -99,6 +114,7 @@ def test_the_report_stands_alone(run):
     assert str(run / "config.yaml") in page
 
 
+@pytest.mark.usefixtures("_unrendered")
 def test_the_written_configuration_repeats_the_run(run, capsys):
     again = run.parent / "again"
     main(["compare", "--config", str(run / "config.yaml"), "--out", str(again)])
@@ -112,6 +128,7 @@ def test_the_written_configuration_repeats_the_run(run, capsys):
     assert "report.html" in out
 
 
+@pytest.mark.usefixtures("_unrendered")
 def test_options_reach_what_they_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bits = np.random.default_rng(0).integers(0, 2, (80, 5))
@@ -204,7 +221,7 @@ def test_the_installed_command_refuses_without_a_traceback(tmp_path):
     assert re.fullmatch(r"priory: error: .*\n", done.stderr)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
+@pytest.mark.parametrize("name", ["SIGINT", pytest.param("SIGKILL", marks=pytest.mark.slow)])
 def test_an_interrupted_run_leaves_nothing_that_looks_finished(name, tmp_path):
     command = [sys.executable, "-m", "priory", "compare", "--out", str(tmp_path / "run")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

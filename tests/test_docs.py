@@ -9,6 +9,7 @@ import torch
 
 import priory
 from priory import MLP, BernoulliDecoder, GaussianEncoder
+from priory.priors import prior_classes
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,3 +68,11 @@ def test_the_guide_of_likelihoods_runs(capsys):
     assert capsys.readouterr().out == "bernoulli likelihood (only zeros and ones)\n"
     assert names["mixed"].name == "mixed"
     assert names["decoder"](torch.zeros(2)).event_shape == (9, 9)
+
+
+def test_every_prior_has_a_page_and_a_row_in_the_table():
+    table = (ROOT / "docs/priors/index.md").read_text()
+    rows = re.findall(r"^\| \[`(\w+)`\]\((\w+\.md)\)", table, re.M)
+    assert {name for name, _ in rows} == set(prior_classes())
+    pages = {path.name for path in (ROOT / "docs/priors").glob("*.md")}
+    assert {page for _, page in rows} == pages - {"index.md"}

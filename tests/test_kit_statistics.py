@@ -14,14 +14,6 @@ from priory.testing.mass import mass_of
 from priory.testing.mixture_fit import fit_mixture
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize(("statistic", "degrees"), [(3.0, 2), (60.0, 63), (200.0, 63)])
 def test_chi_square(statistic: float, degrees: int):
     expected = stats.chi2.sf(statistic, degrees)

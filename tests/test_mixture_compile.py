@@ -22,28 +22,6 @@ for b, k, dims, *own in [(64, 16, 2), (40, 300, 20), (40, 300, 20, 20)]:
         torch.testing.assert_close(eager, other, rtol=1e-5, atol=1e-5)
 """
 
-COMPILE_LOSS = """
-import torch
-from priory import VAE, MLP, Context, GaussianEncoder, BernoulliDecoder, MoGPrior, VampPrior, loss
-x = torch.rand(50, 30).round()
-groups = Context(covariates=torch.arange(50) % 3)
-for prior, context in (
-    (MoGPrior(latent_dim=20, num_components=200), None),
-    (VampPrior(200, (30,)), None),
-    (VampPrior(200, (30,), num_groups=3), groups),
-):
-    vae = VAE(GaussianEncoder(MLP((30,), (40,))), BernoulliDecoder(MLP((20,), (30,))), prior)
-    results = []
-    for step in (loss, torch.compile(loss, fullgraph=True, backend="aot_eager")):
-        torch.manual_seed(0)
-        with torch.random.fork_rng():
-            value = step(vae, x, context=context)
-        results.append(value)
-        value.backward()
-        assert all(p.grad.isfinite().all() for p in vae.parameters())
-    assert all(value.isfinite() for value in results)
-"""
-
 EXPORT = """
 import torch
 from torch import nn
@@ -93,18 +71,16 @@ def run(code: str) -> None:
     assert result.returncode == 0, result.stderr[-4000:]
 
 
+@pytest.mark.slow  # test_compile.py does it with a cheaper backend
 def test_the_kernel_compiles_without_a_break():
     run(COMPILE_KERNEL)
-
-
-def test_the_loss_compiles_without_a_break():
-    run(COMPILE_LOSS)
 
 
 def test_the_density_exports():
     run(EXPORT)
 
 
+@pytest.mark.slow
 def test_onnx_runtime_returns_the_same_density():
     for module in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(module)

@@ -1,7 +1,6 @@
 """Runs that are killed, and several processes: the outcome is that of one plain run."""
 
 import csv
-import os
 import random
 import signal
 import subprocess
@@ -42,10 +41,9 @@ def killed_at(bits, out, moments):
     """Start and kill a run at each moment, in seconds, then let it end."""
     script = "from priory.cli import main; import sys; main(sys.argv[1:])"
     words = [sys.executable, "-c", script, *command(bits, out, "--checkpoint-seconds", "0")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     deaths = 0
     for moment in moments:
-        run = subprocess.Popen([*words, "--resume"], env=environment)
+        run = subprocess.Popen([*words, "--resume"])
         start = time.monotonic()
         while not out.exists() and run.poll() is None and time.monotonic() < start + 60:
             time.sleep(0.01)  # moments count from where training starts
@@ -66,8 +64,8 @@ def same_run(one, other):
     assert not (other / "last.ckpt").exists()
 
 
-def test_a_run_killed_three_times_ends_as_if_it_had_not_been(bits, plain, tmp_path):
-    assert killed_at(bits, tmp_path / "run", [0.0, 0.4, 0.8]) >= 2
+def test_a_run_that_is_killed_ends_as_if_it_had_not_been(bits, plain, tmp_path):
+    assert killed_at(bits, tmp_path / "run", [0.3]) == 1
     same_run(plain, tmp_path / "run")
 
 
@@ -91,11 +89,10 @@ def test_two_processes_give_the_losses_of_one(prior, bits, tmp_path):
     one = ["train", "--data", bits, "--out", str(tmp_path / "one"), *options]
     main(one)
     two = ["train", "--data", bits, "--out", str(tmp_path / "two"), *options]
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     together = ["--trainer.strategy", "ddp", "--trainer.devices", "2", "--trainer.accelerator"]
     words = [sys.executable, *launch, "-m", "priory", *two, *together, "cpu"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     first, second = (read_curves(tmp_path / run / "metrics.csv") for run in ("one", "two"))
     assert first.keys() == second.keys()

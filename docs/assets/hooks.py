@@ -1,4 +1,4 @@
-"""What the site's pages go through: shared texts, and equations as MathML without a script."""
+"""What the site goes through: its list of priors, shared texts, and equations without a script."""
 
 import html
 import re
@@ -12,6 +12,15 @@ SHARED = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
 EQUATION = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">\\(?P<open>[(\[])(?P<tex>.*?)\\[)\]]</(?P=tag)>', re.S
 )
+LINK = re.compile(r"^\| \[.*?\]\((\w+\.md)\)", re.M)
+
+
+def on_config(config: Any, **_: Any) -> Any:
+    """Put a page for each row of the table of priors into the navigation."""
+    (priors,) = (entry["Priors"] for entry in config["nav"] if "Priors" in entry)
+    table = (ROOT / "docs/priors/index.md").read_text()
+    priors.extend(f"priors/{page}" for page in LINK.findall(table))
+    return config
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

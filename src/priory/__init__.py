@@ -2,25 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+from priory import priors
 from priory.aggregate import aggregated_posterior
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.importance_weighted import importance_weighted_loss
 from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
 from priory.objectives import ELBO, elbo, log_weights, loss
-from priory.priors import (
-    ConditionalMoGPrior,
-    ConditionalVampPrior,
-    ExemplarPrior,
-    FlowPrior,
-    GTMPrior,
-    GTMVampPrior,
-    MoGPrior,
-    Prior,
-    ResampledPrior,
-    StandardPrior,
-    VampPrior,
-    make_prior,
-)
+from priory.priors import *  # noqa: F403
 from priory.saving import load, save
 from priory.vae import VAE
 
@@ -33,21 +21,10 @@ __all__ = [
     "VAE",
     "BernoulliDecoder",
     "CategoricalDecoder",
-    "ConditionalMoGPrior",
-    "ConditionalVampPrior",
     "Context",
-    "ExemplarPrior",
     "FactorizedGaussianMixture",
-    "FlowPrior",
-    "GTMPrior",
-    "GTMVampPrior",
     "GaussianEncoder",
     "GaussianMixture",
-    "MoGPrior",
-    "Prior",
-    "ResampledPrior",
-    "StandardPrior",
-    "VampPrior",
     "aggregated_posterior",
     "elbo",
     "fit",
@@ -56,9 +33,9 @@ __all__ = [
     "load",
     "log_weights",
     "loss",
-    "make_prior",
     "save",
 ]
+__all__ += priors.__all__
 
 
 def __getattr__(name: str) -> Any:
