@@ -11,12 +11,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
-from torch.distributions.constraints import Constraint
 
-from priory.commands.run_data import DEFAULTS, open_run_data
+from priory.aggregate import marginal_prior
+from priory.commands.run_data import DEFAULTS, check_fits, open_run_data
 from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
-from priory.priors import Prior
+from priory.networks.context import Context
+from priory.priors import Prior, prior_class
 from priory.report import density_comparison, latent_map
 from priory.report.latent_map import common_limits
 from priory.saving import load, save
@@ -67,9 +68,9 @@ def refit(
         init: Where its components start: `random`, from `data`, or, for some priors, by `em` or
             `kmeans`.
         prior_options: Further arguments of the prior's own, such as `{weights: uniform}`.
-        data: The data; by default those of the run, as are the next six.
-        data_options: Further options of their kind.
-        labels: A file of labels.
+        data: Other data to fit and to measure on; by default those of the run, as are the next six.
+        data_options: Further options of their kind, such as `{label: species}` for a table.
+        labels: A file of labels, one for each datum.
         binarise: Whether grey values are drawn as zeros and ones; here, once.
         validation: The fraction of the data to validate on, where they bring no split of their own,
             or a file of such data.
@@ -102,7 +103,13 @@ def refit(
     old, splits, seed = load(found.model), open_run_data(static), int(origin["seed"])
     x, held_out = splits.train.tensor(), splits.validation.tensor()
     unseen = splits.test.tensor() if len(splits.test) else held_out
-    _check_data(old, unseen, splits.name)
+    check_fits(old, unseen, splits.name)
+    if prior_class(prior).needs_labels:
+        raise ValueError(
+            f"expected a prior that needs no labels, as it is fitted to q(z) of all data, got "
+            f"{prior}; train a model with it instead."
+        )
+    context = old.context_of((splits.test if len(splits.test) else splits.validation).labels)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         _give_data(old, x)
@@ -143,12 +150,14 @@ def refit(
             seed=seed,
         )
         new = VAE(old.encoder, old.decoder, fit.prior).eval()
-        before, after = (evaluate(vae, unseen, importance_samples, seed) for vae in (old, new))
+        before, after = (
+            evaluate(vae, unseen, importance_samples, seed, context) for vae in (old, new)
+        )
         save(new, scratch)
         DataFormat.of(splits).write(scratch)
         (scratch / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         (scratch / "metrics.json").write_text(_metrics(before, after, fit))
-        _draw(scratch, old, new, unseen, seed)
+        _draw(scratch, old, new, unseen, seed, context)
     console = Console(highlight=False, soft_wrap=True)
     console.print(_table({"before": (old, before), "after": (new, after)}, splits.name))
     console.print(f"The run is {target}.")
@@ -169,26 +178,10 @@ def _origin(found: FoundRun, asked: dict[str, Any]) -> dict[str, Any]:
     return origin
 
 
-@torch.no_grad()
-def _check_data(vae: VAE, x: Tensor, name: str) -> None:
-    """Check that data are such as the model was trained on."""
-    likelihood = vae.likelihood(vae.posterior(x[:1]).mean)
-    if x.shape[1:] != likelihood.event_shape:
-        raise ValueError(
-            f"expected data of shape (N, {', '.join(map(str, likelihood.event_shape))}), such as "
-            f"the model was trained on, got {tuple(x.shape)} from {name}; name others with --data."
-        )
-    inside = cast(Constraint, likelihood.support).check(x)
-    if not inside.all():
-        first = int((~inside).nonzero()[0])
-        raise ValueError(
-            f"expected data within the support of the model's likelihood, got others in datum "
-            f"{first} of {name}; name others with --data."
-        )
-
-
 def _give_data(vae: VAE, x: Tensor) -> None:
     """Give a loaded prior its training data again where it cannot be called without them."""
+    if cast(Prior, vae.prior).needs_labels:  # which know no data
+        return
     try:
         vae.prior_distribution()
     except RuntimeError:
@@ -210,13 +203,15 @@ def _metrics(before: Evaluation, after: Evaluation, fit: PriorFit) -> str:
 
 
 @torch.no_grad()
-def _draw(directory: Path, old: VAE, new: VAE, x: Tensor, seed: int) -> None:
+def _draw(
+    directory: Path, old: VAE, new: VAE, x: Tensor, seed: int, context: Context | None = None
+) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        z = old.posterior(x).sample()
+        z = old.posterior(x, context).sample()
         priors = {
-            f"before: {type(old.prior).__name__}": old.prior_distribution(),
-            f"after: {type(new.prior).__name__}": new.prior_distribution(),
+            f"before: {type(old.prior).__name__}": marginal_prior(old, context),
+            f"after: {type(new.prior).__name__}": marginal_prior(new, context),
         }
         limits = common_limits([latent_map(title, p, z) for title, p in priors.items()])
         figure = density_comparison([latent_map(t, p, z, limits) for t, p in priors.items()])
