@@ -149,7 +149,8 @@ def _build(part: str, description: dict[str, Any]) -> Any:
     if "foreign" in description:
         raise ValueError(
             f"expected the {part} to be given, as it is or holds {description['foreign']}, "
-            f"which is not Priory's own; load the model with load(path, {part}=...)."
+            f"which is not Priory's own; load the model with load(path, {part}=...), or give a "
+            f"command --{part}."
         )
     cls = _buildable().get(str(description.get("class")))
     arguments = description.get("arguments")

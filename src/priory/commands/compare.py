@@ -11,10 +11,11 @@ from typing import Any, Literal
 import yaml
 from rich import box
 from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
 from rich.table import Table
 
 from priory.commands.run_data import open_run_data
-from priory.data import DataFormat, LikelihoodName, choose_likelihood
+from priory.data import DataFormat, LikelihoodName, choose_likelihood, describe
 from priory.evaluation import evaluate, exhibit
 from priory.priors import prior_class, prior_classes
 from priory.report import Entry, write_comparison
@@ -56,13 +57,18 @@ def compare(
 
     Args:
         priors: The names of the priors, with commas between them, or `all`.
-        data: The data: a name (`digits`, `mnist:FOLDER`), or the path of a file or a folder.
-        data_options: Further options of their kind, such as `{label: species}` for a table.
-        labels: A file of labels, one for each datum.
+        data: The data: `digits`, `mnist` or `fashion-mnist`; a file, whose ending says its kind
+            (`.npy`, `.npz`, `.pt`, `.csv`, `.tsv`, `.parquet`, `.h5ad`, `-ubyte`); or a folder of
+            images, or of IDX files as MNIST's.
+        data_options: Further options of the kind: of a table `label`, `part`, `drop`,
+            `categorical`, `missing_numbers`, `missing_categories` and `separator`, such as
+            `{label: species}`; of `.h5ad` `layer`, `label` and `part`.
+        labels: A file of labels, one for each datum, `.npy` or IDX.
         validation: The fraction of the data to validate on, where they bring no split of their own,
             or a file of such data.
-        test: The fraction to test on, or a file, likewise.
-        binarise: Whether grey values are drawn as zeros and ones: anew each epoch, once, or not.
+        test: The fraction to test on, or a file of such data, likewise.
+        binarise: Whether grey values are drawn as zeros and ones: anew in each epoch (`dynamic`),
+            once (`static`), or not.
         latent_dim: The number of latent dimensions.
         num_components: The number of components of each prior that has components.
         init: Whether the components of a prior start at random or from the training data.
@@ -93,7 +99,6 @@ def compare(
     splits = open_run_data({**opened, "seed": seed})
     spans = None if splits.columns is None else splits.columns.spans
     chosen = choose_likelihood(splits.modelled, likelihood, num_values, spans=spans)
-    data_shape = splits.data_shape
     names = _names(priors, splits.num_labels is not None)
     unseen = splits.test.tensor()
     options = {prior_class(name).__name__: own for name, own in (prior_options or {}).items()}
@@ -130,11 +135,7 @@ def compare(
     console = Console(highlight=False, soft_wrap=True)
     target = Path(out) if out is not None else next_free("runs", "compare")
     with new_run_directory(target) as run:
-        console.print(
-            f"{splits.name}: {len(splits.train)} data of shape {data_shape} to train on, "
-            f"{len(splits.validation)} to validate, {len(splits.test)} to test; "
-            f"{chosen}."
-        )
+        console.print(f"{describe(splits)}\n{chosen}; {how}.")
         entries = []
         for name, vae in models.items():
             start = time.perf_counter()
@@ -165,7 +166,9 @@ def compare(
             config=config,
             command=shlex.join(["priory", "compare", "--config", str(target / "config.yaml")]),
         )
-    console.print(_table(entries, f"{splits.name}: {len(splits.test)} test data, nats per datum"))
+    table = _table(entries, f"{splits.name}: {len(splits.test)} test data, nats per datum")
+    console.width = max(console.width, Measurement.get(console, console.options, table).minimum)
+    console.print(table)
     console.print(f"The report is {target / 'report.html'}.")
 
 
@@ -203,7 +206,8 @@ def _table(entries: Sequence[Entry], title: str) -> Table:
     )
     for index, head in enumerate(HEADER):
         justify: JustifyMethod = "right" if index else "left"
-        table.add_column(head, justify=justify, no_wrap=" in " not in head, overflow="fold")
+        least = max(map(len, head.split()))
+        table.add_column(head, justify=justify, no_wrap=" in " not in head, min_width=least)
     for entry in entries:
         table.add_row(*entry.row)
     return table

@@ -6,7 +6,8 @@ import torch
 from rich.console import Console
 
 from priory.commands.columns_file import checked_out, write_columns
-from priory.commands.run_data import open_part
+from priory.commands.run_data import check_fits, open_part
+from priory.commands.user_classes import build_module
 from priory.saving import load
 
 AT_ONCE = 4096
@@ -17,26 +18,39 @@ def encode(
     data: str | None = None,
     labels: str | None = None,
     data_options: dict[str, Any] | None = None,
+    encoder: dict[str, Any] | None = None,
+    decoder: dict[str, Any] | None = None,
     out: str = "latents.csv",
 ) -> None:
     """Write the latents of data: the mean of q(z|x), a row for each datum.
 
     Args:
-        run: The directory of a run, or of a model within it.
-        data: The data, in the format of those trained on; by default the run's own test data.
-        labels: A file of their labels.
-        data_options: Further options of the kind of data.
+        run: The directory of a run, or of a model within it, such as
+            `runs/compare-1/VampPrior`.
+        data: A file or a folder of the kind trained on, read as those data were: a table with their
+            means, scales and categories; by default the run's own test data.
+        labels: A file of labels, one for each datum, for a model that is told of them.
+        data_options: Further options of the kind of data, such as `{separator: ;}`.
+        encoder: The model's encoder, where it is of a class of your own, as for `priory train`.
+        decoder: Likewise its decoder.
         out: The file to write, `.csv`, `.parquet` or `.npy`.
 
     """
     path = checked_out(out)
     model, part = open_part(run, data, labels, data_options)
-    vae = load(model)
+    vae = load(
+        model,
+        encoder=build_module("encoder", encoder),
+        decoder=build_module("decoder", decoder),
+    )
     rows = torch.arange(len(part)).split(AT_ONCE)
     parts = []
     for positions in rows:
         known = None if part.labels is None else part.labels[positions]
-        parts.append(vae.encode(part.read(positions), vae.context_of(known)))
+        x = part.read(positions)
+        if known is not None or not vae.needs_labels:
+            check_fits(vae, x, data or "the test data", known, int(positions[0]))
+        parts.append(vae.encode(x, vae.context_of(known)))
     z = torch.cat(parts)
     write_columns(path, z, [f"z{number}" for number in range(1, z.shape[1] + 1)])
     Console(soft_wrap=True).print(f"{len(z)} data in {z.shape[1]} latent dimensions: {path}.")

@@ -11,10 +11,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
-from torch.distributions.constraints import Constraint
 
 from priory.aggregate import marginal_prior
-from priory.commands.run_data import DEFAULTS, open_run_data
+from priory.commands.run_data import DEFAULTS, check_fits, open_run_data
 from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
 from priory.priors import Prior
@@ -68,9 +67,9 @@ def refit(
         init: Where its components start: `random`, from `data`, or, for some priors, by `em` or
             `kmeans`.
         prior_options: Further arguments of the prior's own, such as `{weights: uniform}`.
-        data: The data; by default those of the run, as are the next six.
-        data_options: Further options of their kind.
-        labels: A file of labels.
+        data: Other data to fit and to measure on; by default those of the run, as are the next six.
+        data_options: Further options of their kind, such as `{label: species}` for a table.
+        labels: A file of labels, one for each datum.
         binarise: Whether grey values are drawn as zeros and ones; here, once.
         validation: The fraction of the data to validate on, where they bring no split of their own,
             or a file of such data.
@@ -104,7 +103,7 @@ def refit(
     x, held_out = splits.train.tensor(), splits.validation.tensor()
     part = splits.test if len(splits.test) else splits.validation
     unseen = part.tensor()
-    _check_data(old, unseen, splits.name)
+    check_fits(old, unseen, splits.name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         _give_data(old, x)
@@ -148,16 +147,15 @@ def refit(
             seed=seed,
         )
         new = VAE(old.encoder, old.decoder, fit.prior).eval()
-        labelled = part.labels
         before, after = (
-            evaluate(vae, unseen, importance_samples, seed, vae.context_of(labelled))
+            evaluate(vae, unseen, importance_samples, seed, vae.context_of(part.labels))
             for vae in (old, new)
         )
         save(new, scratch)
         DataFormat.of(splits).write(scratch)
         (scratch / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         (scratch / "metrics.json").write_text(_metrics(before, after, fit))
-        _draw(scratch, old, new, unseen, labelled, seed)
+        _draw(scratch, old, new, unseen, part.labels, seed)
     console = Console(highlight=False, soft_wrap=True)
     console.print(_table({"before": (old, before), "after": (new, after)}, splits.name))
     console.print(f"The run is {target}.")
@@ -178,30 +176,12 @@ def _origin(found: FoundRun, asked: dict[str, Any]) -> dict[str, Any]:
     return origin
 
 
-@torch.no_grad()
-def _check_data(vae: VAE, x: Tensor, name: str) -> None:
-    """Check that data are such as the model was trained on."""
-    likelihood = vae.likelihood(vae.posterior(x[:1]).mean)
-    if x.shape[1:] != likelihood.event_shape:
-        raise ValueError(
-            f"expected data of shape (N, {', '.join(map(str, likelihood.event_shape))}), such as "
-            f"the model was trained on, got {tuple(x.shape)} from {name}; name others with --data."
-        )
-    inside = cast(Constraint, likelihood.support).check(x)
-    if not inside.all():
-        first = int((~inside).nonzero()[0])
-        raise ValueError(
-            f"expected data within the support of the model's likelihood, got others in datum "
-            f"{first} of {name}; name others with --data."
-        )
-
-
 def _give_data(vae: VAE, x: Tensor) -> None:
     """Give a loaded prior its training data again where it cannot be called without them."""
+    if cast(Prior, vae.prior).needs_labels:  # which know no data
+        return
     try:
         vae.prior_distribution()
-    except ValueError:  # it wants labels, and has all else
-        return
     except RuntimeError:
         cast(Prior, vae.prior).fit_data(x, vae.encoder)
 

@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.distributions.constraints import Constraint
 
 from priory.data import DataFormat, Part, Splits, open_data
 from priory.training import find_run
+from priory.vae import VAE
 
 DEFAULTS = {
     "data": None,
@@ -62,3 +67,37 @@ def open_part(
         splits = open_run_data(config)
         part = splits.test if len(splits.test) else splits.validation
     return found.model, part
+
+
+@torch.no_grad()
+def check_fits(
+    vae: VAE, x: Tensor, name: str, labels: Tensor | None = None, start: int = 0
+) -> None:
+    """Check that data are such as a model was trained on.
+
+    Args:
+        vae: The model.
+        x: The data, `(N, *data_shape)`.
+        name: What to call them in an error.
+        labels: Their classes, where the model is told of them to make a datum.
+        start: The position of the first of them.
+
+    Raises:
+        ValueError: If they have another shape, or one is outside the support of the likelihood.
+
+    """
+    context = vae.context_of(None if labels is None else labels[:1])
+    z = vae.posterior(torch.zeros_like(x[:1]), context).mean  # of x it may not be finite
+    likelihood = vae.likelihood(z, context)
+    if x.shape[1:] != likelihood.event_shape:
+        raise ValueError(
+            f"expected data of shape (N, {', '.join(map(str, likelihood.event_shape))}), such as "
+            f"the model was trained on, got {tuple(x.shape)} from {name}; name others with --data."
+        )
+    inside = cast(Constraint, likelihood.support).check(x)
+    if not inside.all():
+        first = start + int((~inside).nonzero()[0])
+        raise ValueError(
+            f"expected data within the support of the model's likelihood, got others in datum "
+            f"{first} of {name}; name others with --data."
+        )

@@ -2,7 +2,9 @@
 
 import inspect
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +16,7 @@ from rich.console import Console
 from priory import training
 from priory.commands.run_data import open_run_data
 from priory.commands.user_classes import build_module, names_a_class, trainer_options
-from priory.data import DataFormat, LikelihoodName, choose_likelihood
+from priory.data import DataFormat, LikelihoodName, choose_likelihood, describe
 from priory.evaluation import evaluate
 from priory.files import write_whole
 from priory.saving import save
@@ -56,30 +58,37 @@ def train(
     `--resume` and ends with the same weights as one that was not.
 
     Args:
-        data: The data: a name (`digits`, `mnist:FOLDER`), or the path of a file or a folder.
-        data_options: Further options of their kind, such as `{label: species}` for a table.
-        labels: A file of labels, one for each datum.
-        prior: The name of the prior.
+        data: The data: `digits`, `mnist` or `fashion-mnist`; a file, whose ending says its kind
+            (`.npy`, `.npz`, `.pt`, `.csv`, `.tsv`, `.parquet`, `.h5ad`, `-ubyte`); or a folder of
+            images, or of IDX files as MNIST's.
+        data_options: Further options of the kind: of a table `label`, `part`, `drop`,
+            `categorical`, `missing_numbers`, `missing_categories` and `separator`, such as
+            `{label: species}`; of `.h5ad` `layer`, `label` and `part`.
+        labels: A file of labels, one for each datum, `.npy` or IDX.
+        prior: The name of the prior, such as `VampPrior` or `mog`.
         latent_dim: The number of latent dimensions; by default a quarter of the data's, between 2
             and 40.
         num_components: The number of components of a prior that has some; by default one for every
             20 data, at most 500.
         init: Whether the components of the prior start at random or from the training data.
         prior_options: Further arguments of the prior, such as `{weights: uniform}`.
-        network: The kind of networks of the encoder and the decoder.
-        hidden_sizes: The widths of their hidden layers.
-        encoder: An encoder of your own, as `{class_path: ..., init_args: {...}}`.
-        decoder: A decoder of your own, likewise.
-        likelihood: The likelihood of the data; `auto` chooses by their values.
+        network: The kind of networks of the encoder and the decoder: `mlp` fully connected,
+            `gated-mlp` with gates, `conv` convolutions for images.
+        hidden_sizes: The widths of their hidden layers, such as `[300, 300]`.
+        encoder: An encoder of your own that returns q(z|x), as `{class_path: package.MyEncoder,
+            init_args: {...}}`.
+        decoder: A decoder of your own that returns p(x|z), likewise.
+        likelihood: The likelihood of the data; `auto` chooses by their values and says why.
         num_values: The number of values of a categorical likelihood, by default one more than the
             largest in the data, or of a discretized logistic one, by default 256.
-        binarise: Whether grey values are drawn as zeros and ones: anew each epoch, once, or not.
+        binarise: Whether grey values are drawn as zeros and ones: anew in each epoch (`dynamic`),
+            once (`static`), or not.
         validation: The fraction of the data to validate on, where they bring no split of their own,
             or a file of such data.
-        test: The fraction to test on, or a file, likewise.
+        test: The fraction to test on, or a file of such data, likewise.
         importance_samples: The importance samples per datum for the test NLL.
-        trainer: Arguments of Lightning's `Trainer`, such as `--trainer.strategy ddp`.
-        checkpoint_seconds: The least time between two checkpoints.
+        trainer: Arguments of Lightning's `Trainer`, such as `--trainer.precision bf16-mixed`.
+        checkpoint_seconds: The least time between two checkpoints; zero writes one each epoch.
         resume: Whether to go on with the run in `--out`; where it has no checkpoint yet, from the
             start.
         out: The run directory, made by the command; by default the first free of `runs/train-1`,
@@ -89,6 +98,11 @@ def train(
 
     """
     how = TrainingSettings(**settings)
+    if importance_samples < 1 or not checkpoint_seconds >= 0:
+        raise ValueError(
+            "expected at least one importance sample and zero seconds or more between checkpoints, "
+            f"got {importance_samples} and {checkpoint_seconds:g}."
+        )
     config = {
         "data": data,
         "data_options": data_options,
@@ -158,26 +172,21 @@ def _train(
         seed=how.seed,
     )
     options = trainer_options(config["trainer"])
-    if first:
-        run.mkdir(parents=True, exist_ok=True)
-        DataFormat.of(splits).write(run)
-        write_whole(run / CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
-    console.print(
-        f"{splits.name}: {len(splits.train)} data of shape {splits.data_shape} to train on, "
-        f"{len(splits.validation)} to validate, {len(splits.test)} to test; "
-        f"{likelihood}; {vae.prior}; {how}.",
-        highlight=False,
-    )
-    history = training.train(
-        vae,
-        splits,
-        how,
-        console=None if console.quiet else console,
-        curves=run,
-        checkpoint=run / CHECKPOINT,
-        checkpoint_seconds=seconds,
-        trainer=options,
-    )
+    console.print(f"{describe(splits)}\n{likelihood}; {vae.prior}; {how}.", highlight=False)
+    with _begun(run, first):
+        if first:
+            DataFormat.of(splits).write(run)
+            write_whole(run / CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
+        history = training.train(
+            vae,
+            splits,
+            how,
+            console=None if console.quiet else console,
+            curves=run,
+            checkpoint=run / CHECKPOINT,
+            checkpoint_seconds=seconds,
+            trainer=options,
+        )
     if not first:
         return
     save(vae, run)
@@ -194,9 +203,35 @@ def _train(
     )
 
 
+@contextmanager
+def _begun(run: Path, first: bool) -> Iterator[None]:
+    """Make the run directory; an error before there is a checkpoint to go on from unmakes it."""
+    fresh = first and not run.exists()
+    if first:
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise type(error)(
+                f"expected a directory that can be written to, got {run} ({error.strerror}); "
+                "name another."
+            ) from error
+    try:
+        yield
+    except Exception:  # an interrupted run stays, and is resumed
+        if fresh and not (run / CHECKPOINT).is_file():
+            shutil.rmtree(run, ignore_errors=True)
+        raise
+
+
 def _saved(run: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration of a run that is to go on, or the one asked for if it has none."""
+    defaults = {**asdict(TrainingSettings()), **_defaults()}
     if not (run / CONFIG).is_file():
+        if all(asked[name] == defaults[name] for name in asked):
+            raise FileNotFoundError(
+                f"expected a run to go on with in {run}, found no {CONFIG} there; name the data to "
+                "train on to start one."
+            )
         return asked
     try:
         saved: dict[str, Any] = yaml.safe_load((run / CONFIG).read_text())
@@ -211,7 +246,6 @@ def _saved(run: Path, asked: dict[str, Any]) -> dict[str, Any]:
             f"expected the class of {unnamed[0]} to be given again, as a saved run imports "
             "nothing; resume with the --config that the run was started with."
         )
-    defaults = {**asdict(TrainingSettings()), **_defaults()}
     if other := [name for name in differing if asked[name] != defaults[name]]:
         name = other[0]
         raise ValueError(

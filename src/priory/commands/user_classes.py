@@ -1,10 +1,13 @@
 """What a configuration may build by class path: the user's own modules, and Lightning's."""
 
+import inspect
+import re
 from typing import Any, cast
 
 from torch import nn
 
 from priory.extras import needs
+from priory.nearest import did_you_mean
 
 with needs("cli"):
     import jsonargparse
@@ -72,4 +75,21 @@ def _instantiate(parser: Any, described: dict[str, Any]) -> Any:
     try:
         return parser.instantiate_classes(parser.parse_object(described))
     except ArgumentError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(_wording(str(error), described)) from error
+
+
+def _wording(message: str, described: dict[str, Any]) -> str:
+    """Say in one sentence what the parser says in many."""
+    if found := re.search(r"Problem with given class_path '([^']*)':\s*(.*)", message):
+        return (
+            f"expected a class that can be imported for {next(iter(described))}, got {found[1]} "
+            f"({found[2].strip().rstrip('.')}); run the command from the directory that holds its "
+            "module, or install its package."
+        )
+    if found := re.match(r"Group 'trainer' does not accept option '([^']*)'", message):
+        known = inspect.signature(Trainer).parameters
+        return (
+            "expected arguments of Lightning's Trainer, got "
+            f"trainer.{found[1]}{did_you_mean(found[1], known, 'trainer.')}"
+        )
+    return message

@@ -3,18 +3,23 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
 from priory.data.binarise import observed_range
 from priory.data.source import Source
 from priory.data.sources.own_split import TEST, TRAIN, VALIDATION
+from priory.data.splits import Splits
+from priory.data.tables.columns import Columns
 
 MOST_NAMES = 10
 
 
-def describe(source: Source) -> str:
+def describe(data: Source | Splits) -> str:
     """Say what data look like: how many, of what shape and values, their labels, parts and columns.
 
     Args:
-        source: The data; what lies on disk is read chunk by chunk.
+        data: The data; what lies on disk is read chunk by chunk.
 
     Examples:
         >>> from priory.data import describe, open_digits
@@ -23,41 +28,49 @@ def describe(source: Source) -> str:
         174 to 183 data each); 1000 to train, 350 to validate, 447 to test.
 
     """
-    x = source.x
+    if isinstance(data, Splits):
+        x, labels, sizes = data.train.values, _all_labels(data), [len(p) for p in data.parts]
+        count = sum(sizes)
+    else:
+        x, labels, count = data.x, data.labels, len(data.x)
+        found = Counter([] if data.part is None else data.part.tolist())
+        sizes = [found[TRAIN], found[VALIDATION], found[TEST]]
     low, high = observed_range(x)
     dtype = str(x.dtype).removeprefix("torch.")
-    said = f"{source.name}: {len(x)} {_shape(source)} ({dtype}, {low:.4g} to {high:.4g})"
-    if source.labels is not None:
-        said += f", {_labels(source)}"
-    if source.part is not None:
-        counts = Counter(source.part.tolist())
-        said += (
-            f"; {counts[TRAIN]} to train, {counts[VALIDATION]} to validate, {counts[TEST]} to test"
-        )
+    said = f"{data.name}: {count} {_shape(x, data.columns)} ({dtype}, {low:.4g} to {high:.4g})"
+    if isinstance(data, Splits) and data.grey is not None:
+        said += f", grey values up to {data.grey:g} drawn as zeros and ones"
+    if labels is not None:
+        said += f", {_labels(labels, data.label_names)}"
+    if sum(sizes):
+        said += f"; {sizes[0]} to train, {sizes[1]} to validate, {sizes[2]} to test"
     return said + "."
 
 
-def _shape(source: Source) -> str:
-    shape = source.x.shape[1:]
-    if source.columns is None:
+def _shape(x: Tensor, columns: Columns | None) -> str:
+    shape = x.shape[1:]
+    if columns is None:
         return f"{'images' if len(shape) in (2, 3) else 'data'} of {_times(shape)}"
-    kinds = Counter(column.kind for column in source.columns.columns)
+    kinds = Counter(column.kind for column in columns.columns)
     if set(kinds) == {"count"}:
         return f"rows of {kinds['count']} counts"
     said = " and ".join(f"{n} {kind}" for kind, n in kinds.items())
-    many = "s" if len(source.columns.columns) > 1 else ""
+    many = "s" if len(columns.columns) > 1 else ""
     return f"rows of {said} column{many} in {shape[0]} dimensions"
+
+
+def _all_labels(splits: Splits) -> Tensor | None:
+    labels = [part.labels for part in splits.parts if part.labels is not None]
+    return torch.cat(labels) if labels else None
 
 
 def _times(shape: Sequence[int]) -> str:
     return "\N{MULTIPLICATION SIGN}".join(map(str, shape))
 
 
-def _labels(source: Source) -> str:
-    assert source.labels is not None
-    counts = source.labels.bincount()
+def _labels(labels: Tensor, names: Sequence[str] | None) -> str:
+    counts = labels.bincount()
     counts = counts[counts > 0]
-    names = source.label_names or ()
     said = f"{len(counts)} labels ("
     if names:
         said += ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "") + "; "

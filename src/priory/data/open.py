@@ -44,6 +44,11 @@ def open_data(
 
     """
     shares = [given if isinstance(given, int | float) else 0.0 for given in (validation, test)]
+    if not (0 <= shares[0] < 1 and 0 <= shares[1] < 1):  # even where the data bring a split
+        raise ValueError(
+            "expected fractions from 0 up to 1, or files, to validate and to test on, got "
+            f"{shares[0]:g} and {shares[1]:g}."
+        )
     opened = open_source(
         source, labels=labels, options=options, validation=shares[0], test=shares[1], seed=seed
     )

@@ -1,6 +1,7 @@
 """The contract of a prior."""
 
 import inspect
+import reprlib
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
@@ -40,9 +41,11 @@ class Prior(nn.Module, ABC):
         """
 
     def extra_repr(self) -> str:
-        """Return the arguments of the constructor, for printing."""
+        """Return the arguments of the constructor, for printing; long ones are cut short."""
         names = inspect.signature(type(self)).parameters
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        short = reprlib.Repr()
+        short.maxlist = 2  # the bounds of each column of a table
+        return ", ".join(f"{name}={short.repr(getattr(self, name))}" for name in names)
 
     @abstractmethod
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+from priory.nearest import did_you_mean
 from priory.networks.data_range import DataRange
 from priory.priors.base import Prior
 
@@ -81,7 +82,7 @@ def make_prior(
     if unknown := options.keys() - takes.keys():
         raise ValueError(
             f"expected options of {cls.__name__} among {', '.join(takes)}, "
-            f"got {', '.join(sorted(unknown))}."
+            f"got {', '.join(sorted(unknown))}" + did_you_mean(sorted(unknown)[0], takes)
         )
     if cls.needs_labels and (num_labels or options.get("num_labels")) is None:
         raise ValueError(

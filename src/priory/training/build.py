@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from priory.data import Likelihood, Splits
+from priory.data.checks import chunks
 from priory.data.seeds import mix
 from priory.priors import Prior, make_prior
 from priory.training.networks import make_networks
@@ -50,9 +51,11 @@ def build(
         seed: The seed of every start.
 
     Raises:
-        ValueError: If an argument is out of range, or the prior refuses the data.
+        ValueError: If an argument is out of range, the data are all one value or lack labels that
+            the model needs, or the prior refuses them.
 
     """
+    _check_different(splits)
     if latent_dim is None and isinstance(prior, Prior):
         latent_dim = getattr(prior, "latent_dim", None)
     if latent_dim is None:
@@ -76,6 +79,27 @@ def build(
                 **(prior_options or {}),
             )
         vae.prior = prior
+        _check_labels(vae, splits)
         context = vae.context_of(splits.train.labels)
         prior.fit_data(splits.train.tensor(), vae.encoder, context)
     return vae
+
+
+def _check_different(splits: Splits) -> None:
+    """Check that there is anything to learn; reading ends with the first value that differs."""
+    first = splits.train.values.flatten()[0]
+    if all((chunk == first).all() for _, chunk in chunks(splits.train.values)):
+        raise ValueError(
+            f"expected data with different values in {splits.name}, got {first.item():g} alone."
+        )
+
+
+def _check_labels(vae: VAE, splits: Splits) -> None:
+    """Check that the data of every part have labels, where the model needs them."""
+    for name, part in zip(("train", "validate", "test"), splits.parts, strict=True):
+        if vae.needs_labels and len(part) and part.labels is None:
+            raise ValueError(
+                f"expected labels of the data to {name} on, which the model needs "
+                f"({type(vae.prior).__name__}), got none; give data that bring their labels, or a "
+                "fraction of those that do."
+            )

@@ -1,6 +1,8 @@
 """A VAE as Lightning trains it."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -85,22 +87,23 @@ class Training(LightningModule):
         context = Context(batch.position, batch.labels if self.needs_labels else None)
         share = Share(batch.start, batch.total)
         torch.manual_seed(mix(settings.seed, self.current_epoch, batch_index))
-        if settings.objective == "elbo":
-            value = loss(
-                self.vae,
-                batch.x,
-                settings.num_samples,
-                beta=settings.beta_at(self.current_epoch),
-                free_bits=settings.free_bits,
-                context=context,
-                share=share,
-            )
-        else:
-            value = importance_weighted_loss(
-                self.vae, batch.x, settings.num_samples, context=context, share=share
-            )
-        if not value.isfinite():
-            self._explain(batch, context, float(value), batch_index)
+        with self._explained(batch.x, context, f"batch {batch_index}"):
+            if settings.objective == "elbo":
+                value = loss(
+                    self.vae,
+                    batch.x,
+                    settings.num_samples,
+                    beta=settings.beta_at(self.current_epoch),
+                    free_bits=settings.free_bits,
+                    context=context,
+                    share=share,
+                )
+            else:
+                value = importance_weighted_loss(
+                    self.vae, batch.x, settings.num_samples, context=context, share=share
+                )
+            if not value.isfinite():
+                raise FloatingPointError(f"{float(value)}")
         self.log(
             "train_loss",
             value.detach(),
@@ -115,14 +118,16 @@ class Training(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Call the prior once for all batches."""
-        self._prior = None if self.needs_labels else self.vae.prior_distribution()
+        with self._explained(None, None, "validation"):
+            self._prior = None if self.needs_labels else self.vae.prior_distribution()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Log the ELBO and its terms on validation data, in nats per datum."""
         context = self.vae.context_of(batch.labels)
         torch.manual_seed(mix(self.settings.seed, batch_index))
         share = Share(batch.start, batch.total)
-        terms = elbo(self.vae, batch.x, context=context, prior=self._prior, share=share)
+        with self._explained(batch.x, context, f"validation batch {batch_index}"):
+            terms = elbo(self.vae, batch.x, context=context, prior=self._prior, share=share)
         parts = {
             "elbo": terms.elbo.mean(),
             "reconstruction": terms.reconstruction.mean(),
@@ -169,18 +174,38 @@ class Training(LightningModule):
     def _many(self) -> bool:
         return self.trainer.world_size > 1
 
+    @contextmanager
+    def _explained(self, x: Tensor | None, context: Context | None, where: str) -> Iterator[None]:
+        """Let an error that comes of numbers that are not finite say where and from which term."""
+        try:
+            yield
+        except (FloatingPointError, ValueError) as error:  # torch refuses NaN with the latter
+            culprits = self._culprits(x, context)
+            if isinstance(error, ValueError) and not culprits:
+                raise
+            got = "nan" if isinstance(error, ValueError) else error
+            raise FloatingPointError(
+                f"expected a finite loss, got {got} in epoch {self.current_epoch}, {where}, from "
+                f"the {' and the '.join(culprits) or 'gradient of the step before'}; lower the "
+                "learning rate, clip the gradient or warm up beta."
+            ) from error
+
     @torch.no_grad()
-    def _explain(self, batch: Batch, context: Context, value: float, step: int) -> None:
-        """Raise the error that says which term of the loss is no longer finite."""
-        where = f"in epoch {self.current_epoch}, batch {step}"
-        terms = elbo(self.vae, batch.x, context=context)
-        culprits = [
-            name
-            for name, term in (("reconstruction", terms.reconstruction), ("rate", terms.rate))
-            if not term.isfinite().all()
-        ]
-        term = " and the ".join(culprits) or "gradient of the step before"
-        raise FloatingPointError(
-            f"expected a finite loss, got {value} {where}, from the {term}; lower the learning "
-            "rate, clip the gradient or warm up beta."
-        )
+    def _culprits(self, x: Tensor | None, context: Context | None) -> list[str]:
+        """Return what is not finite: weights, or else terms of the loss."""
+        broken = [name for name, value in self.vae.named_parameters() if not value.isfinite().all()]
+        if broken:
+            return [f"weights {broken[0]} after the step before"]
+        if x is None:
+            return []
+        q = p = None
+        try:
+            q = self.vae.posterior(x, context)
+            p = self.vae.prior_distribution(context)
+            self.vae.likelihood(q.sample(), context)
+        except ValueError as error:
+            term = "posterior q(z|x)" if q is None else "prior p(z)" if p is None else "p(x|z)"
+            return [term] if "constraint" in str(error) else []
+        terms = elbo(self.vae, x, context=context)
+        both = (("reconstruction", terms.reconstruction), ("rate", terms.rate))
+        return [name for name, term in both if not term.isfinite().all()]

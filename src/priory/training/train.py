@@ -21,6 +21,7 @@ from priory.training.settings import TrainingSettings
 from priory.vae import VAE
 
 with needs("train"):
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch import Trainer
     from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
     from lightning.pytorch.loggers import CSVLogger
@@ -72,7 +73,8 @@ def train(
         How training went; the model itself is left in evaluation mode.
 
     Raises:
-        ValueError: If the checkpoint is damaged or that of another model.
+        ValueError: If the checkpoint is damaged or that of another model, or the arguments of the
+            `Trainer` do not go together or ask for a device that is not there.
         FloatingPointError: If the loss is no longer finite; the last checkpoint stays.
 
     """
@@ -96,8 +98,8 @@ def train(
         torch.manual_seed(settings.seed)
         if resumed and curves:
             set_curves_aside(curves, _read(resumed)["epoch"] + 1)
-        loop = Trainer(
-            **{
+        loop = _make_trainer(
+            {
                 "accelerator": "auto",
                 "devices": 1,
                 "logger": False,
@@ -128,6 +130,15 @@ def train(
             join_curves(curves)
     vae.cpu().eval()
     return History(epochs=loop.current_epoch, best_elbo=best.elbo)
+
+
+def _make_trainer(options: Mapping[str, Any]) -> Trainer:
+    try:
+        return Trainer(**options)
+    except MisconfigurationException as error:
+        raise ValueError(
+            f"expected arguments that Lightning's Trainer can work with, got: {error}"
+        ) from error
 
 
 def _read(checkpoint: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from priory.data.sources.npz import open_npz
 from priory.data.sources.own_split import complete_parts
 from priory.data.sources.tensors import open_tensors
 from priory.data.tables.table import open_table, open_table_like
+from priory.nearest import did_you_mean
 
 Opener = Callable[..., Source]
 
@@ -84,7 +85,7 @@ def open_source(
     if unknown := sorted(options.keys() - set(own)):
         raise ValueError(
             f"expected options of {spec} among {', '.join(own) or 'none'}, got "
-            f"{', '.join(unknown)}."
+            f"{', '.join(unknown)}" + did_you_mean(unknown[0], own)
         )
     facts = {name: value for name, value in facts.items() if name in takes}
     source = opener(*arguments, **facts, **options)
@@ -115,7 +116,8 @@ def open_like(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, or its data are of another kind, shape or type.
+        ValueError: If it cannot be read, or its data are of another kind or shape, or not whole
+            numbers where the others are, or the reverse.
 
     """
     opener, _ = find_opener(path)
@@ -124,11 +126,12 @@ def open_like(
         further = open_table_like(path, source.columns, source.label_names, separator)
     else:
         further = replace(open_source(path, options=options), part=None)
-    if further.x.shape[1:] != source.x.shape[1:] or further.x.dtype != source.x.dtype:
+    alike = further.x.is_floating_point() == source.x.is_floating_point()
+    if further.x.shape[1:] != source.x.shape[1:] or not alike:
         raise ValueError(
             f"expected data as in {source.name}, {source.x.dtype} of shape "
             f"{tuple(source.x.shape[1:])}, in {path}, got {further.x.dtype} of shape "
-            f"{tuple(further.x.shape[1:])}."
+            f"{tuple(further.x.shape[1:])}; bring them into that form."
         )
     if source.columns is not None and further.columns is not None:
         pairs = zip(source.columns.names, further.columns.names, strict=True)
@@ -192,8 +195,7 @@ def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
             f"expected data at {spec}, found no such file or folder"
             + (f"; did you mean {path.with_suffix(near[0])}?" if near else ".")
         )
-    near = difflib.get_close_matches(name, NAMES, n=1)
     raise ValueError(
         f"expected data by name ({', '.join(NAMES)}) or the path of a file or a folder, got "
-        f"{str(spec)!r}" + (f"; did you mean {near[0]}?" if near else ".")
+        f"{str(spec)!r}" + did_you_mean(name, NAMES)
     )
