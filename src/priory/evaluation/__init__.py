@@ -5,6 +5,7 @@ from priory.evaluation.cross_entropy import Estimate, cross_entropy
 from priory.evaluation.exhibit import Exhibit, exhibit
 from priory.evaluation.holes import Holes, holes, model_holes
 from priory.evaluation.nll import NLL, negative_log_likelihood
+from priory.evaluation.pareto import pareto_k
 from priory.evaluation.summary import Evaluation, evaluate
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "holes",
     "model_holes",
     "negative_log_likelihood",
+    "pareto_k",
 ]
