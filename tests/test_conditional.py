@@ -218,7 +218,7 @@ def test_the_nll_given_labels_is_that_of_the_model_of_each_label(monkeypatch):
         vae.encoder.network.layers[-1].weight[2:] = 0
         vae.encoder.network.layers[-1].bias[2:] = 1.2  # wide enough for importance sampling
     nll = negative_log_likelihood(vae, X, 20_000, CONTEXT)
-    monkeypatch.setattr("priory.evaluation.nll.SAMPLES_AT_ONCE", 40_000)
+    monkeypatch.setattr("priory.evaluation.cost.SAMPLES_AT_ONCE", 40_000)
     for label in range(3):
         own = label == LABELS
         alone = replace(CONTEXT, covariates=LABELS[own])

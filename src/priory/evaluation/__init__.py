@@ -7,13 +7,16 @@ from priory.evaluation.holes import Holes, holes, model_holes
 from priory.evaluation.nll import NLL, negative_log_likelihood
 from priory.evaluation.pareto import pareto_k
 from priory.evaluation.summary import Evaluation, evaluate
+from priory.evaluation.surgery import Dimensions, Surgery, surgery
 
 __all__ = [
     "NLL",
+    "Dimensions",
     "Estimate",
     "Evaluation",
     "Exhibit",
     "Holes",
+    "Surgery",
     "components_in_use",
     "cross_entropy",
     "dead_components",
@@ -23,4 +26,5 @@ __all__ = [
     "model_holes",
     "negative_log_likelihood",
     "pareto_k",
+    "surgery",
 ]

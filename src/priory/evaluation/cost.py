@@ -6,6 +6,24 @@ from torch import Tensor, nn
 from priory.networks.context import Context
 from priory.vae import VAE
 
+SAMPLES_AT_ONCE = 8192
+
+MEMORY = 256 * 2**20
+"""Bytes that the largest tensor of a block may take."""
+
+
+def samples_at_once(vae: VAE, x: Tensor, context: Context | None = None) -> int:
+    """Return how many samples of z to decode at a time, at least one.
+
+    Args:
+        vae: The model.
+        x: Data, `(N, *data_shape)`, at least one.
+        context: What is known of these data.
+
+    """
+    size = x.dtype.itemsize * numbers_per_sample(vae, x, context)
+    return max(1, min(SAMPLES_AT_ONCE, MEMORY // size))
+
 
 @torch.no_grad()
 def numbers_per_sample(vae: VAE, x: Tensor, context: Context | None = None) -> int:

@@ -9,14 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from priory.evaluation.cost import numbers_per_sample
+from priory.evaluation.cost import samples_at_once
 from priory.evaluation.pareto import FEWEST, HEAVY, pareto_k
 from priory.networks.context import Context
 from priory.vae import VAE
-
-SAMPLES_AT_ONCE = 8192
-MEMORY = 256 * 2**20
-"""Bytes that a block's largest tensors may take."""
 
 DATA_AT_ONCE = 64
 """A block has no fewer data than this; samples of each are drawn in several steps instead."""
@@ -167,7 +163,7 @@ def negative_log_likelihood(
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     first = vae.prior_distribution(None if context is None else context[:1])
     prior = None if first.batch_shape else first
-    at_once = min(SAMPLES_AT_ONCE, MEMORY // (4 * numbers_per_sample(vae, x, context)))
+    at_once = samples_at_once(vae, x, context)
     step = min(num_samples, max(1, at_once // DATA_AT_ONCE))
     size = max(1, at_once // step)
     stops = _stops(num_samples)
