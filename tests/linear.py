@@ -45,3 +45,10 @@ def linear_data(count: int) -> Tensor:
     """Draw from p(x), always the same."""
     noise = torch.randn(count, 3, generator=torch.Generator().manual_seed(5))
     return noise @ torch.linalg.cholesky(data_distribution().covariance_matrix).mT
+
+
+def normal_data(count: int) -> Tensor:
+    """Return draws from N(0, I) in three dimensions whose moments are exact."""
+    x = torch.randn(count, 3)
+    x = x - x.mean(0)
+    return x @ torch.linalg.inv(torch.linalg.cholesky(x.mT @ x / count)).mT

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from linear import Linear, linear_vae
+from linear import Linear, linear_vae, normal_data
 from priory import FlowPrior, GaussianMixture, MoGPrior, StandardPrior
 from priory.distributions import marginals_of
 from priory.evaluation import surgery
@@ -15,12 +15,6 @@ MIX = torch.tensor([[0.9, 0.0, 0.0], [0.6, 0.7, 0.0]])  # of x ~ N(0, I) into co
 SCALE = 0.5
 COVARIANCE = MIX @ MIX.mT + SCALE**2 * torch.eye(2)  # of q(z), of ever more data
 Q = MultivariateNormal(torch.zeros(2), COVARIANCE)
-
-
-def normal_data(count: int) -> torch.Tensor:
-    x = torch.randn(count, 3)
-    x = x - x.mean(0)
-    return x @ torch.linalg.inv(torch.linalg.cholesky(x.mT @ x / count)).mT  # moments exact
 
 
 def near(estimate, value, slack=0.01):
