@@ -14,10 +14,9 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from priory.aggregate import marginal_prior
-from priory.commands.run_data import DEFAULTS, open_run_data
+from priory.commands.run_data import DEFAULTS, give_data, open_run_data
 from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
-from priory.priors import Prior
 from priory.report import density_comparison, latent_map
 from priory.report.latent_map import common_limits
 from priory.saving import load, save
@@ -107,7 +106,7 @@ def refit(
     _check_data(old, unseen, splits.name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        _give_data(old, x)
+        give_data(old, x)
         fitted = prior_for(
             prior,
             old.encoder,
@@ -194,16 +193,6 @@ def _check_data(vae: VAE, x: Tensor, name: str) -> None:
             f"expected data within the support of the model's likelihood, got others in datum "
             f"{first} of {name}; name others with --data."
         )
-
-
-def _give_data(vae: VAE, x: Tensor) -> None:
-    """Give a loaded prior its training data again where it cannot be called without them."""
-    try:
-        vae.prior_distribution()
-    except ValueError:  # it wants labels, and has all else
-        return
-    except RuntimeError:
-        cast(Prior, vae.prior).fit_data(x, vae.encoder)
 
 
 def _metrics(before: Evaluation, after: Evaluation, fit: PriorFit) -> str:

@@ -2,9 +2,10 @@
 
 from priory.evaluation.components import components_in_use, dead_components
 from priory.evaluation.cross_entropy import Estimate, cross_entropy
-from priory.evaluation.exhibit import Exhibit, exhibit
+from priory.evaluation.exhibit import Exhibit, exhibit, sample_data
 from priory.evaluation.holes import Holes, holes, model_holes
 from priory.evaluation.latent_use import LatentUse, latent_use
+from priory.evaluation.measures import Measures, measure
 from priory.evaluation.memorisation import Memorisation, memorisation
 from priory.evaluation.nearest import Nearest, nearest
 from priory.evaluation.nll import NLL, negative_log_likelihood
@@ -29,6 +30,7 @@ __all__ = [
     "Exhibit",
     "Holes",
     "LatentUse",
+    "Measures",
     "Memorisation",
     "Nearest",
     "SampleQuality",
@@ -42,11 +44,13 @@ __all__ = [
     "holes",
     "latent_use",
     "maximum_mean_discrepancy",
+    "measure",
     "memorisation",
     "model_holes",
     "nearest",
     "negative_log_likelihood",
     "pareto_k",
+    "sample_data",
     "sample_quality",
     "surgery",
 ]

@@ -54,6 +54,6 @@ def pareto_k(log_weights: Float[Tensor, "S M"]) -> Float[Tensor, " M"]:
     if len(uneven):
         with needs("measure"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ArviZ announces itself
-            from arviz import psislw
-        k[uneven] = torch.from_numpy(psislw(weights[:, uneven].T.numpy())[1])
+            import arviz
+        k[uneven] = torch.from_numpy(arviz.psislw(weights[:, uneven].T.numpy())[1])
     return k
