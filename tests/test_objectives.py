@@ -134,9 +134,10 @@ def test_the_nll_is_the_integral_over_z():
 
 def test_the_nll_does_not_depend_on_the_blocks(monkeypatch):
     vae = make_one_dimensional_vae()
-    monkeypatch.setattr("priory.evaluation.nll.SAMPLES_AT_ONCE", 1)
+    monkeypatch.setattr("priory.evaluation.cost.SAMPLES_AT_ONCE", 600)
+    monkeypatch.setattr("priory.evaluation.nll.DATA_AT_ONCE", 2)  # then 300 samples at a time
     alone = negative_log_likelihood(vae, X, num_samples=5000)
-    monkeypatch.setattr("priory.evaluation.nll.SAMPLES_AT_ONCE", 10**6)
+    monkeypatch.setattr("priory.evaluation.cost.SAMPLES_AT_ONCE", 10**6)
     together = negative_log_likelihood(vae, X, num_samples=5000)
     torch.testing.assert_close(alone.per_datum, together.per_datum, atol=0.1, rtol=0)
 

@@ -5,6 +5,7 @@ from typing import Any
 from priory.commands.check import check
 from priory.commands.compare import compare
 from priory.commands.encode import encode
+from priory.commands.evaluate import evaluate
 from priory.commands.refit import refit
 from priory.commands.score import score
 from priory.commands.train import train
@@ -13,6 +14,7 @@ COMMANDS: dict[str, Any] = {
     "check": check,
     "compare": compare,
     "encode": encode,
+    "evaluate": evaluate,
     "refit": refit,
     "score": score,
     "train": train,

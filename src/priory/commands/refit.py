@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -13,10 +13,9 @@ from rich.table import Table
 from torch import Tensor
 
 from priory.aggregate import marginal_prior
-from priory.commands.run_data import DEFAULTS, check_fits, open_run_data
+from priory.commands.run_data import DEFAULTS, check_fits, give_data, open_run_data
 from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
-from priory.priors import Prior
 from priory.report import density_comparison, latent_map
 from priory.report.latent_map import common_limits
 from priory.saving import load, save
@@ -106,7 +105,7 @@ def refit(
     check_fits(old, unseen, splits.name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        _give_data(old, x)
+        give_data(old, x)
         fitted = prior_for(
             prior,
             old.encoder,
@@ -174,16 +173,6 @@ def _origin(found: FoundRun, asked: dict[str, Any]) -> dict[str, Any]:
             f"{origin}; name the data with --data."
         )
     return origin
-
-
-def _give_data(vae: VAE, x: Tensor) -> None:
-    """Give a loaded prior its training data again where it cannot be called without them."""
-    if cast(Prior, vae.prior).needs_labels:  # which know no data
-        return
-    try:
-        vae.prior_distribution()
-    except RuntimeError:
-        cast(Prior, vae.prior).fit_data(x, vae.encoder)
 
 
 def _metrics(before: Evaluation, after: Evaluation, fit: PriorFit) -> str:

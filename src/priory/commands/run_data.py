@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from priory.data import DataFormat, Part, Splits, open_data
-from priory.training import find_run
+from priory.priors import Prior
+from priory.training import FoundRun, find_run
 from priory.vae import VAE
 
 DEFAULTS = {
@@ -57,7 +58,7 @@ def open_part(
 
     """
     found = find_run(run)
-    config = {**DEFAULTS, **{name: found.config[name] for name in DEFAULTS if name in found.config}}
+    config = _data_config(found)
     kept = DataFormat.read(found.home)
     if data is not None:
         part = kept.open(data, labels=labels, options=options, seed=config["seed"])
@@ -101,3 +102,41 @@ def check_fits(
             f"expected data within the support of the model's likelihood, got others in datum "
             f"{first} of {name}; name others with --data."
         )
+
+
+def open_training(run: str) -> Part | None:
+    """Open the data that a run was trained on, grey values drawn once.
+
+    Args:
+        run: The directory of the run.
+
+    Returns:
+        The data; None where the run does not say which, or they are no longer there.
+
+    Raises:
+        FileNotFoundError: If there is no such run.
+        ValueError: If a file is damaged.
+
+    """
+    config = _data_config(find_run(run))
+    if config["data"] is None:
+        return None
+    how = "static" if config["binarise"] == "dynamic" else config["binarise"]
+    try:
+        return open_run_data({**config, "binarise": how}).train
+    except FileNotFoundError:
+        return None
+
+
+def give_data(vae: VAE, x: Tensor) -> None:
+    """Give a loaded prior its training data again where it cannot be called without them."""
+    if cast(Prior, vae.prior).needs_labels:  # which know no data
+        return
+    try:
+        vae.prior_distribution()
+    except RuntimeError:
+        cast(Prior, vae.prior).fit_data(x, vae.encoder)
+
+
+def _data_config(found: FoundRun) -> dict[str, Any]:
+    return {**DEFAULTS, **{name: found.config[name] for name in DEFAULTS if name in found.config}}

@@ -6,6 +6,7 @@ from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianM
 from priory.distributions.gaussian_mixture import GaussianMixture
 from priory.distributions.kl_bounds import kl_lower_bound, kl_upper_bound, kl_variational
 from priory.distributions.marginal import marginal
+from priory.distributions.marginals_of import marginals_of
 from priory.distributions.mixed_columns import MixedColumns
 from priory.distributions.monte_carlo_kl import KLEstimate, monte_carlo_kl
 from priory.distributions.resampled import ResampledDistribution
@@ -22,5 +23,6 @@ __all__ = [
     "kl_variational",
     "loc_and_scale",
     "marginal",
+    "marginals_of",
     "monte_carlo_kl",
 ]

@@ -2,23 +2,55 @@
 
 from priory.evaluation.components import components_in_use, dead_components
 from priory.evaluation.cross_entropy import Estimate, cross_entropy
-from priory.evaluation.exhibit import Exhibit, exhibit
+from priory.evaluation.exhibit import Exhibit, exhibit, sample_data
 from priory.evaluation.holes import Holes, holes, model_holes
+from priory.evaluation.latent_use import LatentUse, latent_use
+from priory.evaluation.measures import Measures, measure
+from priory.evaluation.memorisation import Memorisation, memorisation
+from priory.evaluation.nearest import Nearest, nearest
 from priory.evaluation.nll import NLL, negative_log_likelihood
+from priory.evaluation.pareto import pareto_k
+from priory.evaluation.samples import SampleQuality, sample_quality
 from priory.evaluation.summary import Evaluation, evaluate
+from priory.evaluation.surgery import Dimensions, Surgery, surgery
+from priory.evaluation.two_sample import (
+    MMD,
+    ClassifierTest,
+    classifier_test,
+    maximum_mean_discrepancy,
+)
 
 __all__ = [
+    "MMD",
     "NLL",
+    "ClassifierTest",
+    "Dimensions",
     "Estimate",
     "Evaluation",
     "Exhibit",
     "Holes",
+    "LatentUse",
+    "Measures",
+    "Memorisation",
+    "Nearest",
+    "SampleQuality",
+    "Surgery",
+    "classifier_test",
     "components_in_use",
     "cross_entropy",
     "dead_components",
     "evaluate",
     "exhibit",
     "holes",
+    "latent_use",
+    "maximum_mean_discrepancy",
+    "measure",
+    "memorisation",
     "model_holes",
+    "nearest",
     "negative_log_likelihood",
+    "pareto_k",
+    "sample_data",
+    "sample_quality",
+    "surgery",
 ]

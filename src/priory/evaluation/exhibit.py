@@ -80,13 +80,21 @@ def exhibit(
             z=vae.posterior(x, context).sample(),
             data=x[first],
             reconstructions=vae.reconstruct(x[first], some),
-            samples=_samples(vae, num_samples, context),
+            samples=sample_data(vae, num_samples, context),
             pseudo_inputs=pseudo_inputs,
             weights=weights,
         )
 
 
-def _samples(vae: VAE, num_samples: int, context: Context | None) -> Tensor:
+def sample_data(vae: VAE, num_samples: int, context: Context | None = None) -> Tensor:
+    """Draw data from a model, with labels as frequent as in a context, `(M, *data_shape)`.
+
+    Args:
+        vae: The model.
+        num_samples: How many data M to draw.
+        context: With labels, where the model needs them, as its covariates.
+
+    """
     if context is None or context.covariates is None:
         return vae.sample(num_samples)
     chosen = torch.randint(len(context.covariates), (num_samples,))

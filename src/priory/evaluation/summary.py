@@ -101,13 +101,13 @@ def evaluate(
         num_data=len(x),
         share_in_holes=found.prior_in_holes if found else None,
         share_in_holes_standard_error=found.prior_in_holes_standard_error if found else None,
-        given_labels=_given_labels(vae, p, context),
+        given_labels=given_labels(vae, p, context),
         prior_standard_error=None if error is None else float(error(z).mean()),
     )
 
 
-def _given_labels(vae: VAE, p: Distribution, context: Context | None) -> bool:
-    """Whether p(x) depends on labels: through the prior, or a decoder with a `num_labels`."""
+def given_labels(vae: VAE, p: Distribution, context: Context | None) -> bool:
+    """Return whether p(x) depends on labels: through the prior, or a decoder that takes them."""
     if context is None or context.covariates is None:
         return False
     decodes = any(getattr(m, "num_labels", None) is not None for m in vae.decoder.modules())

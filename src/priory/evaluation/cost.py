@@ -1,0 +1,64 @@
+"""What a sample costs in memory."""
+
+import torch
+from torch import Tensor, nn
+
+from priory.networks.context import Context
+from priory.vae import VAE
+
+SAMPLES_AT_ONCE = 8192
+
+MEMORY = 256 * 2**20
+"""Bytes that the largest tensor of a block may take."""
+
+
+def samples_at_once(vae: VAE, x: Tensor, context: Context | None = None) -> int:
+    """Return how many samples of z to decode at a time, at least one.
+
+    Args:
+        vae: The model.
+        x: Data, `(N, *data_shape)`, at least one.
+        context: What is known of these data.
+
+    """
+    size = x.dtype.itemsize * numbers_per_sample(vae, x, context)
+    return max(1, min(SAMPLES_AT_ONCE, MEMORY // size))
+
+
+@torch.no_grad()
+def numbers_per_sample(vae: VAE, x: Tensor, context: Context | None = None) -> int:
+    """Return how many numbers the largest tensor holds when one z is decoded.
+
+    One datum is encoded and decoded, and the outputs of the decoder's modules are counted. Noise is
+    not drawn.
+
+    Args:
+        vae: The model.
+        x: Data, `(N, *data_shape)`, at least one.
+        context: What is known of these data.
+
+    Examples:
+        >>> import torch
+        >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
+        >>> from priory.evaluation.cost import numbers_per_sample
+        >>> encoder = GaussianEncoder(MLP((9,), (4,)))
+        >>> decoder = BernoulliDecoder(MLP((2,), (9,), hidden_sizes=(80,)))
+        >>> numbers_per_sample(VAE(encoder, decoder, StandardPrior(2)), torch.zeros(5, 9))
+        80
+
+    """
+    largest = x[0].numel()
+
+    def count(module: nn.Module, given: object, output: object) -> None:
+        nonlocal largest
+        if isinstance(output, Tensor):
+            largest = max(largest, output.numel())
+
+    known = None if context is None else context[:1]
+    hooks = [module.register_forward_hook(count) for module in vae.decoder.modules()]
+    try:
+        vae.likelihood(vae.posterior(x[:1], known).mean, known)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return largest

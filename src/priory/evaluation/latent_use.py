@@ -1,0 +1,111 @@
+"""Which dimensions of the latent space does a model use?"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal, kl_divergence
+
+from priory.aggregate import aggregated_posterior, marginal_prior
+from priory.distributions import GaussianMixture, loc_and_scale, marginals_of
+from priory.networks.context import Context
+from priory.vae import VAE
+
+ACTIVE = 0.01
+
+
+@dataclass(frozen=True)
+class LatentUse:
+    r"""How much each latent dimension varies with data and tells of them.
+
+    Attributes:
+        variance_of_mean: The variance over data of the posterior's mean, `(L,)`; a dimension is
+            active above 0.01. That is a threshold for latents of about unit scale, as under the
+            standard prior; another prior may have a scale of its own.
+        information: The mutual information of a datum's index and each dimension alone,
+            $\frac1N \sum_n KL(q(z_l|x_n) \| q(z_l))$, in nats, `(L,)`, for every prior; it cannot
+            exceed log N. Dimensions may tell the same, so that the sum may exceed that of all.
+        information_standard_error: Its Monte Carlo standard error, `(L,)`.
+        rate: The mean of $KL(q(z_l|x) \| p(z_l))$ in nats, `(L,)`, in closed form, where the prior
+            is a single diagonal Gaussian, so that they sum to the rate; None under any other prior,
+            whose rate is no sum over dimensions.
+
+    """
+
+    variance_of_mean: Float[Tensor, " L"]
+    information: Float[Tensor, " L"]
+    information_standard_error: Float[Tensor, " L"]
+    rate: Float[Tensor, " L"] | None
+
+    @property
+    def active_units(self) -> int:
+        """The number of active dimensions."""
+        return int((self.variance_of_mean > ACTIVE).sum())
+
+
+@torch.no_grad()
+def latent_use(
+    vae: VAE,
+    x: Tensor,
+    *,
+    context: Context | None = None,
+    prior: Distribution | None = None,
+    num_samples: int = 256,
+) -> LatentUse:
+    r"""Measure which latent dimensions are in use.
+
+    Unit l is active where $\mathrm{Var}_x(E_{q(z|x)}[z_l]) > 0.01$.
+
+    Args:
+        vae: The model, in evaluation mode where that matters; its posteriors are diagonal
+            Gaussians.
+        x: Data, `(N, *data_shape)`.
+        context: What is known of these data. The prior is that over all their labels.
+        prior: p(z), where it is another.
+        num_samples: The number of data, drawn at random, whose samples estimate the information;
+            the density of each has all N components.
+
+    Raises:
+        TypeError: If the posteriors are no diagonal Gaussians.
+        ValueError: If there are fewer than two data.
+
+    Reference:
+        Burda et al., *Importance Weighted Autoencoders*, ICLR 2016, section 5.2.
+
+    Examples:
+        >>> import torch
+        >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
+        >>> from priory.evaluation import latent_use
+        >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
+        >>> latent_use(VAE(encoder, decoder, StandardPrior(2)), torch.rand(50, 9)).rate.shape
+        torch.Size([2])
+
+    """
+    if len(x) < 2:
+        raise ValueError(f"expected at least two data, got {len(x)}.")
+    q = aggregated_posterior(vae.encoder, x, context=context)
+    p = marginal_prior(vae, context) if prior is None else prior
+    chosen = torch.randperm(len(x), device=q.loc.device)[:num_samples]
+    own = Normal(q.loc[chosen], q.scale[chosen], validate_args=False)
+    z = own.sample()
+    marginals = marginals_of(q)
+    assert marginals is not None  # a mixture without a batch shape has them
+    gain = own.log_prob(z).double() - marginals.log_prob(z.unsqueeze(-1)).double()
+    return LatentUse(
+        variance_of_mean=q.loc.double().var(0),
+        information=gain.mean(0),
+        information_standard_error=gain.std(0) / len(gain) ** 0.5,
+        rate=_rate(q, p),
+    )
+
+
+def _rate(q: GaussianMixture, p: Distribution) -> Tensor | None:
+    if p.batch_shape or not isinstance(p, Independent):
+        return None
+    try:
+        loc, scale = loc_and_scale(p)
+    except TypeError:
+        return None
+    own, of_prior = (Normal(*t, validate_args=False) for t in ((q.loc, q.scale), (loc, scale)))
+    return kl_divergence(own, of_prior).double().mean(0)

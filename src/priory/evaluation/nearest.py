@@ -1,0 +1,69 @@
+"""Which points are nearest?"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+POINTS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The k nearest of some points to each of others, the nearest first.
+
+    Attributes:
+        distance: Their Euclidean distances, `(P, k)`.
+        index: Their positions, `(P, k)`.
+
+    """
+
+    distance: Float[Tensor, "P k"]
+    index: Int[Tensor, "P k"]
+
+
+@torch.no_grad()
+def nearest(
+    points: Float[Tensor, "P *shape"],
+    others: Float[Tensor, "N *shape"],
+    k: int = 1,
+    itself: bool = False,
+) -> Nearest:
+    """Find the k nearest of others to each point, in blocks and in float64.
+
+    Args:
+        points: The points.
+        others: Where to look.
+        k: How many to find.
+        itself: Whether the others are the points, and none is a neighbour of its own.
+
+    Raises:
+        ValueError: If there are fewer than k others.
+
+    Examples:
+        >>> import torch
+        >>> from priory.evaluation import nearest
+        >>> nearest(torch.tensor([[0.9]]), torch.tensor([[0.0], [1.0], [3.0]])).index
+        tensor([[1]])
+
+    """
+    if not 1 <= k <= len(others) - itself:
+        raise ValueError(f"expected at least {k + itself} points to look among, got {len(others)}.")
+    points, others = points.flatten(1).double(), others.flatten(1).double()
+    found = []
+    for start in range(0, len(points), POINTS_AT_ONCE):
+        block = points[start : start + POINTS_AT_ONCE]
+        distance = block.new_empty(len(block), 0)
+        index = distance.long()
+        for first in range(0, len(others), POINTS_AT_ONCE):
+            near = torch.cdist(block, others[first : first + POINTS_AT_ONCE])
+            if itself and first == start:
+                near.fill_diagonal_(torch.inf)
+            at = torch.arange(first, first + near.shape[1], device=near.device)
+            distance = torch.cat([distance, near], 1)
+            index = torch.cat([index, at.expand(len(block), -1)], 1)
+            distance, chosen = distance.topk(min(k, distance.shape[1]), largest=False)
+            index = index.gather(1, chosen)
+        found.append((distance, index))
+    return Nearest(*(torch.cat(part) for part in zip(*found, strict=True)))

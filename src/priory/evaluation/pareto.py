@@ -1,0 +1,59 @@
+"""Is the tail of importance weights too heavy for their mean to be trusted?"""
+
+import math
+import warnings
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from priory.extras import needs
+
+HEAVY = 0.7
+"""Above this shape of the tail a mean of importance weights converges too slowly to be trusted."""
+
+FEWEST = 25
+"""With fewer samples the tail has too few weights to fit it."""
+
+EQUAL = 1e-4
+"""Log-weights that spread by no more than this, in nats, differ by rounding alone."""
+
+
+def pareto_k(log_weights: Float[Tensor, "S M"]) -> Float[Tensor, " M"]:
+    r"""Estimate the shape k of a generalised Pareto distribution of the largest weights.
+
+    Weights have moments below the order $1/k$: a finite variance below $k = 1/2$, a finite mean
+    below one. Their mean is reliable up to about 0.7. A column of equal weights has no tail, and
+    $k = -\infty$. It is ArviZ's estimate, of one column after the other, a millisecond or so each.
+
+    Args:
+        log_weights: The logarithms of S importance weights for each of M data, in nats.
+
+    Raises:
+        ImportError: If ArviZ is not installed.
+        ValueError: If there are fewer than 25 samples.
+
+    Reference:
+        Vehtari et al., *Pareto Smoothed Importance Sampling*, Journal of Machine Learning Research
+        25, 2024, section 3.
+
+    Examples:
+        >>> import torch
+        >>> from priory.evaluation import pareto_k
+        >>> pareto_k(torch.zeros(50, 2))
+        tensor([-inf, -inf], dtype=torch.float64)
+
+    """
+    if len(log_weights) < FEWEST:
+        raise ValueError(
+            f"expected at least {FEWEST} samples to fit a tail, got {len(log_weights)}."
+        )
+    weights = log_weights.detach().cpu().double()
+    k = torch.full(weights.shape[1:], -math.inf, dtype=torch.float64)
+    (uneven,) = (weights.amax(0) - weights.amin(0) > EQUAL).nonzero(as_tuple=True)
+    if len(uneven):
+        with needs("measure"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # ArviZ announces itself
+            import arviz
+        k[uneven] = torch.from_numpy(arviz.psislw(weights[:, uneven].T.numpy())[1])
+    return k

@@ -1,0 +1,186 @@
+"""Where does the rate of an ELBO go: into information on data, or into a poor prior?"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+
+from priory.aggregate import aggregated_posterior, marginal_prior
+from priory.distributions import GaussianMixture, marginals_of
+from priory.evaluation.cost import samples_at_once
+from priory.evaluation.cross_entropy import Estimate
+from priory.evaluation.mean_of_data import monte_carlo_mean
+from priory.networks.context import Context
+from priory.vae import VAE
+
+NEAR_THE_CEILING = 0.1
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    r"""The marginal KL taken apart by dimensions, on some of the samples, in nats.
+
+    $$KL(q(z) \| p(z)) = \underbrace{KL\big(q(z) \| \textstyle\prod_l q_l(z_l)\big)}_\text{total
+    correlation} + \sum_l KL(q_l \| p_l) - \underbrace{E_{q(z)}\Big[\log \frac{p(z)}{\prod_l
+    p_l(z_l)}\Big]}_\text{dependence of the prior}$$
+
+    The last term is zero for a prior whose dimensions are independent.
+
+    Attributes:
+        total_correlation: How far the dimensions of q(z) are from independent.
+        kl: $KL(q_l \| p_l)$ of each dimension, `(L,)`; None where the prior is no mixture of
+            Gaussians, whose marginals are known, as is the next.
+        kl_standard_error: Its Monte Carlo standard error, `(L,)`.
+        prior_dependence: What the prior gains by the dependence of its dimensions.
+        num_samples: The number of samples of q(z) behind each.
+
+    """
+
+    total_correlation: Estimate
+    kl: Float[Tensor, " L"] | None
+    kl_standard_error: Float[Tensor, " L"] | None
+    prior_dependence: Estimate | None
+    num_samples: int
+
+
+@dataclass(frozen=True)
+class Surgery:
+    r"""The ELBO taken apart, in nats per datum, with Monte Carlo standard errors.
+
+    Attributes:
+        reconstruction: $E[\log p(x|z)]$.
+        mutual_information: Between the index of a datum and its code, from 0 to log N.
+        marginal_kl: $KL(q(z) \| p(z))$.
+        elbo: Reconstruction minus both, of the same samples.
+        num_data: The number of data N.
+        dimensions: The marginal KL taken apart further; None if it was not asked for.
+
+    """
+
+    reconstruction: Estimate
+    mutual_information: Estimate
+    marginal_kl: Estimate
+    elbo: Estimate
+    num_data: int
+    dimensions: Dimensions | None
+
+    @property
+    def ceiling(self) -> float:
+        """What the mutual information cannot exceed, log N."""
+        return math.log(self.num_data)
+
+    @property
+    def at_the_ceiling(self) -> bool:
+        """Whether the mutual information is within 0.1 nats of log N.
+
+        The posteriors of the data then hardly overlap. The information that a code has on data
+        beyond these may be anything above, and the marginal KL is that of a set of islands.
+        """
+        return self.ceiling - self.mutual_information.value < NEAR_THE_CEILING
+
+
+@torch.no_grad()
+def surgery(
+    vae: VAE,
+    x: Tensor,
+    num_samples: int = 1,
+    *,
+    context: Context | None = None,
+    prior: Distribution | None = None,
+    dimension_samples: int = 256,
+) -> Surgery:
+    r"""Take the ELBO of data apart, with the aggregated posterior of these data exact.
+
+    $$\frac1N \sum_n \text{ELBO}(x_n) = \underbrace{\frac1N \sum_n E_{q(z|x_n)}[\log p(x_n|z)]
+    }_\text{reconstruction} - \underbrace{\frac1N \sum_n KL(q(z|x_n) \| q(z))}_\text{mutual
+    information} - \underbrace{KL(q(z) \| p(z))}_\text{marginal KL}, \qquad
+    q(z) = \frac1N \sum_n q(z|x_n)$$
+
+    All three are estimated from the same samples, so that the identity is exact; the density of
+    q(z) has all N components, and is computed in blocks. A better prior changes the last term only.
+
+    Args:
+        vae: The model, in evaluation mode where that matters; its posteriors are diagonal
+            Gaussians.
+        x: Data, `(N, *data_shape)`.
+        num_samples: Samples of z per datum; the time goes as N² times this.
+        context: What is known of these data. The prior is that over all their labels.
+        prior: p(z), where it is another.
+        dimension_samples: How many samples of q(z), each of another datum where these are as many,
+            to take dimensions apart with; none at zero.
+
+    Raises:
+        TypeError: If the posteriors are no diagonal Gaussians.
+        ValueError: If there are no data, or `num_samples` is below one.
+
+    Reference:
+        Hoffman & Johnson, *ELBO surgery*, NIPS Workshop in Advances in Approximate Bayesian
+        Inference, 2016; Chen et al., *Isolating Sources of Disentanglement in VAEs*, NeurIPS 2018,
+        equation 2.
+
+    Examples:
+        >>> import torch
+        >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
+        >>> from priory.evaluation import surgery
+        >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
+        >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
+        >>> found = surgery(vae, torch.rand(50, 9).round())
+        >>> found.mutual_information.value < found.ceiling
+        True
+
+    """
+    if num_samples < 1:
+        raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
+    q = aggregated_posterior(vae.encoder, x, context=context)
+    p = marginal_prior(vae, context) if prior is None else prior
+    size = max(1, samples_at_once(vae, x, context) // num_samples)
+    parts = []
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
+        known = None if context is None else context[rows]
+        own = Independent(Normal(q.loc[rows], q.scale[rows], validate_args=False), 1)
+        z = own.sample(torch.Size((num_samples,)))
+        log_likelihood = vae.likelihood(z, known).log_prob(x[rows])
+        densities = own.log_prob(z), q.log_prob(z), p.log_prob(z)
+        parts.append((z, log_likelihood, *(density.double() for density in densities)))
+    z, reconstruction, log_own, log_q, log_p = (torch.cat(t, 1) for t in zip(*parts, strict=True))
+    return Surgery(
+        reconstruction=monte_carlo_mean(reconstruction),
+        mutual_information=monte_carlo_mean(log_own - log_q),
+        marginal_kl=monte_carlo_mean(log_q - log_p),
+        elbo=monte_carlo_mean(reconstruction.double() - log_own + log_p),
+        num_data=len(x),
+        dimensions=_dimensions(q, p, z, log_q, log_p, dimension_samples),
+    )
+
+
+def _dimensions(
+    q: GaussianMixture, p: Distribution, z: Tensor, log_q: Tensor, log_p: Tensor, num_samples: int
+) -> Dimensions | None:
+    if num_samples < 1:
+        return None
+    by_data = torch.randperm(z.shape[1], device=z.device)  # one sample of each datum, then another
+    chosen = torch.arange(z.shape[0], device=z.device)[:, None] * z.shape[1] + by_data
+    chosen = chosen.flatten()[:num_samples]
+    z, log_q, log_p = z.flatten(0, 1)[chosen], log_q.flatten()[chosen], log_p.flatten()[chosen]
+    of_q, of_p = _marginal_densities(q, z), _marginal_densities(p, z)
+    assert of_q is not None  # a mixture without a batch shape has marginals
+    correlation = monte_carlo_mean((log_q - of_q.sum(-1)).unsqueeze(0))
+    if of_p is None:
+        return Dimensions(correlation, None, None, None, len(z))
+    ratio = of_q - of_p  # (M, L)
+    return Dimensions(
+        total_correlation=correlation,
+        kl=ratio.mean(0),
+        kl_standard_error=ratio.std(0) / math.sqrt(len(z)),
+        prior_dependence=monte_carlo_mean((log_p - of_p.sum(-1)).unsqueeze(0)),
+        num_samples=len(z),
+    )
+
+
+def _marginal_densities(distribution: Distribution, z: Tensor) -> Tensor | None:
+    marginals = marginals_of(distribution)
+    return None if marginals is None else marginals.log_prob(z.unsqueeze(-1)).double()

@@ -1,0 +1,98 @@
+"""The NLL of a model whose likelihood is known, and what tells how far it can be trusted."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from linear import Linear, data_distribution, exact_encoder, linear_data, linear_vae
+from priory import StandardPrior
+from priory.evaluation import negative_log_likelihood, pareto_k
+
+X = linear_data(150)
+
+
+def test_the_nll_is_that_of_the_model():
+    nll = negative_log_likelihood(linear_vae(StandardPrior(2)), X, 2000, pareto_data=40)
+    exact = -data_distribution().log_prob(X)
+    error = nll.effective_sample_size.rsqrt()
+    assert ((nll.per_datum - exact).abs() < 5 * error).all()
+    assert abs(nll.mean - float(exact.mean())) < 4 * float(error.square().sum().sqrt()) / len(X)
+    assert nll.standard_error == pytest.approx(float(exact.std()) / len(X) ** 0.5, rel=0.05)
+    assert len(nll.pareto_k) == 40
+    assert nll.trustworthy, nll.warnings
+    # The curve begins at the ELBO of one sample and falls.
+    samples, means = zip(*nll.curve, strict=True)
+    assert samples == (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+    assert means[0] > means[3] > means[-1] - 0.01
+    assert means[-1] == pytest.approx(nll.mean, abs=1e-5)
+
+
+def test_the_effective_sample_size_and_the_curve_are_those_of_the_weights(monkeypatch):
+    monkeypatch.setattr("priory.evaluation.cost.SAMPLES_AT_ONCE", 70)
+    monkeypatch.setattr("priory.evaluation.nll.DATA_AT_ONCE", 5)  # 14 samples at a time
+    drawn = []
+
+    class Watching(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, z, context=None):
+            drawn.append(z)
+            return self.module(z)
+
+    vae = linear_vae(StandardPrior(2))
+    vae.decoder = Watching(vae.decoder)
+    x = X[:7].double()
+    vae.double()
+    nll = negative_log_likelihood(vae, x, 53)
+    parts = [torch.cat([b for b in drawn[1:] if b.shape[1] == size]) for size in (5, 2)]
+    p, q = vae.prior(None), vae.encoder(x)
+    z = torch.cat(parts, 1)
+    assert z.shape == (53, 7, 2)
+    weights = (vae.decoder.module(z).log_prob(x) + p.log_prob(z) - q.log_prob(z)).exp()
+    torch.testing.assert_close(nll.per_datum, -weights.mean(0).log())
+    size = weights.sum(0).square() / weights.square().sum(0)
+    torch.testing.assert_close(nll.effective_sample_size, size)
+    assert nll.curve_samples == (1, 2, 5, 10, 20, 26, 50, 53)
+    for samples, value in zip(nll.curve_samples, nll.curve_per_datum, strict=True):
+        torch.testing.assert_close(value, -weights[:samples].mean(0).log())
+
+
+def test_a_posterior_that_is_too_narrow_is_found_out():
+    vae = linear_vae(StandardPrior(2), exact_encoder(widen=0.15))
+    nll = negative_log_likelihood(vae, X, 400, pareto_data=30)
+    assert nll.heavy_share > 0.5
+    assert "heavy a tail" in nll.warnings[0]
+    assert nll.mean > -float(data_distribution().log_prob(X).mean()) + 0.1
+    assert negative_log_likelihood(vae, X, 20, pareto_data=30).pareto_k is None
+
+
+def test_a_curve_that_still_falls_is_found_out():
+    class Apart(Linear):  # wide enough for a variance, but far from what it should be
+        def forward(self, x, context=None):
+            return super().forward(x + 1.5)
+
+    vae = linear_vae(StandardPrior(2), Apart(exact_encoder().matrix, 1.5))
+    few, many = (negative_log_likelihood(vae, X, s) for s in (6, 3000))
+    truth = -float(data_distribution().log_prob(X).mean())
+    assert few.still_to_fall == pytest.approx(few.mean - truth, rel=0.6)
+    assert "still falling" in few.warnings[0]
+    assert many.trustworthy
+    assert many.mean == pytest.approx(truth, abs=0.02)
+    single = negative_log_likelihood(vae, X, 1)
+    assert math.isnan(single.still_to_fall)
+    assert "negative ELBO" in single.warnings[0]
+
+
+def test_the_shape_of_the_tail_of_a_pareto_distribution():
+    shapes = torch.tensor([0.2, 0.5, 0.9])
+    exponents = torch.empty(20_000, 3).exponential_()
+    estimate = pareto_k(exponents * shapes)  # log of a Pareto variable of shape k
+    torch.testing.assert_close(estimate.float(), shapes, atol=0.12, rtol=0)
+    equal = torch.full((200, 2), -90.0)
+    assert pareto_k(equal + 1e-6 * torch.rand(200, 2)).tolist() == [-math.inf] * 2
+    with pytest.raises(ValueError, match="at least 25 samples"):
+        pareto_k(torch.zeros(24, 2))
