@@ -51,6 +51,11 @@ assert before == state()
             TABLE.replace("open_table", "open_counts"),
             "data",
         ),
+        (
+            "arviz",
+            "from priory.evaluation import pareto_k; import torch; pareto_k(torch.rand(30, 2))",
+            "measure",
+        ),
         ("jsonargparse", "import priory.cli; priory.cli.main([])", "cli"),
         (
             "matplotlib.figure",
