@@ -10,6 +10,11 @@ MISSING = [
     ("lightning", "import priory; priory.fit", "train"),
     ("sklearn.datasets", "from priory.data import open_digits; open_digits()", "train"),
     ("zuko", "import priory; priory.FlowPrior(2)", "flows"),
+    (
+        "arviz",
+        "from priory.evaluation import pareto_k; import torch; pareto_k(torch.rand(30, 2))",
+        "measure",
+    ),
     ("pandas", "from priory.data import open_table; open_table(sys.executable)", "data"),
     ("anndata", "from priory.data import open_counts; open_counts(sys.executable)", "data"),
     ("jsonargparse", "import priory.cli; priory.cli.main([])", "cli"),

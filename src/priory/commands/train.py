@@ -2,7 +2,9 @@
 
 import inspect
 import json
+import shlex
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,8 +19,9 @@ from priory import training
 from priory.commands.run_data import open_run_data
 from priory.commands.user_classes import build_module, names_a_class, trainer_options
 from priory.data import DataFormat, LikelihoodName, choose_likelihood, describe
-from priory.evaluation import evaluate
+from priory.evaluation import evaluate, exhibit
 from priory.files import write_whole
+from priory.report import Entry, write_comparison
 from priory.saving import save
 from priory.training import TrainingSettings, build, next_free
 
@@ -54,8 +57,8 @@ def train(
     """Train a VAE on data, and measure it on data that it has not seen.
 
     The run directory holds the configuration, the training curves, the model with the best
-    validation ELBO and its numbers on the test data. A run that was interrupted goes on with
-    `--resume` and ends with the same weights as one that was not.
+    validation ELBO, its numbers on the test data and a report to open in a browser. A run that was
+    interrupted goes on with `--resume` and ends with the same weights as one that was not.
 
     Args:
         data: The data: `digits`, `mnist` or `fashion-mnist`; a file, whose ending says its kind
@@ -177,6 +180,7 @@ def _train(
         if first:
             DataFormat.of(splits).write(run)
             write_whole(run / CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
+        start = time.perf_counter()
         history = training.train(
             vae,
             splits,
@@ -194,11 +198,27 @@ def _train(
     context = vae.context_of(part.labels)
     evaluation = evaluate(vae, part.tensor(), config["importance_samples"], how.seed, context)
     metrics = {"data": name, **asdict(evaluation), **asdict(history)}
+    shown = exhibit(vae, part.tensor(), seed=how.seed, context=context)
+    prior = type(vae.prior).__name__
+    (run / prior).mkdir(exist_ok=True)
+    write_comparison(
+        run,
+        [Entry(prior, evaluation, shown, history.epochs, time.perf_counter() - start)],
+        title=f"{prior} on {splits.name}",
+        summary=(
+            f"A VAE trained on {len(splits.train)} data and measured on {len(part)} others "
+            f"({name}), in nats per datum, with {evaluation.num_samples} importance samples each."
+        ),
+        data_range=likelihood.data_range,
+        config=(run / CONFIG).read_text(),
+        command=shlex.join(["priory", "train", "--config", str(run / CONFIG)]),
+    )
     write_whole(run / METRICS, (json.dumps(metrics, indent=2) + "\n").encode())
     (run / CHECKPOINT).unlink(missing_ok=True)
     console.print(
         f"{name} NLL {evaluation.nll:.2f} ± {evaluation.nll_standard_error:.2f} nats, by "
-        f"{evaluation.num_samples} importance samples per datum; the model is in {run}.",
+        f"{evaluation.num_samples} importance samples per datum; the report is "
+        f"{run / 'report.html'}.",
         highlight=False,
     )
 
