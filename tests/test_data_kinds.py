@@ -1,6 +1,9 @@
 """Every kind of data from end to end: trained on, encoded and scored as from the shell."""
 
+import errno
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +37,7 @@ def grey(count: int = 120) -> tuple[np.ndarray, np.ndarray]:
 
 
 def digits() -> np.ndarray:
-    return datasets.load_digits().images
+    return datasets.load_digits().images[1350:]  # those to test on
 
 
 def npy() -> np.ndarray:
@@ -59,10 +62,10 @@ def tensors() -> np.ndarray:
 
 def idx(end: str = "") -> np.ndarray:
     x, y = grey()
-    Path("digits").mkdir()
+    Path("written").mkdir()
     for start, rows in (("train", slice(90)), ("t10k", slice(90, 120))):
-        write_idx(Path(f"digits/{start}-images-idx3-ubyte{end}"), x[rows])
-        write_idx(Path(f"digits/{start}-labels-idx1-ubyte{end}"), y[rows].astype(np.uint8))
+        write_idx(Path(f"written/{start}-images-idx3-ubyte{end}"), x[rows])
+        write_idx(Path(f"written/{start}-labels-idx1-ubyte{end}"), y[rows].astype(np.uint8))
     return x
 
 
@@ -117,12 +120,14 @@ KINDS = {
     "npy": Kind(
         npy, "x.npy", "120 images of 8.8 (uint8, 0 to 255), 10 labels", ("--labels", "y.npy")
     ),
-    "npz": Kind(npz, "x.npz", "labels (0, 1", ("--network", "gated-mlp")),
+    "npz": Kind(
+        npz, "x.npz", "10 labels (9 to 13 data each); 72 to train", ("--network", "gated-mlp")
+    ),
     "pt": Kind(tensors, "x.pt", "72 to train, 8 to validate, 40 to test"),
     "idx": Kind(
-        idx, "mnist:digits", "75 to train, 15 to validate, 30 to test", ("--network", "conv")
+        idx, "mnist:written", "75 to train, 15 to validate, 30 to test", ("--network", "conv")
     ),
-    "idx.gz": Kind(lambda: idx(".gz"), "digits", "digits: 120 images of 8.8", ()),
+    "idx.gz": Kind(lambda: idx(".gz"), "written", "written: 120 images of 8.8", ()),
     "images": Kind(images, "png", "60 images of 8.8", ("--binarise", "dynamic")),
     "csv": Kind(csv, "iris.csv", "4 numeric and 1 categorical columns in 7 dim", LABELLED),
     "gaps": Kind(gaps, "gaps.csv", "in 8 dimensions", ("--data-options", FILLED)),
@@ -143,9 +148,9 @@ def test_a_kind_goes_from_end_to_end(kind, tmp_path, monkeypatch, capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert said in out.replace("\N{MULTIPLICATION SIGN}", ".")
     assert " likelihood (" in out
-    main(["encode", "run", "--data", data, "--out", "z.npy"])
-    labels = ["--labels", "y.npy"] if "--labels" in options else []
-    main(["score", "run", "--data", data, *labels, *SAMPLES, "--out", "s.csv"])
+    given = [] if kind == "digits" else ["--data", data]  # or else the test data
+    main(["encode", "run", *given, "--out", "z.npy"])
+    main(["score", "run", *given, *SAMPLES, "--out", "s.csv"])
     model, form = priory.load("run"), DataFormat.read(Path("run"))
     z, scores = np.load("z.npy"), np.genfromtxt("s.csv", names=True)["log_prob"]
     assert z.shape == (len(scores), 3)
@@ -257,7 +262,7 @@ def write_wrong() -> None:
     """Write a file of each fault into the working directory."""
     npy()
     idx(".gz")
-    cut("digits/train-images-idx3-ubyte.gz", 500)
+    cut("written/train-images-idx3-ubyte.gz", 500)
     Path("magic-ubyte").write_bytes(b"\1\2\3\4" + bytes(60))
     write_idx(Path("short-ubyte"), np.zeros((9, 3, 3), np.uint8))
     cut("short-ubyte", 60)
@@ -282,7 +287,7 @@ def write_wrong() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--data digits", "got one that is truncated or corrupt"),
+        ("--data written", "got one that is truncated or corrupt"),
         ("--data magic-ubyte", "got the magic number 0x01020304"),
         ("--data short-ubyte", "expected 97 bytes"),
         ("--data text.csv", "'sepal width (cm)' of text.csv, got 'three' in row 42"),
@@ -300,7 +305,7 @@ def write_wrong() -> None:
         ("--hidden-sizes 16", "a list such as [300, 300] for hidden_sizes"),
         ("--likelihood gausian", "did you mean gaussian?"),
         ("--data x.npy --validation 2", "got 2 and 0.1"),
-        ("--data x.npy --validation one.npy", "got torch.float64 of shape (4,)"),
+        ("--data x.npy --validation constant.npy", "got torch.float64 of shape (4,)"),
         ("--data x.npy --prior-options {wieghts: uniform}", "did you mean weights?"),
         ("--data x.npy --trainer.acelerator cpu", "did you mean trainer.accelerator?"),
         ("--data x.npy --trainer.callbacks.class_path nowhere.Print", "got nowhere.Print"),
@@ -308,7 +313,6 @@ def write_wrong() -> None:
         ("--data x.npy --importance-samples 0", "at least one importance sample"),
         ("--data x.npy --out there", "does not exist yet"),
         ("--data x.npy --out x.npy/run", "expected a directory that can be written to"),
-        ("--resume", "found no config.yaml there"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(options, message, wrong, capsys):
@@ -347,3 +351,119 @@ def wrong(faults, monkeypatch):
 def test_commands_that_are_none_are_refused(words, capsys):
     expected = {"trian": "did you mean train?", "encode": "expected RUN after priory encode"}
     refused(words.split(), expected.get(words, "expected "), capsys)
+
+
+# Runs that fail on the way
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """The directory of a run whose disk was full at its third checkpoint."""
+    folder = tmp_path_factory.mktemp("full")
+    replace, written = os.replace, []
+
+    def full_at_last(source, target):
+        written.append(target)
+        if sum(Path(name).name == "last.ckpt" for name in written) > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        npy()
+        Path("mine.py").write_text(MINE)
+        main(["train", *LONG, "--out", "whole"])
+        patch.setattr(os, "replace", full_at_last)
+        with pytest.raises(SystemExit) as stopped:
+            main(["train", *LONG, "--out", "run"])
+    assert stopped.value.code == 2
+    return folder
+
+
+LONG = ["--data", "x.npy", *QUICK, *SAMPLES, "--max-epochs", "5", "--checkpoint-seconds", "0"]
+MINE = """
+import torch
+from lightning.pytorch import Callback
+from priory import GaussianEncoder, MLP
+
+class Break(Callback):
+    def __init__(self, at: int):
+        self.at = at
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == self.at:
+            next(iter(pl_module.vae.encoder.parameters())).data.fill_(float("nan"))
+
+class MyEncoder(GaussianEncoder):
+    def __init__(self, width: int = 4):
+        super().__init__(MLP((8, 8), (6,), (width,)), (0, 255))
+"""
+
+
+@pytest.fixture
+def stopped(full, tmp_path, monkeypatch):
+    shutil.copytree(full, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "run"
+
+
+def test_a_full_disk_costs_no_checkpoint(stopped):
+    assert torch.load(stopped / "last.ckpt", weights_only=True)["epoch"] == 1
+    assert not list(stopped.glob(".*"))
+    main(["train", "--resume", "--out", "run"])
+    for name in ("model.safetensors", "metrics.csv", "metrics.json"):
+        assert (stopped / name).read_bytes() == (stopped.parent / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("last.ckpt", b"PK", "truncated, damaged or holds more than tensors"),
+        ("last.ckpt", "code", "truncated, damaged or holds more than tensors"),
+        ("last.ckpt", "other", "expected a checkpoint of this model"),
+        ("config.yaml", b"data: {", "got a file that is damaged"),
+        ("config.yaml", b"- 1", "got a file that is damaged"),
+    ],
+)
+def test_a_damaged_run_is_not_resumed(stopped, name, content, message, capsys):
+    if content == "code":
+        torch.save({"x": Code()}, stopped / name)
+    elif content == "other":
+        state = torch.load(stopped / name, weights_only=True)
+        state["state_dict"] = {"other": torch.zeros(2)}
+        torch.save(state, stopped / name)
+    else:
+        (stopped / name).write_bytes(content)
+    kept = (stopped / name).read_bytes()
+    refused(["train", "--resume", "--out", "run"], message, capsys)
+    assert (stopped / name).read_bytes() == kept
+    assert not Path("executed").exists()
+
+
+def test_damaged_data_formats_and_runs_that_are_none_are_refused(stopped, capsys):
+    Path("whole/data.json").write_text('{"name": ')
+    refused(["encode", "whole", "--data", "x.npy"], "data.json, got a file that is damaged", capsys)
+    refused(["train", "--resume", "--out", "nowhere"], "found no config.yaml there", capsys)
+    more = ["train", "--resume", "--out", "run", "--latent-dim", "4"]
+    refused(more, "expected latent_dim to be 3", capsys)
+    assert not Path("nowhere").exists()
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(stopped, capsys):
+    breaks = "{callbacks: [{class_path: mine.Break, init_args: {at: %d}}]}"
+    train = ["train", *LONG, "--trainer"]
+    refused([*train, breaks % 3, "--out", "broken"], "nan in epoch 3, batch 0, from the", capsys)
+    assert torch.load("broken/last.ckpt", weights_only=True)["epoch"] == 2
+    refused([*train, breaks % 0, "--out", "first"], "nan in epoch 0, batch 0, from the", capsys)
+    assert not Path("first").exists()  # there is nothing to go on from
+
+
+def test_classes_of_ones_own_are_named_again(stopped, capsys):
+    Path("my.yaml").write_text("encoder: {class_path: mine.MyEncoder, init_args: {width: 5}}")
+    main(["train", *LONG, "--config", "my.yaml", "--out", "own"])
+    Path("own/metrics.json").unlink()  # as if it had been killed
+    refused(["train", "--resume", "--out", "own"], "class of encoder to be given again", capsys)
+    refused(["encode", "own", "--data", "x.npy"], "--encoder", capsys)
+    again = "{class_path: mine.MyEncoder, init_args: {width: 5}}"
+    main(["encode", "own", "--data", "x.npy", "--encoder", again, "--out", "z.npy"])
+    assert np.load("z.npy").shape == (120, 3)

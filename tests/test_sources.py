@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from priory.cli import main
 from priory.data import (
     Column,
     Columns,
@@ -673,10 +674,14 @@ def test_the_guide_runs(tmp_path, monkeypatch):
     cells = pandas.DataFrame({"cell_type": list("aabbcc")}, index=list("uvwxyz"))
     genes = pandas.DataFrame(index=["g1", "g2", "g3"])
     write_counts(Path("cells.h5ad"), np.log1p(counts), cells, genes, counts=counts)
+    options = ["--data-options", "{label: class, drop: [id]}", "--max-epochs", "1", "--quiet"]
+    options += ["--hidden-sizes", "[4]", "--importance-samples", "2", "--out", "runs/people"]
+    main(["train", "--data", "people.csv", *options])
     names: dict[str, object] = {}
     for block in blocks("docs/guides/data.md"):
         exec(block, names)
     assert names["again"].allclose(names["source"].x, atol=1e-5)
     assert names["further"].x.shape == (5, 11)
+    assert list(names["people"]) == ["height", "eyes", "children", "born", "left"]
     assert names["cells"].x.tolist() == counts.tolist()
     assert set(names["x"].unique().tolist()) <= {0, 1}

@@ -72,8 +72,9 @@ def names_a_class(config: object) -> bool:
 
 
 def _instantiate(parser: Any, described: dict[str, Any]) -> Any:
+    build = getattr(parser, "instantiate", None) or parser.instantiate_classes  # its older name
     try:
-        return parser.instantiate_classes(parser.parse_object(described))
+        return build(parser.parse_object(described))
     except ArgumentError as error:
         raise ValueError(_wording(str(error), described)) from error
 

@@ -58,7 +58,7 @@ def in_one_sentence(
         return names + did_you_mean(found[1], commands)
     if found := re.match(r"the following arguments are required: .*\.(\w+)$", message):
         return f"expected {found[1].upper()} after priory {command}, got nothing; see --help."
-    if found := re.match(r'Parser key "config": (.*)', message, re.S):
+    if found := re.match(r'(?:Parser key "config"|Problems parsing config): (.*)', message, re.S):
         return f"expected a file of options in YAML for config, got: {found[1]}"
     if found := re.match(r'Parser key "(\w+)":.*G(?:ot|iven) value: (.*)', message, re.S):
         name, value = found[1], " ".join(found[2].split())
