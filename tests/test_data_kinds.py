@@ -230,7 +230,8 @@ def test_labels_are_asked_for_where_the_model_needs_them(tmp_path, monkeypatch, 
     refused(["score", "run", "--data", "more.npy"], "name a file of them with --labels", capsys)
     main(["score", "run", "--data", "x.npy", "--labels", "y.npy", *SAMPLES])
     assert np.isfinite(np.genfromtxt("scores.csv", skip_header=1)).all()
-    refused(["refit", "run", "--prior", "ConditionalMoGPrior"], "that needs no labels", capsys)
+    main(["refit", "run", "--prior", "ConditionalVampPrior", "--max-epochs", "1", *SAMPLES])
+    assert json.loads(Path("runs/refit-1/metrics.json").read_text())["after"]["given_labels"]
 
 
 # What is wrong

