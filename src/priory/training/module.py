@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.data import Batch, Batches, Splits
-from priory.data.seeds import mix
+from priory.data.seeds import mix, seed_noise
 from priory.evaluation import components_in_use
 from priory.extras import needs
 from priory.importance_weighted import importance_weighted_loss
@@ -60,6 +60,7 @@ class Training(LightningModule):
         self.validation_batches = Batches(splits.validation, max(batch_size, 1024))
         self.needs_labels = vae.needs_labels
         self._prior: Distribution | None = None
+        self._loss, self._data = torch.zeros(()), 0  # of the epoch so far
 
     def setup(self, stage: str) -> None:
         """Tell the batches which of how many processes this is."""
@@ -77,6 +78,7 @@ class Training(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Tell the batches which epoch this is, and re-seed components where that is due."""
         self.train_batches.set_epoch(self.current_epoch)
+        self._loss, self._data = torch.zeros((), device=self.device), 0
         every = self.settings.reseed_every
         if every is not None and self.current_epoch > 0 and self.current_epoch % every == 0:
             self._reseed()
@@ -86,7 +88,7 @@ class Training(LightningModule):
         settings = self.settings
         context = Context(batch.position, batch.labels if self.needs_labels else None)
         share = Share(batch.start, batch.total)
-        torch.manual_seed(mix(settings.seed, self.current_epoch, batch_index))
+        seed_noise(mix(settings.seed, self.current_epoch, batch_index))
         with self._explained(batch.x, context, f"batch {batch_index}"):
             if settings.objective == "elbo":
                 value = loss(
@@ -104,17 +106,26 @@ class Training(LightningModule):
                 )
             if not value.isfinite():
                 raise FloatingPointError(f"{float(value)}")
-        self.log(
-            "train_loss",
-            value.detach(),
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(batch.x),
-            sync_dist=self._many,
-        )
+        self._loss += value.detach() * len(batch.x)
+        self._data += len(batch.x)
         # Processes average their gradients, whatever the size of their shares.
         processes = self.trainer.world_size if len(batch.x) < batch.total else 1
         return value * (len(batch.x) * processes / batch.total)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the loss of the epoch, once: to log each step would cost as much as a small model."""
+        mean = self._loss / self._data
+        self.log("train_loss", mean, batch_size=self._data, sync_dist=self._many)
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_index: int
+    ) -> Batch:
+        """Move the tensors of a batch."""
+        if device.type == "cpu":
+            return batch
+        labels = None if batch.labels is None else batch.labels.to(device)
+        x, position = batch.x.to(device), batch.position.to(device)
+        return Batch(x, position, labels, batch.start, batch.total)
 
     def on_validation_epoch_start(self) -> None:
         """Call the prior once for all batches."""
@@ -124,7 +135,7 @@ class Training(LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Log the ELBO and its terms on validation data, in nats per datum."""
         context = self.vae.context_of(batch.labels)
-        torch.manual_seed(mix(self.settings.seed, batch_index))
+        seed_noise(mix(self.settings.seed, batch_index))
         share = Share(batch.start, batch.total)
         with self._explained(batch.x, context, f"validation batch {batch_index}"):
             terms = elbo(self.vae, batch.x, context=context, prior=self._prior, share=share)
@@ -147,7 +158,9 @@ class Training(LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser over all that is learned, and its schedule."""
         settings = self.settings
-        optimizer = OPTIMIZERS[settings.optimizer](self.parameters(), lr=settings.learning_rate)
+        optimizer = OPTIMIZERS[settings.optimizer](
+            self.parameters(), lr=settings.learning_rate, foreach=True
+        )
         if settings.schedule == "constant":
             return optimizer
         steps = settings.max_epochs * len(self.train_batches)
@@ -164,7 +177,7 @@ class Training(LightningModule):
     def _reseed(self) -> None:
         """Let components that no datum uses start again."""
         part = self.train_batches.part
-        torch.manual_seed(mix(self.settings.seed, self.current_epoch))
+        seed_noise(mix(self.settings.seed, self.current_epoch))
         x = part.tensor().to(self.device)
         labels = None if part.labels is None else part.labels.to(self.device)
         context = self.vae.context_of(labels)
