@@ -12,7 +12,7 @@ from priory.objectives import elbo
 from priory.training import (
     Training,
     TrainingSettings,
-    default_networks,
+    make_networks,
     new_run_directory,
     next_free,
     train,
@@ -32,7 +32,7 @@ def stripes(count: int = 300) -> torch.Tensor:
 def make_vae(splits, prior, seed=0) -> VAE:
     torch.manual_seed(seed)
     likelihood = choose_likelihood(splits.train.values)
-    return VAE(*default_networks(likelihood, splits.data_shape, 2, (16,)), prior)
+    return VAE(*make_networks(likelihood, splits.data_shape, 2, (16,)), prior)
 
 
 @pytest.mark.parametrize("prior", ["StandardPrior", "mog", "VampPrior"])

@@ -4,7 +4,7 @@ from priory.training.build import build
 from priory.training.fit import fit
 from priory.training.fit_prior import fit_prior, prior_for
 from priory.training.module import Training
-from priory.training.networks import default_networks, make_networks
+from priory.training.networks import make_networks
 from priory.training.prior_fit import CrossEntropy, PriorFit
 from priory.training.run_directory import FoundRun, find_run, new_run_directory, next_free
 from priory.training.settings import TrainingSettings
@@ -18,7 +18,6 @@ __all__ = [
     "Training",
     "TrainingSettings",
     "build",
-    "default_networks",
     "find_run",
     "fit",
     "fit_prior",

@@ -67,13 +67,3 @@ def make_networks(
     encoder = likelihood.make_encoder(to_latents(data_shape, (2 * latent_dim,), hidden_sizes))
     decoder = to_data((latent_dim,), data_shape, likelihood.pixel_shape, hidden_sizes)
     return encoder, likelihood.make_decoder(decoder, data_shape)
-
-
-def default_networks(
-    likelihood: Likelihood,
-    data_shape: Sequence[int],
-    latent_dim: int,
-    hidden_sizes: Sequence[int],
-) -> tuple[GaussianEncoder, nn.Module]:
-    """Return `make_networks` with fully connected layers."""
-    return make_networks(likelihood, data_shape, latent_dim, hidden_sizes)
