@@ -234,6 +234,16 @@ def test_labels_are_asked_for_where_the_model_needs_them(tmp_path, monkeypatch, 
     assert json.loads(Path("runs/refit-1/metrics.json").read_text())["after"]["given_labels"]
 
 
+def test_a_prior_made_of_training_data_is_given_them_to_score(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    npy()
+    main(["train", "--data", "x.npy", "--prior", "ExemplarPrior", *QUICK, *SAMPLES, "--out", "run"])
+    main(["score", "run", *SAMPLES])
+    assert np.isfinite(np.genfromtxt("scores.csv", skip_header=1)).all()
+    Path("x.npy").rename("y.npy")
+    refused(["score", "run", "--data", "y.npy", "--out", "s.npy"], "put them back", capsys)
+
+
 # What is wrong
 
 

@@ -128,13 +128,20 @@ def open_training(run: str) -> Part | None:
         return None
 
 
-def give_data(vae: VAE, x: Tensor) -> None:
-    """Give a loaded prior its training data again where it cannot be called without them."""
+def is_ready(vae: VAE) -> bool:
+    """Whether a loaded prior can be called, or is made of training data that are not saved."""
     if cast(Prior, vae.prior).needs_labels:  # which know no data
-        return
+        return True
     try:
         vae.prior_distribution()
     except RuntimeError:
+        return False
+    return True
+
+
+def give_data(vae: VAE, x: Tensor) -> None:
+    """Give a loaded prior its training data again where it cannot be called without them."""
+    if not is_ready(vae):
         cast(Prior, vae.prior).fit_data(x, vae.encoder)
 
 
