@@ -5,6 +5,7 @@ from priory.training.fit import fit
 from priory.training.fit_prior import fit_prior, prior_for
 from priory.training.module import Training
 from priory.training.networks import make_networks
+from priory.training.optimizers import Muon
 from priory.training.prior_fit import CrossEntropy, PriorFit
 from priory.training.run_directory import FoundRun, find_run, new_run_directory, next_free
 from priory.training.settings import TrainingSettings
@@ -14,6 +15,7 @@ __all__ = [
     "CrossEntropy",
     "FoundRun",
     "History",
+    "Muon",
     "PriorFit",
     "Training",
     "TrainingSettings",

@@ -17,17 +17,12 @@ from priory.importance_weighted import importance_weighted_loss
 from priory.networks.context import Context
 from priory.objectives import Share, elbo, loss
 from priory.priors import Reseedable
+from priory.training.optimizers import OPTIMIZERS
 from priory.training.settings import TrainingSettings
 from priory.vae import VAE
 
 with needs("train"):
     from lightning.pytorch import LightningModule
-
-OPTIMIZERS = {
-    "adamax": torch.optim.Adamax,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
 
 
 class Training(LightningModule):
@@ -158,9 +153,7 @@ class Training(LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser over all that is learned, and its schedule."""
         settings = self.settings
-        optimizer = OPTIMIZERS[settings.optimizer](
-            self.parameters(), lr=settings.learning_rate, foreach=True
-        )
+        optimizer = OPTIMIZERS[settings.optimizer](self.vae, settings.learning_rate)
         if settings.schedule == "constant":
             return optimizer
         steps = settings.max_epochs * len(self.train_batches)

@@ -14,7 +14,7 @@ class TrainingSettings:
             all epochs.
         batch_size: The number of data in a batch, over all processes; by default a hundredth of the
             data, between 64 and 1000.
-        optimizer: The optimiser.
+        optimizer: The optimiser; `muon` takes far fewer steps where networks are fully connected.
         learning_rate: Its step size.
         schedule: Whether the step size stays constant or falls to zero along half a cosine.
         gradient_clip: The largest norm of the gradient; none leaves it as it is.
@@ -38,7 +38,7 @@ class TrainingSettings:
     max_epochs: int = 1000
     patience: int | None = 20
     batch_size: int | None = None
-    optimizer: Literal["adamax", "adam", "adamw"] = "adamax"
+    optimizer: Literal["adamax", "adam", "adamw", "muon"] = "adamax"
     learning_rate: float = 1e-3
     schedule: Literal["constant", "cosine"] = "constant"
     gradient_clip: float | None = None
@@ -71,7 +71,7 @@ class TrainingSettings:
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"expected ema_decay between 0 and 1, got {self.ema_decay}.")
         choices = {
-            "optimizer": ("adamax", "adam", "adamw"),
+            "optimizer": ("adamax", "adam", "adamw", "muon"),
             "schedule": ("constant", "cosine"),
             "objective": ("elbo", "importance-weighted"),
         }
