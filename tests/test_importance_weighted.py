@@ -14,6 +14,7 @@ from priory import (
     elbo,
     importance_weighted_loss,
     log_weights,
+    loss,
 )
 from priory.objectives import Share
 
@@ -64,6 +65,29 @@ def test_the_importance_weighted_bound_is_the_log_mean_of_the_weights():
     assert value.item() == pytest.approx(-(weights.exp().mean(0).log().mean()).item(), rel=1e-5)
     with pytest.raises(ValueError, match="at least one sample"):
         importance_weighted_loss(vae, x, 0)
+
+
+@pytest.mark.parametrize("objective", [importance_weighted_loss, loss])
+def test_networks_in_half_precision_give_about_the_same(objective):
+    torch.manual_seed(0)
+    vae = small_vae(VampPrior(3, (4,)))
+    x = torch.rand(1000, 4).round()
+
+    def gradient(enabled):
+        vae.zero_grad()
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            value = objective(vae, x, 3)
+        value.backward()
+        return value.item(), {name: p.grad.clone() for name, p in vae.named_parameters()}
+
+    with torch.autocast("cpu", torch.bfloat16):
+        assert vae.posterior(x).mean.dtype == torch.float32
+        assert vae.likelihood(vae.posterior(x).mean).mean.dtype == torch.float32
+    (whole, exact), (half, near) = gradient(False), gradient(True)
+    assert half == pytest.approx(whole, rel=0.02)
+    for name in exact:
+        assert (near[name] - exact[name]).norm() < 0.1 * exact[name].norm()
 
 
 def test_shares_of_a_batch_draw_its_noise():

@@ -14,8 +14,9 @@ IMAGES = [(28, 28), (8, 8), (3, 9, 5), (1, 1, 2)]
 
 def test_a_gated_layer_is_a_product():
     network = GatedMLP((3,), (2,), (4,))
-    (weight, bias), (last, last_bias) = (
-        (layer.weight.tolist(), layer.bias.tolist()) for layer in network.layers[::2]
+    first, final = network.layers
+    (weight, bias), (gates, gate_bias), (last, last_bias) = (
+        (layer.weight.tolist(), layer.bias.tolist()) for layer in (first.linear, first.gate, final)
     )
     x = [0.5, -2.0, 1.0]
 
@@ -24,7 +25,7 @@ def test_a_gated_layer_is_a_product():
 
     hidden = []
     for unit in range(4):
-        gate = linear(weight[unit + 4], bias[unit + 4], x)
+        gate = linear(gates[unit], gate_bias[unit], x)
         hidden.append(linear(weight[unit], bias[unit], x) / (1 + math.exp(-gate)))
     expected = [linear(row, offset, hidden) for row, offset in zip(last, last_bias, strict=True)]
     torch.testing.assert_close(network(torch.tensor(x)), torch.tensor(expected))

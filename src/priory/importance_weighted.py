@@ -77,5 +77,5 @@ def importance_weighted_loss(
     if twice and z.requires_grad:
         # The gradient that arrives at z carries the normalised weight once already.
         weight = log_weights.detach().softmax(0).unsqueeze(-1)
-        z.register_hook(lambda grad: grad * weight)
+        z.register_hook(lambda grad: grad * weight.to(grad))
     return -bound.mean()

@@ -10,6 +10,19 @@ from torch import Tensor, nn
 from priory.networks.shapes import batch_shape, check_sizes
 
 
+class GatedLinear(nn.Module):
+    """A linear map and its gate, each a matrix of its own to initialise and to optimise."""
+
+    def __init__(self, fan_in: int, fan_out: int) -> None:
+        super().__init__()
+        self.linear, self.gate = nn.Linear(fan_in, fan_out), nn.Linear(fan_in, fan_out)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map `(*batch, fan_in)` to `(*batch, fan_out)`."""
+        out: Tensor = self.linear(h) * self.gate(h).sigmoid()
+        return out
+
+
 class GatedMLP(nn.Module):
     r"""Fully connected layers, each the product of a linear map and a gate.
 
@@ -53,9 +66,7 @@ class GatedMLP(nn.Module):
             in_shape=self.in_shape, out_shape=self.out_shape, hidden_sizes=self.hidden_sizes
         )
         sizes = (math.prod(self.in_shape), *self.hidden_sizes)
-        layers: list[nn.Module] = []
-        for fan_in, fan_out in itertools.pairwise(sizes):
-            layers += [nn.Linear(fan_in, 2 * fan_out), nn.GLU()]
+        layers = (GatedLinear(*pair) for pair in itertools.pairwise(sizes))
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(self.out_shape)))
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -65,9 +65,15 @@ def shares(labels: Tensor, num_labels: int, like: Tensor) -> Float[Tensor, "*B C
 
 
 def call_network(network: nn.Module, x: Tensor, context: Context | None) -> Tensor:
-    """Call a network, with the labels of the context where it takes labels."""
+    """Call a network, with the labels of the context where it takes labels.
+
+    Under autocast the network runs in half precision, and what it returns is in single: a density
+    sums too many terms for half of it.
+    """
     num_labels: int | None = getattr(network, "num_labels", None)
     if num_labels is None:
-        return cast(Tensor, network(x))
-    labels = given_labels(context, num_labels, "the model with Context(covariates=labels)")
-    return cast(Tensor, network(x, shares(labels, num_labels, x)))
+        out: Tensor = network(x)
+    else:
+        labels = given_labels(context, num_labels, "the model with Context(covariates=labels)")
+        out = network(x, shares(labels, num_labels, x))
+    return out.float() if torch.is_autocast_enabled(out.device.type) else out
