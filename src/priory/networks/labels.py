@@ -1,7 +1,5 @@
 """Labels as what is known of data."""
 
-from typing import cast
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
