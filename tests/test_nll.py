@@ -5,10 +5,20 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.distributions import Independent, Normal
 
 from linear import Linear, data_distribution, exact_encoder, linear_data, linear_vae
-from priory import StandardPrior
+from priory import (
+    MLP,
+    VAE,
+    BernoulliDecoder,
+    GaussianEncoder,
+    GaussianMixture,
+    MoGPrior,
+    StandardPrior,
+)
 from priory.evaluation import negative_log_likelihood, pareto_k
+from priory.evaluation.nearest_components import nearest_components
 
 X = linear_data(150)
 
@@ -96,3 +106,48 @@ def test_the_shape_of_the_tail_of_a_pareto_distribution():
     assert pareto_k(equal + 1e-6 * torch.rand(200, 2)).tolist() == [-math.inf] * 2
     with pytest.raises(ValueError, match="at least 25 samples"):
         pareto_k(torch.zeros(24, 2))
+
+
+def test_the_nearest_components_are_those_with_the_largest_expected_density():
+    torch.manual_seed(0)
+    count, kept, dims = 7, 3, 2
+    logits, loc = torch.randn(count), 2 * torch.randn(count, dims)
+    scale = torch.rand(count, dims) + 0.3
+    p = GaussianMixture(logits, loc, scale)
+    q = Independent(Normal(torch.randn(4, dims), torch.rand(4, dims) + 0.1), 1)
+    near = nearest_components(p, q, kept)
+    z = torch.randn(5, 4, dims)
+    found = near.log_prob(z)
+    weights = logits.double().softmax(0).tolist()
+    components = [Normal(loc[k].double(), scale[k].double()) for k in range(count)]
+    for n in range(4):
+        mean, spread = q.mean[n].double(), q.stddev[n].double()
+        fits = [
+            math.log(weight) + (own.log_prob(mean) - 0.5 * (spread / own.scale).square()).sum()
+            for weight, own in zip(weights, components, strict=True)
+        ]
+        best = sorted(range(count), key=lambda k: -fits[k])[:kept]
+        for s in range(5):
+            point = z[s, n].double()
+            total = sum(weights[k] * components[k].log_prob(point).sum().exp() for k in best)
+            assert found[s, n].item() == pytest.approx(math.log(total), abs=1e-5)
+    assert (found <= p.log_prob(z) + 1e-5).all()
+
+
+def test_leaving_components_out_can_only_raise_the_nll():
+    torch.manual_seed(0)
+    prior = MoGPrior(latent_dim=2, num_components=12)
+    vae = VAE(GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,))), prior)
+    x = (torch.rand(6, 9) < 0.5).float()
+
+    def per_datum(number):
+        torch.manual_seed(1)
+        return negative_log_likelihood(vae, x, 64, max_components=number).per_datum
+
+    whole = per_datum(None)
+    assert per_datum(12).equal(whole)
+    one, some = per_datum(1), per_datum(6)
+    assert (one > some).all()
+    assert (some > whole).all()
+    with pytest.raises(ValueError, match="at least one component, got max_components=0"):
+        per_datum(0)

@@ -23,6 +23,7 @@ def evaluate(
     labels: str | None = None,
     data_options: dict[str, Any] | None = None,
     importance_samples: int = 5000,
+    max_components: int | None = None,
     max_training: int = 20_000,
     seed: int = 0,
     out: str | None = None,
@@ -35,6 +36,8 @@ def evaluate(
         labels: A file of their labels.
         data_options: Further options of the kind of data.
         importance_samples: The importance samples per datum for the NLL.
+        max_components: The most components of a mixture to take for the NLL of a datum, the best;
+            fewer than all can only raise it. Of use with an exemplar prior of many data.
         max_training: The most training data to take.
         seed: The seed of the noise.
         out: The file to write, by default `measures.json` in the run, which is replaced.
@@ -56,6 +59,7 @@ def evaluate(
         context=vae.context_of(part.labels),
         training_context=None if training is None else vae.context_of(training.labels),
         num_samples=importance_samples,
+        max_components=max_components,
         max_training=max_training,
         seed=seed,
     )

@@ -86,6 +86,7 @@ def measure(
     max_training: int = 20_000,
     max_points: int = 1000,
     pareto_data: int = 500,
+    max_components: int | None = None,
     features: Features | None = None,
     seed: int = 0,
 ) -> Measures:
@@ -102,6 +103,8 @@ def measure(
         max_training: The most training data to take, the first of a random order.
         max_points: The most samples, and held-out data, for what compares points in pairs.
         pareto_data: The number of data to fit the tails of importance weights of.
+        max_components: The most components of a mixture to take for the NLL of a datum, as for
+            `negative_log_likelihood`.
         features: What to compare samples by; by default the values themselves.
         seed: The seed of the noise; the generator of the caller is left as it was.
 
@@ -122,7 +125,7 @@ def measure(
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        nll = negative_log_likelihood(vae, x, num_samples, context, pareto_data)
+        nll = negative_log_likelihood(vae, x, num_samples, context, pareto_data, max_components)
         p = marginal_prior(vae, context)
         if training is not None:
             chosen = torch.randperm(len(training), device=training.device)[:max_training]

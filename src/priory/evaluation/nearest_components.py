@@ -1,0 +1,58 @@
+"""The part of a large mixture that matters for a datum."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution
+
+from priory.distributions import GaussianMixture, loc_and_scale
+from priory.distributions.mixture_kernel import component_log_prob
+
+
+@dataclass(frozen=True)
+class NearestComponents:
+    """Some components of a mixture for each datum, with the weights that they have in it.
+
+    Attributes:
+        mixture: Those components, with weights that sum to one, of batch shape `(B,)`.
+        log_mass: The logarithm of the weight that they have together, `(B,)`.
+
+    """
+
+    mixture: GaussianMixture
+    log_mass: Float[Tensor, " B"]
+
+    def log_prob(self, z: Float[Tensor, "S B L"]) -> Float[Tensor, "S B"]:
+        """Return the log-density of those components alone, which is at most that of all."""
+        return self.mixture.log_prob(z) + self.log_mass
+
+
+@torch.no_grad()
+def nearest_components(p: GaussianMixture, q: Distribution, number: int) -> NearestComponents:
+    r"""Return the components that best explain each of some posteriors.
+
+    Best are those with the largest weighted expected log-density,
+
+    $$\log w_k + E_{q(z \mid x)}[\log p_k(z)] = \log w_k + \log p_k(\mu(x))
+    - \frac12 \sum_l \frac{\sigma_l^2(x)}{\sigma_{kl}^2}.$$
+
+    A sum of positive terms with some left out is a lower bound: the density is never too large.
+
+    Args:
+        p: The mixture, without a batch shape.
+        q: Posteriors, diagonal Gaussians with batch shape `(B,)`.
+        number: How many components to take.
+
+    Raises:
+        TypeError: If the posteriors are no diagonal Gaussians.
+
+    """
+    loc, scale = loc_and_scale(q)
+    fit = component_log_prob(loc, p.logits, p.loc, p.scale)  # (B, K)
+    fit = fit - 0.5 * (scale.square() @ p.scale.square().reciprocal().mT).to(fit)
+    chosen = fit.topk(min(number, fit.shape[-1]), sorted=False).indices
+    logits = p.logits[chosen]
+    mixture = GaussianMixture(logits, p.loc[chosen], p.scale[chosen])
+    return NearestComponents(mixture, logits.logsumexp(-1))
