@@ -1,0 +1,287 @@
+"""Record runs of the recipes, and write the page of results from the records.
+
+    python benchmarks/literature.py record mnist/vamp runs/mnist-vamp-0
+    python benchmarks/literature.py time mnist/vamp --data mnist:FOLDER
+    python benchmarks/literature.py page
+
+`record` takes a run that `priory train --config recipes/mnist/vamp.yaml` has finished and `priory
+evaluate` has measured, checks that it is one of the recipe, and writes its numbers, versions and
+curve to `docs/results/runs/`; of seed 0 it also draws samples, and pseudo-inputs before and after.
+`time` trains two epochs and writes what the second took to `docs/results/seconds.json`. `page` puts
+the tables and the curves of all records into `docs/results/index.md`.
+"""
+
+import argparse
+import csv
+import json
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from matplotlib.figure import Figure
+from rich.console import Console
+from tables import DOCS, put_table
+
+from priory.data import choose_likelihood, open_data
+from priory.evaluation import exhibit
+from priory.report import grid_figure
+from priory.saving import load
+from priory.training import TrainingSettings, build, train
+
+ROOT = Path(__file__).parents[1]
+RESULTS = DOCS / "results"
+SECONDS = RESULTS / "seconds.json"
+OF_THE_MACHINE = ("data", "seed")
+"""What a run of a recipe may say otherwise: where the data lie, and the seed."""
+
+PUBLISHED = {
+    "mnist/standard": "84.45 ± 0.12",
+    "mnist/vamp": "82.43 ± 0.06",
+    "mnist/exemplar": "82.09 ± 0.18",
+}
+"""Norouzi et al. 2020, table 1, in nats: one stochastic layer, dynamic MNIST."""
+
+AIMED_AT = {"mnist/standard": 84.0, "mnist/vamp": 82.0, "mnist/exemplar": 81.7}
+
+
+def recipe(name: str) -> dict[str, Any]:
+    """Return the options of a recipe."""
+    options: dict[str, Any] = yaml.safe_load((ROOT / "recipes" / f"{name}.yaml").read_text())
+    return options
+
+
+def opened(config: dict[str, Any]) -> Any:
+    """Open the data of a configuration."""
+    return open_data(
+        config["data"],
+        config.get("seed", 0),
+        config.get("validation", 0.1),
+        config.get("test", 0.1),
+        options=config.get("data_options"),
+        binarise=config.get("binarise", "none"),
+    )
+
+
+def built(config: dict[str, Any], splits: Any) -> Any:
+    """Build the model of a configuration, as it was before it was trained."""
+    spans = None if splits.columns is None else splits.columns.spans
+    names = ("latent_dim", "num_components", "prior_options")
+    return build(
+        splits,
+        choose_likelihood(splits.modelled, spans=spans),
+        config["prior"],
+        **{name: config.get(name) for name in names},
+        network=config.get("network", "mlp"),
+        hidden_sizes=config.get("hidden_sizes", (256, 256)),
+        seed=config.get("seed", 0),
+    )
+
+
+def record(name: str, run: Path) -> None:
+    """Write down what a run of a recipe has given."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    for option, value in recipe(name).items():
+        if option not in OF_THE_MACHINE and config[option] != value:
+            raise SystemExit(f"{run} has {option} {config[option]!r}, and the recipe {value!r}.")
+    metrics = json.loads((run / "metrics.json").read_text())
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    curve = [round(float(row["elbo"]), 3) for row in rows if row["elbo"]]
+    found = {
+        "recipe": name,
+        "seed": config["seed"],
+        "prior": config["prior"],
+        "versions": {"python": platform.python_version()}
+        | {package: version(package) for package in ("torch", "lightning", "priory")},
+        "epochs": metrics["epochs"],
+        "test": {
+            part: metrics[part]
+            for part in ("elbo", "reconstruction", "rate", "components_in_use", "share_in_holes")
+        },
+        "measures": json.loads((run / "measures.json").read_text()),
+        "validation_elbo": curve,
+    }
+    stem = f"{name.replace('/', '-')}-{config['seed']}"
+    (RESULTS / "runs").mkdir(parents=True, exist_ok=True)
+    (RESULTS / "runs" / f"{stem}.json").write_text(json.dumps(shortened(found), indent=1) + "\n")
+    if config["seed"] == 0 and name.startswith("mnist/"):
+        draw(name, config, run)
+    print(f"{stem}: NLL {found['measures']['nll']['mean']:.2f}")
+
+
+def shortened(value: Any) -> Any:
+    """Leave out what belongs to each datum, pseudo-input or dimension, and round the rest."""
+    if isinstance(value, dict):
+        long = (name for name, part in value.items() if isinstance(part, list) and len(part) > 20)
+        kept = set(value) - (set(long) - {"validation_elbo"})
+        return {name: shortened(part) for name, part in value.items() if name in kept}
+    if isinstance(value, list):
+        return [shortened(part) for part in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def draw(name: str, config: dict[str, Any], run: Path) -> None:
+    """Draw samples of a run, and its pseudo-inputs before and after training."""
+    splits = opened(config)
+    vae = load(run)
+    if config["prior"] == "ExemplarPrior":
+        vae.prior.fit_data(splits.train.tensor(), vae.encoder)
+    shown = exhibit(vae, splits.test.tensor()[:1000], num_samples=32)
+    pictures = {"samples": shown.samples}
+    pseudo_inputs = getattr(vae.prior, "pseudo_inputs", None)
+    if pseudo_inputs is not None:
+        heaviest = vae.prior.logits.argsort(descending=True)[:16]
+        before = built(config, splits).prior.pseudo_inputs
+        pictures["before"] = before[heaviest].detach()
+        pictures["after"] = pseudo_inputs[heaviest].detach()
+    for what, data in pictures.items():
+        figure = grid_figure(data, (0.0, 1.0), columns=16 if what == "samples" else 8)
+        figure.savefig(RESULTS / f"{name.replace('/', '-')}-{what}.png", dpi=80)
+
+
+def time_epoch(name: str, data: str | None) -> None:
+    """Write down what the second epoch of a recipe takes, its validation included."""
+    from training_speed import Clock
+
+    config = recipe(name) | ({"data": data} if data else {})
+    splits = opened(config)
+    vae = built(config, splits)
+    names = TrainingSettings.__dataclass_fields__.keys() & config.keys()
+    settings = TrainingSettings(**{option: config[option] for option in names} | {"max_epochs": 2})
+    clock = Clock()
+    trainer = {**(config.get("trainer") or {}), "callbacks": [clock]}
+    with open(os.devnull, "w") as nowhere:
+        train(vae, splits, settings, console=Console(file=nowhere), trainer=trainer)
+    seconds = json.loads(SECONDS.read_text()) if SECONDS.is_file() else {}
+    seconds[name] = round(clock.ends[1] - clock.ends[0], 2)
+    seconds["threads"], seconds["load"] = torch.get_num_threads(), round(os.getloadavg()[0], 1)
+    SECONDS.write_text(json.dumps(seconds, indent=1) + "\n")
+    print(f"{name}: {seconds[name]} s per epoch at {time.strftime('%H:%M')}")
+
+
+def records() -> dict[str, list[dict[str, Any]]]:
+    """Return the records of each recipe, by seed."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted((RESULTS / "runs").glob("*.json")):
+        one = json.loads(path.read_text())
+        found.setdefault(one["recipe"], []).append(one)
+    return found
+
+
+def over_seeds(values: Sequence[float | None], digits: int, factor: float = 1) -> str:
+    """Return a mean, and the standard deviation over seeds where there are several."""
+    known = [factor * value for value in values if value is not None]
+    if not known:
+        return "none"
+    spread = f" ± {statistics.stdev(known):.{digits}f}" if len(known) > 1 else ""
+    return f"{statistics.mean(known):.{digits}f}{spread}"
+
+
+def row(name: str, runs: list[dict[str, Any]], seconds: dict[str, Any]) -> str:
+    """Return the line of a recipe in its table."""
+    measures = [run["measures"] for run in runs]
+    nll = over_seeds([m["nll"]["mean"] for m in measures], 2)
+    if len(runs) == 1:
+        nll += f" (± {measures[0]['nll']['standard_error']:.2f} over data)"
+    kl = over_seeds([m["surgery"]["marginal_kl"]["value"] for m in measures], 3)
+    ceiling = measures[0]["surgery"]
+    near = ceiling["ceiling"] - ceiling["mutual_information"]["value"] < 0.1
+    cells = [f"{runs[0]['prior']} (`recipes/{name}.yaml`)", str(len(runs)), nll]
+    if name.startswith("mnist/"):
+        aim = f"{AIMED_AT[name]:.1f}" if name in AIMED_AT else "none"
+        cells += [PUBLISHED.get(name, "none"), aim]
+    cells += [
+        over_seeds([-run["test"]["elbo"] for run in runs], 2),
+        over_seeds([run["test"]["rate"] for run in runs], 2),
+        kl + (" †" if near else ""),
+        over_seeds([m["holes"]["prior_in_holes"] for m in measures], 1, 100),
+        over_seeds([m["components_in_use"] for m in measures], 0),
+        over_seeds([run["epochs"] for run in runs], 0),
+        str(seconds.get(name, "not timed")),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def table(kind: str, found: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Return the lines of the table of a data set, in the order of its recipes."""
+    seconds = json.loads(SECONDS.read_text()) if SECONDS.is_file() else {}
+    head = ["prior", "seeds", "test NLL"]
+    head += ["published", "aim"] if kind == "mnist" else []
+    head += ["-ELBO", "rate", "marginal KL", "in holes, %", "in use", "epochs", "s / epoch"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    of_kind = {name: runs for name, runs in found.items() if name.startswith(f"{kind}/")}
+    worst_first = sorted(
+        of_kind.items(),
+        key=lambda item: -statistics.mean(run["measures"]["nll"]["mean"] for run in item[1]),
+    )
+    lines += [row(name, runs, seconds) for name, runs in worst_first]
+    missing = {path.stem for path in (ROOT / "recipes" / kind).glob("*.yaml")}
+    missing -= {name.split("/")[1] for name in of_kind}
+    lines += [
+        f"| {recipe(f'{kind}/{stem}')['prior']} (`recipes/{kind}/{stem}.yaml`) | 0 | not run |"
+        + " |" * (len(head) - 3)
+        for stem in sorted(missing)
+    ]
+    return lines
+
+
+def curves(found: dict[str, list[dict[str, Any]]]) -> None:
+    """Draw the validation ELBO of the runs on MNIST."""
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    ax = figure.subplots()
+    styles = ("-", "--", ":", "-.")
+    lowest = math.inf
+    of_kind = [(n, runs) for n, runs in found.items() if n.startswith("mnist/")]
+    for (_, runs), style in zip(of_kind, styles, strict=False):
+        for run in runs:
+            loss = [-value for value in run["validation_elbo"]]
+            lowest = min(lowest, *loss)
+            ax.plot(range(1, len(loss) + 1), loss, style, label=run["prior"], lw=1.4)
+    ax.set(
+        xlabel="epoch", ylabel="-ELBO on validation data, nats", ylim=(lowest - 0.5, lowest + 12)
+    )
+    ax.legend()
+    ax.grid(alpha=0.3)
+    figure.savefig(RESULTS / "curves.png", dpi=120)
+
+
+def page() -> None:
+    """Write the tables and the curves of all records."""
+    found = records()
+    for kind in ("mnist", "fair"):
+        put_table("results/index.md", f"{kind} table", table(kind, found))
+    curves(found)
+
+
+def main() -> None:
+    """Do what is asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("record")
+    one.add_argument("recipe")
+    one.add_argument("run", type=Path)
+    two = commands.add_parser("time")
+    two.add_argument("recipe")
+    two.add_argument("--data")
+    commands.add_parser("page")
+    given = parser.parse_args()
+    if given.command == "record":
+        record(given.recipe, given.run)
+    elif given.command == "time":
+        time_epoch(given.recipe, given.data)
+    else:
+        page()
+
+
+if __name__ == "__main__":
+    main()
