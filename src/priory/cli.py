@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         def add_argument(self, *names: str, **settings: Any) -> Any:
             dashed = [n.replace("_", "-") if n.startswith("--") else n for n in names]
+            dashed = [f"-{n[2:]}" for n in names if len(n) == 3 and n[1] == "-"] + dashed
             if settings.get("type") is bool:
                 settings.pop("type")
                 settings["action"] = jsonargparse.ActionYesNo(yes_prefix="", no_prefix="no-")

@@ -7,6 +7,7 @@ from priory.commands.compare import compare
 from priory.commands.encode import encode
 from priory.commands.evaluate import evaluate
 from priory.commands.refit import refit
+from priory.commands.sample import sample
 from priory.commands.score import score
 from priory.commands.train import train
 
@@ -16,6 +17,7 @@ COMMANDS: dict[str, Any] = {
     "encode": encode,
     "evaluate": evaluate,
     "refit": refit,
+    "sample": sample,
     "score": score,
     "train": train,
 }

@@ -145,5 +145,27 @@ def give_data(vae: VAE, x: Tensor) -> None:
         cast(Prior, vae.prior).fit_data(x, vae.encoder)
 
 
+def make_ready(vae: VAE, run: str) -> None:
+    """Give a loaded prior the training data of its run where it cannot be called without them.
+
+    Args:
+        vae: The model.
+        run: The directory of the run.
+
+    Raises:
+        ValueError: If it needs them and they are no longer there.
+
+    """
+    if is_ready(vae):
+        return
+    training = open_training(run)
+    if training is None:
+        raise ValueError(
+            f"expected the training data of {run}, of which its {type(vae.prior).__name__} is "
+            "made, where config.yaml names them, found none; put them back."
+        )
+    give_data(vae, training.tensor())
+
+
 def _data_config(found: FoundRun) -> dict[str, Any]:
     return {**DEFAULTS, **{name: found.config[name] for name in DEFAULTS if name in found.config}}
