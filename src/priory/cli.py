@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with needs("cli"):
             import jsonargparse
 
-            from priory.commands import COMMANDS
+            from priory.commands import COMMANDS, for_parser
             from priory.commands.wording import in_one_sentence
     except ImportError as error:
         _refuse(str(error))
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with _working_directory_last():
             jsonargparse.auto_cli(
-                COMMANDS,
+                for_parser(words),
                 args=words,
                 parser_class=Parser,
                 prog="priory",
