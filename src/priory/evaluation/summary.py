@@ -1,6 +1,6 @@
 """The row of numbers by which priors are compared."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from priory.evaluation.cost import samples_at_once
 from priory.evaluation.holes import model_holes
 from priory.evaluation.nll import negative_log_likelihood
 from priory.networks.context import Context
+from priory.notebook import html_table
 from priory.objectives import ELBO
 from priory.vae import VAE
 
@@ -54,6 +55,9 @@ class Evaluation:
     share_in_holes_standard_error: float | None = None
     given_labels: bool = False
     prior_standard_error: float | None = None
+
+    def _repr_html_(self) -> str:
+        return html_table("Nats per datum", asdict(self))
 
 
 @torch.no_grad()
