@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 import priory
 from cases import CASES
 from priory.cli import main
+from priory.commands import COMMANDS, SUMMARIES
 from priory.priors import prior_classes
 from priory.training import train
 
@@ -153,6 +154,10 @@ def test_help_names_every_option(capsys):
     for option in ("priors", "data", "latent-dim", "num-components", "seed", "max-epochs", "out"):
         assert f"--{option} " in text
     assert not [option for option in re.findall(r"--[\w-]+", text) if "_" in option]
+
+
+def test_the_help_of_all_commands_is_that_of_each():
+    assert dict(SUMMARIES) == {n: c.__doc__.partition("\n")[0] for n, c in COMMANDS.items()}
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,19 @@ print([name for name in {HEAVY} if name in sys.modules])
     assert python(code) == "[]\n"
 
 
+def test_commands_that_train_nothing_do_without_lightning():
+    code = """
+import sys
+from priory.commands import COMMANDS, for_parser, wording
+for_parser(["--help"])
+for name in COMMANDS:
+    if name not in ("compare", "train"):
+        assert callable(COMMANDS[name])
+        assert "lightning" not in sys.modules, name
+"""
+    assert python(code) == ""
+
+
 def test_a_missing_extra_is_named():
     words = [word for missing, code, _ in MISSING for word in (missing, code)]
     lines = python(WITHOUT, *words).splitlines()

@@ -21,7 +21,9 @@ from priory import (
     StandardPrior,
     VampPrior,
 )
+from priory.aggregate import AT_ONCE, posterior_of_all
 from priory.cli import main
+from priory.commands.run_data import open_run_data
 from priory.data import DataFormat, open_data
 from priory.evaluation import classifier_test, measure
 
@@ -91,6 +93,19 @@ def test_a_model_of_labels_is_measured_under_its_prior_over_all():
     )
 
 
+def test_data_encoded_in_blocks_are_those_encoded_at_once():
+    x = torch.rand(AT_ONCE + 7, 6)
+    encoder = GaussianEncoder(MLP((6,), (4,), (8,)))
+    vae = VAE(encoder, BernoulliDecoder(MLP((2,), (6,), (8,))), StandardPrior(2))
+    sizes = []
+    encoder.register_forward_hook(lambda module, given, q: sizes.append(len(given[0])))
+    q = posterior_of_all(vae, x)
+    assert max(sizes) == AT_ONCE
+    with torch.random.fork_rng():
+        expected = encoder(x).sample()
+    assert torch.allclose(q.sample(), expected, atol=1e-6)
+
+
 def test_the_command_writes_what_was_found(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.save("bits.npy", np.random.default_rng(0).integers(0, 2, (120, 6)))
@@ -99,7 +114,11 @@ def test_the_command_writes_what_was_found(tmp_path, monkeypatch, capsys):
     priory.save(vae, "run")
     (tmp_path / "run" / "config.yaml").write_text("data: bits.npy\nseed: 3\n")
     DataFormat.of(open_data("bits.npy", 3)).write(tmp_path / "run")
+    opened = []
+    watched = lambda config: opened.append(config) or open_run_data(config)  # noqa: E731
+    monkeypatch.setattr("priory.commands.run_data.open_run_data", watched)
     main(["evaluate", "run", "--importance-samples", "40"])
+    assert len(opened) == 1
     found = json.loads((tmp_path / "run" / "measures.json").read_text())
     assert found["num_data"] == 12
     assert found["num_training"] == 96

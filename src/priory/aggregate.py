@@ -2,16 +2,18 @@
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent, Normal
 
 from priory.distributions import GaussianMixture, loc_and_scale, marginal
 from priory.networks.context import Context, Encoder
 from priory.vae import VAE
 
+AT_ONCE = 1024
+
 
 @torch.no_grad()
 def aggregated_posterior(
-    encoder: Encoder, data: Tensor, batch_size: int = 4096, context: Context | None = None
+    encoder: Encoder, data: Tensor, batch_size: int = AT_ONCE, context: Context | None = None
 ) -> GaussianMixture:
     r"""Return the mixture of the posteriors of all data, each with the same weight.
 
@@ -50,6 +52,25 @@ def aggregated_posterior(
     ]
     loc, scale = (torch.cat(part) for part in zip(*parts, strict=True))
     return GaussianMixture(loc.new_zeros(len(loc)), loc, scale)
+
+
+@torch.no_grad()
+def posterior_of_all(vae: VAE, x: Tensor, context: Context | None = None) -> Distribution:
+    """Return q(z|x) of all data, `(N,)`, encoded in blocks where it is a diagonal Gaussian.
+
+    Args:
+        vae: The model.
+        x: Data, `(N, *data_shape)`.
+        context: What is known of these data.
+
+    """
+    first = vae.posterior(x[:1], None if context is None else context[:1])
+    try:
+        loc_and_scale(first)
+    except TypeError:  # of which nothing is known that could be put together again
+        return vae.posterior(x, context)
+    q = aggregated_posterior(vae.posterior, x, context=context)
+    return Independent(Normal(q.loc, q.scale, validate_args=False), 1, validate_args=False)
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with needs("cli"):
             import jsonargparse
 
-            from priory.commands import COMMANDS
+            from priory.commands import COMMANDS, for_parser
             from priory.commands.wording import in_one_sentence
     except ImportError as error:
         _refuse(str(error))
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         def add_argument(self, *names: str, **settings: Any) -> Any:
             dashed = [n.replace("_", "-") if n.startswith("--") else n for n in names]
+            dashed = [f"-{n[2:]}" for n in names if len(n) == 3 and n[1] == "-"] + dashed
             if settings.get("type") is bool:
                 settings.pop("type")
                 settings["action"] = jsonargparse.ActionYesNo(yes_prefix="", no_prefix="no-")
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with _working_directory_last():
             jsonargparse.auto_cli(
-                COMMANDS,
+                for_parser(words),
                 args=words,
                 parser_class=Parser,
                 prog="priory",

@@ -9,6 +9,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from priory.networks.context import Context
+from priory.notebook import html_table
 
 
 class VAE(nn.Module):
@@ -88,6 +89,14 @@ class VAE(nn.Module):
         """Draw z from q(z|x), then a datum from p(x|z), of the shape of x."""
         z = self.posterior(torch.as_tensor(x), context).sample()
         return self.likelihood(z, context).sample()
+
+    def _repr_html_(self) -> str:
+        parts = {"encoder": self.encoder, "decoder": self.decoder, "prior": self.prior}
+        rows: dict[str, object] = {name: type(part).__name__ for name, part in parts.items()}
+        rows["prior"] = str(self.prior).partition("\n")[0].removesuffix("(")
+        counts = [sum(p.numel() for p in part.parameters()) for part in parts.values()]
+        rows["parameters"] = f"{sum(counts):,}, of which {counts[2]:,} of the prior"
+        return html_table(type(self).__name__, rows)
 
 
 def _call(module: nn.Module, argument: object, context: Context | None) -> object:

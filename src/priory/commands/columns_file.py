@@ -1,7 +1,9 @@
 """Numbers for each datum, written as the ending of a file says."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -12,18 +14,23 @@ from priory.files import write_whole
 SUFFIXES = (".csv", ".parquet", ".npy")
 
 
-def checked_out(out: str) -> Path:
+def checked_out(out: str, suffixes: Sequence[str] = SUFFIXES, why: str = "") -> Path:
     """Return the path of a file to write, before the work for it is done.
+
+    Args:
+        out: The file.
+        suffixes: The endings that it may have.
+        why: What to add to the error about an ending.
 
     Raises:
         FileExistsError: If it exists.
         FileNotFoundError: If its directory does not.
-        ValueError: If its ending is none of `.csv`, `.parquet` and `.npy`.
+        ValueError: If it has another ending.
 
     """
     path = Path(out)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"expected a file that ends in {', '.join(SUFFIXES)}, got {out}.")
+    if path.suffix not in suffixes:
+        raise ValueError(f"expected a file that ends in {', '.join(suffixes)}{why}, got {out}.")
     if path.exists():
         raise FileExistsError(f"expected a file that does not exist yet, got {out}; name another.")
     if not path.parent.is_dir():
@@ -51,4 +58,20 @@ def write_columns(path: Path, numbers: Tensor, names: list[str]) -> None:
         with needs("data"):
             import pandas as pd
         pd.DataFrame(array.reshape(len(array), -1), columns=names).to_parquet(content)
+    write_whole(path, content.getvalue())
+
+
+def write_table(path: Path, table: Any) -> None:
+    """Write a `pandas.DataFrame`; `.npy` holds an array of rows with named fields."""
+    content = io.BytesIO()
+    if path.suffix == ".npy":
+        cells = {str(name): np.asarray(table[name].tolist()) for name in table}  # no objects
+        rows = np.empty(len(table), [(name, column.dtype) for name, column in cells.items()])
+        for name, column in cells.items():
+            rows[name] = column
+        np.save(content, rows, allow_pickle=False)
+    elif path.suffix == ".csv":
+        table.to_csv(content, index=False)
+    else:
+        table.to_parquet(content, index=False)
     write_whole(path, content.getvalue())

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from priory.commands.run_data import give_data, open_part, open_training
+from priory.commands.run_data import give_data, open_parts
 from priory.evaluation import NLL, Measures, measure
 from priory.files import write_whole
 from priory.saving import load
@@ -48,8 +48,8 @@ def evaluate(
     target = Path(run) / "measures.json" if out is None else Path(out)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"expected a directory at {target.parent}, found none; make it.")
-    model, part = open_part(run, data, labels, data_options)
-    vae, training = load(model), open_training(run)
+    model, part, training = open_parts(run, data, labels, data_options)
+    vae = load(model)
     if training is not None:
         give_data(vae, training.tensor())
     found = measure(

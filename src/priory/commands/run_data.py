@@ -104,6 +104,37 @@ def check_fits(
         )
 
 
+def open_parts(
+    run: str, data: str | None, labels: str | None, options: Mapping[str, Any] | None
+) -> tuple[Path, Part, Part | None]:
+    """Open further data for a run, or its own test data, and those it was trained on, each once.
+
+    Args:
+        run: The directory of the run.
+        data: The further data; None takes the run's own, as `open_part` does.
+        labels: A file of their labels.
+        options: Options of their kind.
+
+    Returns:
+        The directory of the model, the data, and the training data with grey values drawn once;
+        None where the run does not say which, or they are no longer there.
+
+    Raises:
+        FileNotFoundError: If there is no such run or no such file.
+        ValueError: If a file is damaged, or the data do not fit the model.
+
+    """
+    if data is not None:
+        return *open_part(run, data, labels, options), open_training(run)
+    found = find_run(run)
+    config = _data_config(found)
+    DataFormat.read(found.home)
+    if config["data"] is None:
+        raise ValueError(f"expected the data of {run} in its config.yaml, got none; use --data.")
+    splits = open_run_data(_drawn_once(config))
+    return found.model, splits.test if len(splits.test) else splits.validation, splits.train
+
+
 def open_training(run: str) -> Part | None:
     """Open the data that a run was trained on, grey values drawn once.
 
@@ -121,9 +152,8 @@ def open_training(run: str) -> Part | None:
     config = _data_config(find_run(run))
     if config["data"] is None:
         return None
-    how = "static" if config["binarise"] == "dynamic" else config["binarise"]
     try:
-        return open_run_data({**config, "binarise": how}).train
+        return open_run_data(_drawn_once(config)).train
     except FileNotFoundError:
         return None
 
@@ -143,6 +173,34 @@ def give_data(vae: VAE, x: Tensor) -> None:
     """Give a loaded prior its training data again where it cannot be called without them."""
     if not is_ready(vae):
         cast(Prior, vae.prior).fit_data(x, vae.encoder)
+
+
+def make_ready(vae: VAE, run: str) -> None:
+    """Give a loaded prior the training data of its run where it cannot be called without them.
+
+    Args:
+        vae: The model.
+        run: The directory of the run.
+
+    Raises:
+        ValueError: If it needs them and they are no longer there.
+
+    """
+    if is_ready(vae):
+        return
+    training = open_training(run)
+    if training is None:
+        raise ValueError(
+            f"expected the training data of {run}, of which its {type(vae.prior).__name__} is "
+            "made, where config.yaml names them, found none; put them back."
+        )
+    give_data(vae, training.tensor())
+
+
+def _drawn_once(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where data come from, with grey values of the training data drawn once."""
+    how = "static" if config["binarise"] == "dynamic" else config["binarise"]
+    return {**config, "binarise": how}
 
 
 def _data_config(found: FoundRun) -> dict[str, Any]:

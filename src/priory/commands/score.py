@@ -6,13 +6,7 @@ import torch
 from rich.console import Console
 
 from priory.commands.columns_file import checked_out, write_columns
-from priory.commands.run_data import (
-    check_fits,
-    give_data,
-    is_ready,
-    open_part,
-    open_training,
-)
+from priory.commands.run_data import check_fits, make_ready, open_part
 from priory.commands.user_classes import build_module
 from priory.evaluation import negative_log_likelihood
 from priory.saving import load
@@ -54,15 +48,7 @@ def score(
         encoder=build_module("encoder", encoder),
         decoder=build_module("decoder", decoder),
     )
-    if not is_ready(vae):
-        training = open_training(run)
-        if training is None:
-            raise ValueError(
-                f"expected the training data of {run}, of which its "
-                f"{type(vae.prior).__name__} is made, where config.yaml names them, found none; "
-                "put them back."
-            )
-        give_data(vae, training.tensor())
+    make_ready(vae, run)
     x = part.tensor()
     if vae.needs_labels and part.labels is None:
         raise ValueError(

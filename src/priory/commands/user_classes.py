@@ -12,7 +12,6 @@ from priory.nearest import did_you_mean
 with needs("cli"):
     import jsonargparse
     from jsonargparse import ArgumentError
-    from lightning.pytorch import Trainer
 
 OURS = {
     "max_epochs": "--max-epochs",
@@ -59,7 +58,7 @@ def trainer_options(given: dict[str, Any] | None) -> dict[str, Any]:
         name = sorted(taken)[0]
         raise ValueError(f"expected no trainer.{name}, which Priory sets itself; use {OURS[name]}.")
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Trainer, "trainer", instantiate=False, skip=set(OURS))
+    parser.add_class_arguments(_trainer(), "trainer", instantiate=False, skip=set(OURS))
     options = _instantiate(parser, {"trainer": given})["trainer"]
     return {name: options[name] for name in given}
 
@@ -69,6 +68,12 @@ def names_a_class(config: object) -> bool:
     if isinstance(config, dict):
         return "class_path" in config or any(map(names_a_class, config.values()))
     return isinstance(config, list) and any(map(names_a_class, config))
+
+
+def _trainer() -> Any:
+    with needs("train"):
+        from lightning.pytorch import Trainer  # which takes seconds
+    return Trainer
 
 
 def _instantiate(parser: Any, described: dict[str, Any]) -> Any:
@@ -88,7 +93,7 @@ def _wording(message: str, described: dict[str, Any]) -> str:
             "module, or install its package."
         )
     if found := re.match(r"Group 'trainer' does not accept option '([^']*)'", message):
-        known = inspect.signature(Trainer).parameters
+        known = inspect.signature(_trainer()).parameters
         return (
             "expected arguments of Lightning's Trainer, got "
             f"trainer.{found[1]}{did_you_mean(found[1], known, 'trainer.')}"

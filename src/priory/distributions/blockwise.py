@@ -20,6 +20,9 @@ TINY = 4096
 KEPT_MEMORY = 64 * 2**20
 """Bytes that a call may keep for its backward pass; what needs more is computed again."""
 
+NOTHING = -700.0
+"""The exponential of less is lost in a sum that holds a one, and takes a processor five times as
+long, for it is no normal number."""
 
 Piece = tuple[slice, DirectBlock | ExpandedBlock]
 
@@ -47,8 +50,10 @@ def blockwise_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) ->
         )
     elif tiny:
         density = TinyMixture.apply(*inputs, dtype)  # type: ignore[no-untyped-call]
-    else:
+    elif torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
         density = _Function.apply(*inputs)  # type: ignore[no-untyped-call]
+    else:
+        density = _evaluate(*inputs, keeps=False)[0]
     return cast(Tensor, density)
 
 
@@ -70,19 +75,20 @@ def blockwise_component_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: 
 
 
 def _evaluate(
-    z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor
+    z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor, *, keeps: bool = True
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Piece]]:
     """Return the log-density, and what its gradient needs.
 
     That is, at each point: the largest of the components' log-densities, the sum of all densities
-    relative to it; and, if they fit into the budget, these relative densities and the blocks.
+    relative to it; and, if they are to be kept and fit into the budget, these relative densities
+    and the blocks.
     """
     points = z.to(_working_dtype(z.device))
     lowest = torch.finfo(points.dtype).min  # in the place of -inf, whose differences are NaN
     result = _result_dtype(z, logits, loc, scale)
     blocks = component_blocks(points, logits, loc, scale, _tolerance(result))
     kept: list[Piece] = []
-    if _is_kept(z, logits):
+    if keeps and _is_kept(z, logits):
         small = True
         densities = points.new_empty((*points.shape[:-1], logits.shape[-1]))
         for piece, block in blocks:
@@ -99,9 +105,10 @@ def _evaluate(
             joint = block.log_prob()
             higher = joint.amax(-1, keepdim=True).maximum(peak)
             total.mul_(peak.sub_(higher).exp_())
-            total.add_(joint.sub_(higher).exp_().sum(-1, keepdim=True))
+            total.add_(joint.sub_(higher).clamp_min_(NOTHING).exp_().sum(-1, keepdim=True))
             peak = higher
-    density = total.log().add_(peak).squeeze(-1).to(result)
+    empty = peak == lowest  # no component has a weight
+    density = total.log().add_(peak).masked_fill_(empty, -torch.inf).squeeze(-1).to(result)
     return density, peak, total, densities, kept
 
 

@@ -2,6 +2,7 @@
 
 from priory.evaluation.components import components_in_use, dead_components
 from priory.evaluation.cross_entropy import Estimate, cross_entropy
+from priory.evaluation.decoding import decode
 from priory.evaluation.exhibit import Exhibit, exhibit, sample_data
 from priory.evaluation.holes import Holes, holes, model_holes
 from priory.evaluation.latent_use import LatentUse, latent_use
@@ -39,6 +40,7 @@ __all__ = [
     "components_in_use",
     "cross_entropy",
     "dead_components",
+    "decode",
     "evaluate",
     "exhibit",
     "holes",

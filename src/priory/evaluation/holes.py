@@ -7,6 +7,7 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
+from priory.aggregate import posterior_of_all
 from priory.distributions import GaussianMixture, loc_and_scale
 from priory.networks.context import Context
 from priory.vae import VAE
@@ -108,7 +109,7 @@ def model_holes(
     """
     p = vae.prior_distribution(context) if prior is None else prior
     try:
-        loc, scale = loc_and_scale(vae.posterior(x, context))
+        loc, scale = loc_and_scale(posterior_of_all(vae, x, context))
     except TypeError:
         return None
     if len(loc) < 2 or p.batch_shape:

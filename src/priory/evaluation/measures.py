@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.distributions import Distribution
 
-from priory.aggregate import marginal_prior
+from priory.aggregate import marginal_prior, posterior_of_all
 from priory.distributions import loc_and_scale
 from priory.evaluation.components import components_in_use, dead_components
 from priory.evaluation.exhibit import sample_data
@@ -132,7 +132,7 @@ def measure(
             training = training[chosen]
             training_context = None if training_context is None else training_context[chosen]
         seen, known = (x, context) if training is None else (training, training_context)
-        z = vae.posterior(x, context).sample()
+        z = posterior_of_all(vae, x, context).sample()
         gaussian = _is_gaussian(vae.posterior(x[:1], None if context is None else context[:1]))
         per_datum = max(1, min(10, 10_000 // len(seen)))
         pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
@@ -154,7 +154,7 @@ def measure(
             surgery=surgery(vae, seen, per_datum, context=known) if gaussian else None,
             latent_use=latent_use(vae, seen, context=known) if gaussian and len(seen) > 1 else None,
             components_in_use=components_in_use(p, z),
-            dead_components=dead_components(p, vae.posterior(seen, known).sample()),
+            dead_components=dead_components(p, posterior_of_all(vae, seen, known).sample()),
             nearest_to_pseudo_inputs=near,
             holes=model_holes(vae, x, context, p),
             classifier=classifier_test(of_prior, z[points], seed=seed) if enough else None,

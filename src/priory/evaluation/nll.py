@@ -15,6 +15,7 @@ from priory.evaluation.cost import samples_at_once
 from priory.evaluation.nearest_components import NearestComponents, nearest_components
 from priory.evaluation.pareto import FEWEST, HEAVY, pareto_k
 from priory.networks.context import Context
+from priory.notebook import html_table
 from priory.vae import VAE
 
 DATA_AT_ONCE = 64
@@ -109,6 +110,16 @@ class NLL:
                 f"least {self.still_to_fall:.2g} nats to go; take more samples."
             )
         return tuple(found)
+
+    def _repr_html_(self) -> str:
+        rows: dict[str, object] = {
+            "NLL": f"{self.mean:.2f} ± {self.standard_error:.2f} nats",
+            "data": len(self.per_datum),
+            "importance samples": self.num_samples,
+            "least effective sample size": float(self.effective_sample_size.min()),
+            "warnings": " ".join(self.warnings) or "none",
+        }
+        return html_table("Negative log-likelihood", rows)
 
     @property
     def trustworthy(self) -> bool:

@@ -1,18 +1,22 @@
 """The row of numbers by which priors are compared."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from priory.aggregate import marginal_prior
+from priory.aggregate import marginal_prior, posterior_of_all
 from priory.evaluation.components import components_in_use
+from priory.evaluation.cost import samples_at_once
 from priory.evaluation.holes import model_holes
 from priory.evaluation.nll import negative_log_likelihood
 from priory.networks.context import Context
-from priory.objectives import elbo
+from priory.notebook import html_table
+from priory.objectives import ELBO
 from priory.vae import VAE
+
+ELBO_SAMPLES = 10
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,9 @@ class Evaluation:
     given_labels: bool = False
     prior_standard_error: float | None = None
 
+    def _repr_html_(self) -> str:
+        return html_table("Nats per datum", asdict(self))
+
 
 @torch.no_grad()
 def evaluate(
@@ -84,11 +91,11 @@ def evaluate(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         nll = negative_log_likelihood(vae, x, num_samples, context)
-        terms = elbo(vae, x, num_samples=10, context=context)
-        z = vae.posterior(x, context).sample()
+        p, q = vae.prior_distribution(context), posterior_of_all(vae, x, context)
+        terms = _elbo(vae, x, context, p, q)
+        z = q.sample()
         of_all = marginal_prior(vae, context)
         found = model_holes(vae, x, context, of_all)
-    p = vae.prior_distribution(context)
     error = getattr(p, "log_prob_standard_error", None)
     return Evaluation(
         nll=nll.mean,
@@ -104,6 +111,18 @@ def evaluate(
         given_labels=given_labels(vae, p, context),
         prior_standard_error=None if error is None else float(error(z).mean()),
     )
+
+
+def _elbo(vae: VAE, x: Tensor, context: Context | None, p: Distribution, q: Distribution) -> ELBO:
+    """Return the ELBO by ten samples of each datum, decoded in blocks."""
+    z = q.sample(torch.Size((ELBO_SAMPLES,)))
+    size = max(1, samples_at_once(vae, x, context) // ELBO_SAMPLES)
+    parts = []
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
+        likelihood = vae.likelihood(z[:, rows], None if context is None else context[rows])
+        parts.append(likelihood.log_prob(x[rows]).mean(0))
+    return ELBO(reconstruction=torch.cat(parts), rate=(q.log_prob(z) - p.log_prob(z)).mean(0))
 
 
 def given_labels(vae: VAE, p: Distribution, context: Context | None) -> bool:

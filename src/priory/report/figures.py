@@ -74,18 +74,25 @@ def grid_figure(
         ax.imshow(data.flatten(1).numpy(), aspect="auto", **style)
         ax.set(xlabel="dimension of x", ylabel="datum")
         return figure
+    columns = min(columns, len(data))
     rows = math.ceil(len(data) / columns)
     height, width = data.shape[1:3]
-    tall = 1.3 if labels else 1.0
-    size = (0.75 * columns, 0.75 * rows * tall * height / width)
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax in axes:
-        ax.set_axis_off()
-    for index, (ax, image) in enumerate(zip(axes, data, strict=False)):
-        ax.imshow(image.numpy(), **style)
+    gap = max(1, width // 14)
+    above = max(1, height * 3 // 10) if labels else gap
+    size = (rows * (above + height) + gap, columns * (gap + width) + gap)
+    white = float(data.dim() == 4)  # of coloured images one, and of others zero
+    sheet = torch.full((*size, *data.shape[3:]), white)
+    inches = 0.75 * columns
+    figure = Figure(figsize=(inches, inches * size[0] / size[1]))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set_axis_off()
+    for index, image in enumerate(data):
+        row, column = divmod(index, columns)
+        top, left = row * (above + height) + above, column * (gap + width) + gap
+        sheet[top : top + height, left : left + width] = image
         if labels:
-            ax.set_title(labels[index], fontsize=7, pad=2)
+            ax.text(left, top - 1, labels[index], fontsize=7, va="bottom")
+    ax.imshow(sheet.numpy(), **style)  # one picture, as an axis for each takes seconds
     return figure
 
 

@@ -12,8 +12,8 @@ from priory.data import Source, choose_likelihood, split
 from priory.extras import needs
 from priory.priors import Prior
 from priory.training.build import build
+from priory.training.loop import train
 from priory.training.settings import TrainingSettings
-from priory.training.train import train
 from priory.vae import VAE
 
 with needs("train"):

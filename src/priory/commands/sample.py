@@ -1,0 +1,165 @@
+"""`priory sample`: data that a model makes up."""
+
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+from torch.distributions import Distribution
+
+from priory.commands.columns_file import checked_out
+from priory.commands.run_data import make_ready, open_part
+from priory.commands.samples_file import Samples, check_count, endings, write_samples
+from priory.commands.user_classes import build_module
+from priory.data import DataFormat
+from priory.distributions import GaussianMixture
+from priory.evaluation import decode
+from priory.nearest import did_you_mean
+from priory.networks.context import Context
+from priory.saving import load
+from priory.training import find_run
+from priory.vae import VAE
+
+FEW, MANY = 8, 64
+AT_ONCE = 1024
+
+
+def sample(
+    run: str,
+    n: int | None = None,
+    component: int | None = None,
+    per_component: bool = False,
+    label: int | str | None = None,
+    mean: bool = False,
+    seed: int = 0,
+    encoder: dict[str, Any] | None = None,
+    decoder: dict[str, Any] | None = None,
+    out: str | None = None,
+) -> None:
+    """Write data drawn from a model, as a picture or in the data's own units.
+
+    A model that is told of labels draws for those of the run's own test data, as frequent as they
+    are there, unless one is named.
+
+    Args:
+        run: The directory of a run, or of a model within it, such as
+            `runs/compare-1/VampPrior`.
+        n: How many data to draw, by default 64; of each component with `--per-component`, by
+            default 8.
+        component: Draw from this component of a mixture alone, by its position from 0.
+        per_component: Draw from each component of a mixture, the heaviest first, a row for each.
+        label: Draw data of this label, by its name or number.
+        mean: Take the mean of p(x|z), which is smooth and has no noise of its own, for each z; by
+            default x is drawn, as data are.
+        seed: The seed of the draws.
+        encoder: The model's encoder, where it is of a class of your own, as for `priory train`.
+        decoder: Likewise its decoder.
+        out: The file to write: of images a picture, `.png` or `.pdf`; of any data `.csv`,
+            `.parquet` or `.npy`. By default `samples.png` for images and else `samples.csv`.
+
+    """
+    found = find_run(run)
+    form = DataFormat.read(found.home)
+    allowed = endings(form)
+    why = "" if ".png" in allowed else " (pictures are for images)"
+    path = checked_out(out or f"samples{allowed[0]}", allowed, why)
+    n = (FEW if per_component else MANY) if n is None else n
+    if n < 1:
+        raise ValueError(f"expected at least one sample, got n={n}.")
+    if per_component and component is not None:
+        raise ValueError("expected a component or per_component, got both; leave one out.")
+    vae = load(
+        found.model,
+        encoder=build_module("encoder", encoder),
+        decoder=build_module("decoder", decoder),
+    )
+    make_ready(vae, run)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        code = None if label is None else _code(vae, form, label)
+        order, weights = _components(vae, code, component, per_component)
+        total = n if order is None else n * len(order)
+        check_count(path, total)
+        labels = _labels(vae, run, code, total)
+        z = _draw(vae, labels, total) if order is None else _draw_from(vae, code, order, n)
+        x = decode(vae, z, None if labels is None else Context(covariates=labels), mean)
+    samples = Samples(x, form, labels, order if per_component else None, weights)
+    write_samples(path, samples, getattr(vae.encoder, "data_range", None))
+    Console(soft_wrap=True).print(f"{len(x)} samples of {type(vae.prior).__name__}: {path}.")
+
+
+def _code(vae: VAE, form: DataFormat, label: int | str) -> int:
+    """Return the number of a label."""
+    if not vae.needs_labels:
+        raise ValueError(f"expected no label for a model that is told of none, got {label}.")
+    names = form.label_names
+    if names is None:
+        if isinstance(label, str):
+            raise ValueError(f"expected the number of a label, got {label!r}.")
+        return label
+    if str(label) not in names:
+        near = did_you_mean(str(label), names)
+        raise ValueError(f"expected one of the labels {', '.join(names)}, got {label}{near}")
+    return names.index(str(label))
+
+
+def _labels(vae: VAE, run: str, code: int | None, count: int) -> Tensor | None:
+    """Return the label of each sample: the one asked for, or as frequent as in the test data."""
+    if not vae.needs_labels:
+        return None
+    if code is not None:
+        return torch.full((count,), code)
+    _, part = open_part(run, None, None, None)
+    if part.labels is None:
+        raise ValueError(f"expected labels of the data of {run}, got none; name one with --label.")
+    return part.labels[torch.randint(len(part), (count,))]
+
+
+def _draw(vae: VAE, labels: Tensor | None, count: int) -> Tensor:
+    """Draw z from the prior, `(M, L)`."""
+    if labels is None:
+        return vae.prior_distribution().sample(torch.Size((count,)))
+    parts = []
+    for some in labels.split(AT_ONCE):
+        p = vae.prior_distribution(Context(covariates=some))
+        parts.append(p.sample() if p.batch_shape else p.sample(torch.Size((len(some),))))
+    return torch.cat(parts)
+
+
+def _components(
+    vae: VAE, code: int | None, component: int | None, each: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the components to draw from, the heaviest first, and their weights."""
+    if component is None and not each:
+        return None, None
+    weights = _mixture(vae, code).logits.exp().flatten()
+    if component is None:
+        order = weights.argsort(descending=True, stable=True)
+        return order, weights[order]
+    if not 0 <= component < len(weights):
+        raise ValueError(f"expected a component from 0 to {len(weights) - 1}, got {component}.")
+    return torch.tensor([component]), weights[[component]]
+
+
+def _draw_from(vae: VAE, code: int | None, order: Tensor, n: int) -> Tensor:
+    """Draw n latents from each of some components, `(C n, L)`."""
+    p = _mixture(vae, code)
+    loc, scale = (t.flatten(0, -2)[order].repeat_interleave(n, 0) for t in (p.loc, p.scale))
+    return torch.addcmul(loc, torch.randn_like(loc), scale)
+
+
+def _mixture(vae: VAE, code: int | None) -> GaussianMixture:
+    """Return the prior, of one label where it is one for each, with K components."""
+    context = None if code is None else Context(covariates=torch.tensor([code]))
+    if code is None and getattr(vae.prior, "needs_labels", False):
+        raise ValueError(
+            "expected a label, as each has components of its own, got none; name it with --label."
+        )
+    with torch.no_grad():
+        p: Distribution = vae.prior_distribution(context)
+    if not isinstance(p, GaussianMixture):
+        raise ValueError(
+            f"expected a prior that is a mixture of components, got {type(vae.prior).__name__}; "
+            "draw from it as a whole."
+        )
+    return p

@@ -1,0 +1,124 @@
+"""Samples, written as the ending of a file says."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from priory.commands.columns_file import SUFFIXES, write_columns, write_table
+from priory.data import DataFormat
+from priory.files import write_whole
+from priory.networks.data_range import DataRange
+from priory.report import grid_figure
+
+PICTURES = (".png", ".pdf")
+MOST_IMAGES = 4096
+DPI = 150
+MOST_PIXELS = 60_000
+"""Along a side of a picture; matplotlib draws no more than 2**16."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Data that a model made, and what is known of each.
+
+    Attributes:
+        x: The data, `(M, *data_shape)`.
+        form: What data look like.
+        labels: The label of each, `(M,)`; None for a model that is told of none.
+        components: The C components that M / C each were drawn from, in turn, `(C,)`; None where
+            they were drawn from the prior as a whole.
+        weights: The weights of these components, `(C,)`.
+
+    """
+
+    x: Tensor
+    form: DataFormat
+    labels: Tensor | None = None
+    components: Tensor | None = None
+    weights: Tensor | None = None
+
+    @property
+    def known(self) -> dict[str, Tensor]:
+        """The component and the label of each, where they are known."""
+        found = {}
+        if self.components is not None:
+            each = len(self.x) // len(self.components)
+            found["component"] = self.components.repeat_interleave(each)
+        if self.labels is not None:
+            found["label"] = self.labels
+        return found
+
+
+def endings(form: DataFormat) -> tuple[str, ...]:
+    """Return the endings that a file of samples may have: pictures are for images."""
+    shape = form.data_shape
+    image = len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
+    return (*PICTURES, *SUFFIXES) if image and form.columns is None else SUFFIXES
+
+
+def check_count(path: Path, count: int) -> None:
+    """Refuse more images than a picture can show.
+
+    Raises:
+        ValueError: If there are too many.
+
+    """
+    if path.suffix in PICTURES and count > MOST_IMAGES:
+        raise ValueError(
+            f"expected at most {MOST_IMAGES} images in a picture, got {count}; draw fewer with -n, "
+            "or write them as .npy."
+        )
+
+
+def write_samples(path: Path, samples: Samples, data_range: DataRange | None = None) -> None:
+    """Write a picture, a table in the data's own units, or an array.
+
+    Args:
+        path: The file.
+        samples: What to write. An array of samples from components is `(C, M / C, *data_shape)`.
+        data_range: The values drawn white and black; by default the least and the largest.
+
+    """
+    x, columns = samples.x.float(), samples.form.columns
+    if path.suffix in PICTURES:
+        data_range = data_range or (float(x.min()), max(float(x.max()), float(x.min()) + 1e-6))
+        write_whole(path, _picture(samples, data_range, path.suffix[1:]))
+    elif columns is not None:
+        write_table(path, _table(samples, columns.decode(x), columns.label))
+    elif path.suffix == ".npy":
+        rows = x if samples.components is None else x.unflatten(0, (len(samples.components), -1))
+        write_columns(path, rows, [])
+    else:
+        known = {name: values.double()[:, None] for name, values in samples.known.items()}
+        flat = x.flatten(1).double()
+        names = [*known, *(f"x{number}" for number in range(1, flat.shape[1] + 1))]
+        write_columns(path, torch.cat([*known.values(), flat], 1), names)
+
+
+def _table(samples: Samples, table: Any, label: str | None) -> Any:
+    """Put components and labels, by name, beside a table."""
+    names = samples.form.label_names
+    for name, values in samples.known.items():
+        cells = values.tolist()
+        if name == "label" and names is not None:
+            cells = [names[code] for code in cells]
+        table.insert(0, label if name == "label" and label is not None else name, cells)
+    return table
+
+
+def _picture(samples: Samples, data_range: DataRange, kind: str) -> bytes:
+    columns, labels = 8, None
+    if samples.components is not None and samples.weights is not None:
+        columns = len(samples.x) // len(samples.components)
+        shares = zip(samples.components.tolist(), samples.weights.tolist(), strict=True)
+        firsts = [f"{component}: {weight:.1%}" for component, weight in shares]
+        labels = [text for first in firsts for text in (first, *[""] * (columns - 1))]
+    figure = grid_figure(samples.x, data_range, columns, labels)
+    content = io.BytesIO()
+    dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
+    figure.savefig(content, format=kind, dpi=dpi)
+    return content.getvalue()

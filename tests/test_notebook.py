@@ -1,0 +1,21 @@
+"""What a notebook shows of models and numbers."""
+
+import torch
+
+from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, MoGPrior
+from priory.evaluation import evaluate, negative_log_likelihood
+
+
+def test_models_and_numbers_show_themselves():
+    encoder = GaussianEncoder(MLP((4,), (4,), ()))
+    vae = VAE(encoder, BernoulliDecoder(MLP((2,), (4,), ())), MoGPrior(2, num_components=3))
+    shown = vae._repr_html_()
+    assert "MoGPrior(latent_dim=2, num_components=3" in shown
+    assert "47, of which 15 of the prior" in shown  # 4·4 + 4, 2·4 + 4 and 3 (1 + 2 + 2)
+    assert repr(vae).startswith("VAE(\n  (encoder)")
+    x = torch.zeros(20, 4)
+    nll = negative_log_likelihood(vae, x, 1)
+    assert f"{nll.mean:.2f} ± {nll.standard_error:.2f} nats" in nll._repr_html_()
+    assert nll.warnings[0] in nll._repr_html_()
+    found = evaluate(vae, x, 8)
+    assert f"<th>nll</th><td>{found.nll:.4g}</td>" in found._repr_html_()
