@@ -13,7 +13,8 @@ from priory.saving import load, save
 from priory.vae import VAE
 
 if TYPE_CHECKING:
-    from priory.training import fit, fit_prior
+    from priory.training import fit
+    from priory.training.fit_prior import fit_prior
 
 __all__ = [
     "ELBO",
