@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from priory.commands import train
+from priory.commands.train import train
 from priory.priors import prior_class
 from priory.training import TrainingSettings
 
