@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 from priory.extras import needs
 
+WORDS: dict[Any, Any] = {list[str]: (str, "+"), tuple[int, int]: (int, 2)}
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; an error in what was asked is one sentence and exit status 2.
@@ -32,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         def add_argument(self, *names: str, **settings: Any) -> Any:
             dashed = [n.replace("_", "-") if n.startswith("--") else n for n in names]
             dashed = [f"-{n[2:]}" for n in names if len(n) == 3 and n[1] == "-"] + dashed
+            hint = getattr(settings.get("action"), "_typehint", None)
+            if hint in WORDS:  # one after another, with no brackets
+                del settings["action"]
+                kind, count = WORDS[hint]
+                settings |= {"type": kind, "nargs": count}
             if settings.get("type") is bool:
                 settings.pop("type")
                 settings["action"] = jsonargparse.ActionYesNo(yes_prefix="", no_prefix="no-")

@@ -10,8 +10,12 @@ SUMMARIES = {
     "compare": "Train the same small VAE with several priors and show what each prior did.",
     "encode": "Write the latents of data: the mean of q(z|x), a row for each datum.",
     "evaluate": "Ask a trained model all questions that have a number for an answer.",
+    "interpolate": "Go from one datum to another along the prior's density, with the straight line "
+    "beside it.",
     "refit": "Fit a new prior to a trained model and show what it changed; the old run stays as it "
     "is.",
+    "report": "Write one page that shows what the prior of a run did, or sets several runs side by "
+    "side.",
     "sample": "Write data drawn from a model, as a picture or in the data's own units.",
     "score": "Write log p(x) of data in nats, a row for each datum; the lowest are the least "
     "expected.",

@@ -14,11 +14,11 @@ from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table
 
+from priory.commands.report_entry import report_entry
 from priory.commands.run_data import open_run_data
 from priory.data import DataFormat, LikelihoodName, choose_likelihood, describe
-from priory.evaluation import evaluate, exhibit
 from priory.priors import prior_class, prior_classes
-from priory.report import Entry, write_comparison
+from priory.report import Entry, Recipe, Subject, write_figures, write_page
 from priory.report.comparison import HEADER, notes
 from priory.saving import save
 from priory.training import (
@@ -100,7 +100,6 @@ def compare(
     spans = None if splits.columns is None else splits.columns.spans
     chosen = choose_likelihood(splits.modelled, likelihood, num_values, spans=spans)
     names = _names(priors, splits.num_labels is not None)
-    unseen = splits.test.tensor()
     options = {prior_class(name).__name__: own for name, own in (prior_options or {}).items()}
     models = {
         name: build(
@@ -142,30 +141,36 @@ def compare(
             history = train(vae, splits, how, console=console, curves=run / name)
             seconds = time.perf_counter() - start
             save(vae, run / name)
-            context = vae.context_of(splits.test.labels)
-            evaluation = evaluate(vae, unseen, importance_samples, seed, context)
-            shown = exhibit(vae, unseen, seed=seed, context=context)
-            entries.append(Entry(name, evaluation, shown, history.epochs, seconds))
+            entries.append(
+                report_entry(
+                    name,
+                    vae,
+                    splits.test,
+                    importance_samples=importance_samples,
+                    seed=seed,
+                    epochs=history.epochs,
+                    seconds=seconds,
+                    curves=run / name,
+                    num_entries=len(models),
+                )
+            )
         DataFormat.of(splits).write(run)
         (run / "config.yaml").write_text(config)
         (run / "metrics.json").write_text(_metrics(entries))
-        write_comparison(
-            run,
-            entries,
+        write_figures(run, entries, chosen.data_range)
+        command = shlex.join(["priory", "compare", "--config", str(target / "config.yaml")])
+        subject = Subject(
             title=f"Priors on {splits.name}",
             summary=(
                 f"The same VAE with {latent_dim} latent dimensions, trained under {len(entries)} "
-                f"priors on {len(splits.train)} data and measured on {len(splits.test)} others, "
-                "in nats per datum. NLL is the negative log-likelihood by "
-                f"{importance_samples} importance samples per datum, ± its standard error over "
-                "data; lower is better. Components in use is the perplexity of the mean "
-                "responsibilities over q(z). Share in holes is that of prior samples where q(z) "
-                "has next to none of its own; 1 % is perfect."
+                f"priors on {len(splits.train):,} data and measured on {len(splits.test):,} others."
             ),
             data_range=chosen.data_range,
-            config=config,
-            command=shlex.join(["priory", "compare", "--config", str(target / "config.yaml")]),
+            recipes=(Recipe("priory compare", command, config),),
+            label_names=splits.label_names,
+            columns=splits.columns,
         )
+        write_page(run / "report.html", entries, subject)
     table = _table(entries, f"{splits.name}: {len(splits.test)} test data, nats per datum")
     console.width = max(console.width, Measurement.get(console, console.options, table).minimum)
     console.print(table)
@@ -188,7 +193,7 @@ def _names(priors: str | list[str], labelled: bool) -> list[str]:
 def _metrics(entries: Sequence[Entry]) -> str:
     metrics = {
         entry.name: {
-            **asdict(entry.evaluation),
+            **entry.evaluation.numbers,
             "epochs": entry.epochs,
             "seconds": round(entry.seconds, 2),
         }

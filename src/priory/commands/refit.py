@@ -177,8 +177,8 @@ def _origin(found: FoundRun, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _metrics(before: Evaluation, after: Evaluation, fit: PriorFit) -> str:
     metrics = {
-        "before": asdict(before),
-        "after": asdict(after),
+        "before": before.numbers,
+        "after": after.numbers,
         "cross_entropy": {
             "start": asdict(fit.before),
             "fitted": asdict(fit.after),

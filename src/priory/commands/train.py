@@ -16,12 +16,12 @@ from lightning.fabric.utilities.rank_zero import _get_rank
 from rich.console import Console
 
 from priory import training
+from priory.commands.report_entry import report_entry
 from priory.commands.run_data import open_run_data
 from priory.commands.user_classes import build_module, names_a_class, trainer_options
 from priory.data import DataFormat, LikelihoodName, choose_likelihood, describe
-from priory.evaluation import evaluate, exhibit
 from priory.files import write_whole
-from priory.report import Entry, write_comparison
+from priory.report import Recipe, Subject, write_figures, write_page
 from priory.saving import save
 from priory.training import TrainingSettings, build, next_free
 
@@ -195,24 +195,34 @@ def _train(
         return
     save(vae, run)
     part, name = (splits.test, "test") if len(splits.test) else (splits.validation, "validation")
-    context = vae.context_of(part.labels)
-    evaluation = evaluate(vae, part.tensor(), config["importance_samples"], how.seed, context)
-    metrics = {"data": name, **asdict(evaluation), **asdict(history)}
-    shown = exhibit(vae, part.tensor(), seed=how.seed, context=context)
     prior = type(vae.prior).__name__
+    entry = report_entry(
+        prior,
+        vae,
+        part,
+        importance_samples=config["importance_samples"],
+        seed=how.seed,
+        epochs=history.epochs,
+        seconds=time.perf_counter() - start,
+        curves=run,
+    )
+    evaluation = entry.evaluation
+    metrics = {"data": name, **evaluation.numbers, **asdict(history)}
     (run / prior).mkdir(exist_ok=True)
-    write_comparison(
-        run,
-        [Entry(prior, evaluation, shown, history.epochs, time.perf_counter() - start)],
+    write_figures(run, [entry], likelihood.data_range)
+    command = shlex.join(["priory", "train", "--config", str(run / CONFIG)])
+    subject = Subject(
         title=f"{prior} on {splits.name}",
         summary=(
-            f"A VAE trained on {len(splits.train)} data and measured on {len(part)} others "
-            f"({name}), in nats per datum, with {evaluation.num_samples} importance samples each."
+            f"A VAE trained on {len(splits.train):,} data and measured on {len(part):,} others "
+            f"({name})."
         ),
         data_range=likelihood.data_range,
-        config=(run / CONFIG).read_text(),
-        command=shlex.join(["priory", "train", "--config", str(run / CONFIG)]),
+        recipes=(Recipe("priory train", command, (run / CONFIG).read_text()),),
+        label_names=splits.label_names,
+        columns=splits.columns,
     )
+    write_page(run / "report.html", [entry], subject)
     write_whole(run / METRICS, (json.dumps(metrics, indent=2) + "\n").encode())
     (run / CHECKPOINT).unlink(missing_ok=True)
     console.print(

@@ -1,16 +1,20 @@
 """Questions asked of a trained model, one a file."""
 
+from priory.evaluation.component_view import ComponentView, component_view
 from priory.evaluation.components import components_in_use, dead_components
 from priory.evaluation.cross_entropy import Estimate, cross_entropy
 from priory.evaluation.decoding import decode
 from priory.evaluation.exhibit import Exhibit, exhibit, sample_data
-from priory.evaluation.holes import Holes, holes, model_holes
+from priory.evaluation.exploration import DecodedPlane, Exploration, explore
+from priory.evaluation.holes import Holes, holes, in_holes, model_holes
+from priory.evaluation.interpolation import Interpolation, interpolate
 from priory.evaluation.latent_use import LatentUse, latent_use
 from priory.evaluation.measures import Measures, measure
 from priory.evaluation.memorisation import Memorisation, memorisation
 from priory.evaluation.nearest import Nearest, nearest
 from priory.evaluation.nll import NLL, negative_log_likelihood
 from priory.evaluation.pareto import pareto_k
+from priory.evaluation.plane import Plane, planes
 from priory.evaluation.samples import SampleQuality, sample_quality
 from priory.evaluation.summary import Evaluation, evaluate
 from priory.evaluation.surgery import Dimensions, Surgery, surgery
@@ -25,25 +29,34 @@ __all__ = [
     "MMD",
     "NLL",
     "ClassifierTest",
+    "ComponentView",
+    "DecodedPlane",
     "Dimensions",
     "Estimate",
     "Evaluation",
     "Exhibit",
+    "Exploration",
     "Holes",
+    "Interpolation",
     "LatentUse",
     "Measures",
     "Memorisation",
     "Nearest",
+    "Plane",
     "SampleQuality",
     "Surgery",
     "classifier_test",
+    "component_view",
     "components_in_use",
     "cross_entropy",
     "dead_components",
     "decode",
     "evaluate",
     "exhibit",
+    "explore",
     "holes",
+    "in_holes",
+    "interpolate",
     "latent_use",
     "maximum_mean_discrepancy",
     "measure",
@@ -52,6 +65,7 @@ __all__ = [
     "nearest",
     "negative_log_likelihood",
     "pareto_k",
+    "planes",
     "sample_data",
     "sample_quality",
     "surgery",

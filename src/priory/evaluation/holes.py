@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
@@ -108,15 +109,64 @@ def model_holes(
 
     """
     p = vae.prior_distribution(context) if prior is None else prior
+    halves = None if p.batch_shape else two_halves(vae, x, context)
+    return None if halves is None else holes(p, *halves)
+
+
+@torch.no_grad()
+def two_halves(
+    vae: VAE, x: Tensor, context: Context | None = None
+) -> tuple[GaussianMixture, GaussianMixture] | None:
+    """Return the aggregated posteriors of two halves of data, drawn at random.
+
+    Args:
+        vae: The model.
+        x: The data, `(N, *data_shape)`.
+        context: What is known of these data.
+
+    Returns:
+        Both; None where the posteriors are no diagonal Gaussians, or there are fewer than two data.
+
+    """
     try:
         loc, scale = loc_and_scale(posterior_of_all(vae, x, context))
     except TypeError:
         return None
-    if len(loc) < 2 or p.batch_shape:
+    if len(loc) < 2:
         return None
     halves = torch.randperm(len(loc), device=loc.device).tensor_split(2)
     q_a, q_b = (GaussianMixture(loc.new_zeros(len(h)), loc[h], scale[h]) for h in halves)
-    return holes(p, q_a, q_b)
+    return q_a, q_b
+
+
+@torch.no_grad()
+def in_holes(
+    z: Float[Tensor, "S L"],
+    reference: GaussianMixture,
+    held_out: GaussianMixture,
+    num_samples: int = 10_000,
+    level: float = 0.01,
+) -> Bool[Tensor, " S"]:
+    """Say which points are in holes of q(z), by the threshold of `holes`.
+
+    Args:
+        z: The points.
+        reference: The aggregated posterior of one half of the data.
+        held_out: That of the other.
+        num_samples: The number of samples behind the threshold.
+        level: The share of q(z) that is below it.
+
+    Examples:
+        >>> import torch
+        >>> from priory import GaussianMixture
+        >>> from priory.evaluation import in_holes
+        >>> q = GaussianMixture(torch.zeros(1), torch.zeros(1, 2), torch.ones(1, 2))
+        >>> in_holes(torch.tensor([[0.0, 0.0], [9.0, 0.0]]), q, q)
+        tensor([False,  True])
+
+    """
+    own = _log_prob(reference, held_out.sample(Size((num_samples,))))
+    return _log_prob(reference, z) < own.quantile(level)
 
 
 def _log_prob(distribution: Distribution, z: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The row of numbers by which priors are compared."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,6 +41,10 @@ class Evaluation:
         prior_standard_error: Where the prior's density holds an estimate (of its normaliser), the
             standard error that this leaves in the NLL, the ELBO and the rate, whatever the number
             of data; None for a density that is exact.
+        elbo_standard_error: The ELBO's standard error over data.
+        reconstruction_standard_error: That of its first term.
+        rate_standard_error: That of its second.
+        nll_per_datum: The NLL of each datum, where it was kept: what two models are compared by.
 
     """
 
@@ -55,6 +60,17 @@ class Evaluation:
     share_in_holes_standard_error: float | None = None
     given_labels: bool = False
     prior_standard_error: float | None = None
+    elbo_standard_error: float | None = None
+    reconstruction_standard_error: float | None = None
+    rate_standard_error: float | None = None
+    nll_per_datum: tuple[float, ...] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The numbers of a run's `metrics.json`: all but those of each datum."""
+        found = asdict(self)
+        del found["nll_per_datum"]
+        return found
 
     def _repr_html_(self) -> str:
         return html_table("Nats per datum", asdict(self))
@@ -110,6 +126,10 @@ def evaluate(
         share_in_holes_standard_error=found.prior_in_holes_standard_error if found else None,
         given_labels=given_labels(vae, p, context),
         prior_standard_error=None if error is None else float(error(z).mean()),
+        elbo_standard_error=_standard_error(terms.elbo),
+        reconstruction_standard_error=_standard_error(terms.reconstruction),
+        rate_standard_error=_standard_error(terms.rate),
+        nll_per_datum=tuple(nll.per_datum.tolist()),
     )
 
 
@@ -123,6 +143,10 @@ def _elbo(vae: VAE, x: Tensor, context: Context | None, p: Distribution, q: Dist
         likelihood = vae.likelihood(z[:, rows], None if context is None else context[rows])
         parts.append(likelihood.log_prob(x[rows]).mean(0))
     return ELBO(reconstruction=torch.cat(parts), rate=(q.log_prob(z) - p.log_prob(z)).mean(0))
+
+
+def _standard_error(values: Tensor) -> float | None:
+    return float(values.std()) / len(values) ** 0.5 if len(values) > 1 else None
 
 
 def given_labels(vae: VAE, p: Distribution, context: Context | None) -> bool:

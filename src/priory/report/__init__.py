@@ -1,15 +1,21 @@
 """Figures and pages: they take tensors and never call a model."""
 
-from priory.report.comparison import Entry, write_comparison
+from priory.report.comparison import Entry, write_figures
 from priory.report.figures import density_comparison, density_figure, grid_figure
 from priory.report.latent_map import LatentMap, latent_map
+from priory.report.page import Recipe, Subject, write_page
+from priory.report.path_figure import path_figure
 
 __all__ = [
     "Entry",
     "LatentMap",
+    "Recipe",
+    "Subject",
     "density_comparison",
     "density_figure",
     "grid_figure",
     "latent_map",
-    "write_comparison",
+    "path_figure",
+    "write_figures",
+    "write_page",
 ]

@@ -1,17 +1,16 @@
-"""The figures and the page that set priors side by side."""
+"""What is reported of each prior, and the figures that set priors side by side."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, cat
 
-from priory.evaluation import Evaluation, Exhibit
+from priory.evaluation import Evaluation, Exhibit, Exploration
 from priory.networks.data_range import DataRange
 from priory.report.figures import density_comparison, density_figure, grid_figure
-from priory.report.html import embedded, write_page
-from priory.report.latent_map import common_limits, latent_map
+from priory.report.latent_map import LatentMap, common_limits, latent_map
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,22 +30,32 @@ MOST_PSEUDO_INPUTS = 64
 
 @dataclass(frozen=True)
 class Entry:
-    """One prior in a comparison.
+    """One prior in a report.
 
     Attributes:
-        name: The prior's class.
+        name: The prior's class, or another name where there are several of it.
         evaluation: Its numbers on the test data.
         exhibit: What it has to show.
-        epochs: Epochs trained.
-        seconds: Seconds of training.
+        epochs: Epochs trained; None where that is not known.
+        seconds: Seconds of training; None likewise.
+        exploration: What a reader can walk through; the page needs it, the figures do not.
+        labels: The classes of the test data, where there are any.
+        curves: Its training curves: columns of numbers, of which `epoch` is one.
+        measures: What `priory evaluate` found of it, as in `measures.json`; None without.
+        parameters: The number of parameters of the prior alone.
 
     """
 
     name: str
     evaluation: Evaluation
     exhibit: Exhibit
-    epochs: int
-    seconds: float
+    epochs: int | None
+    seconds: float | None
+    exploration: Exploration | None = None
+    labels: Tensor | None = None
+    curves: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    measures: Mapping[str, Any] | None = None
+    parameters: int | None = None
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -61,7 +70,7 @@ class Entry:
             f"{about}{e.rate:.2f}",
             "none" if e.components_in_use is None else f"{e.components_in_use:.1f}",
             "none" if e.share_in_holes is None else f"{e.share_in_holes:.1%}",
-            f"{self.seconds:.0f} s",
+            "not known" if self.seconds is None else f"{self.seconds:.0f} s",
         )
 
 
@@ -78,120 +87,39 @@ def notes(entries: Sequence[Entry]) -> list[str]:
     return said
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture on the page."""
-
-    path: Path
-    caption: str
-
-    @property
-    def source(self) -> str:
-        """The picture itself, as a `data:` address."""
-        return embedded(self.path)
+def side_by_side(entries: Sequence[Entry]) -> list[LatentMap]:
+    """Return the maps of all priors on the same axes."""
+    own = [latent_map(e.name, e.exhibit.prior, e.exhibit.z) for e in entries]
+    if len(own) == 1:
+        return own
+    limits = common_limits(own)
+    return [latent_map(e.name, e.exhibit.prior, e.exhibit.z, limits) for e in entries]
 
 
-def write_comparison(
-    run: Path,
-    entries: Sequence[Entry],
-    *,
-    title: str,
-    summary: str,
-    data_range: DataRange,
-    config: str,
-    command: str,
-) -> None:
-    """Write the figures of every prior, those of all together, and `report.html`.
+def write_figures(run: Path, entries: Sequence[Entry], data_range: DataRange) -> None:
+    """Write the figures of every prior and those of all together, PNG and PDF.
 
     Args:
         run: The directory; each prior has one of its name in it.
         entries: The priors.
-        title: The title of the page.
-        summary: What was done, in a sentence or two.
         data_range: The smallest and the largest value a datum can take.
-        config: The configuration of the run.
-        command: The command that repeats it.
 
     """
-    sections = {
-        "The prior and the aggregated posterior": [_side_by_side(run, entries)],
-        "Each prior on axes of its own": [_density(run, entry) for entry in entries],
-        "Samples": [
-            _grid(
-                run / entry.name / "samples.png",
-                entry.exhibit.samples,
-                data_range,
-                f"{entry.name}: data decoded from samples of the prior.",
-            )
-            for entry in entries
-        ],
-        "Reconstructions": [
-            _grid(
-                run / entry.name / "reconstructions.png",
-                cat((entry.exhibit.data, entry.exhibit.reconstructions)),
-                data_range,
-                f"{entry.name}: test data above, a reconstruction of each below.",
-            )
-            for entry in entries
-        ],
-        "Pseudo-inputs": [
-            _pseudo_inputs(run, entry, data_range)
-            for entry in entries
-            if entry.exhibit.pseudo_inputs is not None
-        ],
-    }
-    write_page(
-        run / "report.html",
-        "comparison.html",
-        title=title,
-        summary=summary,
-        header=HEADER,
-        rows=[entry.row for entry in entries],
-        notes=notes(entries),
-        sections={heading: pictures for heading, pictures in sections.items() if pictures},
-        config=config,
-        command=command,
-    )
+    _save(density_comparison(side_by_side(entries)), run / "priors.png", with_pdf=True)
+    for entry in entries:
+        shown, own = entry.exhibit, run / entry.name
+        density = density_figure(latent_map(entry.name, shown.prior, shown.z))
+        _save(density, own / "density.png", with_pdf=True)
+        _save(grid_figure(shown.samples, data_range), own / "samples.png")
+        both = cat((shown.data, shown.reconstructions))
+        _save(grid_figure(both, data_range), own / "reconstructions.png")
+        if shown.pseudo_inputs is not None and shown.weights is not None:
+            heaviest = shown.pseudo_inputs[:MOST_PSEUDO_INPUTS]
+            weights = [f"{w:.3f}" for w in shown.weights[:MOST_PSEUDO_INPUTS].tolist()]
+            _save(grid_figure(heaviest, data_range, labels=weights), own / "pseudo_inputs.png")
 
 
-DOTS = "contours of log p(z) under black dots, one sample of q(z|x) for each test datum"
-
-
-def _side_by_side(run: Path, entries: Sequence[Entry]) -> Picture:
-    own = [latent_map(e.name, e.exhibit.prior, e.exhibit.z) for e in entries]
-    limits = common_limits(own)
-    maps = [latent_map(e.name, e.exhibit.prior, e.exhibit.z, limits) for e in entries]
-    path = _save(density_comparison(maps), run / "priors.png", with_pdf=True)
-    return Picture(path, f"All priors on the same axes and the same colour scale: {DOTS}.")
-
-
-def _density(run: Path, entry: Entry) -> Picture:
-    figure = density_figure(latent_map(entry.name, entry.exhibit.prior, entry.exhibit.z))
-    path = _save(figure, run / entry.name / "density.png", with_pdf=True)
-    return Picture(path, f"{entry.name}: {DOTS}.")
-
-
-def _grid(path: Path, data: Tensor, data_range: DataRange, caption: str) -> Picture:
-    return Picture(_save(grid_figure(data, data_range), path), caption)
-
-
-def _pseudo_inputs(run: Path, entry: Entry, data_range: DataRange) -> Picture:
-    shown = entry.exhibit
-    assert shown.pseudo_inputs is not None
-    assert shown.weights is not None
-    weights = shown.weights[:MOST_PSEUDO_INPUTS].tolist()
-    figure = grid_figure(
-        shown.pseudo_inputs[: len(weights)], data_range, labels=[f"{w:.3f}" for w in weights]
-    )
-    return Picture(
-        _save(figure, run / entry.name / "pseudo_inputs.png"),
-        f"{entry.name}: the {len(weights)} heaviest of {len(shown.weights)} pseudo-inputs, "
-        "with their weights.",
-    )
-
-
-def _save(figure: "Figure", path: Path, with_pdf: bool = False) -> Path:
+def _save(figure: "Figure", path: Path, with_pdf: bool = False) -> None:
     figure.savefig(path, dpi=150)
     if with_pdf:
         figure.savefig(path.with_suffix(".pdf"))
-    return path

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from priory.evaluation import Plane, planes
+
 CELLS = 200
 SAMPLES = 200_000
 
@@ -39,11 +41,12 @@ def latent_map(
     prior: Distribution,
     z: Float[Tensor, "N L"],
     limits: tuple[float, float] | None = None,
+    plane: Plane | None = None,
 ) -> LatentMap:
-    """Evaluate the prior over the plane that shows most of q(z).
+    """Evaluate the prior over a plane of the latent space.
 
-    With one or two latent dimensions the density is exact. With more, it is that of the plane of
-    the two leading principal directions of q(z), from a smoothed histogram of prior samples.
+    With one or two latent dimensions the density is exact. With more, it is that of the projection
+    onto the plane, from a smoothed histogram of prior samples.
 
     Args:
         title: The name of the prior.
@@ -51,6 +54,7 @@ def latent_map(
         z: One sample of q(z|x) for each datum.
         limits: The ends of both axes; by default just beyond the samples and three standard
             deviations of the prior.
+        plane: The plane; by default the one that shows most of q(z).
 
     Examples:
         >>> from priory import MoGPrior
@@ -59,35 +63,25 @@ def latent_map(
         torch.Size([200, 200])
 
     """
-    dims = z.shape[-1]
-    plane = None
-    axes = ("z₁", "log p(z)" if dims == 1 else "z₂")
-    if dims > 2:
-        plane = torch.linalg.svd(z - z.mean(0), full_matrices=False).Vh[:2].T
-        z = z @ plane
-        axes = ("first principal direction of q(z)", "second")
-    low, high = limits or _limits(prior, z, plane)
+    plane = planes(prior, z, most=1)[0] if plane is None else plane
+    low, high = limits or (plane.low, plane.high)
     line = torch.linspace(low, high, CELLS)
-    if dims == 1:
-        return LatentMap(title, line, line[:1], prior.log_prob(line[:, None])[None], z, axes)
-    if plane is None:
-        y, x = torch.meshgrid(line, line, indexing="ij")
-        return LatentMap(title, line, line, prior.log_prob(torch.stack((x, y), -1)), z, axes)
-    return LatentMap(title, line, line, _histogram(prior, plane, low, high), z, axes)
+    points = plane.project(z)
+    if z.shape[-1] == 1:
+        log_density = prior.log_prob(line[:, None])[None]
+        return LatentMap(title, line, line[:1], log_density, points, (plane.names[0], "log p(z)"))
+    axes = (plane.names[0], plane.names[1])
+    if not plane.is_whole:
+        log_density = _histogram(prior, plane.directions, low, high)
+        return LatentMap(title, line, line, log_density, points, axes)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    log_density = prior.log_prob(torch.stack((x, y), -1))
+    return LatentMap(title, line, line, log_density, points, axes)
 
 
 def common_limits(maps: list[LatentMap]) -> tuple[float, float]:
     """Return the ends of axes that hold every map."""
     return min(float(m.x[0]) for m in maps), max(float(m.x[-1]) for m in maps)
-
-
-def _limits(prior: Distribution, z: Tensor, plane: Tensor | None) -> tuple[float, float]:
-    spread = prior.sample(torch.Size((2000,)))
-    spread = spread if plane is None else spread @ plane
-    reach = spread.mean(0) + 3 * spread.std(0) * torch.tensor([[-1.0], [1.0]])
-    both = torch.cat((z, reach))
-    margin = 0.05 * float(both.max() - both.min())
-    return float(both.min()) - margin, float(both.max()) + margin
 
 
 def _histogram(prior: Distribution, plane: Tensor, low: float, high: float) -> Tensor:

@@ -4,11 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from priory.training.build import build
+from priory.training.curves import read_curves
 from priory.training.fit_prior import fit_prior, prior_for
 from priory.training.networks import make_networks
 from priory.training.optimizers import Muon
 from priory.training.prior_fit import CrossEntropy, PriorFit
-from priory.training.run_directory import FoundRun, find_run, new_run_directory, next_free
+from priory.training.run_directory import (
+    FoundRun,
+    find_run,
+    find_runs,
+    new_run_directory,
+    next_free,
+)
 from priory.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -26,12 +33,14 @@ __all__ = [
     "TrainingSettings",
     "build",
     "find_run",
+    "find_runs",
     "fit",
     "fit_prior",
     "make_networks",
     "new_run_directory",
     "next_free",
     "prior_for",
+    "read_curves",
     "train",
 ]
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from pathlib import Path
 
 from priory.files import write_whole
@@ -30,6 +31,41 @@ def join_curves(directory: Path) -> None:
     if earlier:
         _write(directory / CURVES, earlier + _read(directory / CURVES))
         (directory / EARLIER).unlink()
+
+
+def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
+    r"""Return the validation curves of a run: a column of numbers for each, the epochs first.
+
+    Args:
+        directory: The directory of the curves.
+
+    Returns:
+        The columns; none where there are no curves. What is not a finite number is None.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from priory.training import read_curves
+        >>> with tempfile.TemporaryDirectory() as run:
+        ...     _ = (pathlib.Path(run) / "metrics.csv").write_text("elbo,epoch\n-9.5,0\n,0\n")
+        ...     read_curves(run)
+        {'epoch': [0.0], 'elbo': [-9.5]}
+
+    """
+    rows = [row for row in _read(Path(directory) / CURVES) if row.get("elbo")]
+    names = [name for name in ("epoch", "elbo", "rate", "components_in_use") if rows]
+    return {
+        name: [_number(row[name]) for row in rows]
+        for name in names
+        if all(row.get(name) for row in rows)
+    }
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -100,6 +100,26 @@ def find_run(path: str | Path) -> FoundRun:
         ValueError: If there are several, or the configuration cannot be read.
 
     """
+    found = find_runs(path)
+    if len(found) > 1:
+        raise ValueError(
+            f"expected a run with one saved model, got {len(found)} at {path}; name one of "
+            f"{', '.join(str(run.model) for run in found)}."
+        )
+    return found[0]
+
+
+def find_runs(path: str | Path) -> list[FoundRun]:
+    """Find all saved models of a run, each with the configuration that made it.
+
+    Args:
+        path: The directory of a run, or of a model within it.
+
+    Raises:
+        FileNotFoundError: If there is no saved model.
+        ValueError: If a configuration cannot be read.
+
+    """
     path = Path(path)
     models = [path] if (path / DESCRIPTION).is_file() else []
     models = models or sorted(found.parent for found in path.glob(f"*/{DESCRIPTION}"))
@@ -107,12 +127,10 @@ def find_run(path: str | Path) -> FoundRun:
         raise FileNotFoundError(
             f"expected a run with a saved model at {path}, found no {DESCRIPTION} in it."
         )
-    if len(models) > 1:
-        raise ValueError(
-            f"expected a run with one saved model, got {len(models)} at {path}; name one of "
-            f"{', '.join(str(model) for model in models)}."
-        )
-    model = models[0]
+    return [_with_config(model) for model in models]
+
+
+def _with_config(model: Path) -> FoundRun:
     beside = [d / "config.yaml" for d in (model, model.resolve().parent)]
     file = next((file for file in beside if file.is_file()), None)
     if file is None:

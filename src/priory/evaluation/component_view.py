@@ -1,0 +1,103 @@
+"""What each component of a prior stands for."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Size, Tensor
+from torch.distributions import Distribution
+
+from priory.distributions import FactorizedGaussianMixture, GaussianMixture
+from priory.evaluation.expected import decode
+from priory.evaluation.nearest import nearest
+from priory.priors.parts.usage import DEAD, mean_responsibilities
+from priory.vae import VAE
+
+
+@dataclass(frozen=True)
+class ComponentView:
+    """The components of a mixture, the heaviest first.
+
+    Attributes:
+        total: The number K of all components, of which the first C are here.
+        weight: Their mixing weights, `(C,)`.
+        share: Their mean responsibilities over q(z): the share of the data each explains, `(C,)`.
+        loc: Their means, `(C, L)`.
+        picture: The pseudo-input of each, or else the datum expected at its mean,
+            `(C, *data_shape)`.
+        has_pseudo_inputs: Which of the two.
+        near: The positions of the data whose codes are nearest to each mean, `(C, N')`.
+        samples: The data expected at points drawn from each, `(C, S, *data_shape)`.
+
+    """
+
+    total: int
+    weight: Float[Tensor, " C"]
+    share: Float[Tensor, " C"]
+    loc: Float[Tensor, "C L"]
+    picture: Tensor
+    has_pseudo_inputs: bool
+    near: Int[Tensor, "C neighbours"]
+    samples: Tensor
+
+    @property
+    def unused(self) -> int:
+        """The number of components here that explain less than a hundredth of an equal share."""
+        return int((self.share < DEAD / self.total).sum())
+
+
+@torch.no_grad()
+def component_view(
+    vae: VAE,
+    prior: Distribution,
+    z: Float[Tensor, "N L"],
+    codes: Float[Tensor, "N L"],
+    *,
+    most: int = 500,
+    num_near: int = 4,
+    num_samples: int = 4,
+    label: int | None = None,
+) -> ComponentView | None:
+    """Look at the components of a prior.
+
+    Args:
+        vae: The model.
+        prior: Its distribution, over all labels where it depends on them.
+        z: One sample of q(z|x) for each datum.
+        codes: The mean of q(z|x) of each datum.
+        most: The most components, the heaviest.
+        num_near: The number of nearest data of each, fewer where there are not as many.
+        num_samples: The number of samples of each.
+        label: The class to decode for, by a decoder that takes one.
+
+    Returns:
+        What there is to see; None for a prior that is no mixture.
+
+    Examples:
+        >>> import torch
+        >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, MoGPrior
+        >>> from priory.evaluation import component_view
+        >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
+        >>> vae, z = VAE(encoder, decoder, MoGPrior(2, num_components=5)), torch.randn(20, 2)
+        >>> component_view(vae, vae.prior_distribution(), z, z).samples.shape
+        torch.Size([5, 4, 9])
+
+    """
+    if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture) or prior.batch_shape:
+        return None
+    weight, order = prior.logits.exp().sort(descending=True, stable=True)
+    order = order[:most]
+    loc, scale = prior.loc[order], prior.scale[order]
+    pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
+    picture = decode(vae, loc, label) if pseudo_inputs is None else pseudo_inputs[order]
+    noise = torch.randn(Size((len(order), num_samples, loc.shape[-1])), dtype=loc.dtype)
+    return ComponentView(
+        total=len(weight),
+        weight=weight[: len(order)],
+        share=mean_responsibilities(prior, z)[order],
+        loc=loc,
+        picture=picture,
+        has_pseudo_inputs=pseudo_inputs is not None,
+        near=nearest(loc, codes, min(num_near, len(codes))).index,
+        samples=decode(vae, loc[:, None] + scale[:, None] * noise.to(loc), label),
+    )

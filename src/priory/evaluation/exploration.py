@@ -1,0 +1,155 @@
+"""What a reader of the page can walk through: the latent space of a model, decoded beforehand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Size, Tensor
+
+from priory.aggregate import marginal_prior
+from priory.evaluation.component_view import ComponentView, component_view
+from priory.evaluation.expected import decode, label_to_decode
+from priory.evaluation.holes import in_holes, two_halves
+from priory.evaluation.interpolation import Interpolation, interpolate
+from priory.evaluation.plane import Plane, planes
+from priory.networks.context import Context
+from priory.vae import VAE
+
+PIXELS = 720
+"""The most pixels of a decoded grid on a side."""
+
+
+@dataclass(frozen=True)
+class DecodedPlane:
+    """A plane, and the datum expected in the middle of each of its cells.
+
+    Attributes:
+        plane: The plane.
+        decoded: `(side, side, *data_shape)`, from the low corner; `(side, *data_shape)` for a line.
+
+    """
+
+    plane: Plane
+    decoded: Tensor
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """A model's latent space, to be walked through without the model.
+
+    Attributes:
+        data: The held-out data, `(N, *data_shape)`.
+        planes: Planes of it, the one that shows most of q(z) first.
+        components: Those of the prior; None for a prior that is no mixture.
+        prior_samples: Samples of the prior, `(S, L)`.
+        decoded_samples: The datum expected at the first of them, `(S', *data_shape)`.
+        in_hole: Which of the samples are in holes of q(z), `(S,)`; None where that cannot be said.
+        pairs: The positions of the data between which paths run, `(P, 2)`.
+        paths: The paths between their codes; None for fewer than two data.
+        along: The datum expected at stops on each path, `(P, stops, *data_shape)`; else None.
+        along_straight: Likewise on each straight line.
+        label: The class for which all was decoded, by a decoder that takes one; else None.
+
+    """
+
+    data: Tensor
+    planes: tuple[DecodedPlane, ...]
+    components: ComponentView | None
+    prior_samples: Float[Tensor, "S L"]
+    decoded_samples: Tensor
+    in_hole: Bool[Tensor, " S"] | None
+    pairs: Int[Tensor, "P 2"]
+    paths: Interpolation | None
+    along: Tensor | None
+    along_straight: Tensor | None
+    label: int | None
+
+
+@torch.no_grad()
+def explore(
+    vae: VAE,
+    x: Tensor,
+    *,
+    z: Float[Tensor, "N L"],
+    context: Context | None = None,
+    labels: Int[Tensor, " N"] | None = None,
+    pairs: Sequence[tuple[int, int]] | None = None,
+    side: int = 31,
+    stops: int = 9,
+    num_samples: int = 1000,
+    num_decoded: int = 64,
+    most_components: int = 500,
+    seed: int = 0,
+) -> Exploration:
+    """Walk through the latent space of a model and note what is there.
+
+    Args:
+        vae: The model, in evaluation mode where that matters.
+        x: Held-out data, `(N, *data_shape)`.
+        z: One sample of q(z|x) for each.
+        context: What is known of these data.
+        labels: Their classes, whether or not the model is told of them.
+        pairs: The positions of data to interpolate between; by default three pairs from the first
+            data, of different classes where there are any.
+        side: The number of cells of a decoded grid on a side; fewer for large images.
+        stops: The number of data decoded along a path.
+        num_samples: The number of samples of the prior.
+        num_decoded: How many of them are decoded.
+        most_components: The most components, the heaviest.
+        seed: The seed of the noise; the generator of the caller is left as it was.
+
+    Examples:
+        >>> import torch
+        >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
+        >>> from priory.evaluation import explore
+        >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
+        >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
+        >>> explore(vae, torch.zeros(8, 9), z=torch.randn(8, 2)).along.shape
+        torch.Size([3, 9, 9])
+
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        prior = marginal_prior(vae, context)
+        label = label_to_decode(vae, context)
+        codes = vae.encode(x, context)
+        samples = prior.sample(Size((num_samples,)))
+        halves = two_halves(vae, x, context)
+        if x.dim() > 2:
+            side = max(9, min(side, PIXELS // max(x.shape[-2:])))
+        chosen = torch.tensor(
+            _pairs(labels, len(x)) if pairs is None else list(pairs), dtype=torch.long
+        ).reshape(-1, 2)
+        paths = along = straight = None
+        if len(chosen):
+            paths = interpolate(prior, codes[chosen[:, 0]], codes[chosen[:, 1]], seed=seed)
+            along, straight = (decode(vae, points, label) for points in paths.at(stops))
+        return Exploration(
+            data=x,
+            planes=tuple(
+                DecodedPlane(plane, decode(vae, plane.embed(plane.grid(side)), label))
+                for plane in planes(prior, z, seed=seed)
+            ),
+            components=component_view(vae, prior, z, codes, most=most_components, label=label),
+            prior_samples=samples,
+            decoded_samples=decode(vae, samples[:num_decoded], label),
+            in_hole=None if halves is None else in_holes(samples, *halves),
+            pairs=chosen,
+            paths=paths,
+            along=along,
+            along_straight=straight,
+            label=label,
+        )
+
+
+def _pairs(labels: Tensor | None, count: int, most: int = 3) -> list[tuple[int, int]]:
+    """Return pairs of the first data, each datum once, of different classes where possible."""
+    left, found = list(range(min(count, 200))), []
+    while len(left) > 1 and len(found) < most:
+        first = left.pop(0)
+        other = (n for n in left if labels is None or labels[n] != labels[first])
+        second = next(other, left[0])
+        left.remove(second)
+        found.append((first, second))
+    return found

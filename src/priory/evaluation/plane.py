@@ -1,0 +1,107 @@
+"""Planes of the latent space to look at."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+from jaxtyping import Float
+from torch import Size, Tensor
+from torch.distributions import Distribution
+
+ORDINALS = ("first", "second", "third")
+
+
+@dataclass(frozen=True)
+class Plane:
+    r"""A plane of the latent space, or its only line, and how much of it to show.
+
+    A point with coordinates c is $o + V (c - V^\top o)$, with the origin o and the directions V.
+
+    Attributes:
+        origin: A point that it goes through, `(L,)`.
+        directions: Its directions, orthonormal, `(L, 2)`; `(1, 1)` for a single latent dimension.
+        names: The names of its axes.
+        low: Where both axes begin.
+        high: Where both end.
+
+    """
+
+    origin: Float[Tensor, " L"]
+    directions: Float[Tensor, "L dims"]
+    names: tuple[str, ...]
+    low: float
+    high: float
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the plane is all of the latent space."""
+        return self.directions.shape[0] == self.directions.shape[1]
+
+    def project(self, z: Float[Tensor, "*points L"]) -> Float[Tensor, "*points dims"]:
+        """Return the coordinates of points."""
+        return z @ self.directions
+
+    def embed(self, points: Float[Tensor, "*points dims"]) -> Float[Tensor, "*points L"]:
+        """Return the points of the latent space with these coordinates."""
+        return self.origin + (points - self.origin @ self.directions) @ self.directions.mT
+
+    def grid(self, side: int) -> Float[Tensor, "*cells dims"]:
+        """Return the coordinates of the centres of cells, `(side, side, 2)` from the low corner."""
+        step = (self.high - self.low) / side
+        line = self.low + step * (torch.arange(side, dtype=self.origin.dtype) + 0.5)
+        if self.directions.shape[1] == 1:
+            return line[:, None]
+        y, x = torch.meshgrid(line, line, indexing="ij")
+        return torch.stack((x, y), -1)
+
+
+@torch.no_grad()
+def planes(
+    prior: Distribution, z: Float[Tensor, "N L"], most: int = 3, seed: int = 0
+) -> tuple[Plane, ...]:
+    """Return the planes of the latent space that show most of q(z), the best first.
+
+    One or two latent dimensions are a plane as they are. Of more, the planes are those of pairs of
+    the three leading principal directions of q(z), through its mean. Axes end just beyond the
+    samples and three standard deviations of the prior.
+
+    Args:
+        prior: p(z).
+        z: One sample of q(z|x) for each datum.
+        most: The most planes.
+        seed: The seed of the samples of the prior; the generator of the caller stays as it was.
+
+    Examples:
+        >>> import torch
+        >>> from priory import StandardPrior
+        >>> from priory.evaluation.plane import planes
+        >>> [plane.names for plane in planes(StandardPrior(2)(), torch.randn(100, 2))]
+        [('z₁', 'z₂')]
+        >>> len(planes(StandardPrior(4)(), torch.randn(100, 4)))
+        3
+
+    """
+    dims = z.shape[-1]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        spread = prior.sample(Size((2000,)))
+    if dims <= 2:
+        names: tuple[str, ...] = ("z₁", "z₂")[:dims]
+        return (_with_ends(z.new_zeros(dims), torch.eye(dims).to(z), names, z, spread),)
+    leading = torch.linalg.svd(z - z.mean(0), full_matrices=False).Vh[:3].mT
+    found = []
+    for pair in list(combinations(range(leading.shape[1]), 2))[:most]:
+        names = tuple(ORDINALS[number] for number in pair)
+        names = (f"{names[0]} principal direction of q(z)", names[1])
+        found.append(_with_ends(z.mean(0), leading[:, list(pair)], names, z, spread))
+    return tuple(found)
+
+
+def _with_ends(
+    origin: Tensor, directions: Tensor, names: tuple[str, ...], z: Tensor, spread: Tensor
+) -> Plane:
+    z, spread = z @ directions, spread @ directions
+    reach = spread.mean(0) + 3 * spread.std(0) * torch.tensor([[-1.0], [1.0]]).to(z)
+    both = torch.cat((z, reach))
+    margin = 0.05 * float(both.max() - both.min())
+    return Plane(origin, directions, names, float(both.min()) - margin, float(both.max()) + margin)

@@ -1,0 +1,114 @@
+"""One self-contained page: it opens from disk, and asks the network for nothing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from priory.data import Columns
+from priory.extras import needs
+from priory.files import write_whole
+from priory.networks.data_range import DataRange
+from priory.report.comparison import Entry, notes
+from priory.report.measures_table import measures_table
+from priory.report.page_data import MOST_POINTS, explored, page_data
+from priory.report.pictures import Pictures
+from priory.report.verdict import verdict
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a run is repeated.
+
+    Attributes:
+        name: What was run.
+        command: The command.
+        config: The configuration it reads.
+
+    """
+
+    name: str
+    command: str
+    config: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a page is about.
+
+    Attributes:
+        title: Its title.
+        summary: What was done, in a sentence or two.
+        data_range: The smallest and the largest value a datum can take.
+        recipes: How the runs are repeated.
+        label_names: The names of the classes, where they have any.
+        columns: What the columns of a table mean, where the data are one.
+
+    """
+
+    title: str
+    summary: str
+    data_range: DataRange
+    recipes: tuple[Recipe, ...]
+    label_names: Sequence[str] | None = None
+    columns: Columns | None = None
+
+
+def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
+    """Write the page of one prior or of several.
+
+    Text is escaped, so that labels and names that hold markup are shown as text.
+
+    Args:
+        path: The file; one that is there is replaced whole.
+        entries: The priors, each with an exploration.
+        subject: What the page is about.
+
+    """
+    with needs("report"):
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from markupsafe import Markup
+        from plotly.offline import get_plotlyjs
+    loader = PackageLoader("priory.report")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    seen = [explored(entry) for entry in entries]
+    pictures = Pictures.of(seen[0].data, subject.data_range, subject.columns)
+    data = {**page_data(entries, pictures), "labelNames": _label_names(entries, subject)}
+    most = MOST_POINTS // len(entries)
+    page = environment.get_template("page.html").render(
+        subject=subject,
+        entries=list(zip(entries, seen, strict=True)),
+        verdict=verdict(entries),
+        rows=measures_table(entries),
+        notes=notes(entries),
+        bars=pictures.bars,
+        version=version("priory"),
+        subset=most if any(len(e.exhibit.z) > most for e in entries) else None,
+        data=Markup(json_for_script(data)),
+        plotly=Markup(get_plotlyjs()),
+    )
+    write_whole(path, page.encode())
+
+
+def json_for_script(data: Mapping[str, Any]) -> str:
+    r"""Return JSON that can stand inside a `<script>`, whatever text it holds.
+
+    Examples:
+        >>> from priory.report.page import json_for_script
+        >>> json_for_script({"label": "</script>"})
+        '{"label":"\\u003c/script\\u003e"}'
+
+    """
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _label_names(entries: Sequence[Entry], subject: Subject) -> list[str]:
+    known = [e.labels for e in entries if e.labels is not None and len(e.labels)]
+    count = 1 + max((int(labels.max()) for labels in known), default=-1)
+    names = [str(name) for name in subject.label_names or ()]
+    return [names[n] if n < len(names) else str(n) for n in range(count)]

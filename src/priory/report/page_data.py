@@ -1,0 +1,152 @@
+"""What the page holds for its script: numbers and pictures, from tensors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from priory.evaluation import ComponentView, DecodedPlane, Exploration
+from priory.report.comparison import Entry, side_by_side
+from priory.report.latent_map import LatentMap, latent_map
+from priory.report.pictures import Pictures
+
+MOST_POINTS = 10_000
+MOST_BESIDE = 1000
+DEPTH = 60
+"""Nats below the highest density that are still told apart."""
+
+
+def page_data(entries: Sequence[Entry], pictures: Pictures) -> dict[str, Any]:
+    """Return what the script draws and what the pointer finds.
+
+    Args:
+        entries: The priors, each with an exploration.
+        pictures: How data are drawn.
+
+    """
+    return {
+        "bars": None if pictures.bars is None else pictures.bars.description,
+        "models": [_model(entry, pictures, MOST_POINTS // len(entries)) for entry in entries],
+        "beside": [] if len(entries) == 1 else [_beside(m) for m in side_by_side(entries)],
+    }
+
+
+def _model(entry: Entry, pictures: Pictures, most: int) -> dict[str, Any]:
+    seen, shown = explored(entry), entry.exhibit
+    chosen = _some(len(shown.z), most)
+    return {
+        "name": entry.name,
+        "numData": len(shown.z),
+        "labels": None if entry.labels is None else entry.labels[chosen].tolist(),
+        "planes": [_plane(entry, plane, pictures, chosen) for plane in seen.planes],
+        "hole": None if seen.in_hole is None else seen.in_hole.int().tolist(),
+        "components": None
+        if seen.components is None
+        else _components(seen.components, seen, pictures),
+        "samples": pictures.encode(seen.decoded_samples),
+        "draws": pictures.encode(shown.samples),
+        "data": pictures.encode(shown.data),
+        "reconstructions": pictures.encode(shown.reconstructions),
+        "paths": _paths(seen, pictures),
+        "curves": dict(entry.curves),
+    }
+
+
+def explored(entry: Entry) -> Exploration:
+    """Return what there is to walk through.
+
+    Raises:
+        ValueError: If there is nothing.
+
+    """
+    if entry.exploration is None:
+        raise ValueError(f"expected an exploration of {entry.name} for its page, got None.")
+    return entry.exploration
+
+
+def _plane(entry: Entry, shown: DecodedPlane, pictures: Pictures, chosen: Tensor) -> dict[str, Any]:
+    plane, seen = shown.plane, explored(entry)
+    found = latent_map(entry.name, entry.exhibit.prior, entry.exhibit.z, plane=plane)
+    line = len(found.y) == 1
+    decoded = shown.decoded.flatten(0, 0 if line else 1)
+    return {
+        "axes": list(found.axes),
+        "low": plane.low,
+        "high": plane.high,
+        "exact": plane.is_whole,
+        "density": _density(found, 2),
+        "points": _columns(found.points[chosen]),
+        "samples": _columns(plane.project(seen.prior_samples)),
+        "components": None
+        if seen.components is None
+        else _columns(plane.project(seen.components.loc)),
+        "side": len(shown.decoded),
+        "grid": pictures.encode(decoded),
+    }
+
+
+def _beside(found: LatentMap) -> dict[str, Any]:
+    return {
+        "name": found.title,
+        "axes": list(found.axes),
+        "low": round(float(found.x[0]), 3),
+        "high": round(float(found.x[-1]), 3),
+        "density": _density(found, 3),
+        "points": _columns(found.points[_some(len(found.points), MOST_BESIDE)]),
+    }
+
+
+def _components(view: ComponentView, seen: Exploration, pictures: Pictures) -> dict[str, Any]:
+    near, positions = view.near.flatten().unique(return_inverse=True)
+    return {
+        "total": view.total,
+        "pseudo": view.has_pseudo_inputs,
+        "weight": _rounded(view.weight),
+        "share": _rounded(view.share),
+        "pictures": pictures.encode(view.picture),
+        "near": positions.reshape(view.near.shape).tolist(),
+        "nearData": pictures.encode(seen.data[near]),
+        "perComponent": view.samples.shape[1],
+        "samples": pictures.encode(view.samples.flatten(0, 1)),
+    }
+
+
+def _paths(seen: Exploration, pictures: Pictures) -> dict[str, Any] | None:
+    if seen.paths is None or seen.along is None or seen.along_straight is None:
+        return None
+    return {
+        "stops": seen.along.shape[1],
+        "least": _rounded(seen.paths.log_prob.amin(1)),
+        "straightLeast": _rounded(seen.paths.straight_log_prob.amin(1)),
+        "along": pictures.encode(seen.along.flatten(0, 1)),
+        "straight": pictures.encode(seen.along_straight.flatten(0, 1)),
+        "ends": pictures.encode(seen.data[seen.pairs.flatten()]),
+    }
+
+
+def _density(found: LatentMap, step: int) -> dict[str, Any]:
+    density = found.log_density[:: step if len(found.y) > 1 else 1, ::step]
+    top = float(found.log_density.max())
+    clamped = density.nan_to_num(nan=top - DEPTH, neginf=top - DEPTH).clamp(min=top - DEPTH)
+    return {
+        "top": round(top, 3),
+        "x": _rounded(found.x[::step]),
+        "z": [[round(v, 2) for v in row] for row in clamped.tolist()],
+    }
+
+
+def _columns(points: Tensor) -> list[list[float]]:
+    return [_rounded(column) for column in points.mT]
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [float(f"{v:.4g}") for v in values.double().nan_to_num(0, 999, -999).tolist()]
+
+
+def _some(count: int, most: int) -> Tensor:
+    """Return all positions, or as many as may be shown, at random and always the same."""
+    if count <= most:
+        return torch.arange(count)
+    generator = torch.Generator().manual_seed(0)
+    return torch.randperm(count, generator=generator)[:most].sort().values

@@ -1,0 +1,207 @@
+"""Which prior to choose, and why: sentences from the numbers alone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from priory.report.comparison import Entry
+from priory.report.differences import (
+    Difference,
+    comparable,
+    holes_difference,
+    nll_difference,
+    same_data,
+)
+
+PERFECT = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the numbers say.
+
+    Attributes:
+        answer: The answer in a sentence.
+        reasons: Why, in a sentence each.
+        caution: What the numbers do not say.
+
+    """
+
+    answer: str
+    reasons: tuple[str, ...]
+    caution: str
+
+
+def verdict(entries: Sequence[Entry]) -> Verdict:
+    """Say which prior to choose, or, of a single one, what its numbers mean.
+
+    Args:
+        entries: The priors.
+
+    """
+    return of_one(entries[0]) if len(entries) == 1 else of_many(entries)
+
+
+def of_many(entries: Sequence[Entry]) -> Verdict:
+    """Say which of several priors to choose."""
+    if not comparable(entries):
+        return Verdict(
+            "No choice follows from the NLL: some of these priors are given the label of a datum "
+            "and others are not.",
+            _holes_reasons(entries, entries),
+            "Compare those marked “| y” with one another only: a label is worth up to the log of "
+            "the number of classes, in nats.",
+        )
+    first = min(entries, key=lambda entry: entry.evaluation.nll)
+    gaps = {entry.name: nll_difference(entry, first) for entry in entries if entry is not first}
+    tied = [first, *(e for e in entries if e is not first and not gaps[e.name].is_clear)]
+    behind = [e for e in entries if e is not first and gaps[e.name].is_clear]
+    reasons = [_nll_reason(first, tied, behind, gaps)]
+    fewest = min(
+        (e for e in tied if e.evaluation.share_in_holes is not None),
+        key=lambda e: e.evaluation.share_in_holes or 0.0,
+        default=None,
+    )
+    chosen, why = first, f"it has the lowest NLL of all {len(entries)}"
+    if len(entries) == 2:
+        why = "it has the lower NLL"
+    if len(tied) > 1:
+        chosen, why = _among(tied, fewest)
+    reasons += _holes_reasons(entries, tied)
+    better = _fewer_holes(entries, chosen)
+    if better is not None:
+        reasons.append(
+            f"If samples matter more than densities, look at {better.name}: fewer of its samples "
+            "fall into holes, beyond the noise."
+        )
+    paired = all(gap.paired for gap in gaps.values())
+    caution = (
+        "± is one standard error over test data"
+        + (", that of a difference over the same data" if paired else "")
+        + "; a difference counts from two of them on. It says nothing of training: these are "
+        "single runs, and another seed moves the numbers too. Before a small difference decides, "
+        "repeat with other seeds (--seed 1, 2, ...)."
+    )
+    if not all(same_data(first, entry) for entry in entries):
+        caution = "These runs were measured on different test data. " + caution
+    return Verdict(f"Choose {chosen.name}: {why}.", tuple(reasons), caution)
+
+
+def of_one(entry: Entry) -> Verdict:
+    """Say what the numbers of a single prior mean, and what to try."""
+    e, reasons = entry.evaluation, []
+    said = "given its label " if e.given_labels else ""
+    answer = (
+        f"Under {entry.name}, a test datum {said}costs {e.nll:.2f} ± {e.nll_standard_error:.2f} "
+        f"nats: at most {-e.elbo:.2f} by the ELBO, of which the code takes {e.rate:.2f}."
+    )
+    if e.share_in_holes is not None:
+        share = _percent(e.share_in_holes, e.share_in_holes_standard_error)
+        if e.share_in_holes < 2 * PERFECT:
+            reasons.append(f"{share} of its samples fall into holes of q(z), near the perfect 1 %.")
+        else:
+            reasons.append(
+                f"{share} of its samples fall into holes of q(z), where 1 % is perfect: about one "
+                f"in {1 / e.share_in_holes:.0f} is decoded from a place that no data led to. A "
+                "prior fitted afterwards may close them: priory refit RUN --prior mog."
+            )
+    reasons += _components_reasons(entry) + _marginal_reasons(entry)
+    return Verdict(
+        answer,
+        tuple(reasons),
+        "A number by itself is neither good nor bad: train another prior on the same data, and "
+        "give both runs to priory report.",
+    )
+
+
+def _nll_reason(
+    first: Entry, tied: list[Entry], behind: list[Entry], gaps: dict[str, Difference]
+) -> str:
+    own = f"{first.name} has the lowest NLL, {first.evaluation.nll:.2f} nats"
+    parts = []
+    if behind:
+        nearest = min(behind, key=lambda e: gaps[e.name].value)
+        beyond = f"below {nearest.name} by {gaps[nearest.name]}"
+        if len(behind) > 1:
+            beyond += f", and below {_names(e for e in behind if e is not nearest)} by more"
+        parts.append(beyond)
+    if len(tied) > 1:
+        close = ", ".join(f"{gaps[e.name]} to {e.name}" for e in tied[1:])
+        parts.append(f"within the noise of {_names(tied[1:])} ({close})")
+    return f"{own}: {'; '.join(parts)}."
+
+
+def _among(tied: list[Entry], fewest: Entry | None) -> tuple[Entry, str]:
+    """Choose among priors whose NLLs do not differ: by holes, or else the plainest."""
+    if fewest is not None:
+        gaps = [holes_difference(e, fewest) for e in tied if e is not fewest]
+        if all(gap is not None and gap.is_clear for gap in gaps):
+            return fewest, (
+                f"its NLL is that of {_names(e for e in tied if e is not fewest)} within the "
+                "noise, and fewer of its samples fall into holes"
+            )
+    plainest = min(tied, key=lambda e: (e.parameters or 0, e.evaluation.nll))
+    return plainest, (
+        f"{_names(tied)} do not differ beyond the noise, and it is the plainest of them"
+    )
+
+
+def _holes_reasons(entries: Sequence[Entry], tied: Sequence[Entry]) -> tuple[str, ...]:
+    known = [e for e in entries if e.evaluation.share_in_holes is not None]
+    if not known:
+        return ()
+    known.sort(key=lambda e: e.evaluation.share_in_holes or 0.0)
+    shares = ", ".join(
+        f"{_percent(e.evaluation.share_in_holes, e.evaluation.share_in_holes_standard_error)} "
+        f"({e.name})"
+        for e in known
+    )
+    few = known[0].evaluation.share_in_holes or 0.0
+    end = "" if few < 2 * PERFECT else "; none closes the holes"
+    return (f"Samples in holes of q(z), of which 1 % is perfect: {shares}{end}.",)
+
+
+def _fewer_holes(entries: Sequence[Entry], chosen: Entry) -> Entry | None:
+    clear = []
+    for entry in entries:
+        gap = None if entry is chosen else holes_difference(chosen, entry)
+        if gap is not None and gap.value > 0 and gap.is_clear:
+            clear.append((gap.value, entry))
+    return max(clear, key=lambda pair: pair[0])[1] if clear else None
+
+
+def _components_reasons(entry: Entry) -> list[str]:
+    seen = entry.exploration.components if entry.exploration else None
+    used = entry.evaluation.components_in_use
+    if seen is None or used is None:
+        return []
+    sentence = f"The data use the equivalent of {used:.1f} of its {seen.total:,} components"
+    if seen.unused:
+        sentence += f", and {seen.unused} of them hardly at all"
+    if used < 0.5 * seen.total:
+        return [f"{sentence}: fewer would do (--num-components {max(1, round(1.5 * used))})."]
+    if used > 0.9 * seen.total and seen.total > 1:
+        return [f"{sentence}: more may help (--num-components {2 * seen.total})."]
+    return [f"{sentence}."]
+
+
+def _marginal_reasons(entry: Entry) -> list[str]:
+    found = None if entry.measures is None else entry.measures.get("surgery")
+    if not found:
+        return []
+    kl, error = found["marginal_kl"]["value"], found["marginal_kl"]["standard_error"]
+    if kl is None or error is None:
+        return []
+    return [
+        f"A better prior for the same encoder could gain at most {kl:.2f} ± {error:.2f} nats, the "
+        "marginal KL of q(z) to the prior."
+    ]
+
+
+def _names(entries: Iterable[Entry]) -> str:
+    names = [entry.name for entry in entries]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _percent(share: float | None, error: float | None) -> str:
+    known = "" if error is None else f" ± {100 * error:.1f}"
+    return f"{100 * (share or 0.0):.1f}{known} %"
