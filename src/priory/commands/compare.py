@@ -195,7 +195,7 @@ def _metrics(entries: Sequence[Entry]) -> str:
         entry.name: {
             **entry.evaluation.numbers,
             "epochs": entry.epochs,
-            "seconds": round(entry.seconds, 2),
+            "seconds": None if entry.seconds is None else round(entry.seconds, 2),
         }
         for entry in entries
     }

@@ -135,7 +135,7 @@ def _load_all(
     models = []
     for run in runs:
         parts: dict[Path, Part] = {}
-        for found in find_runs(run):
+        for found in _in_order(find_runs(run)):
             kept = (found.home / "data.json").is_file()
             if found.home not in parts:
                 parts[found.home] = _open(found, kept, data, labels, options)
@@ -161,6 +161,13 @@ def _load_all(
             format = DataFormat.read(found.home) if kept else None
             models.append(_Model(Path(run), found, vae, part, format))
     return models
+
+
+def _in_order(found: list[FoundRun]) -> list[FoundRun]:
+    """Return the models of a run in the order of its configuration."""
+    named = str(found[0].config.get("priors", "")).split(",")
+    places = {name: place for place, name in enumerate(named)}
+    return sorted(found, key=lambda one: places.get(one.model.name, len(places)))
 
 
 def _open(

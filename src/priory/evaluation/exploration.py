@@ -145,7 +145,8 @@ def explore(
 
 def _pairs(labels: Tensor | None, count: int, most: int = 3) -> list[tuple[int, int]]:
     """Return pairs of the first data, each datum once, of different classes where possible."""
-    left, found = list(range(min(count, 200))), []
+    left = list(range(min(count, 200)))
+    found: list[tuple[int, int]] = []
     while len(left) > 1 and len(found) < most:
         first = left.pop(0)
         other = (n for n in left if labels is None or labels[n] != labels[first])

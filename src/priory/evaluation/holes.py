@@ -14,6 +14,7 @@ from priory.networks.context import Context
 from priory.vae import VAE
 
 SAMPLES_AT_ONCE = 8192
+SAMPLES_A_SPLIT = 2500
 
 
 @dataclass(frozen=True)
@@ -93,15 +94,23 @@ def holes(
 
 @torch.no_grad()
 def model_holes(
-    vae: VAE, x: Tensor, context: Context | None = None, prior: Distribution | None = None
+    vae: VAE,
+    x: Tensor,
+    context: Context | None = None,
+    prior: Distribution | None = None,
+    num_splits: int = 8,
 ) -> Holes | None:
-    """Measure the holes of a model on held-out data, of which two halves are drawn at random.
+    """Measure the holes of a model on held-out data, of which halves are drawn at random.
+
+    Which data are in which half moves the shares by more than the samples do. They are means over
+    several draws of the halves, and their standard errors hold both.
 
     Args:
         vae: The model, in evaluation mode where that matters.
         x: Held-out data, `(N, *data_shape)`, at least two.
         context: What is known of these data.
         prior: The prior's distribution, without a batch shape, where it is not that of the context.
+        num_splits: How many times halves are drawn, at least twice.
 
     Returns:
         The shares; None where the posteriors are no diagonal Gaussians, the prior is one for each
@@ -109,8 +118,17 @@ def model_holes(
 
     """
     p = vae.prior_distribution(context) if prior is None else prior
-    halves = None if p.batch_shape else two_halves(vae, x, context)
-    return None if halves is None else holes(p, *halves)
+    q = None if p.batch_shape else _posteriors(vae, x, context)
+    if q is None:
+        return None
+    found = [holes(p, *_halves(*q), num_samples=SAMPLES_A_SPLIT) for _ in range(num_splits)]
+    inside = torch.tensor([one.prior_in_holes for one in found], dtype=torch.float64)
+    outside = torch.tensor([one.posterior_outside for one in found], dtype=torch.float64)
+    return Holes(*_mean_and_error(inside), *_mean_and_error(outside))
+
+
+def _mean_and_error(values: Tensor) -> tuple[float, float]:
+    return float(values.mean()), float(values.std()) / math.sqrt(len(values))
 
 
 @torch.no_grad()
@@ -128,12 +146,19 @@ def two_halves(
         Both; None where the posteriors are no diagonal Gaussians, or there are fewer than two data.
 
     """
+    q = _posteriors(vae, x, context)
+    return None if q is None else _halves(*q)
+
+
+def _posteriors(vae: VAE, x: Tensor, context: Context | None) -> tuple[Tensor, Tensor] | None:
     try:
         loc, scale = loc_and_scale(posterior_of_all(vae, x, context))
     except TypeError:
         return None
-    if len(loc) < 2:
-        return None
+    return (loc, scale) if len(loc) > 1 else None
+
+
+def _halves(loc: Tensor, scale: Tensor) -> tuple[GaussianMixture, GaussianMixture]:
     halves = torch.randperm(len(loc), device=loc.device).tensor_split(2)
     q_a, q_b = (GaussianMixture(loc.new_zeros(len(h)), loc[h], scale[h]) for h in halves)
     return q_a, q_b

@@ -93,11 +93,12 @@ def interpolate(
     apart = (end - start).norm(dim=-1)
     t = torch.linspace(0, 1, num_points).to(start)[:, None]
     order = torch.arange(1, BENDS + 1).to(start)
-    waves = torch.sin(math.pi * t * order) / order  # (P, bends): the higher, the smaller
+    waves: Tensor = torch.sin(math.pi * t * order) / order  # (P, bends): the higher, the smaller
     lines = torch.lerp(start[:, None], end[:, None], t)
 
     def bent(by: Tensor) -> Tensor:  # (starts, N, bends, L)
-        return lines + apart[:, None, None] * (waves @ by)
+        moved: Tensor = apart[:, None, None] * (waves @ by)
+        return lines + moved
 
     generator = torch.Generator().manual_seed(seed)
     bends = torch.randn(STARTS, pairs, BENDS, dims, generator=generator)

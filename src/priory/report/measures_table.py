@@ -8,7 +8,7 @@ from typing import Any, Literal
 from priory.report.comparison import Entry
 from priory.report.differences import Difference, comparable, holes_difference, nll_difference
 
-NONE = "none"
+NONE, MINUS = "none", "\N{MINUS SIGN}"
 Compare = Callable[[Entry, Entry], Difference | None]
 
 
@@ -62,7 +62,7 @@ def measures_table(entries: Sequence[Entry]) -> list[Row]:
     samples = " or ".join(str(s) for s in sorted({one.num_samples for one in e}))
     rows = [
         Row(
-            "NLL, -log p(x|y) where given labels" if given else "NLL, -log p(x)",
+            f"NLL, {MINUS}log p(x|y) where given labels" if given else f"NLL, {MINUS}log p(x)",
             f"lower is better; by {samples} importance samples per datum",
             tuple(
                 _cell(one.nll, one.nll_standard_error, best=n == nll_best, mark=mark)
@@ -114,7 +114,7 @@ def measures_table(entries: Sequence[Entry]) -> list[Row]:
             "what it adds to the model",
             tuple(_cell(entry.parameters, form=lambda v: f"{v:,.0f}") for entry in entries),
         ),
-        Row("training", "epochs, and seconds on this machine", tuple(map(_training, entries))),
+        Row("training", "how long it took", tuple(map(_training, entries))),
     ]
     return [row for row in rows if any(cell.text != NONE for cell in row.cells)]
 
@@ -232,7 +232,8 @@ def _cell(
     if value is None or not math.isfinite(value):
         return Cell(NONE)
     known = error is not None and math.isfinite(error)
-    return Cell(mark + form(value), f"± {form(error)}" if known and error is not None else "", best)
+    text = mark + form(value).replace("-", MINUS)
+    return Cell(text, f"± {form(error)}" if known and error is not None else "", best)
 
 
 def _components(entry: Entry) -> str:
@@ -247,4 +248,4 @@ def _training(entry: Entry) -> Cell:
     if entry.epochs is None:
         return Cell(NONE)
     seconds = "" if entry.seconds is None else f", {entry.seconds:.0f} s"
-    return Cell(f"{entry.epochs}{seconds}")
+    return Cell(f"{entry.epochs} epochs{seconds}")

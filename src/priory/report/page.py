@@ -75,12 +75,17 @@ def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     seen = [explored(entry) for entry in entries]
     pictures = Pictures.of(seen[0].data, subject.data_range, subject.columns)
-    data = {**page_data(entries, pictures), "labelNames": _label_names(entries, subject)}
+    found = verdict(entries)
+    data = {
+        **page_data(entries, pictures),
+        "first": found.chosen,
+        "labelNames": _label_names(entries, subject),
+    }
     most = MOST_POINTS // len(entries)
     page = environment.get_template("page.html").render(
         subject=subject,
         entries=list(zip(entries, seen, strict=True)),
-        verdict=verdict(entries),
+        verdict=found,
         rows=measures_table(entries),
         notes=notes(entries),
         bars=pictures.bars,

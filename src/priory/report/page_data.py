@@ -126,12 +126,13 @@ def _paths(seen: Exploration, pictures: Pictures) -> dict[str, Any] | None:
 
 
 def _density(found: LatentMap, step: int) -> dict[str, Any]:
-    density = found.log_density[:: step if len(found.y) > 1 else 1, ::step]
+    kept = torch.linspace(0, len(found.x) - 1, len(found.x) // step).round().long()  # with the ends
+    density = found.log_density[kept][:, kept] if len(found.y) > 1 else found.log_density[:, kept]
     top = float(found.log_density.max())
     clamped = density.nan_to_num(nan=top - DEPTH, neginf=top - DEPTH).clamp(min=top - DEPTH)
     return {
         "top": round(top, 3),
-        "x": _rounded(found.x[::step]),
+        "x": _rounded(found.x[kept]),
         "z": [[round(v, 2) for v in row] for row in clamped.tolist()],
     }
 

@@ -23,12 +23,16 @@ class Verdict:
         answer: The answer in a sentence.
         reasons: Why, in a sentence each.
         caution: What the numbers do not say.
+        chosen: The position of the prior to choose, or of the first where none is.
+
+    Commands stand between backticks.
 
     """
 
     answer: str
     reasons: tuple[str, ...]
     caution: str
+    chosen: int = 0
 
 
 def verdict(entries: Sequence[Entry]) -> Verdict:
@@ -61,11 +65,12 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
         key=lambda e: e.evaluation.share_in_holes or 0.0,
         default=None,
     )
-    chosen, why = first, f"it has the lowest NLL of all {len(entries)}"
-    if len(entries) == 2:
-        why = "it has the lower NLL"
     if len(tied) > 1:
         chosen, why = _among(tied, fewest)
+    else:
+        nearest = min((e for e in behind), key=lambda e: gaps[e.name].value)
+        chosen = first
+        why = f"its NLL is the lowest, by {gaps[nearest.name]} nats per datum"
     reasons += _holes_reasons(entries, tied)
     better = _fewer_holes(entries, chosen)
     if better is not None:
@@ -79,11 +84,13 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
         + (", that of a difference over the same data" if paired else "")
         + "; a difference counts from two of them on. It says nothing of training: these are "
         "single runs, and another seed moves the numbers too. Before a small difference decides, "
-        "repeat with other seeds (--seed 1, 2, ...)."
+        "repeat them with other seeds."
     )
     if not all(same_data(first, entry) for entry in entries):
         caution = "These runs were measured on different test data. " + caution
-    return Verdict(f"Choose {chosen.name}: {why}.", tuple(reasons), caution)
+    return Verdict(
+        f"Choose {chosen.name}: {why}.", tuple(reasons), caution, next(n for n, entry in enumerate(entries) if entry is chosen)
+    )
 
 
 def of_one(entry: Entry) -> Verdict:
@@ -102,32 +109,29 @@ def of_one(entry: Entry) -> Verdict:
             reasons.append(
                 f"{share} of its samples fall into holes of q(z), where 1 % is perfect: about one "
                 f"in {1 / e.share_in_holes:.0f} is decoded from a place that no data led to. A "
-                "prior fitted afterwards may close them: priory refit RUN --prior mog."
+                "prior fitted afterwards may close them: `priory refit RUN --prior mog`."
             )
     reasons += _components_reasons(entry) + _marginal_reasons(entry)
     return Verdict(
         answer,
         tuple(reasons),
         "A number by itself is neither good nor bad: train another prior on the same data, and "
-        "give both runs to priory report.",
+        "give both runs to `priory report`.",
     )
 
 
 def _nll_reason(
     first: Entry, tied: list[Entry], behind: list[Entry], gaps: dict[str, Difference]
 ) -> str:
-    own = f"{first.name} has the lowest NLL, {first.evaluation.nll:.2f} nats"
-    parts = []
-    if behind:
-        nearest = min(behind, key=lambda e: gaps[e.name].value)
-        beyond = f"below {nearest.name} by {gaps[nearest.name]}"
-        if len(behind) > 1:
-            beyond += f", and below {_names(e for e in behind if e is not nearest)} by more"
-        parts.append(beyond)
+    measured = ", ".join(f"{e.evaluation.nll:.2f} ({e.name})" for e in (first, *tied[1:], *behind))
+    said = f"NLL in nats, lower is better: {measured}."
     if len(tied) > 1:
         close = ", ".join(f"{gaps[e.name]} to {e.name}" for e in tied[1:])
-        parts.append(f"within the noise of {_names(tied[1:])} ({close})")
-    return f"{own}: {'; '.join(parts)}."
+        said += f" The differences to {first.name} are within the noise: {close}."
+    if behind:
+        beyond = ", ".join(f"{e.name} by {gaps[e.name]}" for e in behind)
+        said += f" Beyond the noise it is below {beyond}."
+    return said
 
 
 def _among(tied: list[Entry], fewest: Entry | None) -> tuple[Entry, str]:
@@ -141,7 +145,7 @@ def _among(tied: list[Entry], fewest: Entry | None) -> tuple[Entry, str]:
             )
     plainest = min(tied, key=lambda e: (e.parameters or 0, e.evaluation.nll))
     return plainest, (
-        f"{_names(tied)} do not differ beyond the noise, and it is the plainest of them"
+        f"{_names(tied)} do not differ in NLL beyond the noise, and it is the plainest of them"
     )
 
 
@@ -156,8 +160,8 @@ def _holes_reasons(entries: Sequence[Entry], tied: Sequence[Entry]) -> tuple[str
         for e in known
     )
     few = known[0].evaluation.share_in_holes or 0.0
-    end = "" if few < 2 * PERFECT else "; none closes the holes"
-    return (f"Samples in holes of q(z), of which 1 % is perfect: {shares}{end}.",)
+    end = "" if few < 2 * PERFECT else "; none of them closes the holes"
+    return (f"Share of samples that fall into holes of q(z), 1 % is perfect: {shares}{end}.",)
 
 
 def _fewer_holes(entries: Sequence[Entry], chosen: Entry) -> Entry | None:
@@ -178,9 +182,9 @@ def _components_reasons(entry: Entry) -> list[str]:
     if seen.unused:
         sentence += f", and {seen.unused} of them hardly at all"
     if used < 0.5 * seen.total:
-        return [f"{sentence}: fewer would do (--num-components {max(1, round(1.5 * used))})."]
+        return [f"{sentence}: fewer would do: `--num-components {max(1, round(1.5 * used))}`."]
     if used > 0.9 * seen.total and seen.total > 1:
-        return [f"{sentence}: more may help (--num-components {2 * seen.total})."]
+        return [f"{sentence}: more may help: `--num-components {2 * seen.total}`."]
     return [f"{sentence}."]
 
 

@@ -18,6 +18,7 @@ function redrawMap() {
 
 /** Put the point and the ring where they belong. */
 function place() {
+  if (!state.box) return;
   const { width, height } = state.box, { low, high, components } = plane();
   const put = (element, x, y) => {
     element.hidden = x === null;
@@ -47,7 +48,7 @@ function look(x, y, aloud = false) {
     [line ? "z" : exact ? "z₁, z₂" : "in this plane", line ? number(state.x) : `${number(state.x)}, ${number(state.y)}`],
     [exact ? "log p(z)" : "log-density in this plane", `${logProb <= density.top - 59.9 ? "below " : ""}${number(logProb, 1)} nats`],
   ];
-  if (model().labels) facts.push(["nearest test datum is", DATA.labelNames[model().labels[near]]]);
+  if (model().labels) facts.push(["class of the nearest test datum", DATA.labelNames[model().labels[near]]]);
   list(at("where"), facts);
   const words = inWords(grid, index);
   at("here").setAttribute("aria-label", `the datum decoded here${words && `: ${words}`}`);
@@ -191,7 +192,7 @@ function glyph(label) {
   svg.setAttribute("viewBox", "-7 -7 14 14");
   svg.setAttribute("aria-hidden", "true");
   path.setAttribute("d", GLYPHS[label % GLYPHS.length]);
-  path.setAttribute("fill", COLOURS[label % COLOURS.length]);
+  path.setAttribute("fill", palette()[label % COLOURS.length]);
   svg.append(path);
   return svg;
 }
@@ -205,8 +206,8 @@ const star = `M${Array.from({ length: 10 }, (_, n) => {
   return `${radius * Math.sin(angle)},${-radius * Math.cos(angle)}`;
 }).join("L")}Z`;
 const GLYPHS = ["M5,0A5,5 0 1 1 -5,0A5,5 0 1 1 5,0Z", "M-5,-5H5V5H-5Z", "M0,-6.5L6.5,0L0,6.5L-6.5,0Z",
-  "M-2,-6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z", "M-6,-3L-3,-6L0,-3L3,-6L6,-3L3,0L6,3L3,6L0,3L-3,6L-6,3L-3,0Z",
-  ngon(3, 0), ngon(3, Math.PI), star, ngon(6, 0), ngon(5, 0), ngon(3, -Math.PI / 2), ngon(3, Math.PI / 2)];
+  ngon(3, 0), star, ngon(3, Math.PI), ngon(6, 0), ngon(3, -Math.PI / 2), "M-6,-5L6,5V-5L-6,5Z", ngon(3, Math.PI / 2),
+  "M-5,-6L5,6H-5L5,-6Z", ngon(5, 0)];
 
 function showModel(n) {
   Object.assign(state, { model: n, component: null, components: 48, plane: Math.min(state.plane, DATA.models[n].planes.length - 1) });
@@ -266,12 +267,18 @@ function listen() {
       }
     });
   }
-  let width = innerWidth;
-  addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; redraw(); } });
+  let width = innerWidth, waiting = null;
+  addEventListener("resize", () => {
+    if (innerWidth === width) return; // a phone's bars come and go as it scrolls
+    width = innerWidth;
+    clearTimeout(waiting);
+    waiting = setTimeout(redraw, 120);
+  });
   for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", redraw);
 }
 
 function redraw() {
+  legend();
   redrawMap();
   if (DATA.beside.length) drawBeside(at("beside"));
   drawCurves(at("curves"));
@@ -290,9 +297,9 @@ function curvesInWords() {
 async function start() {
   await loadSprites();
   fillPictures();
-  radios(at("choose-model"), DATA.models.map(({ name }) => name), 0, showModel);
+  radios(at("choose-model"), DATA.models.map(({ name }) => name), DATA.first, showModel);
   curvesInWords();
-  showModel(0);
+  showModel(DATA.first);
   listen();
   redraw();
   document.body.dataset.ready = "yes";

@@ -1,11 +1,13 @@
 // Plots: the latent map, the maps side by side and the training curves, in the page's own colours.
 
 const MARGIN = { l: 46, t: 8, r: 8, b: 44 };
-const SYMBOLS = ["circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down",
-  "star", "hexagon", "pentagon", "triangle-left", "triangle-right"];
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "star", "triangle-down", "hexagon",
+  "triangle-left", "bowtie", "triangle-right", "hourglass", "pentagon"]; // crosses are the holes
 // Okabe and Ito's colours, which the colour-blind can tell apart, and two of like kind.
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A7A00",
   "#7F3C8D", "#666666", "#A5AA99"];
+const BRIGHT = ["#5AAEEA", "#FF8A47", "#2FC79C", "#E6A3CA", "#F2BB45", "#9ADAFF", "#CDBD3F",
+  "#C795DB", "#B4B8BC", "#DDE2D3"]; // the same, on a dark page
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 const MANY = 5000; // points from which WebGL draws them
 const DEPTH = 12; // nats below the highest density at which contours end
@@ -14,8 +16,12 @@ function theme() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(`--${name}`).trim();
   return Object.fromEntries(
-    ["paper", "ink", "muted", "line", "warn", "low", "high", "contour", "accent"].map((n) => [n, read(n)]));
+    ["paper", "ink", "muted", "line", "low", "high", "contour", "accent"].map((n) => [n, read(n)]));
 }
+
+const palette = () => matchMedia("print").matches || !matchMedia("(prefers-color-scheme: dark)").matches ? COLOURS : BRIGHT;
+
+const widthOf = (element) => Math.max(240, element.clientWidth); // a window can be a pixel wide
 
 function axis(colours, more) {
   return { color: colours.muted, gridcolor: colours.line, linecolor: colours.line, zeroline: false,
@@ -36,19 +42,19 @@ function contour(density, colours, top, more = {}) {
   return { type: "contour", x: density.x, y: density.x, z: density.z, hoverinfo: "skip",
     zmin: ceiling - DEPTH, zmax: ceiling, showscale: false,
     colorscale: [[0, colours.low], [1, colours.high]],
-    contours: { start: ceiling - DEPTH, end: ceiling, size: 2, showlabels: true,
+    contours: { start: 2 * Math.ceil((ceiling - DEPTH) / 2), end: ceiling, size: 2, showlabels: true,
       labelfont: { size: 10, color: colours.muted } },
     line: { width: 0.8, color: colours.contour, smoothing: 0.7 }, ...more };
 }
 
 /** The dots of one class, or of all data where there are no classes. */
-function dots(kind, x, y, name, number, colours) {
-  const plain = number === null;
+function dots(kind, x, y, name, number, colours, count = x.length) {
+  const plain = number === null, many = count > 2000;
   return { type: kind, mode: "markers", x, y, name, hoverinfo: "skip",
     marker: { symbol: plain ? "circle" : SYMBOLS[number % SYMBOLS.length],
-      color: plain ? colours.ink : COLOURS[number % COLOURS.length],
-      size: plain ? 4 : 6.5, opacity: x.length > 2000 ? 0.55 : 0.85,
-      line: { width: plain ? 0 : 0.5, color: colours.paper } } };
+      color: plain ? colours.ink : palette()[number % COLOURS.length],
+      size: plain || many ? 4 : 6.5, opacity: many ? 0.6 : 0.85,
+      line: { width: plain || many ? 0 : 0.5, color: colours.paper } } };
 }
 
 /** Split points by class: `[class or null, xs, ys]` for each. */
@@ -76,7 +82,7 @@ function drawMap(element, model, plane, shown) {
   if (shown.data) {
     for (const [number, x, y] of byClass(plane.points, model.labels)) {
       if (number !== null && shown.without.has(number)) continue;
-      traces.push(dots(kind, x, line ? level(x) : y, DATA.labelNames[number] ?? "data", number, colours));
+      traces.push(dots(kind, x, line ? level(x) : y, DATA.labelNames[number] ?? "data", number, colours, model.numData));
     }
   }
   const inHole = (_, n) => model.hole?.[n] === 1, elsewhere = (_, n) => model.hole?.[n] !== 1;
@@ -85,16 +91,21 @@ function drawMap(element, model, plane, shown) {
     traces.push({ type: kind, mode: "markers", name, x, y, hoverinfo: "skip", marker });
   };
   if (shown.samples) samples("samples", elsewhere, { symbol: "circle-open", size: 4, color: colours.ink, opacity: 0.6 });
-  if (shown.holes && model.hole) samples("holes", inHole, { symbol: "x-thin-open", size: 8, color: colours.warn, line: { width: 2, color: colours.warn } });
+  if (shown.holes && model.hole) {
+    for (const [name, color, width] of [["halo", colours.paper, 5], ["holes", colours.ink, 2.2]]) {
+      samples(name, inHole, { symbol: "x-thin", size: 7, color, line: { width, color } });
+    }
+  }
   if (shown.components && plane.components) {
     const heaviest = Math.max(...model.components.weight);
     const [x, y] = [plane.components[0], plane.components[1] ?? level(plane.components[0])];
     const size = model.components.weight.map((w) => 4 + 15 * Math.sqrt(w / heaviest) / Math.sqrt(Math.max(1, x.length / 50)));
+    const many = x.length > 100;
     const ring = (name, color, width) => ({ type: kind, mode: "markers", name, x, y, hoverinfo: "skip",
       marker: { symbol: "circle-open", size, color, line: { width, color } } });
-    traces.push(ring("halo", colours.paper, 4.5), ring("components", colours.ink, 1.8));
+    traces.push(ring("halo", colours.paper, many ? 3 : 4.5), ring("components", colours.ink, many ? 1.1 : 1.8));
   }
-  const range = [plane.low, plane.high], width = element.clientWidth;
+  const range = [plane.low, plane.high], width = widthOf(element);
   const inner = width - MARGIN.l - MARGIN.r, tall = line ? Math.min(inner, 320) : inner;
   const y = line
     ? { range: [floor - 1, density.top + 1], title: { text: "log p(z) in nats", standoff: 6 } }
@@ -106,7 +117,7 @@ function drawMap(element, model, plane, shown) {
 
 /** Draw all priors on the same axes, as many beside each other as there is room for. */
 function drawBeside(element) {
-  const colours = theme(), maps = DATA.beside, width = element.clientWidth;
+  const colours = theme(), maps = DATA.beside, width = widthOf(element);
   const columns = Math.max(1, Math.min(maps.length, 4, Math.floor(width / 250)));
   const rows = Math.ceil(maps.length / columns);
   const gap = 34, side = (width - 40 - gap * (columns - 1)) / columns;
@@ -143,19 +154,21 @@ const CURVES = { elbo: "validation ELBO", rate: "rate on validation data", compo
 
 function drawCurves(element) {
   const colours = theme();
-  for (const [name, title] of Object.entries(CURVES)) {
+  const has = (name) => DATA.models.some((model) => model.curves[name]);
+  if (!element.childElementCount) { // all at first, so that each finds its width
+    for (const name of Object.keys(CURVES).filter(has)) element.append(make("div", { "data-curve": name }));
+  }
+  for (const [name, title] of Object.entries(CURVES).filter(([name]) => has(name))) {
     const models = DATA.models.map((model, n) => [model, n]).filter(([model]) => model.curves[name]);
-    let plot = element.querySelector(`[data-curve="${name}"]`);
-    if (!models.length) continue;
-    if (!plot) element.append(plot = make("div", { "data-curve": name }));
+    const plot = element.querySelector(`[data-curve="${name}"]`);
     const traces = models.map(([model, n]) => ({ type: "scatter", mode: model.curves.epoch.length > 1 ? "lines" : "markers",
       x: model.curves.epoch, y: model.curves[name], name: plain(model.name), hoverinfo: "skip",
-      line: { width: 2, color: COLOURS[n % COLOURS.length], dash: DASHES[n % DASHES.length] } }));
+      line: { width: 2, color: palette()[n % COLOURS.length], dash: DASHES[n % DASHES.length] } }));
     const values = models.flatMap(([model]) => model.curves[name].filter((v) => v !== null));
     const sorted = [...values].sort((a, b) => a - b), low = sorted[Math.floor(0.08 * (sorted.length - 1))];
     const high = sorted.at(-1), margin = 0.08 * (high - low || 1);
     const range = name === "elbo" ? [low - margin, high + margin] : undefined; // not the first steps alone
-    Plotly.react(plot, traces, layout(colours, { width: plot.clientWidth, height: 270,
+    Plotly.react(plot, traces, layout(colours, { width: widthOf(plot), height: 270,
       margin: { l: 52, t: 30, r: 8, b: 42 }, showlegend: models.length > 1,
       title: { text: title, font: { size: 13, color: colours.ink }, x: 0.01, xanchor: "left", y: 0.97, yanchor: "top" },
       legend: { x: 0.98, xanchor: "right", y: 0.04, yanchor: "bottom", bgcolor: colours.paper, itemclick: false, itemdoubleclick: false },
