@@ -88,9 +88,8 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
     )
     if not all(same_data(first, entry) for entry in entries):
         caution = "These runs were measured on different test data. " + caution
-    return Verdict(
-        f"Choose {chosen.name}: {why}.", tuple(reasons), caution, next(n for n, entry in enumerate(entries) if entry is chosen)
-    )
+    place = next(n for n, entry in enumerate(entries) if entry is chosen)
+    return Verdict(f"Choose {chosen.name}: {why}.", tuple(reasons), caution, place)
 
 
 def of_one(entry: Entry) -> Verdict:
