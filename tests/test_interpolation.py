@@ -36,7 +36,7 @@ def test_under_a_flat_density_the_path_is_the_straight_line():
 
 @pytest.mark.parametrize("angle", [0.6, 1.4])
 def test_the_length_is_that_of_the_geodesic(angle):
-    # With p = |z|^-2 a step costs |z| |dz| = |d(z²/2)|: paths are straight lines in the plane of z².
+    # With p = |z|^-2 a step costs |z| |dz| = |d(z²/2)|: in the plane of z², paths are straight.
     found = interpolate(Radial(-2.0), at(0.0), at(angle))
     exact = abs(1 - complex(math.cos(2 * angle), math.sin(2 * angle))) / 2
     assert found.length.item() == pytest.approx(exact, rel=2e-3)
