@@ -104,15 +104,96 @@ def test_every_prior_starts_from_the_same_networks(tmp_path, monkeypatch):
     assert all(a.equal(b) for a, b in zip(first, second, strict=True))
 
 
+def shown_in(page):
+    """Return what a reader sees of a page, and the addresses that it would ask for."""
+    text = page.read_text()
+    text = re.sub(r"<(script|style).*?</\1>", "", text, flags=re.S)
+    addresses = re.findall(r'(?:src|href)="(?!#|data:)[^"]*', text)
+    words = re.sub(r"<[^>]*>", "", text).replace(" best ", " ")  # which is heard, not seen
+    return " ".join(words.split()), addresses
+
+
 def test_the_report_stands_alone(run):
-    page = (run / "report.html").read_text()
-    assert "http" not in re.sub(r'src="data:[^"]*"', "", page)
-    assert page.count("<figcaption>") == 1 + 3 * 3 + 1
+    words, addresses = shown_in(run / "report.html")
+    assert addresses == []
     metrics = json.loads((run / "metrics.json").read_text())
     for name, row in metrics.items():
-        assert name in page
-        assert f"{row['nll']:.2f} ± {row['nll_standard_error']:.2f}" in page
-    assert str(run / "config.yaml") in page
+        assert name in words
+        assert f"{row['nll']:.2f} ± {row['nll_standard_error']:.2f}" in words
+    assert str(run / "config.yaml") in words
+
+
+def test_report_writes_the_page_of_a_run_again_and_of_several_anew(run, tmp_path, monkeypatch):
+    before, _ = shown_in(run / "report.html")
+    main(["report", str(run)])
+    after, _ = shown_in(run / "report.html")
+    for row in json.loads((run / "metrics.json").read_text()).values():
+        assert f"{row['nll']:.2f} ± {row['nll_standard_error']:.2f}" in after
+    assert before.split("Choose")[1].split(".")[0] == after.split("Choose")[1].split(".")[0]
+    monkeypatch.chdir(tmp_path)
+    digits = priory.load(run / "VampPrior")
+    priory.save(digits, tmp_path / "saved")
+    np.save("x.npy", np.tile(np.arange(17.0), 80)[: 20 * 64].reshape(20, 8, 8))
+    more = ["--data", "x.npy", "--importance-samples", "8"]
+    main(["report", str(run / "VampPrior"), str(tmp_path / "saved"), *more])
+    words, _ = shown_in(tmp_path / "report.html")
+    assert "VampPrior (saved)" in words
+    assert "20 held-out data each" in words
+    assert not (tmp_path / "saved" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "found no model.json"),
+        (["RUN", "--importance-samples", "0"], "importance sample"),
+        (["RUN", "--out", "taken.html"], "does not exist yet, got taken.html"),
+        (["RUN", "--out", "nowhere/page.html"], "expected a directory at nowhere"),
+        (["RUN", "saved"], "name them with --data"),
+        (["RUN", "other", "--out", "new.html"], "data of one shape, got (8, 8)"),
+        ([], "expected RUNS after priory report"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_reported_is_said_in_one_sentence(
+    arguments, message, run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken.html").write_text("mine")
+    priory.save(priory.load(run / "VampPrior"), tmp_path / "saved")
+    if "other" in arguments:
+        np.save("bits.npy", np.random.default_rng(0).integers(0, 2, (60, 6)))
+        main(["train", *QUICK, "--max-epochs", "1", "--data", "bits.npy", "--out", "other"])
+    words = [str(run / "VampPrior") if word == "RUN" else word for word in arguments]
+    with pytest.raises(SystemExit) as stopped:
+        main(["report", *words])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert (tmp_path / "taken.html").read_text() == "mine"
+    assert not (tmp_path / "new.html").exists()
+
+
+def test_interpolate_writes_a_figure_or_the_numbers(run, tmp_path, capsys):
+    command = ["interpolate", str(run / "VampPrior"), "--between", "3", "17", "--out"]
+    main([*command, str(tmp_path / "path.png")])
+    assert "Least log p(z) along the path" in capsys.readouterr().out
+    assert (tmp_path / "path.png").stat().st_size > 1000
+    main([*command, str(tmp_path / "path.npy"), "--stops", "5"])
+    array = np.load(tmp_path / "path.npy")
+    assert array.shape == (2, 5, 8, 8)
+    assert np.allclose(array[0, 0], array[1, 0], atol=1e-4)
+    for more, message in [
+        (["path.svg"], "ends in .png"),
+        (["path.png"], "does not exist yet"),
+        (["new.png", "--between", "0", "447"], "positions from 0 to 446"),
+        (["new.png", "--stops", "1"], "at least two stops"),
+    ]:
+        with pytest.raises(SystemExit) as stopped:
+            main([*command, str(tmp_path / more[0]), *more[1:]])
+        assert stopped.value.code == 2
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_unrendered")

@@ -23,6 +23,11 @@ MISSING = [
         "from priory.report import grid_figure; grid_figure(torch.zeros(2, 4, 4), (0, 1))",
         "report",
     ),
+    (
+        "plotly.offline",
+        "from priory.report import write_page; write_page(None, [], None)",
+        "report",
+    ),
 ]
 
 # A process for each, all of which begin with torch imported.

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from priory.extras import needs
 
-WORDS: dict[Any, Any] = {list[str]: (str, "+"), tuple[int, int]: (int, 2)}
+WORDS: dict[Any, Any] = {list[str]: (str, "+"), list[int] | None: (int, 2)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -23,7 +23,7 @@ SUFFIXES = (".png", ".pdf", ".npy")
 
 def interpolate(
     run: str,
-    between: tuple[int, int] = (0, 1),
+    between: list[int] | None = None,
     out: str = "interpolation.png",
     stops: int = 9,
     data: str | None = None,
@@ -37,7 +37,8 @@ def interpolate(
 
     Args:
         run: The directory of a run, or of a model within it.
-        between: The positions of two of the run's test data, such as `3 17`.
+        between: The positions of two of the run's test data, such as `3 17`; by default the first
+            two.
         out: The file to write: `.png` or `.pdf` for a figure of both, `.npy` for the expected data
             along them, `(2, stops, *data_shape)`, the path first.
         stops: The number of data along each.
@@ -53,7 +54,8 @@ def interpolate(
     if stops < 2:
         raise ValueError(f"expected at least two stops, from end to end, got {stops}.")
     model, part = open_part(run, data, labels, data_options)
-    if not all(0 <= n < len(part) for n in between):
+    between = [0, 1] if between is None else between
+    if len(between) != 2 or not all(0 <= n < len(part) for n in between):
         raise ValueError(
             f"expected two positions from 0 to {len(part) - 1} for between, got "
             f"{', '.join(map(str, between))}."
