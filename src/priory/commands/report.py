@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from torch import Tensor
 
 from priory.commands.report_entry import report_entry
 from priory.commands.run_data import give_data, is_ready, open_part, open_training
 from priory.commands.user_classes import build_module
-from priory.data import DataFormat, Part, open_data
+from priory.data import DataFormat, Part, open_source
 from priory.networks.data_range import DataRange
 from priory.report import Recipe, Subject, write_page
 from priory.saving import load
@@ -184,7 +185,8 @@ def _open(
             f"expected data to report on {found.model} with, as none were saved beside it, got "
             "none; name them with --data."
         )
-    return open_data(data, 0, 0.0, 0.0, labels, options).train
+    source = open_source(data, labels=labels, options=options)
+    return Part(source.x, torch.arange(len(source.x)), source.labels)
 
 
 def _names(models: list[_Model]) -> list[str]:
