@@ -33,7 +33,7 @@ X = linear_data(60)
 @pytest.fixture(autouse=True)
 def _few_permutations(monkeypatch):
     quick = partial(classifier_test, num_permutations=3)
-    monkeypatch.setattr(sys.modules["priory.evaluation.measures"], "classifier_test", quick)
+    monkeypatch.setattr(sys.modules["priory.evaluation.measure"], "classifier_test", quick)
 
 
 def test_all_measures_of_a_model_and_its_seed():
@@ -41,6 +41,7 @@ def test_all_measures_of_a_model_and_its_seed():
     found, again = (measure(vae, X[:20], X[20:], num_samples=500, seed=3) for _ in range(2))
     assert torch.get_rng_state().equal(state)
     assert found.nll.mean == again.nll.mean
+    assert "<th>active units</th>" in found._repr_html_()
     assert found.memorisation == again.memorisation
     assert found.surgery.num_data == found.num_training == 40
     exact = -float(data_distribution().log_prob(X[:20]).mean())

@@ -66,7 +66,7 @@ def evaluate(
     write_whole(target, (json.dumps(_plain(found), indent=2) + "\n").encode())
     console = Console(highlight=False, soft_wrap=True)
     console.print(_table(found))
-    for sentence in _warnings(found):
+    for sentence in found.warnings:
         console.print(sentence)
     console.print(f"All numbers are in {target}.")
 
@@ -105,16 +105,6 @@ def _likelihood(nll: NLL) -> dict[str, Any]:
     }
 
 
-def _warnings(found: Measures) -> list[str]:
-    sentences = list(found.nll.warnings)
-    if found.surgery is not None and found.surgery.at_the_ceiling:
-        sentences.append(
-            f"The mutual information is within 0.1 nats of log N = {found.surgery.ceiling:.2f}, "
-            "which it cannot exceed: it may be anything above, and the marginal KL says little."
-        )
-    return sentences
-
-
 def _table(found: Measures) -> Table:
     table = Table(
         title=f"{found.num_data} held-out data, nats per datum",
@@ -124,62 +114,6 @@ def _table(found: Measures) -> Table:
     table.add_column("")
     table.add_column("found", justify="right")
     table.add_column("to read it by", overflow="fold")
-    for row in _rows(found):
+    for row in found.readings:
         table.add_row(*row)
     return table
-
-
-def _rows(found: Measures) -> list[tuple[str, str, str]]:
-    nll = found.nll
-    sizes = nll.effective_sample_size
-    rows = [
-        (
-            "NLL given the label" if found.given_labels else "NLL",
-            f"{nll.mean:.2f} ± {nll.standard_error:.2f}",
-            f"{nll.num_samples} importance samples, of an effective size of {sizes.median():.0f} "
-            f"(median) and {sizes.min():.1f} (least)",
-        )
-    ]
-    if found.surgery is not None:
-        s, over = found.surgery, "training" if found.num_training else "held-out"
-        rows += [
-            ("ELBO", str(s.elbo), f"of {s.num_data} {over} data, and its terms"),
-            ("  reconstruction", str(s.reconstruction), ""),
-            ("  less mutual information", str(s.mutual_information), f"at most {s.ceiling:.3f}"),
-            ("  less marginal KL", str(s.marginal_kl), "what a better prior could gain"),
-        ]
-    if found.latent_use is not None:
-        use = found.latent_use
-        rows += [("active units", str(use.active_units), f"of {len(use.variance_of_mean)}")]
-    if found.components_in_use is not None:
-        dead = "" if found.dead_components is None else f"{len(found.dead_components)} are dead"
-        rows += [("components in use", f"{found.components_in_use:.1f}", dead)]
-    if found.holes is not None:
-        h = found.holes
-        rows += [
-            (name, f"{share:.1%} ± {error:.1%}", "1 % is perfect")
-            for name, share, error in (
-                ("prior in holes of q(z)", h.prior_in_holes, h.prior_in_holes_standard_error),
-                ("q(z) outside the prior", h.posterior_outside, h.posterior_outside_standard_error),
-            )
-        ]
-    if found.classifier is not None:
-        c = found.classifier
-        rows += [("told from q(z)", f"{c.accuracy:.1%}", f"50 % is perfect; p = {c.p_value:.3g}")]
-    if found.discrepancy is not None:
-        d = found.discrepancy
-        rows += [("MMD² to q(z)", f"{d.squared:.4f}", f"0 is perfect; p = {d.p_value:.3g}")]
-    if found.samples is not None:
-        q = found.samples
-        rows += [
-            ("precision, recall", f"{q.precision:.2f}, {q.recall:.2f}", "raw values"),
-            (
-                "density, coverage",
-                f"{q.density:.2f}, {q.coverage:.2f}",
-                f"1 and {q.coverage_if_equal:.2f} if samples were data",
-            ),
-        ]
-    if found.memorisation is not None:
-        m = found.memorisation
-        rows += [("copying", f"z = {m.z_score:.1f}", "far below 0 copies, far above 0 underfits")]
-    return rows

@@ -9,7 +9,8 @@ from priory.evaluation.exploration import DecodedPlane, Exploration, explore
 from priory.evaluation.holes import Holes, holes, in_holes, model_holes
 from priory.evaluation.interpolation import Interpolation, interpolate
 from priory.evaluation.latent_use import LatentUse, latent_use
-from priory.evaluation.measures import Measures, measure
+from priory.evaluation.measure import measure
+from priory.evaluation.measures import Measures
 from priory.evaluation.memorisation import Memorisation, memorisation
 from priory.evaluation.nearest import Nearest, nearest
 from priory.evaluation.nll import NLL, negative_log_likelihood

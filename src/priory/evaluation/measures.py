@@ -1,32 +1,22 @@
-"""All questions asked of a trained model at once."""
+"""All that was found of a trained model."""
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
-from torch.distributions import Distribution
 
-from priory.aggregate import marginal_prior, posterior_of_all
-from priory.distributions import loc_and_scale
-from priory.evaluation.components import components_in_use, dead_components
-from priory.evaluation.exhibit import sample_data
-from priory.evaluation.holes import Holes, model_holes
-from priory.evaluation.latent_use import LatentUse, latent_use
-from priory.evaluation.memorisation import Memorisation, memorisation
-from priory.evaluation.nearest import Nearest, nearest
-from priory.evaluation.nll import NLL, negative_log_likelihood
-from priory.evaluation.samples import Features, SampleQuality, sample_quality
-from priory.evaluation.summary import given_labels
-from priory.evaluation.surgery import Surgery, surgery
+from priory.evaluation.holes import Holes
+from priory.evaluation.latent_use import LatentUse
+from priory.evaluation.memorisation import Memorisation
+from priory.evaluation.nearest import Nearest
+from priory.evaluation.nll import NLL
+from priory.evaluation.samples import SampleQuality
+from priory.evaluation.surgery import Surgery
 from priory.evaluation.two_sample import (
     MMD,
     ClassifierTest,
-    classifier_test,
-    maximum_mean_discrepancy,
 )
-from priory.networks.context import Context
-from priory.vae import VAE
+from priory.notebook import html_table
 
 FEWEST = 10
 
@@ -73,103 +63,87 @@ class Measures:
     memorisation: Memorisation | None
     prior_standard_error: float | None
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why a number cannot be trusted, in a sentence each; empty if nothing speaks for it."""
+        sentences = list(self.nll.warnings)
+        if self.surgery is not None and self.surgery.at_the_ceiling:
+            sentences.append(
+                "The mutual information is within 0.1 nats of log N = "
+                f"{self.surgery.ceiling:.2f}, which it cannot exceed: it may be anything above, "
+                "and the marginal KL says little."
+            )
+        return tuple(sentences)
 
-@torch.no_grad()
-def measure(
-    vae: VAE,
-    x: Tensor,
-    training: Tensor | None = None,
-    *,
-    context: Context | None = None,
-    training_context: Context | None = None,
-    num_samples: int = 5000,
-    max_training: int = 20_000,
-    max_points: int = 1000,
-    pareto_data: int = 500,
-    max_components: int | None = None,
-    features: Features | None = None,
-    seed: int = 0,
-) -> Measures:
-    """Measure a model on held-out data, with noise of its own from the seed.
+    @property
+    def readings(self) -> list[tuple[str, str, str]]:
+        """A row for each measure: its name, what was found, and what to read it by."""
+        nll = self.nll
+        sizes = nll.effective_sample_size
+        rows = [
+            (
+                "NLL given the label" if self.given_labels else "NLL",
+                f"{nll.mean:.2f} ± {nll.standard_error:.2f}",
+                f"{nll.num_samples} importance samples, of an effective size of "
+                f"{sizes.median():.0f} (median) and {sizes.min():.1f} (least)",
+            )
+        ]
+        if self.surgery is not None:
+            s, over = self.surgery, "training" if self.num_training else "held-out"
+            rows += [
+                ("ELBO", str(s.elbo), f"of {s.num_data} {over} data, and its terms"),
+                ("  reconstruction", str(s.reconstruction), ""),
+                (
+                    "  less mutual information",
+                    str(s.mutual_information),
+                    f"at most {s.ceiling:.3f}",
+                ),
+                ("  less marginal KL", str(s.marginal_kl), "what a better prior could gain"),
+            ]
+        if self.latent_use is not None:
+            use = self.latent_use
+            rows += [("active units", str(use.active_units), f"of {len(use.variance_of_mean)}")]
+        if self.components_in_use is not None:
+            dead = "" if self.dead_components is None else f"{len(self.dead_components)} are dead"
+            rows += [("components in use", f"{self.components_in_use:.1f}", dead)]
+        if self.holes is not None:
+            h = self.holes
+            rows += [
+                (name, f"{share:.1%} ± {error:.1%}", "1 % is perfect")
+                for name, share, error in (
+                    ("prior in holes of q(z)", h.prior_in_holes, h.prior_in_holes_standard_error),
+                    (
+                        "q(z) outside the prior",
+                        h.posterior_outside,
+                        h.posterior_outside_standard_error,
+                    ),
+                )
+            ]
+        if self.classifier is not None:
+            c = self.classifier
+            rows += [
+                ("told from q(z)", f"{c.accuracy:.1%}", f"50 % is perfect; p = {c.p_value:.3g}")
+            ]
+        if self.discrepancy is not None:
+            d = self.discrepancy
+            rows += [("MMD² to q(z)", f"{d.squared:.4f}", f"0 is perfect; p = {d.p_value:.3g}")]
+        if self.samples is not None:
+            q = self.samples
+            rows += [
+                ("precision, recall", f"{q.precision:.2f}, {q.recall:.2f}", "raw values"),
+                (
+                    "density, coverage",
+                    f"{q.density:.2f}, {q.coverage:.2f}",
+                    f"1 and {q.coverage_if_equal:.2f} if samples were data",
+                ),
+            ]
+        if self.memorisation is not None:
+            m = self.memorisation
+            rows += [
+                ("copying", f"z = {m.z_score:.1f}", "far below 0 copies, far above 0 underfits")
+            ]
+        return rows
 
-    Args:
-        vae: The model, in evaluation mode where that matters.
-        x: Held-out data, `(N, *data_shape)`.
-        training: The data it was trained on, where they are at hand.
-        context: What is known of the held-out data. With labels, the NLL is that given the label,
-            and everything else is of the prior over all labels.
-        training_context: What is known of the training data.
-        num_samples: The importance samples per datum for the NLL.
-        max_training: The most training data to take, the first of a random order.
-        max_points: The most samples, and held-out data, for what compares points in pairs.
-        pareto_data: The number of data to fit the tails of importance weights of.
-        max_components: The most components of a mixture to take for the NLL of a datum, as for
-            `negative_log_likelihood`.
-        features: What to compare samples by; by default the values themselves.
-        seed: The seed of the noise; the generator of the caller is left as it was.
-
-    Raises:
-        ImportError: If ArviZ or scikit-learn is not installed.
-        ValueError: If there are no data, or `num_samples` is below one.
-
-    Examples:
-        >>> import torch
-        >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
-        >>> from priory.evaluation import measure
-        >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
-        >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
-        >>> found = measure(vae, torch.zeros(5, 9), num_samples=16)
-        >>> found.latent_use.active_units, found.samples
-        (0, None)
-
-    """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        nll = negative_log_likelihood(vae, x, num_samples, context, pareto_data, max_components)
-        p = marginal_prior(vae, context)
-        if training is not None:
-            chosen = torch.randperm(len(training), device=training.device)[:max_training]
-            training = training[chosen]
-            training_context = None if training_context is None else training_context[chosen]
-        seen, known = (x, context) if training is None else (training, training_context)
-        z = posterior_of_all(vae, x, context).sample()
-        gaussian = _is_gaussian(vae.posterior(x[:1], None if context is None else context[:1]))
-        per_datum = max(1, min(10, 10_000 // len(seen)))
-        pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
-        near = None
-        if pseudo_inputs is not None:
-            found = nearest(pseudo_inputs, seen)
-            index = found.index if training is None else chosen[found.index]
-            near = Nearest(found.distance, index)
-        points = torch.randperm(len(x), device=x.device)[:max_points]
-        of_prior = p.sample(torch.Size((len(points),)))
-        samples = sample_data(vae, len(points), context)
-        several, enough = len(x) > 1, len(points) >= FEWEST
-        error = getattr(vae.prior_distribution(context), "log_prob_standard_error", None)
-        return Measures(
-            num_data=len(x),
-            num_training=None if training is None else len(training),
-            given_labels=given_labels(vae, vae.prior_distribution(context), context),
-            nll=nll,
-            surgery=surgery(vae, seen, per_datum, context=known) if gaussian else None,
-            latent_use=latent_use(vae, seen, context=known) if gaussian and len(seen) > 1 else None,
-            components_in_use=components_in_use(p, z),
-            dead_components=dead_components(p, posterior_of_all(vae, seen, known).sample()),
-            nearest_to_pseudo_inputs=near,
-            holes=model_holes(vae, x, context, p),
-            classifier=classifier_test(of_prior, z[points], seed=seed) if enough else None,
-            discrepancy=maximum_mean_discrepancy(of_prior, z[points]) if several else None,
-            samples=sample_quality(samples, x[points], features=features) if enough else None,
-            memorisation=None
-            if training is None
-            else memorisation(samples, training, x[points], features),
-            prior_standard_error=None if error is None else float(error(z).mean()),
-        )
-
-
-def _is_gaussian(posterior: Distribution) -> bool:
-    try:
-        loc_and_scale(posterior)
-    except TypeError:
-        return False
-    return True
+    def _repr_html_(self) -> str:
+        rows = {name.strip(): f"{value} ({how})" for name, value, how in self.readings}
+        return html_table(f"{self.num_data} held-out data, nats per datum", rows)

@@ -73,7 +73,7 @@ class Evaluation:
         return found
 
     def _repr_html_(self) -> str:
-        return html_table("Nats per datum", asdict(self))
+        return html_table("Nats per datum", self.numbers)
 
 
 @torch.no_grad()
