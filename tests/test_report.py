@@ -103,6 +103,29 @@ def test_the_best_is_bold_only_beyond_the_noise(entry):
     assert not any(cell.best for row in measures_table([first, given]) for cell in row.cells)
 
 
+def test_an_information_at_its_ceiling_is_marked(entry):
+    def measured(name, information, kl):
+        surgery = {
+            "num_data": 100,
+            "mutual_information": {"value": information, "standard_error": 0.01},
+            "marginal_kl": {"value": kl, "standard_error": 0.01},
+        }
+        return replace(entry, name=name, measures={"surgery": surgery})
+
+    def rows(*entries):
+        found = {row.name.partition("(")[0]: row for row in measures_table(entries)}
+        return found["mutual information"], found["marginal KL"]
+
+    information, kl = rows(measured("A", 4.0, 1.0), measured("B", 4.0, 2.0))
+    assert information.how.endswith("at most log N = 4.61")
+    assert [cell.best for cell in kl.cells] == [True, False]
+    information, kl = rows(measured("A", 4.55, 1.0), measured("B", 4.0, 2.0))
+    assert [cell.text for cell in information.cells] == ["† 4.55", "4.00"]
+    assert "† so near to it" in information.how
+    assert [cell.text for cell in kl.cells] == ["† 1.00", "2.00"]
+    assert not any(cell.best for cell in kl.cells)
+
+
 def test_the_verdict_follows_from_the_numbers(entry):
     hard = torch.randn(24)
     noise = torch.randn(24)

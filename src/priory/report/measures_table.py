@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from priory.evaluation.surgery import NEAR_THE_CEILING
 from priory.report.comparison import Entry
 from priory.report.differences import Difference, comparable, holes_difference, nll_difference
 
@@ -132,7 +133,7 @@ def _measured(entries: Sequence[Entry]) -> list[Row]:
         ),
         (
             "mutual information",
-            "what a code tells of its datum; of training data",
+            "what a code tells of its datum; of training data" + _ceilings(entries),
             ("surgery", "mutual_information", "value"),
             "standard_error",
             _plain,
@@ -176,10 +177,39 @@ def _measured(entries: Sequence[Entry]) -> list[Row]:
     rows = []
     for name, how, path, error, form, better in kinds:
         found = [_at(entry.measures, path, error) for entry in entries]
-        best = _lowest(found) if better == "low" else None
-        cells = (_cell(v, s, form=form, best=n == best) for n, (v, s) in enumerate(found))
+        hidden = [path[0] == "surgery" and _at_the_ceiling(entry) for entry in entries]
+        best = _lowest(found) if better == "low" and not any(hidden) else None
+        cells = (
+            _cell(v, s, form=form, best=n == best, mark="† " if hidden[n] else "")
+            for n, (v, s) in enumerate(found)
+        )
         rows.append(Row(name, how, tuple(cells)))
     return rows
+
+
+def _ceiling(entry: Entry) -> float | None:
+    """Return log N, which the mutual information of N data cannot exceed."""
+    number, _ = _at(entry.measures, ("surgery", "num_data"), "")
+    return None if number is None else math.log(number)
+
+
+def _at_the_ceiling(entry: Entry) -> bool:
+    """Whether the mutual information is so near to it that the truth may lie above."""
+    information, _ = _at(entry.measures, ("surgery", "mutual_information", "value"), "")
+    ceiling = _ceiling(entry)
+    if ceiling is None or information is None:
+        return False
+    return ceiling - information < NEAR_THE_CEILING
+
+
+def _ceilings(entries: Sequence[Entry]) -> str:
+    known = sorted({f"{c:.2f}" for c in map(_ceiling, entries) if c is not None})
+    if not known:
+        return ""
+    said = f", at most log N = {' or '.join(known)}"
+    if any(map(_at_the_ceiling, entries)):
+        said += "; † so near to it that the marginal KL below says little"
+    return said
 
 
 _Better = Literal["low"] | None
