@@ -21,8 +21,8 @@ numbers, about 0.7 s; ours is a matrix product of 0.4 GFLOP in float64 and 2.5e6
 0.05 s. So 5 times with the pseudo-inputs encoded once or for each datum; and 10 times as
 published, where 30,000 encodings a datum add 0.7 s.
 
-What was found, on a machine with other work: 9 times as published and 3.6 times otherwise. Of our
-0.13 s a datum 0.06 are the decoder's own matrix products, which both pay, so that no mixture
+What was found, on two free cores: 10.5 times as published, 2.8 to 3.4 times otherwise. Of our
+0.07 s a datum about half are the decoder's own matrix products, which both pay, so that no mixture
 however fast could make the latter 10.
 """
 
