@@ -187,22 +187,33 @@ def over_seeds(values: Sequence[float | None], digits: int, factor: float = 1) -
     return f"{statistics.mean(known):.{digits}f}{spread}"
 
 
-def row(name: str, runs: list[dict[str, Any]], seconds: dict[str, Any]) -> str:
-    """Return the line of a recipe in its table."""
+def likelihood_row(name: str, runs: list[dict[str, Any]]) -> list[str]:
+    """Return how probable new data are under a recipe, beside what is published and aimed at."""
     measures = [run["measures"] for run in runs]
     nll = over_seeds([m["nll"]["mean"] for m in measures], 2)
     if len(runs) == 1:
         nll += f" (± {measures[0]['nll']['standard_error']:.2f} over data)"
-    kl = over_seeds([m["surgery"]["marginal_kl"]["value"] for m in measures], 3)
+    cells = [runs[0]["prior"], f"`{name}`", str(len(runs)), nll]
+    return [*cells, over_seeds([-run["test"]["elbo"] for run in runs], 2), *known(name)]
+
+
+def known(name: str) -> list[str]:
+    """Return what is published of a recipe of MNIST, and what is aimed at."""
+    if not name.startswith("mnist/"):
+        return []
+    aim = f"{AIMED_AT[name]:.1f}" if name in AIMED_AT else "none"
+    return [PUBLISHED.get(name, "none"), aim]
+
+
+def prior_row(name: str, runs: list[dict[str, Any]], seconds: dict[str, Any]) -> list[str]:
+    """Return what the prior of a recipe did."""
+    measures = [run["measures"] for run in runs]
     taken_apart = measures[0]["surgery"]
     ceiling = math.log(taken_apart["num_data"])
     near = ceiling - taken_apart["mutual_information"]["value"] < 0.1
-    cells = [f"{runs[0]['prior']} (`recipes/{name}.yaml`)", str(len(runs)), nll]
-    if name.startswith("mnist/"):
-        aim = f"{AIMED_AT[name]:.1f}" if name in AIMED_AT else "none"
-        cells += [PUBLISHED.get(name, "none"), aim]
-    cells += [
-        over_seeds([-run["test"]["elbo"] for run in runs], 2),
+    kl = over_seeds([m["surgery"]["marginal_kl"]["value"] for m in measures], 3)
+    return [
+        runs[0]["prior"],
         over_seeds([run["test"]["rate"] for run in runs], 2),
         kl + (" †" if near else ""),
         over_seeds([m["holes"]["prior_in_holes"] for m in measures], 1, 100),
@@ -210,30 +221,40 @@ def row(name: str, runs: list[dict[str, Any]], seconds: dict[str, Any]) -> str:
         over_seeds([run["epochs"] for run in runs], 0),
         str(seconds.get(name, "not timed")),
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
-def table(kind: str, found: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Return the lines of the table of a data set, in the order of its recipes."""
+def lines_of(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a table; rows that end early are filled."""
+    filled = (
+        cells + [""] * (len(head) - len(cells)) for cells in [head, ["---"] * len(head), *rows]
+    )
+    return ["| " + " | ".join(cells) + " |" for cells in filled]
+
+
+def tables(kind: str, found: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Return the lines of the two tables of a data set, the highest NLL first."""
     seconds = json.loads(SECONDS.read_text()) if SECONDS.is_file() else {}
-    head = ["prior", "seeds", "test NLL"]
-    head += ["published", "aim"] if kind == "mnist" else []
-    head += ["-ELBO", "rate", "marginal KL", "in holes, %", "in use", "epochs", "s / epoch"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     of_kind = {name: runs for name, runs in found.items() if name.startswith(f"{kind}/")}
-    worst_first = sorted(
+    highest_first = sorted(
         of_kind.items(),
         key=lambda item: -statistics.mean(run["measures"]["nll"]["mean"] for run in item[1]),
     )
-    lines += [row(name, runs, seconds) for name, runs in worst_first]
-    missing = {path.stem for path in (ROOT / "recipes" / kind).glob("*.yaml")}
-    missing -= {name.split("/")[1] for name in of_kind}
-    lines += [
-        f"| {recipe(f'{kind}/{stem}')['prior']} (`recipes/{kind}/{stem}.yaml`) | 0 | not run |"
-        + " |" * (len(head) - 3)
-        for stem in sorted(missing)
+    missing = {f"{kind}/{path.stem}" for path in (ROOT / "recipes" / kind).glob("*.yaml")}
+    head = ["prior", "recipe", "seeds", "test NLL", "-ELBO"]
+    head += ["published", "aim"] if kind == "mnist" else []
+    rows = [likelihood_row(*item) for item in highest_first]
+    rows += [
+        [recipe(name)["prior"], f"`{name}`", "0", "not run to its end", "", *known(name)]
+        for name in sorted(missing - of_kind.keys())
     ]
-    return lines
+    did = ["prior", "rate", "marginal KL", "in holes, %", "in use", "epochs", "s / epoch"]
+    return [
+        *lines_of(head, rows),
+        "",
+        "What the prior did:",
+        "",
+        *lines_of(did, [prior_row(*item, seconds) for item in highest_first]),
+    ]
 
 
 def curves(found: dict[str, list[dict[str, Any]]]) -> None:
@@ -278,7 +299,7 @@ def page() -> None:
     found = records()
     put_table("results/index.md", "mnist pictures", pictures(found))
     for kind in ("mnist", "fair"):
-        put_table("results/index.md", f"{kind} table", table(kind, found))
+        put_table("results/index.md", f"{kind} table", tables(kind, found))
     curves(found)
 
 
