@@ -85,6 +85,12 @@ def built(config: dict[str, Any], splits: Any) -> Any:
     )
 
 
+def settings_of(config: dict[str, Any]) -> TrainingSettings:
+    """Return the settings of training among the options of a configuration."""
+    names = TrainingSettings.__dataclass_fields__.keys() & config.keys()
+    return TrainingSettings(**{name: config[name] for name in names})
+
+
 def record(name: str, run: Path) -> None:
     """Write down what a run of a recipe has given."""
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -156,8 +162,7 @@ def time_epoch(name: str, data: str | None) -> None:
     config = recipe(name) | ({"data": data} if data else {})
     splits = opened(config)
     vae = built(config, splits)
-    names = TrainingSettings.__dataclass_fields__.keys() & config.keys()
-    settings = TrainingSettings(**{option: config[option] for option in names} | {"max_epochs": 2})
+    settings = settings_of(config | {"max_epochs": 2})
     clock = Clock()
     trainer = {**(config.get("trainer") or {}), "callbacks": [clock]}
     with open(os.devnull, "w") as nowhere:

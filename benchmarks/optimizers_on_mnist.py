@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from literature import built, opened, recipe
+from literature import built, opened, recipe, settings_of
 from tables import put_table
 
-from priory.training import TrainingSettings, train
+from priory.training import train
 
 RESULTS = Path(__file__).parent / "results" / "optimizers_on_mnist.jsonl"
 EPOCHS = 10
@@ -29,10 +29,8 @@ def run(data: str, optimizer: str, rate: float) -> dict[str, Any]:
     config["max_epochs"] = EPOCHS
     splits = opened(config)
     vae = built(config, splits)
-    names = TrainingSettings.__dataclass_fields__.keys() & config.keys()
-    settings = TrainingSettings(**{name: config[name] for name in names})
     start = time.process_time()
-    history = train(vae, splits, settings, trainer=config["trainer"])
+    history = train(vae, splits, settings_of(config), trainer=config["trainer"])
     seconds = (time.process_time() - start) / EPOCHS
     return {
         "optimizer": optimizer,

@@ -16,7 +16,7 @@ import priory
 from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder
 from priory.data import Column, Columns
 from priory.evaluation import evaluate, exhibit, explore
-from priory.evaluation.expected import decode, expected
+from priory.evaluation.decoding import decode_expected, expected
 from priory.networks import GaussianDecoder
 from priory.priors import make_prior
 from priory.report import Entry, Recipe, Subject, write_page
@@ -315,4 +315,4 @@ def test_the_expected_datum():
     assert expected(p).allclose(torch.tensor([1.3, 0.0]))
     vae = make_vae()
     z = torch.randn(3, 2, 2)
-    assert decode(vae, z).allclose(vae.likelihood(z).mean, atol=1e-6)
+    assert decode_expected(vae, z).allclose(vae.likelihood(z).mean, atol=1e-6)

@@ -10,10 +10,11 @@ from rich.console import Console
 from torch import Tensor
 
 from priory.aggregate import marginal_prior
-from priory.commands.run_data import give_data, is_ready, open_part, open_training
+from priory.commands.columns_file import checked_out
+from priory.commands.run_data import make_ready, open_part
 from priory.commands.user_classes import build_module
 from priory.evaluation import interpolate as find_path
-from priory.evaluation.expected import decode, label_to_decode
+from priory.evaluation.decoding import decode_expected, label_to_decode
 from priory.files import write_whole
 from priory.report import path_figure
 from priory.saving import load
@@ -50,7 +51,7 @@ def interpolate(
         seed: The seed of the search for the path.
 
     """
-    path = _checked(out)
+    path = checked_out(out, SUFFIXES)
     if stops < 2:
         raise ValueError(f"expected at least two stops, from end to end, got {stops}.")
     model, part = open_part(run, data, labels, data_options)
@@ -63,14 +64,7 @@ def interpolate(
     vae = load(
         model, encoder=build_module("encoder", encoder), decoder=build_module("decoder", decoder)
     )
-    if not is_ready(vae):
-        training = open_training(run)
-        if training is None:
-            raise ValueError(
-                f"expected the training data of {run}, of which its {type(vae.prior).__name__} is "
-                "made, found none; put them back."
-            )
-        give_data(vae, training.tensor())
+    make_ready(vae, run)
     if vae.needs_labels and part.labels is None:
         raise ValueError(
             f"expected labels, which the {type(vae.prior).__name__} needs, got none; name a file "
@@ -81,7 +75,7 @@ def interpolate(
     codes = vae.encode(x, None if context is None else context[ends])
     found = find_path(marginal_prior(vae, context), codes[:1], codes[1:], seed=seed)
     both = torch.cat(found.at(max(2, stops)))
-    along = decode(vae, both, label_to_decode(vae, context))
+    along = decode_expected(vae, both, label_to_decode(vae, context))
     least = (float(found.log_prob.min()), float(found.straight_log_prob.min()))
     _write(path, along, least)
     Console(highlight=False, soft_wrap=True).print(
@@ -89,17 +83,6 @@ def interpolate(
         f"{least[1]:.2f}: {path}.",
         markup=False,
     )
-
-
-def _checked(out: str) -> Path:
-    path = Path(out)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"expected a file that ends in {', '.join(SUFFIXES)}, got {out}.")
-    if path.exists():
-        raise FileExistsError(f"expected a file that does not exist yet, got {out}; name another.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"expected a directory at {path.parent}, found none; make it.")
-    return path
 
 
 def _write(path: Path, along: Tensor, least: tuple[float, float]) -> None:

@@ -1,6 +1,5 @@
 """`priory report`: the page of a run, or of several side by side."""
 
-import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from priory.commands.report_entry import report_entry
-from priory.commands.run_data import give_data, is_ready, open_part, open_training
+from priory.commands.report_entry import read_record, report_entry
+from priory.commands.run_data import make_ready, open_part
 from priory.commands.user_classes import build_module
 from priory.data import DataFormat, Part, open_source
 from priory.networks.data_range import DataRange
@@ -145,14 +144,7 @@ def _load_all(
                 encoder=build_module("encoder", encoder),
                 decoder=build_module("decoder", decoder),
             )
-            if not is_ready(vae):
-                training = open_training(str(found.model))
-                if training is None:
-                    raise ValueError(
-                        f"expected the training data of {found.model}, of which its "
-                        f"{type(vae.prior).__name__} is made, found none; put them back."
-                    )
-                give_data(vae, training.tensor())
+            make_ready(vae, str(found.model))
             part = parts[found.home]
             if vae.needs_labels and part.labels is None:
                 raise ValueError(
@@ -202,12 +194,11 @@ def _names(models: list[_Model]) -> list[str]:
 
 def _metrics(model: _Model) -> dict[str, Any]:
     """Return what the run says of its training; nothing where it does not."""
-    try:
-        found = json.loads((model.found.home / "metrics.json").read_text())
-        own = found.get(type(model.vae.prior).__name__, found)
-        return {name: own[name] for name in ("epochs", "seconds") if name in own}
-    except (OSError, ValueError, AttributeError, TypeError):
+    found = read_record(model.found.home / "metrics.json", "a run")
+    if found is None:
         return {}
+    own = found.get(type(model.vae.prior).__name__, found)
+    return {name: own[name] for name in ("epochs", "seconds") if name in own}
 
 
 def _recipes(models: list[_Model]) -> tuple[Recipe, ...]:

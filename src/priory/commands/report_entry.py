@@ -65,20 +65,26 @@ def report_entry(
         ),
         labels=part.labels,
         curves={} if curves is None else read_curves(curves),
-        measures=None if measures is None else _read(measures),
+        measures=None if measures is None else read_record(measures, "priory evaluate"),
         parameters=sum(p.numel() for p in vae.prior.parameters()),
     )
 
 
-def _read(file: Path) -> dict[str, Any] | None:
+def read_record(file: Path, writer: str) -> dict[str, Any] | None:
+    """Return the numbers that a command wrote; None where there is no such file.
+
+    Raises:
+        ValueError: If the file is damaged.
+
+    """
     if not file.is_file():
         return None
     try:
         found = json.loads(file.read_text())
     except ValueError as error:
         raise ValueError(
-            f"expected what priory evaluate wrote in {file}, got a file that is damaged."
+            f"expected what {writer} wrote in {file}, got a file that is damaged."
         ) from error
     if not isinstance(found, dict):
-        raise ValueError(f"expected what priory evaluate wrote in {file}, got another file.")
+        raise ValueError(f"expected what {writer} wrote in {file}, got another file.")
     return found

@@ -194,7 +194,7 @@ def make_ready(vae: VAE, run: str) -> None:
             f"expected the training data of {run}, of which its {type(vae.prior).__name__} is "
             "made, where config.yaml names them, found none; put them back."
         )
-    give_data(vae, training.tensor())
+    cast(Prior, vae.prior).fit_data(training.tensor(), vae.encoder)
 
 
 def _drawn_once(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
-from priory.evaluation.expected import decode
+from priory.evaluation.decoding import decode_expected
 from priory.evaluation.nearest import nearest
 from priory.priors.parts.usage import DEAD, mean_responsibilities
 from priory.vae import VAE
@@ -89,7 +89,7 @@ def component_view(
     order = order[:most]
     loc, scale = prior.loc[order], prior.scale[order]
     pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
-    picture = decode(vae, loc, label) if pseudo_inputs is None else pseudo_inputs[order]
+    picture = decode_expected(vae, loc, label) if pseudo_inputs is None else pseudo_inputs[order]
     noise = torch.randn(Size((len(order), num_samples, loc.shape[-1])), dtype=loc.dtype)
     return ComponentView(
         total=len(weight),
@@ -99,5 +99,5 @@ def component_view(
         picture=picture,
         has_pseudo_inputs=pseudo_inputs is not None,
         near=nearest(loc, codes, min(num_near, len(codes))).index,
-        samples=decode(vae, loc[:, None] + scale[:, None] * noise.to(loc), label),
+        samples=decode_expected(vae, loc[:, None] + scale[:, None] * noise.to(loc), label),
     )

@@ -1,13 +1,43 @@
 """What data do points of the latent space stand for?"""
 
 import torch
-from torch import Tensor
+from torch import Size, Tensor
 from torch.distributions import Categorical, Distribution, Independent
 
 from priory.networks.context import Context
 from priory.vae import VAE
 
 AT_ONCE = 1024
+DRAWS = 16
+
+
+def expected(likelihood: Distribution) -> Tensor:
+    r"""Return the mean of p(x|z), $E[x|z]$, of the shape of the data.
+
+    A categorical likelihood takes its values as the numbers they are; a distribution that knows no
+    mean is replaced by the average of sixteen draws.
+
+    Args:
+        likelihood: p(x|z).
+
+    Examples:
+        >>> import torch
+        >>> from torch.distributions import Categorical, Independent
+        >>> from priory.evaluation.decoding import expected
+        >>> expected(Independent(Categorical(probs=torch.tensor([[0.5, 0.0, 0.5]])), 1))
+        tensor([1.])
+
+    """
+    base = likelihood
+    while isinstance(base, Independent):
+        base = base.base_dist
+    if isinstance(base, Categorical):
+        values = torch.arange(base.probs.shape[-1], dtype=base.probs.dtype)
+        return (base.probs * values.to(base.probs.device)).sum(-1)
+    try:
+        return likelihood.mean
+    except NotImplementedError:
+        return likelihood.sample(Size((DRAWS,))).mean(0)
 
 
 @torch.no_grad()
@@ -18,8 +48,7 @@ def decode(vae: VAE, z: Tensor, context: Context | None = None, mean: bool = Fal
         vae: The model.
         z: Points of the latent space, `(M, L)`.
         context: What is known of these data, for a decoder that is told of labels.
-        mean: Whether to take $E[x \mid z]$ and not a draw. The values of a categorical likelihood
-            are taken as numbers; of a one-hot block the mean is its probabilities.
+        mean: Whether to take $E[x \mid z]$ and not a draw, as `expected` does.
 
     Returns:
         The data, `(M, *data_shape)`.
@@ -38,13 +67,29 @@ def decode(vae: VAE, z: Tensor, context: Context | None = None, mean: bool = Fal
     for start in range(0, len(z), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
         likelihood = vae.likelihood(z[rows], None if context is None else context[rows])
-        parts.append(_mean(likelihood) if mean else likelihood.sample())
+        parts.append(expected(likelihood) if mean else likelihood.sample())
     return torch.cat(parts)
 
 
-def _mean(likelihood: Distribution) -> Tensor:
-    match likelihood:
-        case Independent(base_dist=Categorical() as values):  # of which torch has no mean
-            probs = values.probs
-            return probs @ torch.arange(probs.shape[-1], dtype=probs.dtype, device=probs.device)
-    return likelihood.mean
+def decode_expected(vae: VAE, z: Tensor, label: int | None = None) -> Tensor:
+    """Return the expected datum at each point, `(*points, *data_shape)`.
+
+    Args:
+        vae: The model.
+        z: Points of the latent space, `(*points, L)`.
+        label: The class to decode for, by a decoder that takes one.
+
+    """
+    points = z.flatten(0, -2)
+    known = None if label is None else Context(covariates=torch.full((len(points),), label))
+    x = decode(vae, points, known, mean=True)
+    return x.reshape(*z.shape[:-1], *x.shape[1:])
+
+
+def label_to_decode(vae: VAE, context: Context | None) -> int | None:
+    """Return the most frequent label of a context, for a decoder that takes one; else None."""
+    if context is None or context.covariates is None:
+        return None
+    if not any(getattr(m, "num_labels", None) is not None for m in vae.decoder.modules()):
+        return None
+    return int(context.covariates.mode().values)

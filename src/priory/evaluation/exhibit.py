@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from priory.aggregate import marginal_prior
+from priory.aggregate import marginal_prior, posterior_of_all
 from priory.distributions import GaussianMixture
 from priory.networks.context import Context
 from priory.vae import VAE
@@ -77,7 +77,7 @@ def exhibit(
         some = None if context is None else context[first]
         return Exhibit(
             prior=prior,
-            z=vae.posterior(x, context).sample(),
+            z=posterior_of_all(vae, x, context).sample(),
             data=x[first],
             reconstructions=vae.reconstruct(x[first], some),
             samples=sample_data(vae, num_samples, context),

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Size, Tensor
 
-from priory.aggregate import marginal_prior
+from priory.aggregate import marginal_prior, posterior_of_all
 from priory.evaluation.component_view import ComponentView, component_view
-from priory.evaluation.expected import decode, label_to_decode
+from priory.evaluation.decoding import decode_expected, label_to_decode
 from priory.evaluation.holes import in_holes, two_halves
 from priory.evaluation.interpolation import Interpolation, interpolate
 from priory.evaluation.plane import Plane, planes
@@ -113,7 +113,7 @@ def explore(
         torch.manual_seed(seed)
         prior = marginal_prior(vae, context)
         label = label_to_decode(vae, context)
-        codes = vae.encode(x, context)
+        codes = posterior_of_all(vae, x, context).mean
         samples = prior.sample(Size((num_samples,)))
         halves = two_halves(vae, x, context)
         if x.dim() > 2:
@@ -124,16 +124,16 @@ def explore(
         paths = along = straight = None
         if len(chosen):
             paths = interpolate(prior, codes[chosen[:, 0]], codes[chosen[:, 1]], seed=seed)
-            along, straight = (decode(vae, points, label) for points in paths.at(stops))
+            along, straight = (decode_expected(vae, points, label) for points in paths.at(stops))
         return Exploration(
             data=x,
             planes=tuple(
-                DecodedPlane(plane, decode(vae, plane.embed(plane.grid(side)), label))
+                DecodedPlane(plane, decode_expected(vae, plane.embed(plane.grid(side)), label))
                 for plane in planes(prior, z, seed=seed)
             ),
             components=component_view(vae, prior, z, codes, most=most_components, label=label),
             prior_samples=samples,
-            decoded_samples=decode(vae, samples[:num_decoded], label),
+            decoded_samples=decode_expected(vae, samples[:num_decoded], label),
             in_hole=None if halves is None else in_holes(samples, *halves),
             pairs=chosen,
             paths=paths,
