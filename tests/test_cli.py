@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -173,6 +174,19 @@ def test_what_cannot_be_reported_is_said_in_one_sentence(
     assert error.count("\n") == 1
     assert (tmp_path / "taken.html").read_text() == "mine"
     assert not (tmp_path / "new.html").exists()
+
+
+def test_a_damaged_record_of_a_run_is_an_error(run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").write_text('{"VampPrior":')
+    page = (tmp_path / "run" / "report.html").read_text()
+    with pytest.raises(SystemExit) as stopped:
+        main(["report", str(tmp_path / "run")])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert "expected what a run wrote in" in error
+    assert error.count("\n") == 1
+    assert (tmp_path / "run" / "report.html").read_text() == page
 
 
 def test_interpolate_writes_a_figure_or_the_numbers(run, tmp_path, capsys):
