@@ -11,7 +11,7 @@ from torch import nn
 import priory
 from cases import log_sum_exp, normal_log_prob
 from priory import MLP, Context, GaussianEncoder
-from priory.distributions import DiscretizedLogistic, MixedColumns
+from priory.distributions import DiscretizedLogistic, LogitsCategorical, MixedColumns
 from priory.networks import (
     DiscretizedLogisticDecoder,
     GaussianDecoder,
@@ -233,6 +233,7 @@ def chi_square(counts: np.ndarray, mass: np.ndarray) -> float:
         (DiscretizedLogistic(torch.tensor(2.2), torch.tensor(0.9), 8), 8),
         (DiscretizedLogistic(torch.tensor(250.0), torch.tensor(20.0), 256), 256),
         (DiscretizedLogistic(torch.tensor(-3.0), torch.tensor(0.3), 2), 2),
+        (LogitsCategorical(torch.tensor([3.0, -1.0, 2.5, 0.0])), 4),
         (NegativeBinomialDecoder(nn.Identity(), (1,), 4.0)(torch.zeros(1)).base_dist, 400),
         (PoissonDecoder(nn.Identity(), 30.0)(torch.zeros(1)).base_dist, 200),
     ],
@@ -290,11 +291,38 @@ def test_the_mean_of_a_discretized_logistic_is_the_sum():
     torch.testing.assert_close(p.mean, (x * p.log_prob(x).exp()).sum(0))
 
 
+def test_a_categorical_of_logits_is_that_of_torch():
+    logits = 30 * torch.randn(4, 3, 5, dtype=torch.float64, requires_grad=True)
+    p, reference = LogitsCategorical(logits), torch.distributions.Categorical(logits=logits)
+    x = reference.sample((7,))
+    for one, other in ((p, reference), (p.expand((2, 4, 3)), reference.expand((2, 4, 3)))):
+        draws = x if one is p else x[:, None]
+        assert one.batch_shape == other.batch_shape
+        torch.testing.assert_close(one.log_prob(draws), other.log_prob(draws))
+        torch.testing.assert_close(one.probs, other.probs)
+        torch.testing.assert_close(one.logits, other.logits)
+        torch.testing.assert_close(one.entropy(), other.entropy())
+        assert one.mode.equal(other.mode)
+        assert one.sample((6,)).shape == other.sample((6,)).shape
+    total = p.log_prob(p.enumerate_support()).exp().sum(0)
+    torch.testing.assert_close(total, torch.ones_like(total))
+    kl = torch.distributions.kl_divergence
+    flipped = torch.distributions.Categorical(logits=logits.flip(-1))
+    torch.testing.assert_close(kl(p, LogitsCategorical(logits.flip(-1))), kl(reference, flipped))
+    assert torch.autograd.gradcheck(lambda a: LogitsCategorical(a).log_prob(x), logits)
+
+
 def test_values_outside_the_support_are_refused():
     p = DiscretizedLogistic(torch.zeros(2), torch.ones(2), 4)
     for value in (-1.0, 4.0, 0.5):
         with pytest.raises(ValueError, match="support"):
             p.log_prob(torch.full((2,), value))
+    for value in (-100, 3):  # torch's cross-entropy leaves out -100 in silence
+        with pytest.raises(ValueError, match="support"):
+            LogitsCategorical(torch.zeros(2, 3)).log_prob(torch.tensor([0, value]))
+    for logits, message in ((torch.tensor(0.0), "one dim"), (torch.tensor([0, math.nan]), "Real")):
+        with pytest.raises(ValueError, match=message):
+            LogitsCategorical(logits)
     mixed = build("mixed")(Z)
     with pytest.raises(ValueError, match="support"):
         mixed.log_prob(torch.tensor(ROW) * 0.5)

@@ -158,6 +158,32 @@ def test_training_that_diverges_says_where():
         train(vae, splits, TrainingSettings(max_epochs=50, learning_rate=1e6))
 
 
+class Poisoned(MoGPrior):
+    """A prior that asks whether arguments are checked, and has no number to give at last."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__(2, 4)
+        self.last, self.checked = last, []
+
+    def forward(self, encoder=None, context=None):
+        if self.training:
+            self.checked.append(torch.distributions.Normal(0.0, 1.0)._validate_args)
+            if len(self.checked) == self.last:
+                self.loc.data.fill_(torch.nan)
+        return super().forward(encoder, context)
+
+
+def test_arguments_are_checked_in_the_first_epoch_alone_and_nan_is_found_in_any():
+    splits = split(Source("stripes", stripes()))
+    steps = -(-len(splits.train) // 16)
+    for last in (2, steps + 2, 3 * steps):
+        prior = Poisoned(last)
+        with pytest.raises(FloatingPointError, match=f"epoch {(last - 1) // steps}, batch "):
+            train(make_vae(splits, prior), splits, TrainingSettings(max_epochs=9, batch_size=16))
+        assert prior.checked[:last] == [step < steps for step in range(last)]
+        assert torch.distributions.Normal(0.0, 1.0)._validate_args
+
+
 def test_fit_refuses_a_prior_of_another_range():
     with pytest.raises(ValueError, match="within \\[0, 1\\], got"):
         priory.fit(2 * stripes(), VampPrior(4, (9,), data_range=(0, 1)), verbose=False)

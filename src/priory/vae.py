@@ -1,6 +1,8 @@
 """The variational auto-encoder: an encoder, a decoder and a prior."""
 
 import inspect
+from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -101,10 +103,11 @@ class VAE(nn.Module):
 
 def _call(module: nn.Module, argument: object, context: Context | None) -> object:
     # Modules that know no context are still good models as long as all it holds is an index.
-    if context is None or (context.covariates is None and not _takes_context(module)):
+    if context is None or (context.covariates is None and not _takes_context(type(module).forward)):
         return module(argument)
     return module(argument, context)
 
 
-def _takes_context(module: nn.Module) -> bool:
-    return "context" in inspect.signature(module.forward).parameters
+@cache
+def _takes_context(forward: Callable[..., object]) -> bool:
+    return "context" in inspect.signature(forward).parameters

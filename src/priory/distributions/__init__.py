@@ -5,6 +5,7 @@ from priory.distributions.discretized_logistic import DiscretizedLogistic
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
 from priory.distributions.gaussian_mixture import GaussianMixture
 from priory.distributions.kl_bounds import kl_lower_bound, kl_upper_bound, kl_variational
+from priory.distributions.logits_categorical import LogitsCategorical
 from priory.distributions.marginal import marginal
 from priory.distributions.marginals_of import marginals_of
 from priory.distributions.mixed_columns import MixedColumns
@@ -16,6 +17,7 @@ __all__ = [
     "FactorizedGaussianMixture",
     "GaussianMixture",
     "KLEstimate",
+    "LogitsCategorical",
     "MixedColumns",
     "ResampledDistribution",
     "kl_lower_bound",

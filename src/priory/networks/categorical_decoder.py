@@ -1,8 +1,9 @@
 """The categorical likelihood."""
 
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, Independent
+from torch.distributions import Distribution, Independent
 
+from priory.distributions import LogitsCategorical
 from priory.networks.context import Context
 from priory.networks.labels import call_network
 
@@ -31,4 +32,4 @@ class CategoricalDecoder(nn.Module):
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one datum."""
         logits = call_network(self.network, z, context)
-        return Independent(Categorical(logits=logits), logits.dim() - z.dim())
+        return Independent(LogitsCategorical(logits), logits.dim() - z.dim())

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from priory.data import Batch, Batches, Splits
 from priory.data.seeds import mix, seed_noise
+from priory.distributions.argument_checks import without_argument_checks
 from priory.evaluation import components_in_use
 from priory.extras import needs
 from priory.importance_weighted import importance_weighted_loss
@@ -30,6 +31,9 @@ class Training(LightningModule):
 
     The noise of a training step is drawn anew from (seed, epoch, step), and that of validation is
     the same every time, so that early stopping follows the model and not the dice.
+
+    Distributions check their arguments in the first epoch, when every datum is seen once, and in
+    validation; in later epochs only the loss is looked at.
 
     Args:
         vae: The model.
@@ -55,6 +59,7 @@ class Training(LightningModule):
         self.validation_batches = Batches(splits.validation, max(batch_size, 1024))
         self.needs_labels = vae.needs_labels
         self._prior: Distribution | None = None
+        self._unseen = True  # no epoch is over yet, so that data may still be wrong
         self._loss, self._data = torch.zeros(()), 0  # of the epoch so far
 
     def setup(self, stage: str) -> None:
@@ -84,7 +89,10 @@ class Training(LightningModule):
         context = Context(batch.position, batch.labels if self.needs_labels else None)
         share = Share(batch.start, batch.total)
         seed_noise(mix(settings.seed, self.current_epoch, batch_index))
-        with self._explained(batch.x, context, f"batch {batch_index}"):
+        with (
+            self._explained(batch.x, context, f"batch {batch_index}"),
+            nullcontext() if self._unseen else without_argument_checks(),
+        ):
             if settings.objective == "elbo":
                 value = loss(
                     self.vae,
@@ -100,7 +108,7 @@ class Training(LightningModule):
                     self.vae, batch.x, settings.num_samples, context=context, share=share
                 )
             if not value.isfinite():
-                raise FloatingPointError(f"{float(value)}")
+                raise FloatingPointError(f"{value.item()}")
         self._loss += value.detach() * len(batch.x)
         self._data += len(batch.x)
         # Processes average their gradients, whatever the size of their shares.
@@ -109,6 +117,7 @@ class Training(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the loss of the epoch, once: to log each step would cost as much as a small model."""
+        self._unseen = False
         mean = self._loss / self._data
         self.log("train_loss", mean, batch_size=self._data, sync_dist=self._many)
 

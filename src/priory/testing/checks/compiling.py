@@ -9,8 +9,8 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
+from priory.distributions.argument_checks import without_argument_checks
 from priory.testing import causes
 from priory.testing.errors import first_line, relative_error
 from priory.testing.report import Result, by_error, failed
@@ -78,14 +78,17 @@ def _agrees(
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Leave out what cannot be traced, the validation of values, and what the compiler says."""
-    validates, logs = Distribution._validate_args, logging.root.manager.disable
-    Distribution.set_default_validate_args(False)
+    logs = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     out = io.StringIO()
     try:
-        with warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(out):
+        with (
+            without_argument_checks(),
+            warnings.catch_warnings(),
+            redirect_stdout(out),
+            redirect_stderr(out),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(logs)
-        Distribution.set_default_validate_args(validates)

@@ -1,0 +1,77 @@
+"""The categorical distribution of logits that need not be normalised."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Size, Tensor, broadcast_shapes
+from torch.distributions import Categorical, constraints
+from torch.distributions.utils import lazy_property
+from torch.nn.functional import cross_entropy
+
+
+class LogitsCategorical(Categorical):
+    r"""Torch's `Categorical`, whose log-probability is one cross-entropy of the logits it is given.
+
+    $$\log P(x = v) = a_v - \log \sum_u e^{a_u}$$
+
+    Torch's own normalises the logits a when it is made and picks from them afterwards, with two
+    passes over them, and two more for the gradient, where this needs one. All else is torch's.
+
+    Args:
+        unnormalized: The logits a, `(*batch, V)`.
+        validate_args: As for every distribution of torch.
+
+    Raises:
+        ValueError: If there are no logits, or one is not finite.
+
+    Examples:
+        >>> import torch
+        >>> from priory.distributions import LogitsCategorical
+        >>> p = LogitsCategorical(torch.tensor([0.0, 0.0, 0.0, 0.0]))
+        >>> round(p.log_prob(torch.tensor(3)).exp().item(), 5)
+        0.25
+
+    """
+
+    arg_constraints = {"unnormalized": constraints.real_vector}  # noqa: RUF012 (torch's own)
+
+    unnormalized: Tensor
+
+    def __init__(self, unnormalized: Tensor, validate_args: bool | None = None) -> None:
+        if unnormalized.dim() < 1:
+            raise ValueError("expected logits of at least one dimension, got a number.")
+        self._take(unnormalized)
+        super(Categorical, self).__init__(unnormalized.shape[:-1], validate_args=validate_args)
+
+    @lazy_property
+    def logits(self) -> Float[Tensor, "*batch V"]:
+        """Return the logarithms of the probabilities."""
+        return self.unnormalized.log_softmax(-1)
+
+    @lazy_property
+    def probs(self) -> Float[Tensor, "*batch V"]:
+        """Return the probabilities."""
+        return self.unnormalized.softmax(-1)
+
+    def expand(
+        self, batch_shape: Sequence[int], _instance: "LogitsCategorical | None" = None
+    ) -> "LogitsCategorical":
+        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
+        new = type(self).__new__(type(self)) if _instance is None else _instance
+        new._take(self.unnormalized.expand(*batch_shape, -1))
+        super(Categorical, new).__init__(Size(batch_shape), validate_args=False)
+        new._validate_args = self._validate_args
+        return new
+
+    def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
+        """Return log P(x) in nats, of shape `(*sample, *batch)`."""
+        if self._validate_args:
+            self._validate_sample(value)
+        shape = broadcast_shapes(value.shape, self.batch_shape)
+        logits = self.unnormalized.expand(*shape, -1).reshape(-1, self._num_events)
+        chosen = value.expand(shape).reshape(-1).long()
+        return -cross_entropy(logits, chosen, reduction="none").reshape(shape)
+
+    def _take(self, logits: Tensor) -> None:
+        self.unnormalized = self._param = logits
+        self._num_events = logits.shape[-1]
