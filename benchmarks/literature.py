@@ -118,7 +118,7 @@ def record(name: str, run: Path) -> None:
     stem = f"{name.replace('/', '-')}-{config['seed']}"
     (RESULTS / "runs").mkdir(parents=True, exist_ok=True)
     (RESULTS / "runs" / f"{stem}.json").write_text(json.dumps(shortened(found), indent=1) + "\n")
-    if config["seed"] == 0 and name.startswith("mnist/"):
+    if config["seed"] == 0 and name in PUBLISHED:
         draw(name, config, run)
     print(f"{stem}: NLL {found['measures']['nll']['mean']:.2f}")
 
@@ -266,14 +266,19 @@ def curves(found: dict[str, list[dict[str, Any]]]) -> None:
     """Draw the validation ELBO of the runs on MNIST."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     ax = figure.subplots()
-    styles = ("-", "--", ":", "-.")
+    priors = list(PUBLISHED)
     lowest = math.inf
-    of_kind = [(n, runs) for n, runs in found.items() if n.startswith("mnist/")]
-    for (_, runs), style in zip(of_kind, styles, strict=False):
+    for name, runs in found.items():
+        if not name.startswith("mnist/"):
+            continue
+        kind, _, change = name.partition("-")
+        colour = f"C{priors.index(kind)}" if kind in priors else f"C{len(priors)}"
         for run in runs:
             loss = [-value for value in run["validation_elbo"]]
             lowest = min(lowest, *loss)
-            ax.plot(range(1, len(loss) + 1), loss, style, label=run["prior"], lw=1.4)
+            label = name.removeprefix("mnist/") if run is runs[0] else None
+            style = "--" if change else "-"
+            ax.plot(range(1, len(loss) + 1), loss, style, color=colour, label=label, lw=1.4)
     ax.set(
         xlabel="epoch", ylabel="-ELBO on validation data, nats", ylim=(lowest - 0.5, lowest + 12)
     )
