@@ -52,6 +52,21 @@ def test_a_step_turns_matrices_by_their_singular_vectors_and_the_rest_as_adam_do
             )
 
 
+def test_weight_decay_shrinks_the_matrices_of_networks_alone():
+    plain, shrunk, x = make_vae(), make_vae(), (torch.rand(20, 9) < 0.5).float()
+    before = copy.deepcopy(plain)
+    rate, decay = 1e-2, 3.0
+    for vae, optimizer in ((plain, Muon(plain, rate)), (shrunk, Muon(shrunk, rate, decay))):
+        gradients(vae, x)
+        optimizer.step()
+    named = {name for name, p in plain.named_parameters() if p.dim() == 2 and "prior" not in name}
+    assert len(named) == 4
+    for (name, start), a, b in zip(
+        before.named_parameters(), plain.parameters(), shrunk.parameters(), strict=True
+    ):
+        torch.testing.assert_close(a - b, rate * decay * start if name in named else 0 * start)
+
+
 def test_its_state_is_all_that_it_needs_to_go_on():
     x = (torch.rand(20, 9) < 0.5).float()
     one = make_vae()

@@ -195,6 +195,9 @@ def test_bad_settings_are_refused():
     for settings in ({"max_epochs": 0}, {"patience": 0}, {"learning_rate": 0.0}, {"batch_size": 0}):
         with pytest.raises(ValueError, match="expected"):
             train(vae, splits, TrainingSettings(**settings))
+    for settings in ({"weight_decay": -1.0, "optimizer": "muon"}, {"weight_decay": 0.1}):
+        with pytest.raises(ValueError, match="weight"):
+            TrainingSettings(**settings)
     with pytest.raises(ValueError, match="got nan"):
         priory.fit(stripes() * torch.nan)
     with pytest.raises(ValueError, match="did you mean"):

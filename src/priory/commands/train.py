@@ -196,6 +196,11 @@ def _train(
     save(vae, run)
     part, name = (splits.test, "test") if len(splits.test) else (splits.validation, "validation")
     prior = type(vae.prior).__name__
+    console.print(
+        f"Measuring on {len(part):,} {name} data, with {config['importance_samples']:,} importance "
+        "samples each.",
+        highlight=False,
+    )
     entry = report_entry(
         prior,
         vae,

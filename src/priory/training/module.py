@@ -162,7 +162,9 @@ class Training(LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser over all that is learned, and its schedule."""
         settings = self.settings
-        optimizer = OPTIMIZERS[settings.optimizer](self.vae, settings.learning_rate)
+        optimizer = OPTIMIZERS[settings.optimizer](
+            self.vae, settings.learning_rate, settings.weight_decay
+        )
         if settings.schedule == "constant":
             return optimizer
         steps = settings.max_epochs * len(self.train_batches)

@@ -26,6 +26,8 @@ class Muon(Optimizer):
     Args:
         vae: The model.
         lr: The step size η of both.
+        weight_decay: The share λ by which matrices shrink in each step before they move, by the
+            factor $1 - \eta \lambda$.
 
     Raises:
         ValueError: If torch has no Muon, before version 2.9, or there is no linear layer.
@@ -46,7 +48,7 @@ class Muon(Optimizer):
 
     """
 
-    def __init__(self, vae: VAE, lr: float) -> None:
+    def __init__(self, vae: VAE, lr: float, weight_decay: float | None = None) -> None:
         if not hasattr(torch.optim, "Muon"):
             raise ValueError(
                 f"expected torch 2.9 or later for the optimiser muon, got {torch.__version__}; "
@@ -64,7 +66,7 @@ class Muon(Optimizer):
         groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others}]
         super().__init__(groups, {"lr": lr})
         self.parts: tuple[Optimizer, ...] = (
-            torch.optim.Muon(matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.Muon(matrices, lr, weight_decay or 0.0, adjust_lr_fn="match_rms_adamw"),
             torch.optim.Adam(others, lr, foreach=True),
         )
         self.param_groups = [part.param_groups[0] for part in self.parts]
@@ -89,14 +91,15 @@ class Muon(Optimizer):
             part.param_groups, part.state = [group], self.state
 
 
-def _whole(optimizer: type[Optimizer]) -> Callable[[VAE, float], Optimizer]:
-    def make(vae: VAE, lr: float) -> Optimizer:
-        return optimizer(vae.parameters(), lr=lr, foreach=True)  # type: ignore[call-arg]
+def _whole(optimizer: type[Optimizer]) -> Callable[[VAE, float, float | None], Optimizer]:
+    def make(vae: VAE, lr: float, weight_decay: float | None) -> Optimizer:
+        options: dict[str, Any] = {} if weight_decay is None else {"weight_decay": weight_decay}
+        return optimizer(vae.parameters(), lr=lr, foreach=True, **options)  # type: ignore[call-arg]
 
     return make
 
 
-OPTIMIZERS: dict[str, Callable[[VAE, float], Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[[VAE, float, float | None], Optimizer]] = {
     "adamax": _whole(torch.optim.Adamax),
     "adam": _whole(torch.optim.Adam),
     "adamw": _whole(torch.optim.AdamW),

@@ -16,6 +16,8 @@ class TrainingSettings:
             data, between 64 and 1000.
         optimizer: The optimiser; `muon` takes far fewer steps where networks are fully connected.
         learning_rate: Its step size.
+        weight_decay: How fast `adamw` and `muon` shrink weights beside the loss, by this share of
+            the step size in each step; none takes 0.01 for `adamw` and zero for `muon`.
         schedule: Whether the step size stays constant or falls to zero along half a cosine.
         gradient_clip: The largest norm of the gradient; none leaves it as it is.
         ema_decay: Validate and keep an exponential moving average of the weights, with this decay
@@ -40,6 +42,7 @@ class TrainingSettings:
     batch_size: int | None = None
     optimizer: Literal["adamax", "adam", "adamw", "muon"] = "adamax"
     learning_rate: float = 1e-3
+    weight_decay: float | None = None
     schedule: Literal["constant", "cosine"] = "constant"
     gradient_clip: float | None = None
     ema_decay: float | None = None
@@ -59,7 +62,7 @@ class TrainingSettings:
             "beta": 0,
             "free_bits": 0,
         }
-        optional = {"patience": 1, "batch_size": 1, "reseed_every": 1}
+        optional = {"patience": 1, "batch_size": 1, "reseed_every": 1, "weight_decay": 0}
         for name, least in {**at_least, **optional}.items():
             value = getattr(self, name)
             if not (value is None and name in optional) and not value >= least:
@@ -70,6 +73,12 @@ class TrainingSettings:
                 raise ValueError(f"expected {name} above zero, got {value}.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"expected ema_decay between 0 and 1, got {self.ema_decay}.")
+        if self.weight_decay is not None and self.optimizer not in ("adamw", "muon"):
+            raise ValueError(
+                "expected optimizer='adamw' or 'muon' to shrink weights, got weight_decay="
+                f"{self.weight_decay:g} with {self.optimizer!r}; the others would take it for a "
+                "gradient."
+            )
         choices = {
             "optimizer": ("adamax", "adam", "adamw", "muon"),
             "schedule": ("constant", "cosine"),
