@@ -12,6 +12,7 @@ import priory
 from cases import log_sum_exp, normal_log_prob
 from priory import MLP, Context, GaussianEncoder
 from priory.distributions import DiscretizedLogistic, LogitsCategorical, MixedColumns
+from priory.distributions.argument_checks import without_argument_checks
 from priory.networks import (
     DiscretizedLogisticDecoder,
     GaussianDecoder,
@@ -309,7 +310,10 @@ def test_a_categorical_of_logits_is_that_of_torch():
     kl = torch.distributions.kl_divergence
     flipped = torch.distributions.Categorical(logits=logits.flip(-1))
     torch.testing.assert_close(kl(p, LogitsCategorical(logits.flip(-1))), kl(reference, flipped))
-    assert torch.autograd.gradcheck(lambda a: LogitsCategorical(a).log_prob(x), logits)
+    torch.testing.assert_close(p.log_prob(x[0]), reference.log_prob(x[0]))
+    torch.testing.assert_close(p.log_prob(x[0, 0]), reference.log_prob(x[0, 0]))
+    for value in (x, x[0]):
+        assert torch.autograd.gradcheck(lambda a, v=value: LogitsCategorical(a).log_prob(v), logits)
 
 
 def test_values_outside_the_support_are_refused():
@@ -320,6 +324,8 @@ def test_values_outside_the_support_are_refused():
     for value in (-100, 3):  # torch's cross-entropy leaves out -100 in silence
         with pytest.raises(ValueError, match="support"):
             LogitsCategorical(torch.zeros(2, 3)).log_prob(torch.tensor([0, value]))
+    with without_argument_checks(), pytest.raises(IndexError, match="-100 is out of bounds"):
+        LogitsCategorical(torch.zeros(2, 3)).log_prob(torch.tensor([0, -100]))
     for logits, message in ((torch.tensor(0.0), "one dim"), (torch.tensor([0, math.nan]), "Real")):
         with pytest.raises(ValueError, match=message):
             LogitsCategorical(logits)

@@ -158,6 +158,22 @@ def test_training_that_diverges_says_where():
         train(vae, splits, TrainingSettings(max_epochs=50, learning_rate=1e6))
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "decay", "found"),
+    [
+        ("adamw", None, [0.01]),
+        ("adamw", 0.2, [0.2]),
+        ("muon", None, [0, 0]),
+        ("muon", 0.2, [0.2, 0]),
+    ],
+)
+def test_weight_decay_reaches_the_optimiser(optimizer, decay, found):
+    splits = split(Source("stripes", stripes()))
+    settings = TrainingSettings(optimizer=optimizer, weight_decay=decay)
+    made = Training(make_vae(splits, MoGPrior(2, 4)), splits, settings).configure_optimizers()
+    assert [group["weight_decay"] for group in made.param_groups] == found
+
+
 class Poisoned(MoGPrior):
     """A prior that asks whether arguments are checked, and has no number to give at last."""
 
@@ -168,19 +184,22 @@ class Poisoned(MoGPrior):
     def forward(self, encoder=None, context=None):
         if self.training:
             self.checked.append(torch.distributions.Normal(0.0, 1.0)._validate_args)
-            if len(self.checked) == self.last:
+            if len(self.checked) == abs(self.last):
                 self.loc.data.fill_(torch.nan)
+                if self.last < 0:
+                    torch.multinomial(self.loc.flatten(), 1)
         return super().forward(encoder, context)
 
 
 def test_arguments_are_checked_in_the_first_epoch_alone_and_nan_is_found_in_any():
     splits = split(Source("stripes", stripes()))
     steps = -(-len(splits.train) // 16)
-    for last in (2, steps + 2, 3 * steps):
+    for last in (2, steps + 2, 3 * steps, -steps - 2):  # a negative one fails in torch itself
         prior = Poisoned(last)
-        with pytest.raises(FloatingPointError, match=f"epoch {(last - 1) // steps}, batch "):
+        at = abs(last) - 1
+        with pytest.raises(FloatingPointError, match=f"epoch {at // steps}, batch {at % steps}"):
             train(make_vae(splits, prior), splits, TrainingSettings(max_epochs=9, batch_size=16))
-        assert prior.checked[:last] == [step < steps for step in range(last)]
+        assert prior.checked[:at] == [step < steps for step in range(at)]
         assert torch.distributions.Normal(0.0, 1.0)._validate_args
 
 
@@ -198,6 +217,9 @@ def test_bad_settings_are_refused():
     for settings in ({"weight_decay": -1.0, "optimizer": "muon"}, {"weight_decay": 0.1}):
         with pytest.raises(ValueError, match="weight"):
             TrainingSettings(**settings)
+    for trainer in ({"check_val_every_n_epoch": 3}, {"limit_val_batches": 0}):
+        with pytest.raises(ValueError, match="validate at least once in 2 epochs"):
+            train(vae, splits, TrainingSettings(max_epochs=2), trainer=trainer)
     with pytest.raises(ValueError, match="got nan"):
         priory.fit(stripes() * torch.nan)
     with pytest.raises(ValueError, match="did you mean"):

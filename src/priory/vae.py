@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import Any, cast
 
 import torch
@@ -103,11 +103,15 @@ class VAE(nn.Module):
 
 def _call(module: nn.Module, argument: object, context: Context | None) -> object:
     # Modules that know no context are still good models as long as all it holds is an index.
-    if context is None or (context.covariates is None and not _takes_context(type(module).forward)):
+    if context is None or (context.covariates is None and not _takes_context(module)):
         return module(argument)
     return module(argument, context)
 
 
-@cache
-def _takes_context(forward: Callable[..., object]) -> bool:
+def _takes_context(module: nn.Module) -> bool:
+    return _has_context(getattr(module.forward, "__func__", module.forward))
+
+
+@lru_cache
+def _has_context(forward: Callable[..., object]) -> bool:
     return "context" in inspect.signature(forward).parameters

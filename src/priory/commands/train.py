@@ -269,7 +269,8 @@ def _saved(run: Path, asked: dict[str, Any]) -> dict[str, Any]:
             )
         return asked
     try:
-        saved: dict[str, Any] = yaml.safe_load((run / CONFIG).read_text())
+        written = yaml.safe_load((run / CONFIG).read_text())
+        saved: dict[str, Any] = {**asdict(TrainingSettings()), **written}  # settings may be newer
         differing = [name for name in asked if saved[name] != asked[name]]
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise ValueError(

@@ -1,6 +1,7 @@
 """The categorical distribution of logits that need not be normalised."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from jaxtyping import Float
 from torch import Size, Tensor, broadcast_shapes
@@ -8,21 +9,23 @@ from torch.distributions import Categorical, constraints
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import cross_entropy
 
+NO_VALUE = -(2**63)  # torch's own would leave out -100
+
 
 class LogitsCategorical(Categorical):
     r"""Torch's `Categorical`, whose log-probability is one cross-entropy of the logits it is given.
 
     $$\log P(x = v) = a_v - \log \sum_u e^{a_u}$$
 
-    Torch's own normalises the logits a when it is made and picks from them afterwards, with two
-    passes over them, and two more for the gradient, where this needs one. All else is torch's.
+    Torch's own normalises the logits a when it is made, by a log-sum-exp and a subtraction, and
+    picks from them afterwards; here both are one operation each way. All else is torch's.
 
     Args:
         unnormalized: The logits a, `(*batch, V)`.
         validate_args: As for every distribution of torch.
 
     Raises:
-        ValueError: If there are no logits, or one is not finite.
+        ValueError: If there are no logits, or one is NaN; with −∞ a value is impossible.
 
     Examples:
         >>> import torch
@@ -67,10 +70,13 @@ class LogitsCategorical(Categorical):
         """Return log P(x) in nats, of shape `(*sample, *batch)`."""
         if self._validate_args:
             self._validate_sample(value)
-        shape = broadcast_shapes(value.shape, self.batch_shape)
-        logits = self.unnormalized.expand(*shape, -1).reshape(-1, self._num_events)
-        chosen = value.expand(shape).reshape(-1).long()
-        return -cross_entropy(logits, chosen, reduction="none").reshape(shape)
+        if broadcast_shapes(value.shape, self.batch_shape) != self.batch_shape:
+            # Many values of each: torch picks them without a copy of the logits for every one.
+            return cast(Tensor, super().log_prob(value))  # type: ignore[no-untyped-call]
+        logits = self.unnormalized.reshape(-1, self._num_events)
+        chosen = value.expand(self.batch_shape).reshape(-1).long()
+        log_prob = cross_entropy(logits, chosen, reduction="none", ignore_index=NO_VALUE)
+        return -log_prob.reshape(self.batch_shape)
 
     def _take(self, logits: Tensor) -> None:
         self.unnormalized = self._param = logits

@@ -74,13 +74,21 @@ def train(
 
     Raises:
         ValueError: If the checkpoint is damaged or that of another model, or the arguments of the
-            `Trainer` do not go together or ask for a device that is not there.
+            `Trainer` do not go together, never validate or ask for a device that is not there.
         FloatingPointError: If the loss is no longer finite; the last checkpoint stays.
 
     """
     settings = settings or TrainingSettings()
     module = Training(vae, splits, settings)
     options = dict(trainer or {})
+    every = options.get("check_val_every_n_epoch", 1)
+    if options.get("limit_val_batches") == 0 or (every or 1) > settings.max_epochs:
+        raise ValueError(
+            f"expected to validate at least once in {settings.max_epochs} epochs, as the best "
+            "validation ELBO says which weights to keep, got limit_val_batches="
+            f"{options.get('limit_val_batches')} and check_val_every_n_epoch={every}; train longer "
+            "or validate more often."
+        )
     best = BestWeights()  # before the averaging, whose weights it keeps
     callbacks: list[Callback] = [best]
     if settings.ema_decay is not None:

@@ -32,8 +32,8 @@ class Training(LightningModule):
     The noise of a training step is drawn anew from (seed, epoch, step), and that of validation is
     the same every time, so that early stopping follows the model and not the dice.
 
-    Distributions check their arguments in the first epoch, when every datum is seen once, and in
-    validation; in later epochs only the loss is looked at.
+    Distributions check their arguments in validation and in the first epoch, also in the first that
+    a resumed run trains; later a step looks at the loss alone.
 
     Args:
         vae: The model.
@@ -196,11 +196,13 @@ class Training(LightningModule):
         """Let an error that comes of numbers that are not finite say where and from which term."""
         try:
             yield
-        except (FloatingPointError, ValueError) as error:  # torch refuses NaN with the latter
-            culprits = self._culprits(x, context)
-            if isinstance(error, ValueError) and not culprits:
+        except (FloatingPointError, ValueError, RuntimeError) as error:
+            # Torch refuses NaN with the others; one of anything would fail again with these data.
+            culprits = self._culprits(None if isinstance(error, RuntimeError) else x, context)
+            ours = isinstance(error, FloatingPointError)
+            if not ours and not culprits:
                 raise
-            got = "nan" if isinstance(error, ValueError) else error
+            got = error if ours else "nan"
             raise FloatingPointError(
                 f"expected a finite loss, got {got} in epoch {self.current_epoch}, {where}, from "
                 f"the {' and the '.join(culprits) or 'gradient of the step before'}; lower the "

@@ -16,8 +16,9 @@ class TrainingSettings:
             data, between 64 and 1000.
         optimizer: The optimiser; `muon` takes far fewer steps where networks are fully connected.
         learning_rate: Its step size.
-        weight_decay: How fast `adamw` and `muon` shrink weights beside the loss, by this share of
-            the step size in each step; none takes 0.01 for `adamw` and zero for `muon`.
+        weight_decay: How much weights shrink in each step beside the loss, as a share of the step
+            size: with `muon` the matrices of the networks, with `adamw` all that is learned, the
+            prior too; none takes 0.01 for `adamw` and zero for `muon`.
         schedule: Whether the step size stays constant or falls to zero along half a cosine.
         gradient_clip: The largest norm of the gradient; none leaves it as it is.
         ema_decay: Validate and keep an exponential moving average of the weights, with this decay
@@ -103,7 +104,8 @@ class TrainingSettings:
         if self.patience is not None:
             length += f", stopping after {self.patience} without a better validation ELBO"
         size = "" if self.batch_size is None else f"batches of {self.batch_size}, "
-        return f"{self.optimizer} at {self.learning_rate:g}, {size}{length}"
+        decay = f" with decay {self.weight_decay:g}" if self.weight_decay else ""
+        return f"{self.optimizer} at {self.learning_rate:g}{decay}, {size}{length}"
 
     def batch_size_for(self, num_data: int) -> int:
         """Return the number of data in a batch, of so many to train on."""
