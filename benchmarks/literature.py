@@ -221,10 +221,12 @@ def prior_row(name: str, runs: list[dict[str, Any]], seconds: dict[str, Any]) ->
     taken_apart = measures[0]["surgery"]
     ceiling = math.log(taken_apart["num_data"])
     near = ceiling - taken_apart["mutual_information"]["value"] < 0.1
+    terms = ("mutual_information", "marginal_kl")
+    rates = [sum(m["surgery"][term]["value"] for term in terms) for m in measures]
     kl = over_seeds([m["surgery"]["marginal_kl"]["value"] for m in measures], 3)
     return [
         runs[0]["prior"],
-        over_seeds([run["test"]["rate"] for run in runs], 2),
+        over_seeds(rates, 2),
         kl + (" †" if near else ""),
         over_seeds([m["holes"]["prior_in_holes"] for m in measures], 1, 100),
         over_seeds([m["components_in_use"] for m in measures], 0),
