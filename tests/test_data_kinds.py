@@ -14,8 +14,10 @@ import torch
 from sklearn import datasets
 
 import priory
+from priory import ExemplarPrior
 from priory.cli import main
-from priory.data import DataFormat
+from priory.commands.run_data import make_ready
+from priory.data import DataFormat, open_data
 from test_sources import write_counts, write_idx
 
 QUICK = ["--max-epochs", "2", "--hidden-sizes", "[8]", "--num-components", "4", "--latent-dim", "3"]
@@ -242,6 +244,30 @@ def test_a_prior_made_of_training_data_is_given_them_to_score(tmp_path, monkeypa
     assert np.isfinite(np.genfromtxt("scores.csv", skip_header=1)).all()
     Path("x.npy").rename("y.npy")
     refused(["score", "run", "--data", "y.npy", "--out", "s.npy"], "put them back", capsys)
+
+
+def test_exemplars_of_grey_images_are_again_those_that_were_trained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.random.default_rng(0).integers(0, 256, (60, 4, 4)).astype(np.uint8))
+    grey = ["--data", "x.npy", "--binarise", "dynamic", "--prior", "ExemplarPrior"]
+    main(["train", *grey, *QUICK, *SAMPLES, "--out", "run"])
+    vae = priory.load("run")
+    make_ready(vae, "run")
+    trained = open_data("x.npy", binarise="dynamic").train.tensor()
+    assert len(trained.unique()) > 2
+    made_of = vae.prior_distribution().loc
+    torch.testing.assert_close(made_of, vae.posterior(trained).mean, atol=1e-5, rtol=1e-5)
+    seen, fit_data = [], ExemplarPrior.fit_data
+
+    def watched(self, x, *rest):
+        seen.append(x)
+        fit_data(self, x, *rest)
+
+    monkeypatch.setattr(ExemplarPrior, "fit_data", watched)
+    main(["evaluate", "run", *SAMPLES])
+    main(["refit", "run", "--prior", "StandardPrior", *SAMPLES])
+    assert len(seen) == 2
+    assert all(x.equal(trained) for x in seen)
 
 
 # What is wrong

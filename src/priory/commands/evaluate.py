@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from priory.commands.run_data import give_data, open_parts
+from priory.commands.run_data import make_ready, open_parts
 from priory.evaluation import NLL, Measures, measure
 from priory.files import write_whole
 from priory.saving import load
@@ -50,8 +50,7 @@ def evaluate(
         raise FileNotFoundError(f"expected a directory at {target.parent}, found none; make it.")
     model, part, training = open_parts(run, data, labels, data_options)
     vae = load(model)
-    if training is not None:
-        give_data(vae, training.tensor())
+    make_ready(vae, run)
     found = measure(
         vae,
         part.tensor(),

@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor
 
 from priory.aggregate import marginal_prior
-from priory.commands.run_data import DEFAULTS, check_fits, give_data, open_run_data
+from priory.commands.run_data import DEFAULTS, check_fits, is_ready, open_run_data
 from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
 from priory.report import density_comparison, latent_map
@@ -105,7 +105,8 @@ def refit(
     check_fits(old, unseen, splits.name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        give_data(old, x)
+        if not is_ready(old):  # grey values are what it is made of, and not one draw of them
+            old.prior.fit_data(open_run_data(origin).train.tensor(), old.encoder)
         fitted = prior_for(
             prior,
             old.encoder,

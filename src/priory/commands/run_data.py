@@ -135,11 +135,13 @@ def open_parts(
     return found.model, splits.test if len(splits.test) else splits.validation, splits.train
 
 
-def open_training(run: str) -> Part | None:
-    """Open the data that a run was trained on, grey values drawn once.
+def open_training(run: str, drawn_once: bool = True) -> Part | None:
+    """Open the data that a run was trained on.
 
     Args:
         run: The directory of the run.
+        drawn_once: Whether grey values are drawn as zeros and ones, once, as data to measure by
+            are, or stay what the prior was made of.
 
     Returns:
         The data; None where the run does not say which, or they are no longer there.
@@ -153,7 +155,7 @@ def open_training(run: str) -> Part | None:
     if config["data"] is None:
         return None
     try:
-        return open_run_data(_drawn_once(config)).train
+        return open_run_data(_drawn_once(config) if drawn_once else config).train
     except FileNotFoundError:
         return None
 
@@ -169,12 +171,6 @@ def is_ready(vae: VAE) -> bool:
     return True
 
 
-def give_data(vae: VAE, x: Tensor) -> None:
-    """Give a loaded prior its training data again where it cannot be called without them."""
-    if not is_ready(vae):
-        cast(Prior, vae.prior).fit_data(x, vae.encoder)
-
-
 def make_ready(vae: VAE, run: str) -> None:
     """Give a loaded prior the training data of its run where it cannot be called without them.
 
@@ -188,7 +184,7 @@ def make_ready(vae: VAE, run: str) -> None:
     """
     if is_ready(vae):
         return
-    training = open_training(run)
+    training = open_training(run, drawn_once=False)
     if training is None:
         raise ValueError(
             f"expected the training data of {run}, of which its {type(vae.prior).__name__} is "
