@@ -2,15 +2,12 @@
 
     python benchmarks/literature.py record mnist/vamp runs/mnist-vamp-0
     python benchmarks/literature.py time mnist/vamp --data mnist:FOLDER
-    python benchmarks/literature.py all-components mnist/exemplar runs/mnist-exemplar-0
     python benchmarks/literature.py page
 
 `record` takes a run that `priory train --config recipes/mnist/vamp.yaml` has finished and `priory
 evaluate` has measured, checks that it is one of the recipe, and writes its numbers, versions and
 curve to `docs/results/runs/`; of seed 0 it also draws samples, and pseudo-inputs before and after.
-`all-components` adds to the record of a run measured with `--max-components 1000` how much lower
-the NLL of some of its test data is, by the same samples, with all components. `time` trains until
-validation has come twice, and writes what an epoch of the second half took to
+`time` trains until validation has come twice, and writes what an epoch of the second half took to
 `docs/results/seconds.json`. `page` puts the tables and the curves of all records into
 `docs/results/index.md`.
 """
@@ -36,7 +33,7 @@ from tables import DOCS, put_table
 
 from priory.commands.run_data import make_ready
 from priory.data import choose_likelihood, open_data
-from priory.evaluation import decode, negative_log_likelihood
+from priory.evaluation import decode
 from priory.report import grid_figure
 from priory.saving import load
 from priory.training import TrainingSettings, build, train
@@ -117,7 +114,10 @@ def record(name: str, run: Path) -> None:
         "epochs": metrics["epochs"],
         "test": {
             part: metrics[part]
-            for part in ("elbo", "reconstruction", "rate", "components_in_use", "share_in_holes")
+            for part in (
+                *("elbo", "reconstruction", "rate", "components_in_use", "share_in_holes"),
+                *("nll", "num_samples"),
+            )
         },
         "measures": json.loads((run / "measures.json").read_text()),
         "validation_every": int(validated[0]["epoch"]) + 1,
@@ -140,28 +140,6 @@ def shortened(value: Any) -> Any:
     if isinstance(value, list):
         return [shortened(part) for part in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def take_all_components(name: str, run: Path, count: int) -> None:
-    """Add to a record by how much the NLL falls if no component is left out."""
-    path = record_of(name, yaml.safe_load((run / "config.yaml").read_text())["seed"])
-    vae = load(run)
-    make_ready(vae, str(run))
-    test = opened(yaml.safe_load((run / "config.yaml").read_text())).test.tensor()
-    x = test[torch.randperm(len(test), generator=torch.Generator().manual_seed(0))[:count]]
-    nll = []
-    for most in (1000, None):
-        torch.manual_seed(0)
-        found = negative_log_likelihood(vae, x, NLL_SAMPLES, max_components=most)
-        nll.append(found.per_datum.double())
-    fall = nll[0] - nll[1]
-    error = float(fall.std()) / math.sqrt(count)
-    recorded = json.loads(path.read_text())
-    recorded["all_components"] = shortened(
-        {"num_data": count, "fall": float(fall.mean()), "standard_error": error}
-    )
-    path.write_text(json.dumps(recorded, indent=1) + "\n")
-    print(f"{path.stem}: {recorded['all_components']}")
 
 
 def record_of(name: str, seed: int) -> Path:
@@ -234,8 +212,8 @@ def likelihood_row(name: str, runs: list[dict[str, Any]]) -> list[str]:
     nll = over_seeds([m["nll"]["mean"] for m in measures], 2)
     if len(runs) == 1:
         nll += f" (± {measures[0]['nll']['standard_error']:.2f} over data)"
-        if "all_components" in runs[0]:
-            nll += f"; about {measures[0]['nll']['mean'] - runs[0]['all_components']['fall']:.2f} ‡"
+    if (samples := measures[0]["nll"]["num_samples"]) != NLL_SAMPLES:
+        nll += f", by {samples} samples"
     cells = [runs[0]["prior"], f"`{name}`", str(len(runs)), nll]
     return [*cells, over_seeds([-run["test"]["elbo"] for run in runs], 2), *known(name)]
 
@@ -365,10 +343,6 @@ def main() -> None:
     one = commands.add_parser("record")
     one.add_argument("recipe")
     one.add_argument("run", type=Path)
-    all_of = commands.add_parser("all-components")
-    all_of.add_argument("recipe")
-    all_of.add_argument("run", type=Path)
-    all_of.add_argument("--count", type=int, default=150)
     two = commands.add_parser("time")
     two.add_argument("recipe")
     two.add_argument("--data")
@@ -376,8 +350,6 @@ def main() -> None:
     given = parser.parse_args()
     if given.command == "record":
         record(given.recipe, given.run)
-    elif given.command == "all-components":
-        take_all_components(given.recipe, given.run, given.count)
     elif given.command == "time":
         time_epoch(given.recipe, given.data)
     else:
