@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.torch import load_file
 
 from priory.cli import main
@@ -67,6 +68,17 @@ def same_run(one, other):
 def test_a_run_killed_three_times_ends_as_if_it_had_not_been(bits, plain, tmp_path):
     assert killed_at(bits, tmp_path / "run", [0.0, 0.2, 0.4]) >= 2
     same_run(plain, tmp_path / "run")
+
+
+def test_a_run_of_before_a_setting_existed_goes_on_with_its_default(bits, plain, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    config = (plain / "config.yaml").read_text().replace("weight_decay: null\n", "")
+    (run / "config.yaml").write_text(config)
+    main(command(bits, run, "--resume"))
+    words = yaml.safe_load((run / "config.yaml").read_text())
+    assert list(words)[: len(words) - 1] == list(yaml.safe_load(config))
+    assert words["weight_decay"] is None
 
 
 @pytest.mark.slow

@@ -270,7 +270,8 @@ def _saved(run: Path, asked: dict[str, Any]) -> dict[str, Any]:
         return asked
     try:
         written = yaml.safe_load((run / CONFIG).read_text())
-        saved: dict[str, Any] = {**asdict(TrainingSettings()), **written}  # settings may be newer
+        newer = asdict(TrainingSettings())  # than a run of before, which lacks some of them
+        saved: dict[str, Any] = {**written, **newer, **written}
         differing = [name for name in asked if saved[name] != asked[name]]
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise ValueError(
