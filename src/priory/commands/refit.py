@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import yaml
@@ -16,6 +16,7 @@ from priory.aggregate import marginal_prior
 from priory.commands.run_data import DEFAULTS, check_fits, is_ready, open_run_data
 from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
+from priory.priors import Prior
 from priory.report import density_comparison, latent_map
 from priory.report.latent_map import common_limits
 from priory.saving import load, save
@@ -106,7 +107,7 @@ def refit(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if not is_ready(old):  # grey values are what it is made of, and not one draw of them
-            old.prior.fit_data(open_run_data(origin).train.tensor(), old.encoder)
+            cast(Prior, old.prior).fit_data(open_run_data(origin).train.tensor(), old.encoder)
         fitted = prior_for(
             prior,
             old.encoder,
