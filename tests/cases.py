@@ -63,7 +63,7 @@ class Case:
 
     def context_of(self, *labels: int) -> Context | None:
         """Return the context of data of some of these labels; None where none are needed."""
-        return Context(covariates=torch.tensor(labels)) if self.labels else None
+        return Context(labels=torch.tensor(labels)) if self.labels else None
 
     def context_for(self, count: int) -> Context | None:
         """Return the context of so many data, with labels in turn; None where none are needed."""
@@ -230,7 +230,7 @@ def resampled_reference(prior: ResampledPrior, encoder: nn.Module, z: list[float
 def conditional_mog_reference(
     prior: ConditionalMoGPrior, encoder: nn.Module, z: list[float], context: Context
 ) -> float:
-    y = context.covariates.item()
+    y = context.labels.item()
     scale = prior.log_scale[y].double().exp()
     return mixture_log_prob(z, prior.logits[y], prior.loc[y], scale, factorized=False)
 
@@ -238,7 +238,7 @@ def conditional_mog_reference(
 def conditional_vamp_reference(
     prior: ConditionalVampPrior, encoder: nn.Module, z: list[float], context: Context
 ) -> float:
-    y, log_weights, loc, scale = context.covariates.item(), [], [], []
+    y, log_weights, loc, scale = context.labels.item(), [], [], []
     for k in range(len(prior.pseudo_inputs)):
         if prior.covariates == "fixed" and k // prior.num_components != y:
             continue
@@ -246,7 +246,8 @@ def conditional_vamp_reference(
         if prior.covariates == "learned":
             row = prior.covariate_logits.double()[k].tolist()
             log_weight += row[y] - log_sum_exp(row)
-        beside = Context(covariates=prior.pseudo_covariates[k : k + 1])
+        told = prior.pseudo_covariates[k : k + 1]
+        beside = Context(**{"label_shares" if told.is_floating_point() else "labels": told})
         q = encoder(prior.pseudo_inputs[k : k + 1], beside).base_dist
         log_weights.append(log_weight)
         loc.append(q.loc[0])

@@ -202,7 +202,7 @@ class OneLabelForAll(ConditionalMoGPrior):
         super().__init__(2, 3, num_labels=3, spread=2.0)
 
     def forward(self, encoder=None, context=None):
-        return super().forward(encoder, context[:1]).expand(context.covariates.shape)
+        return super().forward(encoder, context[:1]).expand(context.labels.shape)
 
 
 class OneDrawForAll(ConditionalMoGPrior):
@@ -223,7 +223,7 @@ class OneDrawForAll(ConditionalMoGPrior):
         return p
 
 
-SOME_LABELS = Context(covariates=torch.tensor([2, 0]))
+SOME_LABELS = Context(labels=torch.tensor([2, 0]))
 
 MORE_FAULTS = [
     Fault("one label for all data", OneLabelForAll, causes.ONE_FOR_ALL, context=SOME_LABELS),

@@ -15,7 +15,7 @@ from cases import CASES, DATA_SHAPE, make_encoder
 from priory import MLP, VAE, BernoulliDecoder, Context, MoGPrior, VampPrior, loss
 
 x = (torch.rand(16, 4) < 0.5).float()
-groups = Context(covariates=torch.arange(16) % 3)
+groups = Context(labels=torch.arange(16) % 3)
 rows = {case.name: (case.build, case.context_for(16)) for case in CASES} | {
     "many": (lambda: MoGPrior(2, 300), None),
     "groups": (lambda: VampPrior(300, DATA_SHAPE, num_groups=3), groups),
@@ -60,3 +60,23 @@ def test_the_loss_compiles_in_one_graph_and_agrees(backend, names):
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == names
+
+
+WRAPPED = """
+import sys
+sys.path.insert(0, "tests")
+import torch
+from cases import make_encoder
+from priory import MLP, Context, GaussianEncoder
+from priory.networks.context import call
+
+x, context = torch.rand(6, 4), Context(labels=torch.arange(6) % 3)
+for encoder in (make_encoder(), GaussianEncoder(MLP((4,), (4,), (8,), num_labels=3))):
+    compiled = torch.compile(encoder, backend="eager")
+    torch.testing.assert_close(call(compiled, x, context).mean, call(encoder, x, context).mean)
+"""
+
+
+def test_a_compiled_encoder_is_told_what_it_declares_to_take():
+    done = subprocess.run([sys.executable, "-c", WRAPPED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -31,7 +31,7 @@ from priory.evaluation import evaluate, exhibit, negative_log_likelihood
 from priory.testing import CHECKS, check_prior
 
 LABELS = torch.tensor([2, 0, 1, 2, 2, 1, 0])
-CONTEXT = Context(covariates=LABELS)
+CONTEXT = Context(labels=LABELS)
 X = (torch.rand(7, 4, generator=torch.Generator().manual_seed(1)) < 0.5).float()
 
 
@@ -71,9 +71,9 @@ def test_a_network_sees_the_label_beside_its_input():
     by_hand = x @ linear.weight[:, :3].T + linear.bias
     encoder = GaussianEncoder(network, data_range=(-1, 1))
     means = by_hand[:, :1] + linear.weight[:1, 3:][:, y].T
-    torch.testing.assert_close(encoder(x, Context(covariates=y)).mean, means)
+    torch.testing.assert_close(encoder(x, Context(labels=y)).mean, means)
     means = by_hand[:, :1] + soft @ linear.weight[:1, 3:].T
-    torch.testing.assert_close(encoder(x, Context(covariates=soft)).mean, means)
+    torch.testing.assert_close(encoder(x, Context(label_shares=soft)).mean, means)
 
 
 @pytest.mark.parametrize("kind", [BernoulliDecoder, CategoricalDecoder])
@@ -83,8 +83,8 @@ def test_a_decoder_takes_one_label_for_each_datum_or_for_all_samples(kind):
     together = decoder(z, CONTEXT)
     assert together.batch_shape == (6, 7)
     for b, label in enumerate(LABELS):
-        alone = decoder(z[:, b], Context(covariates=label.view(1)))
-        torch.testing.assert_close(together.base_dist.logits[:, b], alone.base_dist.logits)
+        alone = decoder(z[:, [b]], Context(labels=label.view(1)))
+        torch.testing.assert_close(together.base_dist.logits[:, [b]], alone.base_dist.logits)
 
 
 def test_a_model_with_labels_is_saved_whole(tmp_path):
@@ -109,11 +109,11 @@ def test_pseudo_inputs_are_encoded_with_their_labels(covariates):
     beside = prior.pseudo_covariates
     if covariates == "fixed":
         assert beside.tolist() == [0, 0, 1, 1, 2, 2]
-        expected = encoder(prior.pseudo_inputs[4:], Context(covariates=beside[4:])).mean
+        expected = encoder(prior.pseudo_inputs[4:], Context(labels=beside[4:])).mean
     else:
         torch.testing.assert_close(beside.sum(-1), torch.ones(2))
-        expected = encoder(prior.pseudo_inputs, Context(covariates=beside)).mean
-    p = prior(encoder, Context(covariates=torch.tensor([2])))
+        expected = encoder(prior.pseudo_inputs, Context(label_shares=beside)).mean
+    p = prior(encoder, Context(labels=torch.tensor([2])))
     torch.testing.assert_close(p.loc[0], expected)
 
 
@@ -124,7 +124,7 @@ def test_learned_weights_follow_bayes_rule():
         prior.covariate_logits.normal_()
     w, c = prior.logits.softmax(-1)[0], prior.pseudo_covariates
     joint = torch.stack([w[k] * c[k] for k in range(4)])  # (K, C)
-    p = prior(make_encoder(), Context(covariates=torch.arange(3)))
+    p = prior(make_encoder(), Context(labels=torch.arange(3)))
     torch.testing.assert_close(p.logits.exp(), (joint / joint.sum(0)).T)
     assert p.loc.stride(0) == 0  # shared by all labels
     # With labels as frequent as the model says, they are one mixture again.
@@ -141,9 +141,9 @@ def test_a_mixture_starts_from_the_clusters_of_each_label():
         encoder.network.layers[-1].bias[2:] -= 6  # narrow posteriors: two clusters for each label
         encoder.network.layers[-1].weight[:2] *= 5
         encoder.network.layers[-1].weight[2:] = 0
-        prior, context = ConditionalMoGPrior(2, 2, 2, init="data"), Context(covariates=labels)
+        prior, context = ConditionalMoGPrior(2, 2, 2, init="data"), Context(labels=labels)
         prior.fit_data(x, encoder, context)
-        p = prior(encoder, Context(covariates=torch.arange(2)))
+        p = prior(encoder, Context(labels=torch.arange(2)))
         for label, first in enumerate((0, 30)):
             pair = torch.tensor([first, first + 20])
             centres = encoder(x[pair], context[pair]).mean
@@ -158,7 +158,7 @@ def test_pseudo_inputs_start_from_data_of_their_labels(covariates):
     x = torch.rand(60, 4)
     labels = torch.arange(60) % 3
     prior = ConditionalVampPrior(5, 3, DATA_SHAPE, covariates=covariates, init="data")
-    prior.fit_data(x, make_encoder(), Context(covariates=labels))
+    prior.fit_data(x, make_encoder(), Context(labels=labels))
     distance, nearest = (prior.pseudo_inputs.unsqueeze(1) - x).abs().amax(-1).min(-1)
     assert distance.max() < 1e-5
     assert len(nearest.unique()) == len(nearest)
@@ -171,11 +171,11 @@ def test_pseudo_inputs_start_from_data_of_their_labels(covariates):
 
 def test_samples_are_drawn_for_given_labels():
     vae = labelled_vae(conditional_mog())
-    assert vae.sample(6, Context(covariates=torch.tensor([1]))).shape == (6, 1, 4)
+    assert vae.sample(6, Context(labels=torch.tensor([1]))).shape == (6, 1, 4)
     assert vae.sample(6, CONTEXT).shape == (6, 7, 4)
     assert vae.reconstruct(X, CONTEXT).shape == X.shape
     # A decoder alone that knows labels makes the same shapes.
-    assert labelled_vae(StandardPrior(2)).sample(6, Context(covariates=LABELS[:1])).shape == (
+    assert labelled_vae(StandardPrior(2)).sample(6, Context(labels=LABELS[:1])).shape == (
         6,
         1,
         4,
@@ -190,17 +190,16 @@ def test_what_is_not_a_label_is_refused_in_a_sentence():
             call()
         assert "\n" not in str(caught.value)
 
-    none = r"expected labels from 0 to 2, got none; call prior\(encoder, Context\(cov"
+    none = r"expected labels from 0 to 2, got none; call prior\(encoder, Context\(lab"
     for context in (None, Context(index=LABELS)):
         refused(lambda context=context: prior(None, context), none)
     refused(lambda: vae.posterior(X), "got none")
     refused(lambda: vae.likelihood(torch.zeros(7, 2), Context()), "got none")
     for bad, named in [(LABELS + 1, "got 3"), (-LABELS, "got -2")]:
-        refused(lambda bad=bad: prior(None, Context(covariates=bad)), named)
-        refused(lambda bad=bad: vae.posterior(X, Context(covariates=bad)), named)
-    refused(lambda: prior(None, Context(covariates=LABELS.float())), "integers, got torch.float32")
-    refused(lambda: prior(None, Context(covariates=LABELS > 0)), "integers, got torch.bool")
-    refused(lambda: vae.posterior(X, Context(covariates=torch.rand(7, 2))), r"\(B, 3\)")
+        refused(lambda bad=bad: prior(None, Context(labels=bad)), named)
+        refused(lambda bad=bad: vae.posterior(X, Context(labels=bad)), named)
+    refused(lambda: prior(None, Context(label_shares=torch.rand(7, 3))), "got shares of labels")
+    refused(lambda: vae.posterior(X, Context(label_shares=torch.rand(7, 2))), r"\(B, 3\)")
     fewer = ConditionalMoGPrior(2, 4, 3, init="data")
     refused(lambda: fewer.fit_data(X, make_encoder(), CONTEXT), "at least 4 data")
     refused(lambda: fewer.fit_data(X, make_encoder()), r"call fit_data\(")
@@ -220,7 +219,7 @@ def test_the_nll_given_labels_is_that_of_the_model_of_each_label(monkeypatch):
     monkeypatch.setattr("priory.evaluation.cost.SAMPLES_AT_ONCE", 40_000)
     for label in range(3):
         own = label == LABELS
-        alone = replace(CONTEXT, covariates=LABELS[own])
+        alone = replace(CONTEXT, labels=LABELS[own])
         vae.prior = mog_of(prior, label)
         expected = negative_log_likelihood(vae, X[own], 20_000, alone)
         sizes = nll.effective_sample_size[own], expected.effective_sample_size
@@ -241,7 +240,7 @@ def test_the_marginal_prior_weighs_labels_by_their_frequency():
     prior = conditional_mog()
     vae = labelled_vae(prior)
     z = torch.randn(9, 2)
-    some = Context(covariates=torch.tensor([2, 0, 2, 2]))  # label 1 has no data
+    some = Context(labels=torch.tensor([2, 0, 2, 2]))  # label 1 has no data
     with torch.no_grad():
         terms = [mog_of(prior, y)().log_prob(z) + math.log(w) for y, w in [(0, 0.25), (2, 0.75)]]
     p = marginal_prior(vae, some)

@@ -16,7 +16,7 @@ from priory import (
     log_weights,
     loss,
 )
-from priory.objectives import Share
+from priory.training.module import SharedNoise
 
 
 def small_vae(prior: nn.Module) -> VAE:
@@ -94,11 +94,11 @@ def test_shares_of_a_batch_draw_its_noise():
     vae = small_vae(StandardPrior(2))
     x = torch.rand(5, 4).round()
 
-    def terms(part, share=None):
+    def terms(part, start=0):
         torch.manual_seed(1)
-        return elbo(vae, part, 3, share=share)
+        return elbo(vae, part, 3, sampler=SharedNoise(start, total=5))
 
     whole = terms(x)
-    shares = [terms(x[:2], Share(0, 5)), terms(x[2:], Share(2, 5))]
+    shares = [terms(x[:2]), terms(x[2:], start=2)]
     assert torch.cat([share.rate for share in shares]).allclose(whole.rate, atol=1e-6)
     assert torch.cat([s.reconstruction for s in shares]).allclose(whole.reconstruction, atol=1e-5)

@@ -82,7 +82,7 @@ def test_a_model_of_labels_is_measured_under_its_prior_over_all():
     decoder = BernoulliDecoder(MLP((2,), (4,), (8,), num_labels=3))
     vae = VAE(encoder, decoder, ConditionalMoGPrior(2, 2, num_labels=3)).eval()
     x, labels = (torch.rand(30, 4) < 0.5).float(), torch.arange(30) % 3
-    contexts = Context(covariates=labels[:12]), Context(covariates=labels[12:])
+    contexts = Context(labels=labels[:12]), Context(labels=labels[12:])
     found = measure(
         vae, x[:12], x[12:], context=contexts[0], training_context=contexts[1], num_samples=30
     )

@@ -93,6 +93,8 @@ def test_a_context_reaches_every_module():
     seen = []
 
     class Watching(nn.Module):
+        num_labels = 3
+
         def __init__(self, module):
             super().__init__()
             self.module = module

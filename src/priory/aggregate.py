@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.distributions import GaussianMixture, loc_and_scale, marginal
-from priory.networks.context import Context, Encoder
+from priory.networks.context import Context, Encoder, call, given, num_labels_of
 from priory.vae import VAE
 
 AT_ONCE = 1024
@@ -45,11 +45,10 @@ def aggregated_posterior(
     """
     if len(data) == 0:
         raise ValueError("expected at least one datum, got none.")
+    context = given(context)
+    context.check_batch(len(data))
     blocks = [slice(start, start + batch_size) for start in range(0, len(data), batch_size)]
-    parts = [
-        loc_and_scale(encoder(data[b]) if context is None else encoder(data[b], context[b]))
-        for b in blocks
-    ]
+    parts = [loc_and_scale(call(encoder, data[block], context[block])) for block in blocks]
     loc, scale = (torch.cat(part) for part in zip(*parts, strict=True))
     return GaussianMixture(loc.new_zeros(len(loc)), loc, scale)
 
@@ -64,7 +63,7 @@ def posterior_of_all(vae: VAE, x: Tensor, context: Context | None = None) -> Dis
         context: What is known of these data.
 
     """
-    first = vae.posterior(x[:1], None if context is None else context[:1])
+    first = vae.posterior(x[:1], given(context)[:1])
     try:
         loc_and_scale(first)
     except TypeError:  # of which nothing is known that could be put together again
@@ -83,7 +82,7 @@ def marginal_prior(vae: VAE, context: Context | None = None) -> Distribution:
 
     Args:
         vae: The model.
-        context: With the labels of data, `(N,)`, as its covariates.
+        context: With the labels of examples, `(N,)`.
 
     Examples:
         >>> import torch
@@ -92,19 +91,23 @@ def marginal_prior(vae: VAE, context: Context | None = None) -> Distribution:
         >>> from priory.aggregate import marginal_prior
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
         >>> vae = VAE(encoder, decoder, ConditionalMoGPrior(2, num_components=4, num_labels=3))
-        >>> marginal_prior(vae, Context(covariates=torch.tensor([0, 1, 1, 2]))).loc.shape
+        >>> marginal_prior(vae, Context(labels=torch.tensor([0, 1, 1, 2]))).loc.shape
         torch.Size([12, 2])
 
     """
-    if context is None or context.covariates is None:
+    context, num_labels = given(context), num_labels_of(vae.prior)
+    if context.label_shares is not None:
+        shares, count = context.label_shares.unique(dim=0, return_counts=True)
+        all_labels = Context(label_shares=shares)
+    elif context.labels is None:
         return vae.prior_distribution()
-    labels, num_labels = context.covariates, getattr(vae.prior, "num_labels", None)
-    if num_labels is not None and not labels.is_floating_point():
-        count = torch.bincount(labels, minlength=num_labels)  # labels without data have their place
-        labels = torch.arange(len(count), device=labels.device)
+    elif num_labels is not None:
+        count = torch.bincount(context.labels, minlength=num_labels)  # also of labels without data
+        all_labels = Context(labels=torch.arange(len(count), device=count.device))
     else:
-        labels, count = labels.unique(dim=0, return_counts=True)
-    p = vae.prior_distribution(Context(covariates=labels))
+        labels, count = context.labels.unique(return_counts=True)
+        all_labels = Context(labels=labels)
+    p = vae.prior_distribution(all_labels)
     if not p.batch_shape:
         return p
     weights = count.double() / count.sum()

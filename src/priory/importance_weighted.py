@@ -9,7 +9,7 @@ from torch.distributions import Independent, Normal
 
 from priory.distributions import loc_and_scale
 from priory.networks.context import Context
-from priory.objectives import Share, draw_latents
+from priory.objectives import Sampler, reparameterised
 from priory.vae import VAE
 
 
@@ -20,7 +20,7 @@ def importance_weighted_loss(
     *,
     gradient: Literal["reparameterised", "doubly-reparameterised"] = "doubly-reparameterised",
     context: Context | None = None,
-    share: Share | None = None,
+    sampler: Sampler = reparameterised,
 ) -> Float[Tensor, ""]:
     r"""Return the negative importance-weighted bound, the mean over a batch, in nats.
 
@@ -39,7 +39,7 @@ def importance_weighted_loss(
         num_samples: The number of samples S per datum.
         gradient: Which gradient to take.
         context: What is known of these data.
-        share: Which data of a batch these are, where several processes share one.
+        sampler: How z is drawn, `sampler(q, num_samples)`, for noise of the caller's own.
 
     Raises:
         TypeError: If the posterior is no diagonal Gaussian.
@@ -59,8 +59,6 @@ def importance_weighted_loss(
         >>> importance_weighted_loss(vae, torch.zeros(5, 9), num_samples=8).backward()
 
     """
-    if num_samples < 1:
-        raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     if gradient not in ("reparameterised", "doubly-reparameterised"):
         raise ValueError(
             f"expected gradient='reparameterised' or 'doubly-reparameterised', got {gradient!r}."
@@ -68,7 +66,7 @@ def importance_weighted_loss(
     twice = gradient == "doubly-reparameterised"
     p = vae.prior_distribution(context)
     q = vae.posterior(x, context)
-    z = draw_latents(q, num_samples, share)
+    z = sampler(q, num_samples)
     if twice:
         loc, scale = loc_and_scale(q)
         q = Independent(Normal(loc.detach(), scale.detach()), 1)

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from priory.distributions import kl_lower_bound, kl_upper_bound, loc_and_scale
+from priory.distributions import kl_lower_bound, kl_upper_bound
 from priory.networks.context import Context
 from priory.vae import VAE
 
@@ -40,21 +39,24 @@ class ELBO:
         return self.reconstruction - self.rate
 
 
-@dataclass(frozen=True)
-class Share:
-    """Which data of a batch these are, where several processes share one.
+Sampler = Callable[[Distribution, int], Tensor]
+"""A function from q(z|x), of batch shape `(B,)`, and S to samples with a gradient, `(S, B, L)`."""
 
-    The noise of the whole batch is drawn and sliced, so that any number of processes draws the
-    same.
 
-    Attributes:
-        start: The number of data before these.
-        total: The number of data in the whole batch.
+def reparameterised(q: Distribution, num_samples: int) -> Float[Tensor, "S B L"]:
+    """Draw samples with a gradient from each of a batch of posteriors.
+
+    Args:
+        q: The posteriors, with batch shape `(B,)`.
+        num_samples: The number of samples S.
+
+    Raises:
+        ValueError: If `num_samples` is below one.
 
     """
-
-    start: int
-    total: int
+    if num_samples < 1:
+        raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
+    return q.rsample(Size((num_samples,)))
 
 
 def elbo(
@@ -65,7 +67,7 @@ def elbo(
     context: Context | None = None,
     kl: Rate = "sample",
     prior: Distribution | None = None,
-    share: Share | None = None,
+    sampler: Sampler = reparameterised,
 ) -> ELBO:
     r"""Estimate the evidence lower bound of each datum, at $\beta = 1$.
 
@@ -83,7 +85,7 @@ def elbo(
             posterior that is a diagonal Gaussian and a prior that is a mixture of them. With
             `"upper"` the ELBO stays a lower bound of log p(x), with `"lower"` it need not.
         prior: The prior's distribution, where it was made before (many batches share one).
-        share: Which data of a batch these are, where several processes share one.
+        sampler: How z is drawn, `sampler(q, num_samples)`, for noise of the caller's own.
 
     Raises:
         NotImplementedError: If there is no closed form, or no bound, for this prior.
@@ -104,7 +106,7 @@ def elbo(
     if kl != "sample" and kl not in ANALYTIC_RATES:
         raise ValueError(f"expected kl='sample', 'exact', 'upper' or 'lower', got {kl!r}.")
     p = vae.prior_distribution(context) if prior is None else prior
-    q, z, log_likelihood = _draw(vae, x, num_samples, context, share)
+    q, z, log_likelihood = _draw(vae, x, num_samples, context, sampler)
     analytic = ANALYTIC_RATES.get(kl)
     rate = analytic(q, p) if analytic else (q.log_prob(z) - p.log_prob(z)).mean(0)
     return ELBO(reconstruction=log_likelihood.mean(0), rate=rate)
@@ -119,7 +121,7 @@ def loss(
     free_bits: float = 0.0,
     context: Context | None = None,
     kl: Rate = "sample",
-    share: Share | None = None,
+    sampler: Sampler = reparameterised,
 ) -> Float[Tensor, ""]:
     r"""Return what training minimises, $\beta \max(\text{rate}, \lambda) - \text{reconstruction}$.
 
@@ -133,7 +135,7 @@ def loss(
         free_bits: The mean rate λ, in nats, below which it costs no less.
         context: What is known of these data.
         kl: How the rate is computed, as for `elbo`.
-        share: Which data of a batch these are, where several processes share one.
+        sampler: How z is drawn, `sampler(q, num_samples)`, for noise of the caller's own.
 
     Raises:
         ValueError: If `free_bits` is negative.
@@ -152,7 +154,7 @@ def loss(
     """
     if free_bits < 0:
         raise ValueError(f"expected free bits of at least zero, got {free_bits}.")
-    terms = elbo(vae, x, num_samples, context=context, kl=kl, share=share)
+    terms = elbo(vae, x, num_samples, context=context, kl=kl, sampler=sampler)
     rate = terms.rate.mean()
     if free_bits > 0:
         rate = rate.clamp_min(free_bits)
@@ -201,26 +203,12 @@ def log_weights(
 
 
 def _draw(
-    vae: VAE, x: Tensor, num_samples: int, context: Context | None, share: Share | None = None
+    vae: VAE,
+    x: Tensor,
+    num_samples: int,
+    context: Context | None,
+    sampler: Sampler = reparameterised,
 ) -> tuple[Distribution, Tensor, Tensor]:
-    if num_samples < 1:
-        raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     q = vae.posterior(x, context)
-    z = draw_latents(q, num_samples, share)
+    z = sampler(q, num_samples)
     return q, z, vae.likelihood(z, context).log_prob(x)
-
-
-def draw_latents(
-    q: Distribution, num_samples: int, share: Share | None = None
-) -> Float[Tensor, "S B L"]:
-    """Draw from posteriors with a gradient, `(S, B, L)`; of a shared batch, only this share.
-
-    Raises:
-        TypeError: If the batch is shared and the posteriors are no diagonal Gaussians.
-
-    """
-    if share is None or share.total == q.batch_shape[0]:
-        return q.rsample(Size((num_samples,)))
-    loc, scale = loc_and_scale(q)
-    noise = torch.randn(num_samples, share.total, loc.shape[-1], dtype=loc.dtype, device=loc.device)
-    return loc + scale * noise[:, share.start : share.start + len(loc)]

@@ -1,8 +1,5 @@
 """The variational auto-encoder: an encoder, a decoder and a prior."""
 
-import inspect
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, cast
 
 import torch
@@ -10,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from priory.networks.context import Context
+from priory.networks.context import Context, call, given, num_labels_of
 from priory.notebook import html_table
 
 
@@ -37,6 +34,8 @@ class VAE(nn.Module):
 
     """
 
+    takes_context = True
+
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
@@ -44,30 +43,35 @@ class VAE(nn.Module):
         self.prior = prior
 
     @property
+    def num_labels(self) -> int | None:
+        """The number of labels that a part takes; None if no part takes any."""
+        parts = (self.prior, self.decoder, self.encoder)
+        return next((n for n in map(num_labels_of, parts) if n is not None), None)
+
+    @property
     def needs_labels(self) -> bool:
         """Whether the prior is one for each label, or a network takes labels."""
-        return any(
-            getattr(module, "needs_labels", False)
-            or getattr(module, "num_labels", None) is not None
-            for part in (self.encoder, self.decoder, self.prior)
-            for module in part.modules()
-        )
+        return self.num_labels is not None or bool(getattr(self.prior, "needs_labels", False))
 
-    def context_of(self, labels: Tensor | None) -> Context | None:
+    def context_of(self, labels: Tensor | None) -> Context:
         """Return what the model is told of data with these labels: nothing unless it needs them."""
-        return None if labels is None or not self.needs_labels else Context(covariates=labels)
+        return Context(labels=labels) if self.needs_labels else Context()
 
     def posterior(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`."""
-        return cast(Distribution, _call(self.encoder, x, context))
+        context = given(context)
+        context.check_batch(len(x))
+        return cast(Distribution, call(self.encoder, x, context))
 
     def likelihood(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z), with the batch shape of z and the event shape of one datum."""
-        return cast(Distribution, _call(self.decoder, z, context))
+        context = given(context)
+        context.check_batch(z.shape[-2] if z.dim() > 1 else 1)
+        return cast(Distribution, call(self.decoder, z, context))
 
     def prior_distribution(self, context: Context | None = None) -> Distribution:
         """Return p(z), with event shape `(L,)`."""
-        return cast(Distribution, _call(self.prior, self.encoder, context))
+        return cast(Distribution, call(self.prior, self.encoder, given(context)))
 
     @torch.no_grad()
     def encode(self, x: Tensor | NDArray[Any], context: Context | None = None) -> Tensor:
@@ -78,12 +82,12 @@ class VAE(nn.Module):
     def sample(self, num_samples: int, context: Context | None = None) -> Tensor:
         """Draw z from the prior, then x from p(x|z): `(num_samples, *batch, *data_shape)`.
 
-        With labels, the batch is that of the labels: `vae.sample(64, Context(covariates=y))` draws
-        64 data for each label in y, `(64, len(y), *data_shape)`.
+        With labels, the batch is that of the labels: `vae.sample(64, Context(labels=y))` draws 64
+        examples for each label in y, `(64, len(y), *data_shape)`.
         """
-        p = self.prior_distribution(context)
-        if context is not None and context.covariates is not None and not p.batch_shape:
-            p = p.expand(context.covariates.shape[:1])  # only the decoder knows labels
+        p, labels = self.prior_distribution(context), given(context).about_labels
+        if labels is not None and not p.batch_shape:
+            p = p.expand(labels.shape[:1])  # only the decoder knows labels
         return self.likelihood(p.sample(Size((num_samples,))), context).sample()
 
     @torch.no_grad()
@@ -99,19 +103,3 @@ class VAE(nn.Module):
         counts = [sum(p.numel() for p in part.parameters()) for part in parts.values()]
         rows["parameters"] = f"{sum(counts):,}, of which {counts[2]:,} of the prior"
         return html_table(type(self).__name__, rows)
-
-
-def _call(module: nn.Module, argument: object, context: Context | None) -> object:
-    # Modules that know no context are still good models as long as all it holds is an index.
-    if context is None or (context.covariates is None and not _takes_context(module)):
-        return module(argument)
-    return module(argument, context)
-
-
-def _takes_context(module: nn.Module) -> bool:
-    return _has_context(getattr(module.forward, "__func__", module.forward))
-
-
-@lru_cache
-def _has_context(forward: Callable[..., object]) -> bool:
-    return "context" in inspect.signature(forward).parameters

@@ -39,7 +39,7 @@ def check(
         SystemExit: With status 1 if the prior does not pass.
 
     """
-    context = Context(covariates=torch.tensor(labels)) if labels else None
+    context = Context(labels=torch.tensor(labels)) if labels else None
     report = check_prior(
         load_factory(factory),
         latent_dim=latent_dim,

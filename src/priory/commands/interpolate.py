@@ -72,7 +72,7 @@ def interpolate(
         )
     context, ends = vae.context_of(part.labels), torch.tensor(between)
     x = part.read(ends)
-    codes = vae.encode(x, None if context is None else context[ends])
+    codes = vae.encode(x, context[ends])
     found = find_path(marginal_prior(vae, context), codes[:1], codes[1:], seed=seed)
     both = torch.cat(found.at(max(2, stops)))
     along = decode_expected(vae, both, label_to_decode(vae, context))

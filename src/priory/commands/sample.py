@@ -82,7 +82,7 @@ def sample(
         check_count(path, total)
         labels = _labels(vae, run, code, total)
         z = _draw(vae, labels, total) if order is None else _draw_from(vae, code, order, n)
-        x = decode(vae, z, None if labels is None else Context(covariates=labels), mean)
+        x = decode(vae, z, Context(labels=labels), mean)
     samples = Samples(x, form, labels, order if per_component else None, weights)
     write_samples(path, samples, getattr(vae.encoder, "data_range", None))
     Console(soft_wrap=True).print(f"{len(x)} samples of {type(vae.prior).__name__}: {path}.")
@@ -121,7 +121,7 @@ def _draw(vae: VAE, labels: Tensor | None, count: int) -> Tensor:
         return vae.prior_distribution().sample(torch.Size((count,)))
     parts = []
     for some in labels.split(AT_ONCE):
-        p = vae.prior_distribution(Context(covariates=some))
+        p = vae.prior_distribution(Context(labels=some))
         parts.append(p.sample() if p.batch_shape else p.sample(torch.Size((len(some),))))
     return torch.cat(parts)
 
@@ -150,7 +150,7 @@ def _draw_from(vae: VAE, code: int | None, order: Tensor, n: int) -> Tensor:
 
 def _mixture(vae: VAE, code: int | None) -> GaussianMixture:
     """Return the prior, of one label where it is one for each, with K components."""
-    context = None if code is None else Context(covariates=torch.tensor([code]))
+    context = Context(labels=None if code is None else torch.tensor([code]))
     if code is None and getattr(vae.prior, "needs_labels", False):
         raise ValueError(
             "expected a label, as each has components of its own, got none; name it with --label."

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from priory.networks.context import Context
+from priory.networks.context import Context, given
 from priory.vae import VAE
 
 SAMPLES_AT_ONCE = 2048
@@ -59,7 +59,7 @@ def numbers_per_sample(vae: VAE, x: Tensor, context: Context | None = None) -> i
         if isinstance(output, Tensor):
             largest = max(largest, output.numel())
 
-    known = None if context is None else context[:1]
+    known = given(context)[:1]
     hooks = [module.register_forward_hook(count) for module in vae.decoder.modules()]
     try:
         vae.likelihood(vae.posterior(x[:1], known).mean, known)

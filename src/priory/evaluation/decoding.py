@@ -4,7 +4,7 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Categorical, Distribution, Independent
 
-from priory.networks.context import Context
+from priory.networks.context import Context, given, num_labels_of
 from priory.vae import VAE
 
 AT_ONCE = 1024
@@ -66,7 +66,7 @@ def decode(vae: VAE, z: Tensor, context: Context | None = None, mean: bool = Fal
     parts = []
     for start in range(0, len(z), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
-        likelihood = vae.likelihood(z[rows], None if context is None else context[rows])
+        likelihood = vae.likelihood(z[rows], given(context)[rows])
         parts.append(expected(likelihood) if mean else likelihood.sample())
     return torch.cat(parts)
 
@@ -81,15 +81,14 @@ def decode_expected(vae: VAE, z: Tensor, label: int | None = None) -> Tensor:
 
     """
     points = z.flatten(0, -2)
-    known = None if label is None else Context(covariates=torch.full((len(points),), label))
-    x = decode(vae, points, known, mean=True)
+    labels = None if label is None else torch.full((len(points),), label)
+    x = decode(vae, points, Context(labels=labels), mean=True)
     return x.reshape(*z.shape[:-1], *x.shape[1:])
 
 
 def label_to_decode(vae: VAE, context: Context | None) -> int | None:
     """Return the most frequent label of a context, for a decoder that takes one; else None."""
-    if context is None or context.covariates is None:
+    labels = given(context).labels
+    if labels is None or num_labels_of(vae.decoder) is None:
         return None
-    if not any(getattr(m, "num_labels", None) is not None for m in vae.decoder.modules()):
-        return None
-    return int(context.covariates.mode().values)
+    return int(labels.mode().values)

@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 
 from priory.aggregate import marginal_prior, posterior_of_all
 from priory.distributions import GaussianMixture
-from priory.networks.context import Context
+from priory.networks.context import Context, given
 from priory.vae import VAE
 
 
@@ -74,7 +74,7 @@ def exhibit(
             weights, order = cast(GaussianMixture, prior).logits.exp().sort(descending=True)
             pseudo_inputs = pseudo_inputs[order]
         first = slice(num_reconstructions)
-        some = None if context is None else context[first]
+        some = given(context)[first]
         return Exhibit(
             prior=prior,
             z=posterior_of_all(vae, x, context).sample(),
@@ -92,10 +92,11 @@ def sample_data(vae: VAE, num_samples: int, context: Context | None = None) -> T
     Args:
         vae: The model.
         num_samples: How many data M to draw.
-        context: With labels, where the model needs them, as its covariates.
+        context: With labels, where the model needs them.
 
     """
-    if context is None or context.covariates is None:
+    context = given(context)
+    if context.about_labels is None:
         return vae.sample(num_samples)
-    chosen = torch.randint(len(context.covariates), (num_samples,))
-    return vae.sample(1, Context(covariates=context.covariates[chosen]))[0]
+    chosen = torch.randint(len(context.about_labels), (num_samples,))
+    return vae.sample(1, context[chosen])[0]

@@ -21,7 +21,7 @@ from priory.evaluation.two_sample import (
     classifier_test,
     maximum_mean_discrepancy,
 )
-from priory.networks.context import Context
+from priory.networks.context import Context, given
 from priory.vae import VAE
 
 FEWEST = 10
@@ -83,10 +83,10 @@ def measure(
         if training is not None:
             chosen = torch.randperm(len(training), device=training.device)[:max_training]
             training = training[chosen]
-            training_context = None if training_context is None else training_context[chosen]
+            training_context = given(training_context)[chosen]
         seen, known = (x, context) if training is None else (training, training_context)
         z = posterior_of_all(vae, x, context).sample()
-        gaussian = _is_gaussian(vae.posterior(x[:1], None if context is None else context[:1]))
+        gaussian = _is_gaussian(vae.posterior(x[:1], given(context)[:1]))
         per_datum = max(1, min(10, 10_000 // len(seen)))
         pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
         near = None

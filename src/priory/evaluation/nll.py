@@ -14,7 +14,7 @@ from priory.distributions import GaussianMixture
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.nearest_components import NearestComponents, nearest_components
 from priory.evaluation.pareto import FEWEST, HEAVY, pareto_k
-from priory.networks.context import Context
+from priory.networks.context import Context, given
 from priory.notebook import html_table
 from priory.vae import VAE
 
@@ -181,7 +181,7 @@ def negative_log_likelihood(
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     if max_components is not None and max_components < 1:
         raise ValueError(f"expected at least one component, got max_components={max_components}.")
-    first = vae.prior_distribution(None if context is None else context[:1])
+    first = vae.prior_distribution(given(context)[:1])
     prior = None if first.batch_shape else first
     at_once = samples_at_once(vae, x, context)
     step = min(num_samples, max(1, at_once // DATA_AT_ONCE))
@@ -191,7 +191,7 @@ def negative_log_likelihood(
     chosen = torch.linspace(0, len(x) - 1, min(kept, len(x))).long()
     curves, sizes, tails = [], [], []
     for start in range(0, len(x), size):
-        known = None if context is None else context[start : start + size]
+        known = given(context)[start : start + size]
         p = vae.prior_distribution(known) if prior is None else prior
         own = chosen[(chosen >= start) & (chosen < start + size)] - start
         block = _Block(vae, x[start : start + size], known, p, own.to(x.device), max_components)

@@ -12,7 +12,7 @@ from priory.evaluation.components import components_in_use
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.holes import model_holes
 from priory.evaluation.nll import negative_log_likelihood
-from priory.networks.context import Context
+from priory.networks.context import Context, given, num_labels_of
 from priory.notebook import html_table
 from priory.objectives import ELBO
 from priory.vae import VAE
@@ -140,7 +140,7 @@ def _elbo(vae: VAE, x: Tensor, context: Context | None, p: Distribution, q: Dist
     parts = []
     for start in range(0, len(x), size):
         rows = slice(start, start + size)
-        likelihood = vae.likelihood(z[:, rows], None if context is None else context[rows])
+        likelihood = vae.likelihood(z[:, rows], given(context)[rows])
         parts.append(likelihood.log_prob(x[rows]).mean(0))
     return ELBO(reconstruction=torch.cat(parts), rate=(q.log_prob(z) - p.log_prob(z)).mean(0))
 
@@ -151,7 +151,6 @@ def _standard_error(values: Tensor) -> float | None:
 
 def given_labels(vae: VAE, p: Distribution, context: Context | None) -> bool:
     """Return whether p(x) depends on labels: through the prior, or a decoder that takes them."""
-    if context is None or context.covariates is None:
+    if given(context).about_labels is None:
         return False
-    decodes = any(getattr(m, "num_labels", None) is not None for m in vae.decoder.modules())
-    return bool(p.batch_shape) or decodes
+    return bool(p.batch_shape) or num_labels_of(vae.decoder) is not None

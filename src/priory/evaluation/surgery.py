@@ -13,7 +13,7 @@ from priory.distributions import GaussianMixture, marginals_of
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.cross_entropy import Estimate
 from priory.evaluation.mean_of_data import monte_carlo_mean
-from priory.networks.context import Context
+from priory.networks.context import Context, given
 from priory.vae import VAE
 
 NEAR_THE_CEILING = 0.1
@@ -140,7 +140,7 @@ def surgery(
     parts = []
     for start in range(0, len(x), size):
         rows = slice(start, start + size)
-        known = None if context is None else context[rows]
+        known = given(context)[rows]
         own = Independent(Normal(q.loc[rows], q.scale[rows], validate_args=False), 1)
         z = own.sample(torch.Size((num_samples,)))
         log_likelihood = vae.likelihood(z, known).log_prob(x[rows])

@@ -1,36 +1,258 @@
-"""What is known of a batch beside its values."""
+"""What is known of a batch beside its values, and which modules are told of it."""
 
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields
+from functools import partial, wraps
+from typing import Any, get_args
 
-from jaxtyping import Int
-from torch import Tensor
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 from torch.distributions import Distribution
-
-
-@dataclass(frozen=True)
-class Context:
-    """Which data these are and what is known of them; most models never see one.
-
-    Attributes:
-        index: The position of each datum in the training set, `(B,)`.
-        covariates: Labels, batches or measurements of each datum, `(B, ...)`.
-
-    """
-
-    index: Int[Tensor, " B"] | None = None
-    covariates: Tensor | None = None
-
-    def __getitem__(self, data: slice | Int[Tensor, "..."]) -> "Context":
-        """Return what is known of some of the data."""
-        index, covariates = (
-            None if known is None else known[data] for known in (self.index, self.covariates)
-        )
-        return Context(index, covariates)
-
+from torch.nn.functional import one_hot
 
 Encoder = Callable[..., Distribution]
 """A module called as `encoder(x, context=None)` that returns a distribution over z."""
 
 Decoder = Callable[..., Distribution]
 """A module called as `decoder(z, context=None)` that returns a distribution over x."""
+
+
+def _takes_covariates(cls: Any) -> Any:
+    """Let a context be made with the name that labels had before version 0.2."""
+    make = cls.__init__
+
+    @wraps(make)
+    def make_either_way(self: Any, *args: Any, covariates: Any = None, **kwargs: Any) -> None:
+        if covariates is not None:
+            shares = torch.as_tensor(covariates).is_floating_point()
+            name = "label_shares" if shares else "labels"
+            warnings.warn(
+                f"Context(covariates=...) is now Context({name}=...).",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            kwargs[name] = covariates
+        make(self, *args, **kwargs)
+
+    cls.__init__ = make_either_way
+    return cls
+
+
+@_takes_covariates
+@dataclass(frozen=True, eq=False)
+class Context:
+    """Which examples these are and what is known of them; most models never see one.
+
+    Every field has one row for each example of a batch, or is None. Arrays are taken as tensors.
+
+    Attributes:
+        index: The position of each example in the training set, `(B,)`.
+        labels: The label of each example, a whole number from zero, `(B,)`.
+        label_shares: In the place of labels, the share of each label in each example, `(B, C)`.
+
+    Raises:
+        ValueError: If a field has another shape or type, the fields are of different lengths, or
+            both labels and shares of labels are given.
+
+    Examples:
+        >>> import torch
+        >>> from priory import Context
+        >>> Context(labels=torch.tensor([3, 1, 3]))[1:].labels
+        tensor([1, 3])
+
+    """
+
+    index: Int[Tensor, " B"] | None = None
+    labels: Int[Tensor, " B"] | None = None
+    label_shares: Float[Tensor, "B C"] | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                object.__setattr__(self, field.name, _checked(field, value))
+        if self.labels is not None and self.label_shares is not None:
+            raise ValueError(
+                "expected labels or label_shares, got both; give the one that the model takes."
+            )
+        lengths = {name: len(value) for name, value in self._given().items()}
+        if len(set(lengths.values())) > 1:
+            got = " and ".join(f"{length} {name}" for name, length in lengths.items())
+            raise ValueError(f"expected as many of each as there are examples, got {got}.")
+
+    def __getitem__(self, rows: slice | Int[Tensor, "..."]) -> "Context":
+        """Return what is known of some of the examples."""
+        return type(self)(**{name: value[rows] for name, value in self._given().items()})
+
+    def __len__(self) -> int:
+        """Return the number of examples that are told of; 0 where nothing is."""
+        return next((len(value) for value in self._given().values()), 0)
+
+    def __bool__(self) -> bool:
+        """Return whether anything is known."""
+        return bool(self._given())
+
+    def to(self, device: torch.device | str) -> "Context":
+        """Return the same on another device."""
+        return type(self)(**{name: value.to(device) for name, value in self._given().items()})
+
+    def check_batch(self, size: int) -> None:
+        """Check that there is one row for each example of a batch.
+
+        Raises:
+            ValueError: If there is another number of them.
+
+        """
+        for name, value in self._given().items():
+            if len(value) != size:
+                raise ValueError(
+                    f"expected {name} of shape ({size}{', C' if value.dim() > 1 else ''}), one for "
+                    f"each example of the batch, got {tuple(value.shape)}."
+                )
+
+    @property
+    def about_labels(self) -> Tensor | None:
+        """The labels, or else their shares; None without either."""
+        return self.labels if self.label_shares is None else self.label_shares
+
+    @property
+    def covariates(self) -> Tensor | None:
+        """The name that labels, or their shares, had before version 0.2."""
+        warnings.warn(
+            "context.covariates is now context.labels or context.label_shares.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.about_labels
+
+    def _given(self) -> dict[str, Tensor]:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _checked(field: Field[Any], value: Any) -> Tensor:
+    """Return the value of a field as a tensor, whole numbers as int64.
+
+    Raises:
+        ValueError: If it has another shape than its annotation, or numbers of another kind.
+
+    """
+    array = value if isinstance(value, Tensor) else torch.as_tensor(value)
+    name, (annotation, _) = field.name, get_args(field.type)
+    dims, whole = annotation.dim_str.split(), annotation.dtype is Int
+    is_whole = not (array.is_floating_point() or array.is_complex() or array.dtype == torch.bool)
+    if array.dim() == len(dims) and (is_whole if whole else array.is_floating_point()):
+        return array.long() if whole else array
+    shape = f"({', '.join(dims)}{',' if len(dims) == 1 else ''})"
+    kind = "whole numbers" if whole else "floating-point numbers"
+    advice = f"; use {name}.squeeze(-1)" if array.dim() == 2 and array.shape[-1] == 1 else ""
+    raise ValueError(
+        f"expected {name} of shape {shape}, {kind}, got {array.dtype} of shape "
+        f"{tuple(array.shape)}{advice}."
+    )
+
+
+def given(context: Context | None) -> Context:
+    """Return a context, an empty one where there is none."""
+    return Context() if context is None else context
+
+
+def call(module: Callable[..., Any], argument: Any, context: Context) -> Any:
+    """Call a module, with what is known of the examples if it declares that it wants to know.
+
+    A module declares it by an attribute `num_labels` that is not None (the number of labels that it
+    takes), as the networks here do; priors want to know everything. Any other callable is called
+    with one argument, so that an `nn.Sequential`, a function or a bound method is a good encoder.
+    """
+    return module(argument, context) if _declares(module) else module(argument)
+
+
+def num_labels_of(module: object) -> int | None:
+    """Return the number of labels that a module declares to take; None if it takes none."""
+    module = _unwrapped(module)
+    number: int | None = getattr(module, "num_labels", None)
+    network = getattr(module, "network", None)
+    return num_labels_of(network) if number is None and network is not None else number
+
+
+def _declares(module: object) -> bool:
+    if isinstance(module, partial) and "context" in module.keywords:
+        return False
+    return num_labels_of(module) is not None or hasattr(_unwrapped(module), "takes_context")
+
+
+def _unwrapped(module: object) -> object:
+    """Return what a wrapper calls; a compiled module passes attributes on by itself."""
+    if isinstance(module, partial):
+        return _unwrapped(module.func)
+    if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
+        return _unwrapped(module.module)
+    return getattr(module, "__self__", module)
+
+
+def given_labels(context: Context | None, num_labels: int, call: str) -> Int[Tensor, " B"]:
+    """Return the labels of a context, whole numbers.
+
+    Args:
+        context: What is known of the examples.
+        num_labels: The number of labels C.
+        call: How to call what needs the labels, for messages.
+
+    Raises:
+        ValueError: If there are no labels, or one is not among 0, ..., C - 1.
+
+    """
+    context = given(context)
+    if context.labels is None:
+        got = "none" if context.label_shares is None else "shares of labels"
+        raise ValueError(f"expected labels from 0 to {num_labels - 1}, got {got}; call {call}.")
+    if not torch.compiler.is_compiling():  # where nothing may depend on values
+        unknown = (context.labels < 0) | (context.labels >= num_labels)
+        if unknown.any():
+            raise ValueError(
+                f"expected labels from 0 to {num_labels - 1}, "
+                f"got {int(context.labels[unknown][0])}."
+            )
+    return context.labels
+
+
+def given_shares(
+    context: Context | None, num_labels: int, call: str, like: Tensor
+) -> Float[Tensor, "B C"]:
+    """Return the share of each label in each example, one-hot where labels are given.
+
+    Args:
+        context: What is known of the examples.
+        num_labels: The number of labels C.
+        call: How to call what needs the labels, for messages.
+        like: A tensor whose type and device the shares take.
+
+    Raises:
+        ValueError: If there are neither labels nor shares, or they are of other labels.
+
+    """
+    shares = given(context).label_shares
+    if shares is None:
+        shares = one_hot(given_labels(context, num_labels, call), num_labels)
+    elif shares.shape[-1] != num_labels:
+        raise ValueError(
+            f"expected label_shares of shape (B, {num_labels}), got {tuple(shares.shape)}."
+        )
+    return shares.to(like)
+
+
+def call_network(network: nn.Module, x: Tensor, context: Context | None) -> Tensor:
+    """Call a network, with the labels of the context where it takes labels.
+
+    Under autocast the network runs in half precision, and what it returns is in single: a density
+    sums too many terms for half of it.
+    """
+    num_labels = num_labels_of(network)
+    if num_labels is None:
+        out: Tensor = network(x)
+    else:
+        how = "the model with Context(labels=labels)"
+        out = network(x, given_shares(context, num_labels, how, like=x))
+    return out.float() if torch.is_autocast_enabled(out.device.type) else out

@@ -25,6 +25,8 @@ class ConvDecoderNetwork(nn.Module):
             `(V,)` for the logits of V values.
         hidden_sizes: The widths of the dense layers before the convolutions.
         channels: The channels of the convolutions, each of which doubles height and width.
+        num_labels: The number of labels C, of which every input has one beside it, for a decoder of
+            labelled data; None takes no labels.
 
     Raises:
         ValueError: If a size is below one, or `image_shape` is that of no image.
@@ -50,6 +52,7 @@ class ConvDecoderNetwork(nn.Module):
         pixel_shape: Sequence[int] = (),
         hidden_sizes: Sequence[int] = (256,),
         channels: Sequence[int] = (64, 32),
+        num_labels: int | None = None,
     ) -> None:
         super().__init__()
         self.in_shape = tuple(in_shape)
@@ -57,6 +60,7 @@ class ConvDecoderNetwork(nn.Module):
         self.pixel_shape = tuple(pixel_shape)
         self.hidden_sizes = tuple(hidden_sizes)
         self.channels = tuple(channels)
+        self.num_labels = num_labels
         check_sizes(
             image_shape=self.image_shape, pixel_shape=self.pixel_shape, channels=self.channels
         )
@@ -64,19 +68,28 @@ class ConvDecoderNetwork(nn.Module):
         widths = (*self.channels[:1], *self.channels)
         self.image_channels = image_channels(self.image_shape)
         out_channels = self.image_channels * math.prod(self.pixel_shape)
-        self.dense = GatedMLP(self.in_shape, (widths[0], *smallest), self.hidden_sizes)
+        self.dense = GatedMLP(self.in_shape, (widths[0], *smallest), self.hidden_sizes, num_labels)
         layers: list[nn.Module] = []
         for size, (before, after) in zip(sizes, itertools.pairwise(widths), strict=True):
             layers += [nn.Upsample(size), gated_conv(before, after)]
         layers.append(nn.Conv2d(widths[-1], out_channels, 3, padding=1))
         self.convolutions = nn.Sequential(*layers)
 
-    def forward(self, z: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *image_shape, *pixel_shape)`."""
+    def forward(
+        self, z: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "..."]:
+        """Map `(*batch, *in_shape)` to `(*batch, *image_shape, *pixel_shape)`.
+
+        Args:
+            z: The inputs.
+            labels: The share of each label in each input, one-hot for one that is known, where B is
+                the last dimension of the batch.
+
+        """
         batch = batch_shape(z, self.in_shape)
         height, width = self.image_shape[-2:]
-        start = self.dense(z.reshape(math.prod(batch), *self.in_shape))
-        out: Tensor = self.convolutions(start)
+        start = self.dense(z, labels)
+        out: Tensor = self.convolutions(start.reshape(math.prod(batch), *start.shape[len(batch) :]))
         values = math.prod(self.pixel_shape)
         out = out.reshape(math.prod(batch), self.image_channels, values, height, width)
         return out.movedim(2, -1).reshape(*batch, *self.image_shape, *self.pixel_shape)

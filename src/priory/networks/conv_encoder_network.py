@@ -23,6 +23,8 @@ class ConvEncoderNetwork(nn.Module):
         out_shape: The shape of one output.
         hidden_sizes: The widths of the dense layers behind the convolutions.
         channels: The channels of the convolutions, each of which halves height and width.
+        num_labels: The number of labels C, of which every image has one, told to the dense layers,
+            for an encoder of labelled data; None takes no labels.
 
     Raises:
         ValueError: If a size is below one, or `in_shape` is that of no image.
@@ -46,24 +48,38 @@ class ConvEncoderNetwork(nn.Module):
         out_shape: Sequence[int],
         hidden_sizes: Sequence[int] = (256,),
         channels: Sequence[int] = (32, 64),
+        num_labels: int | None = None,
     ) -> None:
         super().__init__()
         self.in_shape = tuple(in_shape)
         self.out_shape = tuple(out_shape)
         self.hidden_sizes = tuple(hidden_sizes)
         self.channels = tuple(channels)
+        self.num_labels = num_labels
         check_sizes(in_shape=self.in_shape, channels=self.channels)
         smallest = image_sizes(self.in_shape, len(self.channels))[-1]
         widths = (image_channels(self.in_shape), *self.channels)
         self.convolutions = nn.Sequential(
             *(gated_conv(before, after, stride=2) for before, after in itertools.pairwise(widths))
         )
-        self.dense = GatedMLP((widths[-1], *smallest), self.out_shape, self.hidden_sizes)
+        self.dense = GatedMLP(
+            (widths[-1], *smallest), self.out_shape, self.hidden_sizes, num_labels
+        )
 
-    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`."""
+    def forward(
+        self, x: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "..."]:
+        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`.
+
+        Args:
+            x: The inputs.
+            labels: The share of each label in each input, one-hot for one that is known, where B is
+                the last dimension of the batch.
+
+        """
         batch = batch_shape(x, self.in_shape)
         height, width = self.in_shape[-2:]
         images = x.reshape(math.prod(batch), image_channels(self.in_shape), height, width)
-        out: Tensor = self.dense(self.convolutions(images))
-        return out.reshape(*batch, *self.out_shape)
+        features = self.convolutions(images)
+        out: Tensor = self.dense(features.reshape(*batch, *features.shape[1:]), labels)
+        return out

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from priory.networks.shapes import batch_shape, check_sizes
+from priory.networks.shapes import check_sizes, flat_inputs
 
 
 class GatedLinear(nn.Module):
@@ -35,9 +35,11 @@ class GatedMLP(nn.Module):
         in_shape: The shape of one input.
         out_shape: The shape of one output.
         hidden_sizes: The widths of the hidden layers.
+        num_labels: The number of labels C, of which every input has one beside it, for an encoder
+            or decoder of labelled data; None takes no labels.
 
     Raises:
-        ValueError: If a shape or a width has an entry below one.
+        ValueError: If a shape, a width or the number of labels is below one.
 
     Reference:
         Dauphin et al., *Language Modeling with Gated Convolutional Networks*, ICML 2017, equation
@@ -57,20 +59,34 @@ class GatedMLP(nn.Module):
         in_shape: Sequence[int],
         out_shape: Sequence[int],
         hidden_sizes: Sequence[int] = (256, 256),
+        num_labels: int | None = None,
     ) -> None:
         super().__init__()
         self.in_shape = tuple(in_shape)
         self.out_shape = tuple(out_shape)
         self.hidden_sizes = tuple(hidden_sizes)
+        self.num_labels = num_labels
         check_sizes(
-            in_shape=self.in_shape, out_shape=self.out_shape, hidden_sizes=self.hidden_sizes
+            in_shape=self.in_shape,
+            out_shape=self.out_shape,
+            hidden_sizes=self.hidden_sizes,
+            num_labels=num_labels,
         )
-        sizes = (math.prod(self.in_shape), *self.hidden_sizes)
+        sizes = (math.prod(self.in_shape) + (num_labels or 0), *self.hidden_sizes)
         layers = (GatedLinear(*pair) for pair in itertools.pairwise(sizes))
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(self.out_shape)))
 
-    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`."""
-        batch = batch_shape(x, self.in_shape)
-        out: Tensor = self.layers(x.reshape(*batch, math.prod(self.in_shape)))
-        return out.reshape(*batch, *self.out_shape)
+    def forward(
+        self, x: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "..."]:
+        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`.
+
+        Args:
+            x: The inputs.
+            labels: The share of each label in each input, one-hot for one that is known, where B is
+                the last dimension of the batch.
+
+        """
+        x = flat_inputs(x, self.in_shape, self.num_labels, labels)
+        out: Tensor = self.layers(x)
+        return out.reshape(*x.shape[:-1], *self.out_shape)

@@ -3,9 +3,8 @@
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from priory.networks.context import Context
+from priory.networks.context import Context, call_network, num_labels_of
 from priory.networks.data_range import DataRange, checked_range, range_tensors
-from priory.networks.labels import call_network
 from priory.networks.transforms import TRANSFORMS, TransformName
 
 
@@ -56,6 +55,11 @@ class GaussianEncoder(nn.Module):
         self.network = network
         self.register_buffer("centre", (high + low) / 2, persistent=False)
         self.register_buffer("half_width", (high - low) / 2, persistent=False)
+
+    @property
+    def num_labels(self) -> int | None:
+        """The number of labels that the network takes; None if it takes none."""
+        return num_labels_of(self.network)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x) with batch shape `(*batch,)` and event shape `(L,)`."""

@@ -4,11 +4,10 @@ import itertools
 import math
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from priory.networks.shapes import batch_shape, check_sizes
+from priory.networks.shapes import check_sizes, flat_inputs
 
 
 class MLP(nn.Module):
@@ -20,8 +19,8 @@ class MLP(nn.Module):
         in_shape: The shape of one input.
         out_shape: The shape of one output.
         hidden_sizes: The widths of the hidden layers.
-        num_labels: The number of labels C that stand beside every input, for an encoder or decoder
-            of labelled data; None takes no labels.
+        num_labels: The number of labels C, of which every input has one beside it, for an encoder
+            or decoder of labelled data; None takes no labels.
 
     Raises:
         ValueError: If a shape, a width or the number of labels is below one.
@@ -33,7 +32,7 @@ class MLP(nn.Module):
         torch.Size([5, 4])
         >>> labels = torch.tensor([0, 2, 1, 0, 2])
         >>> encoder = priory.GaussianEncoder(MLP((8, 8), (4,), num_labels=3))
-        >>> encoder(torch.zeros(5, 8, 8), priory.Context(covariates=labels)).batch_shape
+        >>> encoder(torch.zeros(5, 8, 8), priory.Context(labels=labels)).batch_shape
         torch.Size([5])
 
     """
@@ -54,7 +53,7 @@ class MLP(nn.Module):
             in_shape=self.in_shape,
             out_shape=self.out_shape,
             hidden_sizes=self.hidden_sizes,
-            num_labels=() if num_labels is None else (num_labels,),
+            num_labels=num_labels,
         )
         inputs = math.prod(self.in_shape) + (num_labels or 0)
         sizes = (inputs, *self.hidden_sizes, math.prod(self.out_shape))
@@ -64,24 +63,16 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(
-        self, x: Float[Tensor, "..."], labels: Float[Tensor, "*B C"] | None = None
+        self, x: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
     ) -> Float[Tensor, "..."]:
         """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`.
 
         Args:
             x: The inputs.
-            labels: The share of each label in each input, one-hot for one that is known, of shape
-                `(*batch, C)` or one that expands to it.
+            labels: The share of each label in each input, one-hot for one that is known, where B is
+                the last dimension of the batch.
 
         """
-        batch = batch_shape(x, self.in_shape)
-        if (labels is None) != (self.num_labels is None):
-            raise ValueError(
-                f"expected labels just where num_labels is given, got num_labels={self.num_labels} "
-                f"and {'no labels' if labels is None else 'labels'}."
-            )
-        x = x.reshape(*batch, -1)
-        if labels is not None:
-            x = torch.cat([x, labels.expand(*batch, -1)], -1)
+        x = flat_inputs(x, self.in_shape, self.num_labels, labels)
         out: Tensor = self.layers(x)
-        return out.reshape(*batch, *self.out_shape)
+        return out.reshape(*x.shape[:-1], *self.out_shape)

@@ -22,11 +22,14 @@ class Prior(nn.Module, ABC):
 
     Attributes:
         needs_labels: Whether the prior is one for each label, so that every call takes a context
-            with the labels of the data as its covariates.
+            with the labels of the examples.
+        num_labels: The number of labels that it takes; None if it takes none.
 
     """
 
+    takes_context = True
     needs_labels: bool = False
+    num_labels: int | None = None
 
     @abstractmethod
     def forward(

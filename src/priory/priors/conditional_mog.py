@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from priory.distributions import GaussianMixture
-from priory.networks.context import Context, Encoder
-from priory.networks.labels import given_integers
+from priory.networks.context import Context, Encoder, given_labels
 from priory.priors.base import Prior
 from priory.priors.parts.mixture_starts import draw_posteriors, kmeans_start
 
@@ -18,7 +17,7 @@ class ConditionalMoGPrior(Prior):
     $$p(z \mid y) = \sum_{k=1}^K w_{yk} \, \mathcal{N}(z \mid \mu_{yk},
     \mathrm{diag}\,\sigma_{yk}^2)$$
 
-    It is called with `Context(covariates=labels)`, labels being whole numbers `(B,)`, and returns a
+    It is called with `Context(labels=labels)`, labels being whole numbers `(B,)`, and returns a
     distribution with batch shape `(B,)`: one mixture for each datum, that of its label.
 
     Args:
@@ -41,13 +40,14 @@ class ConditionalMoGPrior(Prior):
         >>> import torch
         >>> from priory import ConditionalMoGPrior, Context
         >>> prior = ConditionalMoGPrior(latent_dim=2, num_components=4, num_labels=10)
-        >>> p = prior(context=Context(covariates=torch.tensor([3, 3, 7])))
+        >>> p = prior(context=Context(labels=torch.tensor([3, 3, 7])))
         >>> p.batch_shape, p.sample((100,)).shape
         (torch.Size([3]), torch.Size([100, 3, 2]))
 
     """
 
     needs_labels = True
+    num_labels: int
 
     def __init__(
         self,
@@ -85,14 +85,14 @@ class ConditionalMoGPrior(Prior):
 
         Args:
             encoder: Not used.
-            context: With the labels, whole numbers `(B,)`, as its covariates.
+            context: With the labels, whole numbers `(B,)`.
 
         Raises:
             ValueError: If there are no labels, or one is not among 0, ..., C - 1.
 
         """
-        call = "prior(encoder, Context(covariates=labels))"
-        y = given_integers(context, self.num_labels, call).to(self.logits.device)
+        call = "prior(encoder, Context(labels=labels))"
+        y = given_labels(context, self.num_labels, call).to(self.logits.device)
         return GaussianMixture(self.logits[y], self.loc[y], self.log_scale[y].exp())
 
     @torch.no_grad()
@@ -102,7 +102,7 @@ class ConditionalMoGPrior(Prior):
         Args:
             x: The training data, `(N, *data_shape)`.
             encoder: The module that returns q(z|x).
-            context: With the labels of these data, `(N,)`, as its covariates.
+            context: With the labels of these data, `(N,)`.
 
         Raises:
             ValueError: If there are no labels, or a label has fewer data than components.
@@ -110,8 +110,8 @@ class ConditionalMoGPrior(Prior):
         """
         if self.init == "random":
             return
-        call = "fit_data(x, encoder, Context(covariates=labels))"
-        labels = given_integers(context, self.num_labels, call)
+        call = "fit_data(x, encoder, Context(labels=labels))"
+        labels = given_labels(context, self.num_labels, call)
         z = draw_posteriors(encoder, x, context)
         for label in range(self.num_labels):
             own = z[labels.to(z.device) == label]

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from priory.distributions import GaussianMixture
-from priory.networks.context import Context, Encoder
+from priory.networks.context import Context, Encoder, given_labels
 from priory.networks.data_range import DataRange, checked_range, range_tensors
-from priory.networks.labels import given_integers
 from priory.priors.base import Prior
 from priory.priors.parts.pseudo_inputs import PosteriorsAt, check_data, fold
 
@@ -35,7 +34,7 @@ class ConditionalVampPrior(Prior):
     w_k(y) = \frac{w_k\, c_{ky}}{\sum_j w_j\, c_{jy}}$$
 
     No category is drawn, so that gradients reach every $c_k$. Either prior is called with
-    `Context(covariates=labels)`, labels being whole numbers `(B,)`, and returns a distribution with
+    `Context(labels=labels)`, labels being whole numbers `(B,)`, and returns a distribution with
     batch shape `(B,)`. Pseudo-inputs are kept in their range as in the
     [`VampPrior`][priory.priors.VampPrior].
 
@@ -64,12 +63,13 @@ class ConditionalVampPrior(Prior):
         >>> from priory import MLP, ConditionalVampPrior, Context, GaussianEncoder
         >>> encoder = GaussianEncoder(MLP((8, 8), (4,), num_labels=10), data_range=(0, 16))
         >>> prior = ConditionalVampPrior(5, 10, data_shape=(8, 8), data_range=(0, 16))
-        >>> prior(encoder, Context(covariates=torch.tensor([3, 7]))).sample((100,)).shape
+        >>> prior(encoder, Context(labels=torch.tensor([3, 7]))).sample((100,)).shape
         torch.Size([100, 2, 2])
 
     """
 
     needs_labels = True
+    num_labels: int
 
     own_labels: Tensor
     low: Tensor
@@ -131,16 +131,17 @@ class ConditionalVampPrior(Prior):
 
         Args:
             encoder: The module that returns q(z|x, y), or q(z|x), as a diagonal Gaussian.
-            context: With the labels, whole numbers `(B,)`, as its covariates.
+            context: With the labels, whole numbers `(B,)`.
 
         Raises:
             TypeError: If there is no encoder, or it returns anything but a diagonal Gaussian.
             ValueError: If there are no labels, or one is not among 0, ..., C - 1.
 
         """
-        call = "prior(encoder, Context(covariates=labels))"
-        y = given_integers(context, self.num_labels, call).to(self.logits.device)
-        beside = Context(covariates=self.pseudo_covariates)
+        call = "prior(encoder, Context(labels=labels))"
+        y = given_labels(context, self.num_labels, call).to(self.logits.device)
+        fixed = self.covariates == "fixed"
+        beside = Context(**{"labels" if fixed else "label_shares": self.pseudo_covariates})
         loc, scale = self._posteriors_at(encoder, self.pseudo_inputs, beside)
         if self.covariates == "learned":
             logits = self.logits + self.covariate_logits.log_softmax(-1).mT[y]
@@ -155,7 +156,7 @@ class ConditionalVampPrior(Prior):
         Args:
             x: The training data, `(N, *data_shape)`.
             encoder: Not used.
-            context: With the labels of these data, `(N,)`, as its covariates.
+            context: With the labels of these data, `(N,)`.
 
         Raises:
             ValueError: If data have another shape or lie beyond the range, there are no labels, or
@@ -165,8 +166,8 @@ class ConditionalVampPrior(Prior):
         check_data(x, self.data_shape, self.data_range)
         if self.init == "random":
             return
-        call = "fit_data(x, encoder, Context(covariates=labels))"
-        labels = given_integers(context, self.num_labels, call).to(x.device)
+        call = "fit_data(x, encoder, Context(labels=labels))"
+        labels = given_labels(context, self.num_labels, call).to(x.device)
         if self.covariates == "fixed":
             groups = [(labels == label).nonzero().squeeze(-1) for label in range(self.num_labels)]
         else:

@@ -7,11 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
-from priory.networks.context import Context, Encoder
+from priory.networks.context import Context, Encoder, given_labels
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.priors.base import Prior
 from priory.priors.parts.generator import Generator
-from priory.priors.parts.groups import log_weights_of
 from priory.priors.parts.pruning import Pruned, prune, rebuilt
 from priory.priors.parts.pseudo_inputs import PosteriorsAt, check_data, fold
 from priory.priors.parts.reseeding import move_dead
@@ -30,7 +29,7 @@ class VampPrior(Prior):
 
     With groups (batches, conditions, classes), every group weighs the same components in its own
     way, $p(z \mid g) = \sum_k w_{gk}\, q(z \mid u_k)$. The prior is then called with
-    `Context(covariates=g)`, and its mixture has batch shape `(B,)`.
+    `Context(labels=g)`, and its mixture has batch shape `(B,)`.
 
     Pseudo-inputs stay in the data's range by reflection: the whole line is folded into it by a
     triangle wave. Its slope is plus or minus the width of the range everywhere, at the border too:
@@ -97,7 +96,7 @@ class VampPrior(Prior):
         self.factorized = factorized
         self.generator = None if generator is None else tuple(generator)
         self.num_groups = num_groups
-        self.needs_labels = num_groups is not None
+        self.num_labels, self.needs_labels = num_groups, num_groups is not None
         low, high = range_tensors(self.data_range)
         self.register_buffer("low", low, persistent=False)
         self.register_buffer("width", high - low, persistent=False)
@@ -124,14 +123,17 @@ class VampPrior(Prior):
 
         Args:
             encoder: The module that returns q(z|x) as a diagonal Gaussian.
-            context: Where there are groups, each datum's as covariates, `(B,)`.
+            context: Where there are groups, each example's as labels, `(B,)`.
 
         Raises:
             TypeError: If there is no encoder, or it returns anything but a diagonal Gaussian.
             ValueError: If there are groups, and the context has none or one that does not exist.
 
         """
-        logits = log_weights_of(self.logits, context)
+        logits = self.logits
+        if self.num_groups is not None:
+            call = "prior(encoder, Context(labels=labels))"
+            logits = logits[given_labels(context, self.num_groups, call).to(logits.device)]
         mixture = FactorizedGaussianMixture if self.factorized else GaussianMixture
         return mixture(logits, *self._posteriors_at(encoder, self.pseudo_inputs))
 
@@ -164,7 +166,7 @@ class VampPrior(Prior):
         Args:
             x: Training data, `(N, *data_shape)`.
             encoder: The module that returns q(z|x) as a diagonal Gaussian.
-            context: Where there are groups, that of each datum as covariates, `(N,)`.
+            context: Where there are groups, that of each example as labels, `(N,)`.
 
         Raises:
             ValueError: If there is a generator, or data are of another shape or beyond the range.

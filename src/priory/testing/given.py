@@ -72,6 +72,4 @@ class OnlyOne(Distribution):
 
 def each(context: Context) -> list[Context]:
     """Return what is known of each datum of a context by itself."""
-    known = context.index if context.covariates is None else context.covariates
-    assert known is not None
-    return [context[slice(row, row + 1)] for row in range(len(known))]
+    return [context[slice(row, row + 1)] for row in range(len(context))]

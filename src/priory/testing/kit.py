@@ -101,7 +101,7 @@ def check_prior(
         jitter: The standard deviation by which every parameter is moved from where `make_prior`
             leaves it: equal weights and means at the origin hide faults.
         skip: Names of checks to leave out.
-        context: Where the prior depends on labels: the labels of a few data, as the covariates of a
+        context: Where the prior depends on labels: the labels of a few data, in a
             context. The prior is then called as `prior(encoder, context)`, every check is made for
             each of these data, and the worst answer counts; a reference is called as
             `reference(prior, encoder, z, context)` with the context of one.

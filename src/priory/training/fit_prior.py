@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from priory.data.splits import assign_parts
 from priory.evaluation import cross_entropy
 from priory.extras import needs
-from priory.networks.context import Context, Encoder
+from priory.networks.context import Context, Encoder, call
 from priory.priors import Prior, make_prior
 from priory.training.latents import (
     EncodedAnew,
@@ -117,8 +117,8 @@ def fit_prior(
     console = Console(quiet=not verbose, highlight=False)
     with torch.random.fork_rng(), frozen(encoder):
         torch.manual_seed(seed)
-        latents = encode(encoder, train.x, train.context if _takes_labels(encoder) else None)
-        held_latents = encode(encoder, held.x, held.context if _takes_labels(encoder) else None)
+        latents = encode(encoder, train.x, train.context)
+        held_latents = encode(encoder, held.x, held.context)
         if isinstance(prior, str):
             prior = prior_for(
                 prior,
@@ -128,8 +128,6 @@ def fit_prior(
                 init=init,
                 labels=train.labels,
             )
-        if not prior.needs_labels:
-            train, held = (Labelled(part.x, None) for part in (train, held))
         prior.fit_data(train.x, encoder, train.context)
         seen, unseen = _samples(latents, train), _samples(held_latents, held)
         before = CrossEntropy(seen.score(prior, encoder), unseen.score(prior, encoder))
@@ -182,8 +180,7 @@ def prior_for(
     if num_components is None:
         num_components = min(500, max(1, len(x) // 20))
     with torch.no_grad(), frozen(encoder):
-        first = (x[:1],) if labels is None else (x[:1], Context(covariates=labels[:1]))
-        z = encoder(*first if _takes_labels(encoder) else first[:1]).mean
+        z = call(encoder, x[:1], Context(labels=labels)[:1]).mean
     return make_prior(
         name,
         latent_dim=z.shape[-1],
@@ -220,14 +217,9 @@ def _tensor(values: Tensor | NDArray[Any] | None, dtype: torch.dtype) -> Any:
     return torch.as_tensor(values, dtype=dtype)
 
 
-def _takes_labels(encoder: Encoder) -> bool:
-    modules = encoder.modules() if isinstance(encoder, nn.Module) else ()
-    return any(getattr(module, "num_labels", None) is not None for module in modules)
-
-
 def _samples(latents: EncodedOnce | EncodedAnew, data: Labelled) -> Samples:
     """Draw samples to estimate from, `(S, N, L)`: of less data fewer, and of few data more."""
     chosen = torch.randperm(len(data.x))[:MOST_DATA]
     each = max(2, min(10, MOST_SAMPLES // len(chosen)))
     z = torch.stack([latents.draw(chosen) for _ in range(each)])
-    return Samples(z, None if data.labels is None else Context(covariates=data.labels[chosen]))
+    return Samples(z, data.context[chosen])

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch.distributions import Distribution
 
 from priory.distributions import GaussianMixture, loc_and_scale
 from priory.evaluation import Estimate, cross_entropy
-from priory.networks.context import Context, Encoder
+from priory.networks.context import Context, Encoder, call, given
 from priory.priors import Prior
 
 ENCODED_AT_ONCE = 4096
@@ -61,9 +60,9 @@ class Labelled:
         return Labelled(self.x[index], None if self.labels is None else self.labels[index])
 
     @property
-    def context(self) -> Context | None:
+    def context(self) -> Context:
         """What an encoder or a prior is told of them."""
-        return None if self.labels is None else Context(covariates=self.labels)
+        return Context(labels=self.labels)
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,13 @@ class Samples:
     """
 
     z: Tensor
-    context: Context | None
+    context: Context
 
     @torch.no_grad()
     def score(self, prior: Prior, encoder: Encoder) -> Estimate:
         """Return the cross-entropy of a prior, which is left in evaluation mode."""
         prior.eval()
-        p = prior(encoder) if self.context is None else prior(encoder, self.context)
-        return cross_entropy(p, self.z)
+        return cross_entropy(call(prior, encoder, self.context), self.z)
 
 
 @dataclass(frozen=True)
@@ -125,12 +123,12 @@ class EncodedAnew:
 
     encoder: Encoder
     x: Tensor
-    context: Context | None
+    context: Context
 
     @torch.no_grad()
     def draw(self, index: Tensor) -> Tensor:
         """Draw one z for each datum, `(B, L)`."""
-        q: Distribution = _call(self.encoder, self.x, self.context, index)
+        q: Distribution = call(self.encoder, self.x[index], self.context[index])
         return q.sample()
 
     def aggregated_posterior(self) -> None:
@@ -152,7 +150,8 @@ def encode(
         TypeError: If the encoder returns no distribution over vectors.
 
     """
-    q = _call(encoder, x, context, slice(1))
+    context = given(context)
+    q = call(encoder, x[:1], context[:1])
     if not isinstance(q, Distribution) or len(q.event_shape) != 1:
         got = f"{q.event_shape} as event shape" if isinstance(q, Distribution) else type(q).__name__
         raise TypeError(
@@ -163,12 +162,8 @@ def encode(
     try:
         starts = range(0, len(x), ENCODED_AT_ONCE)
         blocks = [slice(start, start + ENCODED_AT_ONCE) for start in starts]
-        parts = [loc_and_scale(_call(encoder, x, context, block)) for block in blocks]
+        parts = [loc_and_scale(call(encoder, x[block], context[block])) for block in blocks]
     except TypeError:
         return EncodedAnew(encoder, x, context)
     loc, scale = (torch.cat(part) for part in zip(*parts, strict=True))
     return EncodedOnce(loc, scale)
-
-
-def _call(encoder: Encoder, x: Tensor, context: Context | None, data: slice | Tensor) -> Any:
-    return encoder(x[data]) if context is None else encoder(x[data], context[data])

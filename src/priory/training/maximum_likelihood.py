@@ -72,7 +72,7 @@ def maximise_likelihood(
             order = torch.Generator().manual_seed(mix(seed, epoch))
             prior.train()
             for index in torch.randperm(len(data.x), generator=order).split(batch_size):
-                known = Context(index, None if data.labels is None else data.labels[index])
+                known = Context(index=index, labels=data[index].labels)
                 loss = _loss(prior(encoder, known), draw(index))
                 optimizer.zero_grad()
                 loss.backward(inputs=learned)  # a plain function may hide a network

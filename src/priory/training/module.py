@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -11,12 +12,13 @@ from torch.distributions import Distribution
 
 from priory.data import Batch, Batches, Splits
 from priory.data.seeds import mix, seed_noise
+from priory.distributions import loc_and_scale
 from priory.distributions.argument_checks import without_argument_checks
 from priory.evaluation import components_in_use
 from priory.extras import needs
 from priory.importance_weighted import importance_weighted_loss
 from priory.networks.context import Context
-from priory.objectives import Share, elbo, loss
+from priory.objectives import elbo, loss, reparameterised
 from priory.priors import Reseedable
 from priory.training.optimizers import OPTIMIZERS
 from priory.training.settings import TrainingSettings
@@ -24,6 +26,37 @@ from priory.vae import VAE
 
 with needs("train"):
     from lightning.pytorch import LightningModule
+
+
+@dataclass(frozen=True)
+class SharedNoise:
+    """The noise of a batch that several processes share, as a sampler of posteriors.
+
+    The noise of the whole batch is drawn and sliced, so that any number of processes draws the
+    same.
+
+    Attributes:
+        start: The number of examples before those of this process.
+        total: The number of examples in the whole batch.
+
+    """
+
+    start: int
+    total: int
+
+    def __call__(self, q: Distribution, num_samples: int) -> Tensor:
+        """Draw from posteriors with a gradient, `(S, B, L)`.
+
+        Raises:
+            TypeError: If the batch is shared and the posteriors are no diagonal Gaussians.
+
+        """
+        if self.total == q.batch_shape[0]:
+            return reparameterised(q, num_samples)
+        loc, scale = loc_and_scale(q)
+        shape = (num_samples, self.total, loc.shape[-1])
+        noise = torch.randn(shape, dtype=loc.dtype, device=loc.device)
+        return loc + scale * noise[:, self.start : self.start + len(loc)]
 
 
 class Training(LightningModule):
@@ -86,8 +119,8 @@ class Training(LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of a batch, in nats per datum; the model is told which data it has."""
         settings = self.settings
-        context = Context(batch.position, batch.labels if self.needs_labels else None)
-        share = Share(batch.start, batch.total)
+        context = Context(index=batch.position, labels=batch.labels if self.needs_labels else None)
+        sampler = SharedNoise(batch.start, batch.total)
         seed_noise(mix(settings.seed, self.current_epoch, batch_index))
         with (
             self._explained(batch.x, context, f"batch {batch_index}"),
@@ -101,11 +134,11 @@ class Training(LightningModule):
                     beta=settings.beta_at(self.current_epoch),
                     free_bits=settings.free_bits,
                     context=context,
-                    share=share,
+                    sampler=sampler,
                 )
             else:
                 value = importance_weighted_loss(
-                    self.vae, batch.x, settings.num_samples, context=context, share=share
+                    self.vae, batch.x, settings.num_samples, context=context, sampler=sampler
                 )
             if not value.isfinite():
                 raise FloatingPointError(f"{value.item()}")
@@ -140,9 +173,9 @@ class Training(LightningModule):
         """Log the ELBO and its terms on validation data, in nats per datum."""
         context = self.vae.context_of(batch.labels)
         seed_noise(mix(self.settings.seed, batch_index))
-        share = Share(batch.start, batch.total)
+        sampler = SharedNoise(batch.start, batch.total)
         with self._explained(batch.x, context, f"validation batch {batch_index}"):
-            terms = elbo(self.vae, batch.x, context=context, prior=self._prior, share=share)
+            terms = elbo(self.vae, batch.x, context=context, prior=self._prior, sampler=sampler)
         parts = {
             "elbo": terms.elbo.mean(),
             "reconstruction": terms.reconstruction.mean(),

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from priory.extras import needs
-from priory.networks.context import Context, Encoder
+from priory.networks.context import Context, Encoder, call, given
 
 ENCODED_AT_ONCE = 4096
 
@@ -26,10 +26,9 @@ def draw_posteriors(
         context: What is known of these data.
 
     """
-    if context is None:
-        return torch.cat([encoder(part).sample() for part in x.split(ENCODED_AT_ONCE)])
+    context = given(context)
     blocks = [slice(start, start + ENCODED_AT_ONCE) for start in range(0, len(x), ENCODED_AT_ONCE)]
-    return torch.cat([encoder(x[block], context[block]).sample() for block in blocks])
+    return torch.cat([call(encoder, x[block], context[block]).sample() for block in blocks])
 
 
 def kmeans_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Start:

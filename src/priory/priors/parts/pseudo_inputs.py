@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from priory.distributions import loc_and_scale
-from priory.networks.context import Context, Encoder
+from priory.networks.context import Context, Encoder, call, given
 from priory.networks.data_range import DataRange
 
 
@@ -87,7 +87,7 @@ class PosteriorsAt:
         if not self.encoder_was_seen:
             self.encoder_was_seen = True
             _warn_of_batch_statistics(encoder)
-        return loc_and_scale(encoder(u) if context is None else encoder(u, context))
+        return loc_and_scale(call(encoder, u, given(context)))
 
 
 def _warn_of_batch_statistics(encoder: Encoder) -> None:

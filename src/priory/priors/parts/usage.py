@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale
-from priory.networks.context import Context, Encoder
+from priory.networks.context import Context, Encoder, call, given
 
 Mixture = GaussianMixture | FactorizedGaussianMixture
 
@@ -75,7 +75,7 @@ def explain(
         raise ValueError("expected at least one datum, got none.")
     parts, total = [], torch.zeros(())
     for batch, part in _batches(x, context):
-        loc, scale = loc_and_scale(encoder(batch))
+        loc, scale = loc_and_scale(call(encoder, batch, part))
         z = torch.normal(loc, scale)
         p = prior(encoder, part)
         total = mean_responsibilities(p, z) * len(batch) + total.to(z)
@@ -84,17 +84,10 @@ def explain(
     return Explained(loc, scale, z, log_prob, total / len(x))
 
 
-def _batches(x: Tensor, context: Context | None) -> Iterator[tuple[Tensor, Context | None]]:
+def _batches(x: Tensor, context: Context | None) -> Iterator[tuple[Tensor, Context]]:
     for start in range(0, len(x), AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        yield (
-            x[part],
-            context
-            and Context(
-                index=None if context.index is None else context.index[part],
-                covariates=None if context.covariates is None else context.covariates[part],
-            ),
-        )
+        yield x[part], given(context)[part]
 
 
 def log_prob_of(
