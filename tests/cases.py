@@ -145,7 +145,7 @@ def standard_reference(prior: Prior, encoder: nn.Module, z: list[float]) -> floa
 
 def mog_reference(prior: MoGPrior, encoder: nn.Module, z: list[float]) -> float:
     return mixture_log_prob(
-        z, prior.logits, prior.loc, prior.log_scale.double().exp(), prior.factorized
+        z, prior.logits, prior.loc, prior.log_scale.double().exp(), prior.mixture == "factorized"
     )
 
 
@@ -153,7 +153,7 @@ def vamp_reference(prior: VampPrior, encoder: nn.Module, z: list[float]) -> floa
     posteriors = [encoder(u.unsqueeze(0)).base_dist for u in prior.pseudo_inputs]
     loc = torch.cat([q.loc for q in posteriors])
     scale = torch.cat([q.scale for q in posteriors])
-    return mixture_log_prob(z, prior.logits, loc, scale, prior.factorized)
+    return mixture_log_prob(z, prior.logits, loc, scale, prior.mixture == "factorized")
 
 
 def generated_vamp_reference(prior: VampPrior, encoder: nn.Module, z: list[float]) -> float:
@@ -162,7 +162,7 @@ def generated_vamp_reference(prior: VampPrior, encoder: nn.Module, z: list[float
     for k in range(prior.num_components):
         code = torch.zeros(1, prior.num_components).to(prior.logits)
         code[0, k] = torch.tensor(prior.num_components).sqrt()  # a buffer made in float32
-        t = (0.5 + prior.network.network(code)).flatten().tolist()
+        t = (0.5 + prior.inputs.network.network(code)).flatten().tolist()
         u = [a + (b - a) * min(v % 2, 2 - v % 2) for v, a, b in zip(t, low, high, strict=True)]
         posteriors.append(encoder(torch.tensor([u], dtype=prior.logits.dtype)).base_dist)
     loc = torch.cat([q.loc for q in posteriors])
@@ -240,13 +240,13 @@ def conditional_vamp_reference(
 ) -> float:
     y, log_weights, loc, scale = context.labels.item(), [], [], []
     for k in range(len(prior.pseudo_inputs)):
-        if prior.covariates == "fixed" and k // prior.num_components != y:
+        if prior.labels == "fixed" and k // prior.num_components != y:
             continue
         log_weight = prior.logits.double().flatten()[k].item()
-        if prior.covariates == "learned":
+        if prior.labels == "learned":
             row = prior.covariate_logits.double()[k].tolist()
             log_weight += row[y] - log_sum_exp(row)
-        told = prior.pseudo_covariates[k : k + 1]
+        told = prior.pseudo_labels[k : k + 1]
         beside = Context(**{"label_shares" if told.is_floating_point() else "labels": told})
         q = encoder(prior.pseudo_inputs[k : k + 1], beside).base_dist
         log_weights.append(log_weight)
@@ -262,13 +262,23 @@ SMALL_NVP = {"transforms": 2, "hidden_features": [8]}
 CASES = [
     Case("standard", lambda: StandardPrior(LATENT_DIM), standard_reference),
     Case("mog", lambda: MoGPrior(LATENT_DIM, 5, spread=2.0), mog_reference),
-    Case("mog-factorized", lambda: MoGPrior(LATENT_DIM, 5, factorized=True), mog_reference),
+    Case("mog-factorized", lambda: MoGPrior(LATENT_DIM, 5, mixture="factorized"), mog_reference),
     Case("vamp", lambda: VampPrior(5, DATA_SHAPE), vamp_reference, 5),
     Case("vamp-uniform", lambda: VampPrior(5, DATA_SHAPE, weights="uniform"), vamp_reference, 5),
-    Case("vamp-factorized", lambda: VampPrior(5, DATA_SHAPE, factorized=True), vamp_reference, 5),
+    Case(
+        "vamp-factorized",
+        lambda: VampPrior(5, DATA_SHAPE, mixture="factorized"),
+        vamp_reference,
+        5,
+    ),
     Case(
         "vamp-generated",
-        lambda: VampPrior(5, DATA_SHAPE, ([0, 0, -1, 0], [1, 1, 1, 2]), generator=(3,)),
+        lambda: VampPrior(
+            5,
+            DATA_SHAPE,
+            ([0, 0, -1, 0], [1, 1, 1, 2]),
+            inputs={"kind": "generated", "hidden_sizes": (3,)},
+        ),
         generated_vamp_reference,
         5,
     ),
@@ -307,7 +317,7 @@ CASES = [
     ),
     Case(
         "conditional-vamp-learned",
-        lambda: ConditionalVampPrior(4, 3, DATA_SHAPE, covariates="learned"),
+        lambda: ConditionalVampPrior(4, 3, DATA_SHAPE, labels="learned"),
         conditional_vamp_reference,
         4,
         labels=(2, 0),

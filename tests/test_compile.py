@@ -18,7 +18,7 @@ x = (torch.rand(16, 4) < 0.5).float()
 groups = Context(labels=torch.arange(16) % 3)
 rows = {case.name: (case.build, case.context_for(16)) for case in CASES} | {
     "many": (lambda: MoGPrior(2, 300), None),
-    "groups": (lambda: VampPrior(300, DATA_SHAPE, num_groups=3), groups),
+    "groups": (lambda: VampPrior(300, DATA_SHAPE, weights={"kind": "per-label", "num_labels": 3}), groups),
 }
 backend, *names = sys.argv[1:]
 for name in names:

@@ -88,7 +88,7 @@ def test_a_decoder_takes_one_label_for_each_datum_or_for_all_samples(kind):
 
 
 def test_a_model_with_labels_is_saved_whole(tmp_path):
-    vae = labelled_vae(ConditionalVampPrior(2, 3, DATA_SHAPE, covariates="learned"))
+    vae = labelled_vae(ConditionalVampPrior(2, 3, DATA_SHAPE, labels="learned"))
     priory.save(vae, tmp_path)
     again = priory.load(tmp_path)
     z = torch.randn(7, 2)
@@ -99,15 +99,15 @@ def test_a_model_with_labels_is_saved_whole(tmp_path):
     assert again.prior_distribution(CONTEXT).log_prob(z).isfinite().all()
 
 
-@pytest.mark.parametrize("covariates", ["fixed", "learned"])
-def test_pseudo_inputs_are_encoded_with_their_labels(covariates):
+@pytest.mark.parametrize("labels_are", ["fixed", "learned"])
+def test_pseudo_inputs_are_encoded_with_their_labels(labels_are):
     torch.manual_seed(0)
     prior, encoder = (
-        ConditionalVampPrior(2, 3, DATA_SHAPE, covariates=covariates),
+        ConditionalVampPrior(2, 3, DATA_SHAPE, labels=labels_are),
         labelled_encoder(),
     )
-    beside = prior.pseudo_covariates
-    if covariates == "fixed":
+    beside = prior.pseudo_labels
+    if labels_are == "fixed":
         assert beside.tolist() == [0, 0, 1, 1, 2, 2]
         expected = encoder(prior.pseudo_inputs[4:], Context(labels=beside[4:])).mean
     else:
@@ -118,11 +118,11 @@ def test_pseudo_inputs_are_encoded_with_their_labels(covariates):
 
 
 def test_learned_weights_follow_bayes_rule():
-    prior = ConditionalVampPrior(4, 3, DATA_SHAPE, covariates="learned")
+    prior = ConditionalVampPrior(4, 3, DATA_SHAPE, labels="learned")
     with torch.no_grad():
         prior.logits.normal_()
         prior.covariate_logits.normal_()
-    w, c = prior.logits.softmax(-1)[0], prior.pseudo_covariates
+    w, c = prior.logits.softmax(-1), prior.pseudo_labels
     joint = torch.stack([w[k] * c[k] for k in range(4)])  # (K, C)
     p = prior(make_encoder(), Context(labels=torch.arange(3)))
     torch.testing.assert_close(p.logits.exp(), (joint / joint.sum(0)).T)
@@ -153,19 +153,19 @@ def test_a_mixture_starts_from_the_clusters_of_each_label():
             torch.testing.assert_close(shares, torch.tensor([2 / 3, 1 / 3]))
 
 
-@pytest.mark.parametrize("covariates", ["fixed", "learned"])
-def test_pseudo_inputs_start_from_data_of_their_labels(covariates):
+@pytest.mark.parametrize("labels_are", ["fixed", "learned"])
+def test_pseudo_inputs_start_from_data_of_their_labels(labels_are):
     x = torch.rand(60, 4)
     labels = torch.arange(60) % 3
-    prior = ConditionalVampPrior(5, 3, DATA_SHAPE, covariates=covariates, init="data")
+    prior = ConditionalVampPrior(5, 3, DATA_SHAPE, labels=labels_are, init="data")
     prior.fit_data(x, make_encoder(), Context(labels=labels))
     distance, nearest = (prior.pseudo_inputs.unsqueeze(1) - x).abs().amax(-1).min(-1)
     assert distance.max() < 1e-5
     assert len(nearest.unique()) == len(nearest)
-    if covariates == "fixed":
-        assert labels[nearest].equal(prior.pseudo_covariates)
+    if labels_are == "fixed":
+        assert labels[nearest].equal(prior.pseudo_labels)
     else:
-        own = prior.pseudo_covariates.gather(1, labels[nearest].unsqueeze(-1))
+        own = prior.pseudo_labels.gather(1, labels[nearest].unsqueeze(-1))
         torch.testing.assert_close(own, torch.full_like(own, 0.9))
 
 

@@ -103,7 +103,7 @@ def test_the_divergence_from_the_standard_prior_is_exact():
 
 @pytest.mark.parametrize(
     "make",
-    [lambda f: MoGPrior(2, 4, factorized=f), lambda f: VampPrior(4, DATA_SHAPE, factorized=f)],
+    [lambda m: MoGPrior(2, 4, mixture=m), lambda m: VampPrior(4, DATA_SHAPE, mixture=m)],
 )
 def test_factorized_is_another_distribution(make):
     assert isinstance(make(False)(make_encoder()), GaussianMixture)

@@ -33,7 +33,7 @@ def rate_by_quadrature(prior: ResampledPrior, side: int = 801) -> torch.Tensor:
     line = torch.linspace(-8, 8, side, dtype=torch.float64)
     grid = torch.cartesian_prod(line, line)
     cell = float(line[1] - line[0]) ** 2
-    density = prior.proposer(make_encoder().double()).log_prob(grid).exp()
+    density = prior.proposal(make_encoder().double()).log_prob(grid).exp()
     return (prior.acceptance(grid).sigmoid() * density).sum() * cell
 
 
@@ -136,7 +136,7 @@ def test_a_proposal_that_needs_the_encoder_takes_the_facts_of_the_model(tmp_path
     x = torch.rand(6, *DATA_SHAPE)
     vae = make_vae(prior)
     prior.fit_data(x, vae.encoder)
-    starts = prior.proposer.pseudo_inputs
+    starts = prior.proposal.pseudo_inputs
     assert (starts.unsqueeze(1) - x).abs().amax(-1).min(-1).values.max() < 1e-5
     p = vae.prior_distribution()
     priory.save(vae, tmp_path)

@@ -14,6 +14,8 @@ from torch import nn
 from priory import networks
 from priory.files import write_whole
 from priory.priors import prior_classes
+from priory.priors.parts import Part, mapping_of
+from priory.priors.spellings import translated
 from priory.vae import VAE
 
 FORMAT_VERSION = 1
@@ -130,6 +132,8 @@ def _buildable() -> Mapping[str, type[nn.Module]]:
 
 
 def _describe(value: Any) -> Any:
+    if isinstance(value, Part):
+        return mapping_of(value)
     if not isinstance(value, nn.Module):
         return value
     cls = type(value)
@@ -159,6 +163,7 @@ def _build(part: str, description: dict[str, Any]) -> Any:
             f"expected the {part} to be described as a class of Priory with its arguments, "
             f"got {description.get('class')!r}; update Priory, or load with load(path, {part}=...)."
         )
+    arguments = translated(cls.__name__, arguments, warn=False)
     try:
         return cls(
             **{

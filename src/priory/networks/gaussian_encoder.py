@@ -1,8 +1,10 @@
 """The diagonal Gaussian posterior."""
 
+import numpy as np
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+from priory.networks.constants import add_constant
 from priory.networks.context import Context, call_network, num_labels_of
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.networks.transforms import TRANSFORMS, TransformName
@@ -47,14 +49,14 @@ class GaussianEncoder(nn.Module):
         self.data_range = checked_range(data_range)
         self.transform = transform
         low, high = range_tensors(self.data_range)
-        if transform == "log1p" and (low < 0).any():
+        if transform == "log1p" and np.min(self.data_range[0]) < 0:
             raise ValueError(
                 f"expected data_range from zero on with transform='log1p', got {self.data_range}."
             )
         low, high = map(TRANSFORMS[transform], (low, high))
         self.network = network
-        self.register_buffer("centre", (high + low) / 2, persistent=False)
-        self.register_buffer("half_width", (high - low) / 2, persistent=False)
+        add_constant(self, "centre", (high + low) / 2)
+        add_constant(self, "half_width", (high - low) / 2)
 
     @property
     def num_labels(self) -> int | None:

@@ -7,10 +7,11 @@ from priory.priors.exemplar import ExemplarPrior
 from priory.priors.flow import FlowPrior
 from priory.priors.gtm import GTMPrior
 from priory.priors.gtm_vamp import GTMVampPrior
+from priory.priors.mixture import MixturePrior
 from priory.priors.mog import MoGPrior
 from priory.priors.parts.pruning import Pruned, prune
 from priory.priors.parts.reseeding import Reseedable
-from priory.priors.registry import make_prior, prior_class, prior_classes
+from priory.priors.registry import make_prior, prior_class, prior_classes, prior_of
 from priory.priors.resampled import ResampledPrior
 from priory.priors.standard import StandardPrior
 from priory.priors.vamp import VampPrior
@@ -22,6 +23,7 @@ __all__ = [
     "FlowPrior",
     "GTMPrior",
     "GTMVampPrior",
+    "MixturePrior",
     "MoGPrior",
     "Prior",
     "Pruned",
@@ -32,5 +34,6 @@ __all__ = [
     "make_prior",
     "prior_class",
     "prior_classes",
+    "prior_of",
     "prune",
 ]

@@ -2,18 +2,11 @@
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
-
-from priory.distributions import GaussianMixture
-from priory.networks.context import Context, Encoder
-from priory.networks.mlp import MLP
-from priory.priors.base import Prior
-from priory.priors.parts.grid import plane_grid, side_of
-from priory.priors.parts.sheet import fit_last_layer, plane_start
+from priory.priors.mixture import MixturePrior
+from priory.priors.parts.sheet import SheetComponents
 
 
-class GTMPrior(Prior):
+class GTMPrior(MixturePrior):
     r"""A mixture of Gaussians whose means and scales a network draws from a grid in the plane.
 
     $$p(z) = \sum_{k=1}^K w_k \, \mathcal{N}(z \mid \mu(g_k), \mathrm{diag}\,\sigma(g_k)^2)$$
@@ -52,8 +45,6 @@ class GTMPrior(Prior):
 
     """
 
-    grid: Tensor
-
     def __init__(
         self,
         latent_dim: int,
@@ -62,28 +53,6 @@ class GTMPrior(Prior):
         grid_extent: float = 1.0,
         hidden_sizes: Sequence[int] = (64, 64),
     ) -> None:
-        super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
-        self.latent_dim = latent_dim
-        self.grid_side = side_of(num_components, grid_side)
-        self.num_components = self.grid_side**2
-        self.grid_extent = float(grid_extent)
-        self.hidden_sizes = tuple(hidden_sizes)
-        self.register_buffer("grid", plane_grid(self.grid_side, grid_extent), persistent=False)
-        self.network = MLP((2,), (2 * latent_dim,), self.hidden_sizes)
-        start, scale = plane_start(self.grid, latent_dim)
-        fit_last_layer(
-            self.network, self.grid, torch.cat([start, torch.full_like(start, scale).log()], -1)
+        super().__init__(
+            SheetComponents(latent_dim, num_components, grid_side, grid_extent, hidden_sizes)
         )
-        self.logits = nn.Parameter(torch.zeros(self.num_components))
-
-    def forward(
-        self, encoder: Encoder | None = None, context: Context | None = None
-    ) -> GaussianMixture:
-        """Return the mixture; the encoder is not used."""
-        loc, log_scale = self.network(self.grid).chunk(2, dim=-1)
-        return GaussianMixture(self.logits, loc, log_scale.exp())
-
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
-        """Do nothing: the sheet starts flat, wherever the data are."""

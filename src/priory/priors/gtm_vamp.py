@@ -2,19 +2,13 @@
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
-
-from priory.distributions import GaussianMixture
-from priory.networks.context import Context, Encoder
-from priory.networks.data_range import DataRange, checked_range, range_tensors
-from priory.networks.mlp import MLP
-from priory.priors.base import Prior
-from priory.priors.parts.grid import plane_grid, side_of
-from priory.priors.parts.pseudo_inputs import PosteriorsAt, fold
+from priory.networks.data_range import DataRange
+from priory.priors.mixture import MixturePrior
+from priory.priors.parts.grid import GridInputs
+from priory.priors.parts.posteriors import Posteriors
 
 
-class GTMVampPrior(Prior):
+class GTMVampPrior(MixturePrior):
     r"""A mixture of the encoder's posteriors at pseudo-inputs that a network draws from a grid.
 
     $$p(z) = \sum_{k=1}^K w_k \, q(z \mid u(g_k))$$
@@ -52,10 +46,6 @@ class GTMVampPrior(Prior):
 
     """
 
-    grid: Tensor
-    low: Tensor
-    width: Tensor
-
     def __init__(
         self,
         num_components: int | None,
@@ -65,41 +55,5 @@ class GTMVampPrior(Prior):
         grid_extent: float = 1.0,
         hidden_sizes: Sequence[int] = (64, 64),
     ) -> None:
-        super().__init__()
-        self.grid_side = side_of(num_components, grid_side)
-        self.num_components = self.grid_side**2
-        self.data_shape = tuple(data_shape)
-        self.data_range = checked_range(data_range, self.data_shape)
-        low, high = range_tensors(self.data_range)
-        self.grid_extent = float(grid_extent)
-        self.hidden_sizes = tuple(hidden_sizes)
-        self.register_buffer("grid", plane_grid(self.grid_side, grid_extent), persistent=False)
-        self.register_buffer("low", low, persistent=False)
-        self.register_buffer("width", high - low, persistent=False)
-        self.network = MLP((2,), self.data_shape, self.hidden_sizes)
-        self.logits = nn.Parameter(torch.zeros(self.num_components))
-        self._posteriors_at = PosteriorsAt("GTMVampPrior")
-
-    @property
-    def pseudo_inputs(self) -> Tensor:
-        """The pseudo-inputs u, `(K, *data_shape)`, within the data's range."""
-        return fold(0.5 + self.network(self.grid), self.low, self.width)
-
-    def forward(
-        self, encoder: Encoder | None = None, context: Context | None = None
-    ) -> GaussianMixture:
-        """Encode every pseudo-input once and return the mixture of their posteriors.
-
-        Args:
-            encoder: The module that returns q(z|x) as a diagonal Gaussian.
-            context: Not used.
-
-        Raises:
-            TypeError: If there is no encoder, or it returns anything but a diagonal Gaussian.
-
-        """
-        loc, scale = self._posteriors_at(encoder, self.pseudo_inputs)
-        return GaussianMixture(self.logits, loc, scale)
-
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
-        """Do nothing: the network starts at random."""
+        grid = (num_components, grid_side, grid_extent, hidden_sizes)
+        super().__init__(Posteriors(GridInputs(data_shape, data_range, *grid)))

@@ -2,18 +2,25 @@
 
 import difflib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from priory.nearest import did_you_mean
 from priory.networks.data_range import DataRange
 from priory.priors.base import Prior
+from priory.priors.parts.base import part_of
+from priory.priors.spellings import translated
 
 
 def prior_classes() -> dict[str, type[Prior]]:
     """Return every prior of this package by its name: the final classes below `Prior`."""
-    house = __name__.rpartition(".")[0]
-    return {cls.__name__: cls for cls in Prior.__subclasses__() if cls.__module__.startswith(house)}
+    house, classes, pending = __name__.rpartition(".")[0], {}, [Prior]
+    while pending:
+        for cls in pending.pop().__subclasses__():
+            pending.append(cls)
+            if cls.__module__.startswith(house):
+                classes[cls.__name__] = cls
+    return dict(sorted(classes.items()))
 
 
 def prior_class(name: str) -> type[Prior]:
@@ -77,19 +84,7 @@ def make_prior(
         'VampPrior'
 
     """
-    cls = prior_class(name)
-    takes = inspect.signature(cls).parameters
-    if unknown := options.keys() - takes.keys():
-        raise ValueError(
-            f"expected options of {cls.__name__} among {', '.join(takes)}, "
-            f"got {', '.join(sorted(unknown))}" + did_you_mean(sorted(unknown)[0], takes)
-        )
-    if cls.needs_labels and (num_labels or options.get("num_labels")) is None:
-        raise ValueError(
-            f"expected data with labels for the {cls.__name__}, got none; give data with labels, "
-            "or choose another prior."
-        )
-    facts: dict[str, Any] = {
+    facts = {
         "latent_dim": latent_dim,
         "num_components": num_components,
         "init": init,
@@ -97,5 +92,52 @@ def make_prior(
         "data_range": tuple(data_range),
         "num_labels": num_labels,
     }
-    facts["facts"] = dict(facts)
-    return cls(**{**{key: value for key, value in facts.items() if key in takes}, **options})
+    return prior_of({"kind": name, **options}, **facts)
+
+
+def prior_of(description: str | Mapping[str, Any] | Prior, **facts: Any) -> Prior:
+    """Return a prior from its name, from a mapping, or as it is.
+
+    Args:
+        description: The name of a prior, a mapping of `kind` (the name) and arguments, or a prior.
+            Parts of a prior are mappings too: `{"kind": "VampPrior", "inputs": {"kind":
+            "generated", "hidden_sizes": [300]}}`.
+        **facts: What is known of the model; the prior and its parts take what the mapping does not
+            say.
+
+    Raises:
+        ValueError: If a name or an argument is unknown, an argument is missing or out of range, or
+            the prior needs labels and there are none.
+
+    Examples:
+        >>> from priory.priors import prior_of
+        >>> prior_of({"kind": "mog", "spread": 2.0}, latent_dim=2, num_components=16).spread
+        2.0
+
+    """
+    if isinstance(description, Prior):
+        return description
+    mapping = {"kind": description} if isinstance(description, str) else dict(description)
+    cls = prior_class(str(mapping.pop("kind", None)))
+    options, takes = translated(cls.__name__, mapping), inspect.signature(cls).parameters
+    if unknown := sorted(options.keys() - takes.keys()):
+        raise ValueError(
+            f"expected options of {cls.__name__} among {', '.join(takes)}, got "
+            f"{', '.join(unknown)}" + did_you_mean(unknown[0], takes)
+        )
+    facts = {name: fact for name, fact in facts.items() if fact is not None}
+    for name in options.keys() & {"components", "inputs", "weights"}:
+        options[name] = part_of(name, options[name], **{**facts, **options})
+        facts.pop("init" if name == "inputs" else name, None)  # it says itself where it starts
+    if "proposal" in takes:
+        options["proposal"] = prior_of(options.get("proposal", "StandardPrior"), **facts)
+    arguments = {name: fact for name, fact in facts.items() if name in takes} | options
+    missing = [n for n, p in takes.items() if p.default is p.empty and n not in arguments]
+    if "num_labels" in missing:
+        raise ValueError(
+            f"expected data with labels for the {cls.__name__}, got none; give data with labels, "
+            "or choose another prior."
+        )
+    if missing:
+        raise ValueError(f"expected {', '.join(missing)} for the {cls.__name__}, got none.")
+    return cls(**arguments)

@@ -1,6 +1,5 @@
 """The resampled prior."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,12 +11,14 @@ from priory.distributions import ResampledDistribution
 from priory.networks.context import Context, Encoder
 from priory.networks.mlp import MLP
 from priory.priors.base import Prior
-from priory.priors.registry import prior_class
+from priory.priors.registry import prior_of
+from priory.priors.spellings import rename_states, takes_old_spellings
 
 EVALUATION_SEED = 20_190_416
 """Where the noise of the normaliser starts in evaluation: the same for every model and call."""
 
 
+@takes_old_spellings
 class ResampledPrior(Prior):
     r"""Any other prior as a proposal π, resampled by a learned acceptance (LARS).
 
@@ -38,15 +39,13 @@ class ResampledPrior(Prior):
 
     Args:
         latent_dim: The number of latent dimensions L.
-        proposal: The prior that proposes, by name; one that needs no labels.
-        proposal_options: Its arguments by name; plain values, as JSON has them.
+        proposal: The prior that proposes, one that needs no labels: a prior, or its name, or a
+            mapping of `kind` (its name) and its arguments.
         truncation: The number of trials T, of which the last is always accepted. A sample takes at
             most T proposals.
         hidden_sizes: The widths of the hidden layers of the network of a(z).
         num_samples: The draws for Z in training.
         num_evaluation_samples: The draws for Z in evaluation.
-        facts: What is known of the model, as [`make_prior`][priory.priors.make_prior] hands it on;
-            the proposal takes what it needs and has no option for.
 
     Raises:
         ValueError: If a number is too small, there is no such prior, it needs labels, or its
@@ -56,9 +55,8 @@ class ResampledPrior(Prior):
         Bauer & Mnih, *Resampled Priors for Variational Autoencoders*, AISTATS 2019, section 3.
 
     Examples:
-        >>> from priory import ResampledPrior
-        >>> mixture = {"num_components": 8}
-        >>> prior = ResampledPrior(2, proposal="MoGPrior", proposal_options=mixture).eval()
+        >>> from priory import MoGPrior, ResampledPrior
+        >>> prior = ResampledPrior(2, proposal=MoGPrior(2, num_components=8)).eval()
         >>> p = prior()
         >>> p.sample((100,)).shape
         torch.Size([100, 2])
@@ -70,13 +68,11 @@ class ResampledPrior(Prior):
     def __init__(
         self,
         latent_dim: int,
-        proposal: str = "StandardPrior",
-        proposal_options: Mapping[str, Any] | None = None,
+        proposal: Prior | Mapping[str, Any] | str = "StandardPrior",
         truncation: int = 100,
         hidden_sizes: Sequence[int] = (100, 100),
         num_samples: int = 4096,
         num_evaluation_samples: int = 2**16,
-        facts: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if latent_dim < 1:
@@ -87,17 +83,18 @@ class ResampledPrior(Prior):
                 f"num_samples={num_samples} and num_evaluation_samples={num_evaluation_samples}."
             )
         self.latent_dim = latent_dim
-        self.proposal = prior_class(proposal).__name__
-        self.proposal_options = dict(proposal_options or {})
         self.truncation = truncation
         self.hidden_sizes = tuple(hidden_sizes)
         self.num_samples = num_samples
         self.num_evaluation_samples = num_evaluation_samples
-        self.facts = dict(facts or {})
-        self.proposer = _build(
-            self.proposal, {**self.facts, "latent_dim": latent_dim}, self.proposal_options
-        )
+        self.proposal = prior_of(proposal, latent_dim=latent_dim)
+        if self.proposal.needs_labels or isinstance(self.proposal, ResampledPrior):
+            raise ValueError(
+                "expected a proposal that needs no labels and is not resampled itself, got "
+                f"{type(self.proposal).__name__}."
+            )
         self.network = MLP((latent_dim,), (1,), hidden_sizes)
+        rename_states(self)
 
     def acceptance(self, z: Tensor) -> Tensor:
         """Return the logit of the probability a(z) with which z is accepted, `(*points,)`."""
@@ -114,13 +111,13 @@ class ResampledPrior(Prior):
             context: Likewise.
 
         """
-        proposal: Distribution = self.proposer(encoder, context)
+        proposal: Distribution = self.proposal(encoder, context)
         noise = self._draw(proposal) if self.training else self._draw_the_same(proposal)
         return ResampledDistribution(proposal, self.acceptance, self.truncation, noise)
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
         """Show the training data to the proposal."""
-        self.proposer.fit_data(x, encoder, context)
+        self.proposal.fit_data(x, encoder, context)
 
     def _draw(self, proposal: Distribution) -> Tensor:
         count = Size((self.num_samples if self.training else self.num_evaluation_samples,))
@@ -132,17 +129,3 @@ class ResampledPrior(Prior):
             torch.manual_seed(EVALUATION_SEED)
             return self._draw(proposal)
 
-
-def _build(name: str, facts: Mapping[str, Any], options: Mapping[str, Any]) -> Prior:
-    cls = prior_class(name)
-    takes = inspect.signature(cls).parameters
-    if cls.needs_labels or cls is ResampledPrior:
-        raise ValueError(
-            f"expected a proposal that needs no labels and is not resampled itself, got {name}."
-        )
-    try:
-        return cls(**{**{key: facts[key] for key in facts if key in takes}, **options})
-    except TypeError as error:
-        raise ValueError(
-            f"expected options of {name} among {', '.join(takes)}, got {dict(options)}: {error}."
-        ) from error

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
+from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
 
@@ -43,8 +44,8 @@ class StandardPrior(Prior):
         if latent_dim < 1:
             raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
         self.latent_dim = latent_dim
-        self.register_buffer("loc", torch.zeros(latent_dim), persistent=False)
-        self.register_buffer("scale", torch.ones(latent_dim), persistent=False)
+        add_constant(self, "loc", torch.zeros(latent_dim))
+        add_constant(self, "scale", torch.ones(latent_dim))
 
     def forward(
         self, encoder: Encoder | None = None, context: Context | None = None

@@ -1,1 +1,39 @@
-"""What several priors are made of: starts, generators, pseudo-inputs, pruning, re-seeding."""
+"""What mixture priors are made of: components, inputs and weights."""
+
+from priory.priors.parts.base import (
+    Components,
+    ComponentsPart,
+    Inputs,
+    InputsPart,
+    Part,
+    Weights,
+    mapping_of,
+    part_of,
+)
+from priory.priors.parts.exemplars import Exemplars
+from priory.priors.parts.free import FreeComponents
+from priory.priors.parts.generated import GeneratedInputs
+from priory.priors.parts.grid import GridInputs
+from priory.priors.parts.labelled import LabelledInputs
+from priory.priors.parts.posteriors import FreeInputs, Posteriors, PseudoInputs
+from priory.priors.parts.sheet import SheetComponents
+
+__all__ = [
+    "Components",
+    "ComponentsPart",
+    "Exemplars",
+    "FreeComponents",
+    "FreeInputs",
+    "GeneratedInputs",
+    "GridInputs",
+    "Inputs",
+    "InputsPart",
+    "LabelledInputs",
+    "Part",
+    "Posteriors",
+    "PseudoInputs",
+    "SheetComponents",
+    "Weights",
+    "mapping_of",
+    "part_of",
+]

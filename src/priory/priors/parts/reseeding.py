@@ -1,6 +1,5 @@
 """Components that no datum uses, moved to data that the prior explains worst."""
 
-from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from priory.networks.context import Context, Encoder
+from priory.priors.parts.base import ComponentsPart, Weights
 from priory.priors.parts.usage import Explained, dead_positions
 
 MOST_MASS = 0.5
@@ -38,49 +38,50 @@ class Reseedable(Protocol):
 
 @torch.no_grad()
 def move_dead(
-    found: Explained, logits: Tensor, place: Callable[[Tensor, Tensor], None], *, learned: bool
+    explained: Explained, x: Tensor, components: ComponentsPart, weights: Weights
 ) -> int:
-    """Move the dead components of a mixture to the data that it explains worst.
+    """Move the dead components of a mixture to the examples that it explains worst.
 
     Args:
-        found: How the mixture explains the data.
-        logits: Its unnormalised log-weights, `(K,)` or `(G, K)`; changed in place.
-        place: Takes the positions of components and those of the data to move them to.
-        learned: Whether the log-weights are to change.
+        explained: How the mixture explains the examples.
+        x: The examples, `(N, *data_shape)`.
+        components: The components of the mixture, changed in place.
+        weights: Its weights, changed in place.
 
     Returns:
         How many were dead.
 
+    Raises:
+        ValueError: If the components are not free to be placed.
+
     """
-    dead = dead_positions(found.share)[: len(found.z)]
+    dead = dead_positions(explained.share)[: len(explained.z)]
     if len(dead) == 0:
         return 0
-    mass = min(1 / logits.shape[-1], MOST_MASS / len(dead))
-    place(dead, worst_explained(found, len(dead), mass))
-    if learned:
-        living = logits.index_fill(-1, dead, -torch.inf).log_softmax(-1)
-        log_mass = torch.tensor([mass, 1 - mass * len(dead)]).log().tolist()
-        logits.copy_((living + log_mass[1]).index_fill(-1, dead, log_mass[0]))
+    mass = min(1 / len(explained.share), MOST_MASS / len(dead))
+    worst = worst_explained(explained, len(dead), mass)
+    components.place(dead, x[worst], explained.loc[worst], explained.scale[worst])
+    weights.give(dead, mass)
     return len(dead)
 
 
 @torch.no_grad()
-def worst_explained(found: Explained, count: int, mass: float) -> Tensor:
-    """Return the positions of data for new components, one at a time the worst explained.
+def worst_explained(explained: Explained, count: int, mass: float) -> Tensor:
+    """Return the positions of examples for new components, one at a time the worst explained.
 
     Each joins the mixture before the next is looked for, so that neighbours are not all taken.
 
     Args:
-        found: How the mixture explains the data.
+        explained: How the mixture explains the examples.
         count: How many.
         mass: The mixing weight that each will have.
 
     """
-    log_prob, log_mass, taken = found.log_prob.clone(), torch.tensor(mass).log().item(), []
+    log_prob, log_mass, taken = explained.log_prob.clone(), torch.tensor(mass).log().item(), []
     for _ in range(count):
         worst = log_prob.argmin()
-        component = Independent(Normal(found.loc[worst], found.scale[worst]), 1)
-        log_prob = log_prob.logaddexp(component.log_prob(found.z) + log_mass)
+        component = Independent(Normal(explained.loc[worst], explained.scale[worst]), 1)
+        log_prob = log_prob.logaddexp(component.log_prob(explained.z) + log_mass)
         log_prob[worst] = torch.inf
         taken.append(worst)
     return torch.stack(taken)

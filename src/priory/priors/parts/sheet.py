@@ -1,11 +1,83 @@
-"""The start of a sheet: a network that maps a grid to a plane of the latent space."""
+"""Components on a sheet: a network that maps a grid to the latent space, and its start."""
+
+from collections.abc import Sequence
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
+from priory.networks.constants import add_constant
+from priory.networks.context import Context, Encoder
 from priory.networks.mlp import MLP
+from priory.priors.parts.base import Components, ComponentsPart
+from priory.priors.parts.grid import plane_grid, side_of
 
 RIDGE = 1e-4
+
+
+class SheetComponents(ComponentsPart):
+    """Gaussians whose means and scales a network draws from the points of a square grid.
+
+    It starts as a flat sheet, spread over a plane of the latent space (at random, where there are
+    more than two dimensions) with a standard deviation of one along each side of the grid. The
+    scales start at half the distance of neighbours, or at one with more dimensions.
+
+    Args:
+        latent_dim: The number of latent dimensions L.
+        num_components: The number of components asked for. The grid is the smallest square that
+            holds as many; K is the number of its points.
+        grid_side: The number of points along each side of the grid, where it is not to follow from
+            `num_components`; K is its square.
+        grid_extent: The grid covers the square from -extent to extent. The larger, the more the
+            sheet can fold; where it starts does not depend on it.
+        hidden_sizes: The widths of the hidden layers of the network.
+
+    Raises:
+        ValueError: If `latent_dim`, `num_components`, `grid_side` or a width is below one, or
+            `grid_extent` is not above zero.
+
+    """
+
+    kind = "sheet"
+
+    grid: Tensor
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_components: int | None = None,
+        grid_side: int | None = None,
+        grid_extent: float = 1.0,
+        hidden_sizes: Sequence[int] = (64, 64),
+    ) -> None:
+        super().__init__()
+        if latent_dim < 1:
+            raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
+        self.latent_dim = latent_dim
+        self.grid_side = side_of(num_components, grid_side)
+        self.num_components = self.grid_side**2
+        self.grid_extent = float(grid_extent)
+        self.hidden_sizes = tuple(hidden_sizes)
+        add_constant(self, "grid", plane_grid(self.grid_side, grid_extent))
+        self.network = MLP((2,), (2 * latent_dim,), self.hidden_sizes)
+        if not self.grid.is_meta:  # on which nothing has values to start from
+            start, scale = plane_start(self.grid, latent_dim)
+            log_scale = torch.full_like(start, scale).log()
+            fit_last_layer(self.network, self.grid, torch.cat([start, log_scale], -1))
+
+    def forward(self, encoder: Encoder | None, context: Context) -> Components:
+        """Return the components; the encoder is not used."""
+        loc, log_scale = self.network(self.grid).chunk(2, dim=-1)
+        return Components(loc, log_scale.exp())
+
+    def select(self, kept: Int[Tensor, " K"]) -> "SheetComponents":
+        """Refuse, as a sheet is whole.
+
+        Raises:
+            ValueError: Always.
+
+        """
+        raise ValueError("expected components of which some can be left out, got those of a sheet.")
 
 
 @torch.no_grad()

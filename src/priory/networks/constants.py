@@ -1,0 +1,50 @@
+"""Numbers that a module is made with: saved with it, and kept where an older state lacks them."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+def add_constant(module: nn.Module, name: str, value: Tensor) -> None:
+    """Register a buffer that follows from a module's arguments.
+
+    It is saved with the module, so that one that was built on the `meta` device is whole once it is
+    loaded. A state without it (of version 0.1, which saved no constants) leaves it as it was built.
+
+    Args:
+        module: The module.
+        name: The name of the buffer.
+        value: Its value.
+
+    Examples:
+        >>> import torch
+        >>> from priory.networks.constants import add_constant
+        >>> module = torch.nn.Module()
+        >>> add_constant(module, "centre", torch.tensor(8.0))
+        >>> module.load_state_dict({})
+        <All keys matched successfully>
+        >>> module.centre
+        tensor(8.)
+
+    """
+    if "_has_no_value" not in vars(module):
+        module._has_no_value = {}
+        module.register_load_state_dict_pre_hook(_keep_constants)
+    vars(module)["_has_no_value"][name] = value.is_meta
+    module.register_buffer(name, value)
+
+
+def _keep_constants(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    has_no_value: dict[str, bool] = vars(module)["_has_no_value"]
+    for name, missing in has_no_value.items():
+        key = prefix + name
+        if key in state:
+            has_no_value[name] = False
+        elif not missing:
+            state[key] = getattr(module, name)
+        else:
+            raise ValueError(
+                f"expected the constant {key} in the state of a {type(module).__name__} built on "
+                "the meta device, got a state without it, as version 0.1 saved them; build the "
+                "module on a device with memory, load it, and save it again."
+            )

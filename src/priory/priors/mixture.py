@@ -1,0 +1,268 @@
+"""Priors that are mixtures, composed of components and weights."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from priory.distributions import FactorizedGaussianMixture, GaussianMixture
+from priory.networks.context import Context, Encoder, given, given_labels
+from priory.priors.base import Prior
+from priory.priors.parts.base import Components, ComponentsPart, Weights, part_of
+from priory.priors.parts.pruning import Pruned, prune
+from priory.priors.parts.reseeding import move_dead
+from priory.priors.parts.usage import Mixture, explain
+from priory.priors.spellings import rename_states
+
+MIXTURES = {"joint": GaussianMixture, "factorized": FactorizedGaussianMixture}
+
+
+class LearnedWeights(Weights):
+    """Trainable weights, equal at the start.
+
+    Args:
+        num_components: The number of components K.
+
+    """
+
+    kind = "learned"
+
+    def __init__(self, num_components: int) -> None:
+        super().__init__()
+        self.num_components = num_components
+        self.logits = nn.Parameter(torch.zeros(num_components))
+
+    def forward(self, loc: Float[Tensor, "*C K L"]) -> Tensor:
+        """Return the log-weights, `(K,)`."""
+        return self.logits
+
+    @torch.no_grad()
+    def start(self, log_weights: Tensor) -> None:
+        """Start from these log-weights."""
+        self.logits.copy_(log_weights)
+
+    @torch.no_grad()
+    def give(self, at: Tensor, mass: float) -> None:
+        """Give components at these positions a mass each; the others keep their proportions."""
+        living = self.logits.index_fill(-1, at, -torch.inf).log_softmax(-1)
+        log_mass = torch.tensor([mass, 1 - mass * len(at)]).log().tolist()
+        self.logits.copy_((living + log_mass[1]).index_fill(-1, at, log_mass[0]))
+
+    def select(self, kept: Int[Tensor, " K"]) -> "LearnedWeights":
+        """Return the weights at these positions, renormalised when they are used."""
+        new = type(self)(len(kept))
+        new.to(self.logits).logits.data.copy_(self.logits[kept])
+        return new
+
+
+class LabelWeights(LearnedWeights):
+    """Trainable weights of each label's own, equal at the start.
+
+    Args:
+        num_components: The number of components K.
+        num_labels: The number of labels C.
+
+    Raises:
+        ValueError: If there is no label.
+
+    """
+
+    kind = "per-label"
+
+    def __init__(self, num_components: int, num_labels: int) -> None:
+        super().__init__(num_components)
+        if num_labels < 1:
+            raise ValueError(f"expected at least one label, got num_labels={num_labels}.")
+        self.num_labels = num_labels
+        self.logits = nn.Parameter(torch.zeros(num_labels, num_components))
+
+    def select(self, kept: Int[Tensor, " K"]) -> "LabelWeights":
+        """Return the weights at these positions, renormalised when they are used."""
+        new = type(self)(len(kept), len(self.logits))
+        new.to(self.logits).logits.data.copy_(self.logits[:, kept])
+        return new
+
+
+class UniformWeights(Weights):
+    """The same weight for every component, 1/K."""
+
+    kind = "uniform"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, loc: Float[Tensor, "*C K L"]) -> Tensor:
+        """Return log-weights of zero, `(K,)`."""
+        return loc.new_zeros(loc.shape[-2])
+
+    def select(self, kept: Int[Tensor, " K"]) -> "UniformWeights":
+        """Return the same."""
+        return type(self)()
+
+
+class MixturePrior(Prior):
+    r"""A mixture of diagonal Gaussians, composed of components and weights.
+
+    $$p(z) = \sum_{k=1}^K w_k \, \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$$
+
+    The priors with names of their own are such compositions: a VampPrior is the posteriors at free
+    inputs with learned weights. What a part has, the prior shows: `prior.logits`,
+    `prior.pseudo_inputs`.
+
+    Where components or weights are each label's own, the prior is called with
+    `Context(labels=labels)` and returns a distribution with batch shape `(B,)`: one mixture for
+    each example, that of its label. Components with learned shares of labels, $c_{ky}$, get each
+    label's weights by Bayes' rule, $w_k(y) \propto w_k\, c_{ky}$. Where components are training
+    examples, the own component of each example of a context with positions is left out, which in
+    training would only be copied.
+
+    Args:
+        components: The components, a part or a mapping: `free`, `sheet` or `posteriors` (at inputs
+            that are `free`, `generated`, `grid`, `labelled` or `exemplars`).
+        weights: The weights, a part, a kind or a mapping: `learned`, `uniform` or `per-label`.
+        mixture: `"joint"` for the equation; `"factorized"` for the product of one-dimensional
+            mixtures,
+            [`FactorizedGaussianMixture`][priory.distributions.FactorizedGaussianMixture].
+
+    Raises:
+        ValueError: If a part or the mixture is unknown, or an argument of a part is.
+
+    Reference:
+        Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1.
+
+    Examples:
+        >>> from priory import MLP, GaussianEncoder, MixturePrior
+        >>> inputs = {"kind": "generated", "num_components": 5, "data_shape": (8, 8)}
+        >>> prior = MixturePrior({"kind": "posteriors", "inputs": inputs}, weights="uniform")
+        >>> prior(GaussianEncoder(MLP((8, 8), (2 * 2,)))).sample((100,)).shape
+        torch.Size([100, 2])
+
+    """
+
+    components: ComponentsPart
+    weights: Weights
+
+    def __init__(
+        self,
+        components: ComponentsPart | Mapping[str, Any],
+        weights: Weights | Mapping[str, Any] | str = "learned",
+        mixture: Literal["joint", "factorized"] = "joint",
+    ) -> None:
+        super().__init__()
+        if mixture not in MIXTURES:
+            raise ValueError(f"expected mixture='joint' or 'factorized', got {mixture!r}.")
+        self.components = part_of("components", components)
+        number = getattr(self, "num_components", None)
+        self.weights = part_of("weights", weights, num_components=number)
+        self.mixture = mixture
+        numbers = (self.components.num_labels, self.weights.num_labels)
+        self.num_labels = next((number for number in numbers if number is not None), None)
+        self.needs_labels = self.num_labels is not None
+        rename_states(self)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what a part has."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            modules = vars(self).get("_modules", {})
+            components, weights = (modules.get(role) for role in ("components", "weights"))
+            for part in (components, getattr(components, "inputs", None), weights):
+                if hasattr(part, name):
+                    return getattr(part, name)
+            raise
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.extra_repr()})"
+
+    def forward(self, encoder: Encoder | None = None, context: Context | None = None) -> Mixture:
+        """Make the components once and return their mixture.
+
+        Args:
+            encoder: The module that returns q(z|x) as a diagonal Gaussian, where the components are
+                its posteriors.
+            context: The labels, where components or weights are each label's own; the positions of
+                examples, where components are examples.
+
+        Raises:
+            RuntimeError: If the components are exemplars, and `fit_data` was not called.
+            TypeError: If there is no encoder where one is needed, or it returns anything but a
+                diagonal Gaussian.
+            ValueError: If labels are needed and there are none, or one is not among 0, ..., C - 1.
+
+        """
+        context = given(context)
+        components: Components = self.components(encoder, context)
+        loc, scale = components.loc, components.scale
+        logits = self.weights(loc)
+        if components.log_shares is not None:
+            logits = logits + components.log_shares.mT
+        if self.num_labels is not None:
+            call = "prior(encoder, Context(labels=labels))"
+            labels = given_labels(context, self.num_labels, call).to(loc.device)
+            logits = logits if logits.dim() == 1 else logits[labels]
+            loc, scale = (t if t.dim() == 2 else t[labels] for t in (loc, scale))
+        if components.index is not None and context.index is not None:
+            own = context.index.to(loc.device).unsqueeze(-1) == components.index  # (B, K)
+            logits = logits.expand(own.shape).masked_fill(own, -torch.inf)
+        return MIXTURES[self.mixture](logits, loc, scale)
+
+    @torch.no_grad()
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+        """Let the parts see the training data, which they check and may start from.
+
+        Args:
+            x: The training data, `(N, *data_shape)`.
+            encoder: The module that returns q(z|x).
+            context: What is known of these data.
+
+        Raises:
+            ValueError: If the data do not fit the parts.
+
+        """
+        log_weights = self.components.fit_data(x, encoder, given(context))
+        if log_weights is not None:
+            self.weights.start(log_weights)
+
+    @torch.no_grad()
+    def reseed(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> int:
+        """Replace dead components by ones at badly explained examples; return how many.
+
+        A component is dead if its mean responsibility over samples of q(z|x) is below a hundredth
+        of an equal share. Examples are chosen by their log p(z), the lowest first, each as if those
+        before it were components. Learned weights give each 1/K, but half the mass at the most to
+        all of them, and keep the proportions of the others.
+
+        Args:
+            x: Training data, `(N, *data_shape)`.
+            encoder: The module that returns q(z|x) as a diagonal Gaussian.
+            context: What is known of these data.
+
+        Raises:
+            ValueError: If the components are not free to be placed, or data are of another shape or
+                beyond the range.
+
+        """
+        return move_dead(explain(self, encoder, x, context), x, self.components, self.weights)
+
+    def prune(
+        self, encoder: Encoder, data: Tensor, keep: int | float, context: Context | None = None
+    ) -> Pruned:
+        """Keep the components that data use most; the arguments are those of `priors.prune`."""
+        return prune(self, encoder, data, keep, context)
+
+    @torch.no_grad()
+    def select(self, kept: Int[Tensor, " K"]) -> "MixturePrior":
+        """Return a new prior of the components at these positions, their weights renormalised.
+
+        Raises:
+            ValueError: If the components cannot be had without the others.
+
+        """
+        new = type(self).__new__(type(self))
+        MixturePrior.__init__(
+            new, self.components.select(kept), self.weights.select(kept), self.mixture
+        )
+        return new.train(self.training)

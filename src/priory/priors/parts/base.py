@@ -1,0 +1,223 @@
+"""What the parts of a mixture prior have in common, and how they are made from plain mappings."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from priory.nearest import did_you_mean
+from priory.networks.context import Context, Encoder
+
+
+class Part(nn.Module, ABC):
+    """A part of a mixture prior, of one of three roles: components, inputs or weights.
+
+    Every argument of a constructor is kept as an attribute of the same name. As a plain mapping a
+    part is its kind beside these arguments, `{"kind": "generated", "hidden_sizes": [300], ...}`;
+    `part_of` makes a part of a mapping, and `mapping_of` a mapping of a part.
+    """
+
+    role: ClassVar[str]
+    kind: ClassVar[str]
+    num_labels: int | None = None
+    """The number of labels that each have elements of their own; None where all share them."""
+
+    @abstractmethod
+    def select(self, kept: Int[Tensor, " K"]) -> "Part":
+        """Return a new part with the elements at these positions."""
+
+    def __repr__(self) -> str:
+        return self.kind
+
+
+@dataclass(frozen=True)
+class Components:
+    """Diagonal Gaussians, for one step.
+
+    Attributes:
+        loc: Their means, `(K, L)`, or `(C, K, L)` where each label has its own.
+        scale: Their standard deviations, of the same shape.
+        index: The positions in the training set of the examples that they stand for, `(K,)`.
+        log_shares: The logarithm of each label's share in each component, `(K, C)`.
+
+    """
+
+    loc: Float[Tensor, "*C K L"]
+    scale: Float[Tensor, "*C K L"]
+    index: Int[Tensor, " K"] | None = None
+    log_shares: Float[Tensor, "K C"] | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is sent through the encoder to make components, for one step.
+
+    Attributes:
+        u: The inputs, `(K, *data_shape)`; where each label has K, `(C K, *data_shape)`.
+        context: What the encoder is told of them.
+        log_shares: The logarithm of each label's share in each input, `(K, C)`.
+
+    """
+
+    u: Tensor
+    context: Context = field(default_factory=Context)
+    log_shares: Float[Tensor, "K C"] | None = None
+
+
+class ComponentsPart(Part):
+    """The components of a mixture prior."""
+
+    role = "components"
+
+    @abstractmethod
+    def forward(self, encoder: Encoder | None, context: Context) -> Components:
+        """Return the components.
+
+        Args:
+            encoder: The module that returns q(z|x), for components that are posteriors.
+            context: Which examples the prior is for.
+
+        """
+
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> Tensor | None:
+        """See the training data once, before training, to check them or to start from them.
+
+        Args:
+            x: The training data, `(N, *data_shape)`.
+            encoder: The module that returns q(z|x).
+            context: What is known of these data.
+
+        Returns:
+            The log-weights that belong to a start from data; None without.
+
+        """
+        return None
+
+    def place(self, at: Tensor, x: Tensor, loc: Tensor, scale: Tensor) -> None:
+        """Put components in the place of others, for a part that can.
+
+        Args:
+            at: The positions of the components to replace, `(D,)`.
+            x: The examples that they are to stand for, `(D, *data_shape)`.
+            loc: The means of q(z|x), `(D, L)`.
+            scale: Its standard deviations, `(D, L)`.
+
+        Raises:
+            ValueError: If the components are not free to be placed.
+
+        """
+        raise ValueError(f"expected components that are free to be placed, got {self.kind} ones.")
+
+
+class InputsPart(Part):
+    """The inputs whose posteriors are the components of a mixture prior."""
+
+    role = "inputs"
+
+    @abstractmethod
+    def forward(self, context: Context) -> Inputs:
+        """Return the inputs for the examples of a context."""
+
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:  # noqa: B027
+        """See the training data once, before training, to check them or to start from them."""
+
+    def place(self, at: Tensor, x: Tensor) -> None:
+        """Put inputs at examples in the place of others, for a part that can.
+
+        Raises:
+            ValueError: If the inputs are not free to be placed.
+
+        """
+        raise ValueError(f"expected inputs that are free to be placed, got {self.kind} ones.")
+
+
+class Weights(Part):
+    """The mixing weights of a mixture prior."""
+
+    role = "weights"
+
+    @abstractmethod
+    def forward(self, loc: Float[Tensor, "*C K L"]) -> Tensor:
+        """Return unnormalised log-weights, `(K,)`, or `(C, K)` where each label has its own.
+
+        Args:
+            loc: The means of the components.
+
+        """
+
+    def start(self, log_weights: Tensor) -> None:  # noqa: B027
+        """Start from these log-weights, for weights that are learned."""
+
+    def give(self, at: Tensor, mass: float) -> None:  # noqa: B027
+        """Give components at these positions a mass each; the others keep their proportions."""
+
+
+def kinds(role: str | None = None) -> dict[str, type[Part]]:
+    """Return the allow-list: every part of a role by its kind; of all roles by `role kind`."""
+    classes: list[type[Part]] = []
+    pending: list[type[Part]] = [Part]
+    house = __name__.split(".")[0]
+    while pending:
+        cls = pending.pop()
+        pending += cls.__subclasses__()
+        if not inspect.isabstract(cls) and cls.__module__.startswith(f"{house}."):
+            classes.append(cls)
+    if role is None:
+        return {f"{cls.role} {cls.kind}": cls for cls in classes}
+    return {cls.kind: cls for cls in classes if cls.role == role}
+
+
+def part_of(role: str, description: str | Mapping[str, Any] | Part, **facts: Any) -> Any:
+    """Return a part from its kind, from a mapping, or as it is.
+
+    Args:
+        role: `"components"`, `"inputs"` or `"weights"`.
+        description: A kind, a mapping of `kind` and arguments, or a part.
+        **facts: What is known of the model; the part takes what its mapping does not say.
+
+    Raises:
+        ValueError: If there is no such kind, it takes no such argument, or one is missing.
+        TypeError: If the part is of another role.
+
+    Examples:
+        >>> from priory.priors.parts import part_of
+        >>> part_of("weights", "learned", num_components=3).logits.shape
+        torch.Size([3])
+
+    """
+    if isinstance(description, Part):
+        if description.role != role:
+            raise TypeError(f"expected {role}, got {type(description).__name__}.")
+        return description
+    options = {"kind": description} if isinstance(description, str) else dict(description)
+    kind, known = options.pop("kind", None), kinds(role)
+    if kind not in known:
+        raise ValueError(
+            f"expected {role} of kind {', '.join(sorted(known))}, got {kind!r}"
+            + did_you_mean(str(kind), known)
+        )
+    takes = inspect.signature(known[kind]).parameters
+    if unknown := sorted(options.keys() - takes.keys()):
+        raise ValueError(
+            f"expected options of {role} of kind {kind} among {', '.join(takes)}, got "
+            f"{', '.join(unknown)}" + did_you_mean(unknown[0], takes)
+        )
+    arguments = {name: value for name, value in facts.items() if name in takes} | options
+    for name in arguments.keys() & {"components", "inputs", "weights"}:  # parts of a part
+        arguments[name] = part_of(name, arguments[name], **facts)
+    missing = [n for n, p in takes.items() if p.default is p.empty and n not in arguments]
+    if missing:
+        raise ValueError(f"expected {', '.join(missing)} for {role} of kind {kind}, got none.")
+    return known[kind](**arguments)
+
+
+def mapping_of(part: Part) -> dict[str, Any]:
+    """Return a part as a mapping that `part_of` takes, of plain values as JSON has them."""
+    names = inspect.signature(type(part)).parameters
+    values = {name: getattr(part, name) for name in names}
+    plain = {n: mapping_of(v) if isinstance(v, Part) else v for n, v in values.items()}
+    return {"kind": part.kind, **plain}

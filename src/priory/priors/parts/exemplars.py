@@ -1,0 +1,96 @@
+"""Inputs that are the training data themselves."""
+
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from priory.networks.context import Context, Encoder
+from priory.priors.parts.base import Inputs, InputsPart
+
+
+class Exemplars(InputsPart):
+    """The training data, or the subset of a step.
+
+    A call for examples whose positions are known takes a subset, and says which examples its inputs
+    are; a call without takes all. The exemplars arrive with `fit_data`. They move with the part but
+    are not saved with it.
+
+    Args:
+        subset_size: How many exemplars, drawn anew for each step, a step in training uses; None
+            takes all of them.
+
+    Raises:
+        ValueError: If `subset_size` is below two.
+
+    """
+
+    kind = "exemplars"
+
+    exemplars: Tensor
+    labels: Tensor | None
+
+    def __init__(self, subset_size: int | None = None) -> None:
+        super().__init__()
+        if subset_size is not None and subset_size < 2:
+            raise ValueError(
+                f"expected subsets of at least two exemplars, got subset_size={subset_size}."
+            )
+        self.subset_size = subset_size
+        self.register_buffer("exemplars", torch.zeros(0), persistent=False)
+        self.register_buffer("labels", None, persistent=False)
+
+    def forward(self, context: Context) -> Inputs:
+        """Return the exemplars of a step, or all.
+
+        Raises:
+            RuntimeError: If `fit_data` was not called.
+
+        """
+        if len(self.exemplars) == 0:
+            raise RuntimeError(
+                "expected the exemplars of an ExemplarPrior, got a call before "
+                "fit_data(x, encoder); a loaded prior has to be given its training data again."
+            )
+        if context.index is None:
+            return Inputs(self.exemplars, Context(labels=self.labels))
+        chosen = self._subset()
+        labels = None if self.labels is None else self.labels[chosen]
+        return Inputs(self.exemplars[chosen], Context(index=chosen, labels=labels))
+
+    @torch.no_grad()
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
+        """Take the training data as exemplars, with their labels where these are known.
+
+        Args:
+            x: The training data, `(N, *data_shape)`, in the order that a context's index counts.
+            encoder: Not used.
+            context: With the labels of these data, for an encoder that takes labels.
+
+        Raises:
+            ValueError: If there are fewer than two examples.
+
+        """
+        if len(x) < 2:
+            raise ValueError(f"expected at least two training examples, got {len(x)}.")
+        self.exemplars = x.detach().to(self.exemplars, copy=True)
+        self.labels = None if context.labels is None else context.labels.to(x.device)
+
+    def select(self, kept: Int[Tensor, " K"]) -> "Exemplars":
+        """Return the exemplars at these positions.
+
+        Raises:
+            RuntimeError: If `fit_data` was not called.
+
+        """
+        new = type(self)(self.subset_size)
+        new.exemplars = self.forward(Context()).u[kept]
+        new.labels = None if self.labels is None else self.labels[kept]
+        return new
+
+    def _subset(self) -> Tensor:
+        """Return the positions of the exemplars of a step."""
+        count, device = len(self.exemplars), self.exemplars.device
+        if self.subset_size is None or self.subset_size >= count:
+            return torch.arange(count, device=device)
+        return torch.randperm(count, device=device)[: self.subset_size]

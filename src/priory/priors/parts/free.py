@@ -1,0 +1,128 @@
+"""Components that are parameters themselves."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from priory.networks.context import Context, Encoder, given_labels
+from priory.priors.parts.base import Components, ComponentsPart
+from priory.priors.parts.mixture_starts import draw_posteriors, em_start, kmeans_start
+
+STARTS = {"data": kmeans_start, "em": em_start}
+
+
+class FreeComponents(ComponentsPart):
+    r"""Diagonal Gaussians with trainable means and scales, $\mathcal{N}(\mu_k, \sigma_k^2)$.
+
+    Args:
+        num_components: The number of components K.
+        latent_dim: The number of latent dimensions L.
+        spread: At the start, means are drawn from $\mathcal{N}(0, \text{spread}^2 I)$ and scales
+            are one.
+        init: `"random"` keeps that start; with `"data"`, `fit_data` replaces it by the k-means
+            clusters (from k-means++ seeds) of samples from q(z|x): their shares, means and standard
+            deviations; with `"em"`, by the mixture that expectation-maximisation fits to them.
+        num_labels: The number of labels C that each have K components of their own; None where all
+            examples share them.
+
+    Raises:
+        ValueError: If a number is below one, `spread` is negative or `init` is unknown.
+
+    """
+
+    kind = "free"
+
+    def __init__(
+        self,
+        num_components: int,
+        latent_dim: int,
+        spread: float = 1.0,
+        init: Literal["random", "data", "em"] = "random",
+        num_labels: int | None = None,
+    ) -> None:
+        super().__init__()
+        if min(latent_dim, num_components, num_labels or 1) < 1 or num_labels == 0:
+            labels = "" if num_labels is None else f", num_labels={num_labels}"
+            raise ValueError(
+                f"expected at least one latent dimension and one component"
+                f"{' and one label' if labels else ''}, got latent_dim={latent_dim}, "
+                f"num_components={num_components}{labels}."
+            )
+        if spread < 0:
+            raise ValueError(f"expected a spread of at least zero, got {spread}.")
+        if init != "random" and init not in STARTS:
+            raise ValueError(f"expected init='random', 'data' or 'em', got {init!r}.")
+        self.num_components = num_components
+        self.latent_dim = latent_dim
+        self.spread = spread
+        self.init = init
+        self.num_labels = num_labels
+        shape = (num_components, latent_dim)
+        if num_labels is not None:
+            shape = (num_labels, *shape)
+        self.loc = nn.Parameter(spread * torch.randn(shape))
+        self.log_scale = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, encoder: Encoder | None, context: Context) -> Components:
+        """Return the components; the encoder is not used."""
+        return Components(self.loc, self.log_scale.exp())
+
+    @torch.no_grad()
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> Tensor | None:
+        """Start from encoded data where `init` says so, and return the log-weights of that start.
+
+        Args:
+            x: The training data, `(N, *data_shape)`.
+            encoder: The module that returns q(z|x).
+            context: What is known of these data.
+
+        Returns:
+            The log-weights, `(K,)` or `(C, K)`; None if the start is random.
+
+        Raises:
+            ValueError: If there are fewer examples, or fewer of a label, than components, or no
+                labels where they are needed.
+
+        """
+        if self.init == "random":
+            return None
+        whose = "data"
+        if self.num_labels is None:
+            groups = [slice(None)]
+        else:
+            call = "fit_data(x, encoder, Context(labels=labels))"
+            labels = given_labels(context, self.num_labels, call)
+            groups = [labels == label for label in range(self.num_labels)]
+        z = draw_posteriors(encoder, x, context)
+        log_weights = []
+        for label, group in enumerate(groups):
+            samples = z[group]
+            if len(samples) < self.num_components:
+                if self.num_labels is not None:
+                    whose = f"data of label {label}"
+                raise ValueError(
+                    f"expected at least {self.num_components} {whose}, one for each component, got "
+                    f"{len(samples)}; ask for fewer components or use init='random'."
+                )
+            seed = int(torch.randint(2**31, ()))
+            weights, loc, scale = STARTS[self.init](samples, self.num_components, seed)
+            at = ... if self.num_labels is None else label
+            self.loc[at] = loc.to(self.loc)
+            self.log_scale[at] = scale.log().to(self.loc)
+            log_weights.append(weights.log().to(self.loc))
+        return log_weights[0] if self.num_labels is None else torch.stack(log_weights)
+
+    def select(self, kept: Int[Tensor, " K"]) -> "FreeComponents":
+        """Return the components at these positions."""
+        new = type(self)(len(kept), self.latent_dim, self.spread, self.init)
+        new.to(self.loc).loc.data.copy_(self.loc[kept])
+        new.log_scale.data.copy_(self.log_scale[kept])
+        return new
+
+    @torch.no_grad()
+    def place(self, at: Tensor, x: Tensor, loc: Tensor, scale: Tensor) -> None:
+        """Put components at the posteriors of examples."""
+        self.loc[at] = loc.to(self.loc)
+        self.log_scale[at] = scale.log().to(self.loc)

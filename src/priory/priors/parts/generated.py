@@ -1,0 +1,85 @@
+"""Pseudo-inputs that a network makes, from one code for each."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from priory.networks.constants import add_constant
+from priory.networks.data_range import DataRange
+from priory.networks.mlp import MLP
+from priory.priors.parts.posteriors import PseudoInputs
+
+
+class GeneratedInputs(PseudoInputs):
+    r"""Pseudo-inputs $f(\sqrt{K} e_k)$ from the rows $e_k$ of an identity matrix.
+
+    A linear layer starts with weights of about $1/\sqrt{K}$, so that codes of this length let the
+    inputs begin well apart. They start at random.
+
+    Args:
+        num_components: The number of inputs K.
+        data_shape: The shape of one example.
+        data_range: The smallest and the largest value an example can take: two numbers, or a pair
+            of nested lists of the example's shape, for each dimension its own.
+        hidden_sizes: The widths of the hidden layers of f; with none, it is the linear layer of the
+            reference's code.
+
+    Raises:
+        ValueError: If a size is below one, or the range is empty.
+
+    Reference:
+        The pseudo-inputs of the code published with Tomczak & Welling, *VAE with a VampPrior*,
+        AISTATS 2018: a linear layer on the identity, with a bounded nonlinearity.
+
+    """
+
+    kind = "generated"
+
+    def __init__(
+        self,
+        num_components: int,
+        data_shape: Sequence[int],
+        data_range: DataRange = (0.0, 1.0),
+        hidden_sizes: Sequence[int] = (),
+    ) -> None:
+        super().__init__(num_components, data_shape, data_range)
+        self.hidden_sizes = tuple(hidden_sizes)
+        self.network = _Generator(num_components, self.data_shape, self.hidden_sizes)
+
+    @property
+    def unit_inputs(self) -> Tensor:
+        """What the network makes, about the middle of the range."""
+        points: Tensor = self.network()
+        return 0.5 + points
+
+    def select(self, kept: Int[Tensor, " K"]) -> "GeneratedInputs":
+        """Return inputs that are only those at these positions."""
+        new = type(self)(len(kept), self.data_shape, self.data_range, self.hidden_sizes)
+        new.to(self.low).network.load_state_dict(self.network.state_of(kept))
+        return new
+
+
+class _Generator(nn.Module):
+    codes: Tensor
+
+    def __init__(
+        self, num_components: int, data_shape: Sequence[int], hidden_sizes: Sequence[int]
+    ) -> None:
+        super().__init__()
+        add_constant(self, "codes", num_components**0.5 * torch.eye(num_components))
+        self.network = MLP((num_components,), data_shape, hidden_sizes)
+
+    def forward(self) -> Tensor:
+        points: Tensor = self.network(self.codes)
+        return points
+
+    def state_of(self, kept: Tensor) -> dict[str, Tensor]:
+        """Return the state of a generator that makes only the points at these positions."""
+        state: dict[str, Tensor] = {**self.state_dict()}
+        del state["codes"]
+        first = state["network.layers.0.weight"]  # a column for each code
+        shorter = (len(kept) / first.shape[1]) ** 0.5
+        state["network.layers.0.weight"] = first[:, kept] / shorter
+        return state

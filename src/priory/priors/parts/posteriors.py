@@ -1,0 +1,322 @@
+"""Components that are posteriors at inputs, and inputs that are trained."""
+
+import inspect
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from priory.distributions import loc_and_scale
+from priory.networks.constants import add_constant
+from priory.networks.context import Context, Encoder, call
+from priory.networks.data_range import DataRange, checked_range, range_tensors
+from priory.priors.parts.base import Components, ComponentsPart, Inputs, InputsPart, part_of
+from priory.priors.parts.starts import STARTS, starting_inputs
+
+ENCODED_AT_ONCE = 4096
+
+OTHER_IN_TRAINING = (
+    nn.modules.batchnorm._NormBase,
+    nn.modules.dropout._DropoutNd,
+    nn.MultiheadAttention,
+    nn.RNNBase,
+)
+"""The modules of torch that are others in training than in evaluation."""
+
+
+class Posteriors(ComponentsPart):
+    r"""The encoder's posteriors at inputs, $q(z \mid u_k)$.
+
+    An encoder that is another in training than in evaluation (it holds batch statistics, or drops
+    units) is run in evaluation mode, so that inputs and data do not shift each other's statistics.
+
+    Args:
+        inputs: The inputs, as a part or as a mapping.
+        scale: `"posterior"` takes the standard deviations of the posteriors; `"shared"` learns one
+            for all components and dimensions.
+
+    Raises:
+        ValueError: If `scale` is unknown.
+
+    """
+
+    kind = "posteriors"
+
+    def __init__(
+        self,
+        inputs: InputsPart | Mapping[str, Any] | str,
+        scale: Literal["posterior", "shared"] = "posterior",
+    ) -> None:
+        super().__init__()
+        if scale not in ("shared", "posterior"):
+            raise ValueError(f"expected scale='shared' or 'posterior', got {scale!r}.")
+        self.inputs = part_of("inputs", inputs)
+        self.scale = scale
+        if scale == "shared":
+            self.log_scale = nn.Parameter(torch.zeros(1))
+
+    @property
+    def num_labels(self) -> int | None:  # type: ignore[override]
+        """The number of labels that each have inputs of their own."""
+        number: int | None = self.inputs.num_labels
+        return number
+
+    def forward(self, encoder: Encoder | None, context: Context) -> Components:
+        """Encode every input once.
+
+        Raises:
+            TypeError: If there is no encoder, or it returns anything but a diagonal Gaussian.
+
+        """
+        if not callable(encoder):
+            got = "None" if encoder is None else type(encoder).__name__
+            raise TypeError(f"expected an encoder, got {got}; call the prior as prior(encoder).")
+        inputs: Inputs = self.inputs(context)
+        with in_evaluation_mode(encoder):
+            if len(inputs.u) <= ENCODED_AT_ONCE:
+                loc, scale = loc_and_scale(call(encoder, inputs.u, inputs.context))
+            else:
+                loc, scale = _encode_in_blocks(encoder, inputs)
+        if self.scale == "shared":
+            scale = self.log_scale.exp().expand_as(loc)
+        if inputs.log_shares is None and self.num_labels is not None:
+            loc, scale = (t.unflatten(0, (self.num_labels, -1)) for t in (loc, scale))
+        return Components(loc, scale, inputs.context.index, inputs.log_shares)
+
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
+        """Show the training data to the inputs."""
+        self.inputs.fit_data(x, encoder, context)
+
+    def select(self, kept: Int[Tensor, " K"]) -> "Posteriors":
+        """Return the posteriors at the inputs at these positions."""
+        new = type(self)(self.inputs.select(kept), self.scale)
+        if self.scale == "shared":
+            new.log_scale.data.copy_(self.log_scale)
+        return new
+
+    def place(self, at: Tensor, x: Tensor, loc: Tensor, scale: Tensor) -> None:
+        """Put inputs at examples."""
+        self.inputs.place(at, x)
+
+
+def _encode_in_blocks(encoder: Encoder, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    starts = range(0, len(inputs.u), ENCODED_AT_ONCE)
+    blocks = [slice(start, start + ENCODED_AT_ONCE) for start in starts]
+    parts = [loc_and_scale(call(encoder, inputs.u[b], inputs.context[b])) for b in blocks]
+    loc, scale = (torch.cat(part) for part in zip(*parts, strict=True))
+    return loc, scale
+
+
+class PseudoInputs(InputsPart):
+    """Inputs that stay in the range of the data, by reflection.
+
+    The whole line is folded into the range by a triangle wave. Its slope is plus or minus the width
+    of the range everywhere, at the border too: a value that was driven there comes back as soon as
+    its gradient turns.
+
+    Args:
+        num_components: The number of inputs K.
+        data_shape: The shape of one example.
+        data_range: The smallest and the largest value an example can take: two numbers, or a pair
+            of nested lists of the example's shape, for each dimension its own.
+
+    Raises:
+        ValueError: If a size is below one, or the range is empty.
+
+    """
+
+    init = "random"
+    low: Tensor
+    width: Tensor
+
+    def __init__(
+        self, num_components: int, data_shape: Sequence[int], data_range: DataRange
+    ) -> None:
+        super().__init__()
+        self.num_components = num_components
+        self.data_shape = tuple(data_shape)
+        if min(num_components, *self.data_shape, 1) < 1:
+            raise ValueError(
+                "expected at least one component and data of at least one value, "
+                f"got num_components={num_components} and data_shape={self.data_shape}."
+            )
+        self.data_range = checked_range(data_range, self.data_shape)
+        low, high = range_tensors(self.data_range)
+        add_constant(self, "low", low)
+        add_constant(self, "width", high - low)
+
+    @property
+    @abstractmethod
+    def unit_inputs(self) -> Tensor:
+        """The inputs before they are folded, `(K, *data_shape)`, where the range is from 0 to 1."""
+
+    @property
+    def pseudo_inputs(self) -> Tensor:
+        """The inputs u, `(K, *data_shape)`, within the data's range."""
+        return fold(self.unit_inputs, self.low, self.width)
+
+    def forward(self, context: Context) -> Inputs:
+        """Return the inputs, which are the same for all examples."""
+        return Inputs(self.pseudo_inputs)
+
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
+        """Check that the training data have the shape and lie in the range of the inputs."""
+        check_data(x, self.data_shape, self.data_range)
+
+
+class FreeInputs(PseudoInputs):
+    """Pseudo-inputs that are parameters themselves.
+
+    Args:
+        num_components: The number of inputs K.
+        data_shape: The shape of one example.
+        data_range: The smallest and the largest value an example can take: two numbers, or a pair
+            of nested lists of the example's shape, for each dimension its own.
+        init: `"random"` starts from uniform noise in the range; with `"data"`, `fit_data` replaces
+            it by a random subset of the data, with `"kmeans"` by the centres of k-means, with
+            `"kmedoids"` by the medoids of its clusters, which are data themselves.
+
+    Raises:
+        ValueError: If a size is below one, the range is empty, or `init` is unknown.
+
+    """
+
+    kind = "free"
+
+    def __init__(
+        self,
+        num_components: int,
+        data_shape: Sequence[int],
+        data_range: DataRange = (0.0, 1.0),
+        init: Literal["random", "data", "kmeans", "kmedoids"] = "random",
+    ) -> None:
+        super().__init__(num_components, data_shape, data_range)
+        if init not in ("random", *STARTS):
+            raise ValueError(f"expected init among random, {', '.join(STARTS)}, got {init!r}.")
+        self.init = init
+        self.unfolded = nn.Parameter(torch.rand(num_components, *self.data_shape))
+
+    @property
+    def unit_inputs(self) -> Tensor:
+        """The parameters."""
+        return self.unfolded
+
+    @torch.no_grad()
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
+        """Check the training data, and start from them unless `init` is `"random"`.
+
+        Raises:
+            ValueError: If there are fewer data than components, or others than the prior's.
+
+        """
+        super().fit_data(x, encoder, context)
+        if self.init != "random":
+            self.place(slice(None), starting_inputs(x, self.num_components, self.init))
+
+    @torch.no_grad()
+    def place(self, at: Tensor | slice, x: Tensor) -> None:
+        """Put inputs at examples in the place of others.
+
+        Raises:
+            ValueError: If the examples are of another shape or beyond the range.
+
+        """
+        unit = (x.to(self.unfolded) - self.low) / self.width
+        self.unfolded[at] = unit.clamp(0, 1)  # k-means may round past the border
+
+    def select(self, kept: Int[Tensor, " K"]) -> "FreeInputs":
+        """Return the inputs at these positions."""
+        new = type(self)(len(kept), self.data_shape, self.data_range, self.init)
+        new.to(self.unfolded).unfolded.data.copy_(self.unfolded[kept])
+        return new
+
+
+def check_data(x: Tensor, data_shape: Sequence[int], data_range: DataRange) -> None:
+    """Refuse data that pseudo-inputs could not be.
+
+    Args:
+        x: The data, `(N, *data_shape)`.
+        data_shape: The shape of one example.
+        data_range: The smallest and the largest value an example can take.
+
+    Raises:
+        ValueError: If the data are of another shape or beyond the range.
+
+    """
+    dtype = x.dtype if x.is_floating_point() else None
+    low, high = (torch.as_tensor(bound, dtype=dtype, device=x.device) for bound in data_range)
+    if x.shape[1:] == tuple(data_shape) and ((low <= x) & (x <= high)).all():
+        return
+    raise ValueError(
+        f"expected data of shape (N, {', '.join(map(str, data_shape))}) within [{low.min():g}, "
+        f"{high.max():g}]{' and the bounds of each dimension' if low.dim() or high.dim() else ''}, "
+        f"got {tuple(x.shape)} within [{x.min():g}, {x.max():g}]."
+    )
+
+
+def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
+    """Fold the real line into a range, by a triangle wave of period two.
+
+    Args:
+        t: Any numbers; 0 stands for the lower end of the range and 1 for the upper.
+        low: The lower end.
+        width: The width of the range.
+
+    Examples:
+        >>> import torch
+        >>> from priory.priors.parts.posteriors import fold
+        >>> fold(torch.tensor([-0.25, 0.0, 0.25, 1.0, 1.5]), torch.tensor(0.0), torch.tensor(8.0))
+        tensor([2., 0., 2., 8., 4.])
+
+    """
+    t = torch.remainder(t, 2)
+    return low + width * torch.where(t <= 1, t, 2 - t)
+
+
+@contextmanager
+def in_evaluation_mode(encoder: Callable[..., Any]) -> Iterator[None]:
+    """Run an encoder in evaluation mode where that makes it another, and put its mode back.
+
+    Modules are found in the encoder itself and behind a function, a method or a `partial`. Those of
+    this library and most of torch's are the same in both modes, and are left alone.
+    """
+    modules = [module for root in _modules_behind(encoder) for module in root.modules()]
+    training = [module for module in modules if module.training]
+    if not any(_depends_on_mode(module) for module in training):
+        training = []
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _depends_on_mode(module: nn.Module) -> bool:
+    house = type(module).__module__.split(".")[0]
+    return isinstance(module, OTHER_IN_TRAINING) if house in ("torch", "priory") else True
+
+
+def _modules_behind(function: object, depth: int = 3) -> list[nn.Module]:
+    """Return the modules that a callable is, or that it can reach by names of its own."""
+    if isinstance(function, nn.Module):
+        return [function]
+    if depth == 0:
+        return []
+    if isinstance(function, partial):
+        values = [function.func, *function.args, *function.keywords.values()]
+    elif inspect.ismethod(function):
+        owner = function.__self__
+        values = [owner] if isinstance(owner, nn.Module) else [*vars(owner).values()]
+    elif inspect.isfunction(function):
+        names = inspect.getclosurevars(function)
+        values = [*names.nonlocals.values(), *names.globals.values()]
+    else:
+        values = [*getattr(function, "__dict__", {}).values()]
+    return [module for value in values for module in _modules_behind(value, depth - 1)]
