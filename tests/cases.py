@@ -25,6 +25,7 @@ from priory import (
     GaussianEncoder,
     GTMPrior,
     GTMVampPrior,
+    MixturePrior,
     MoGPrior,
     Prior,
     ResampledPrior,
@@ -193,6 +194,12 @@ def gtm_vamp_reference(prior: GTMVampPrior, encoder: nn.Module, z: list[float]) 
     return mixture_log_prob(z, prior.logits, loc, scale, factorized=False)
 
 
+def composed_reference(prior: MixturePrior, encoder: nn.Module, z: list[float]) -> float:
+    loc = torch.cat([encoder(u.unsqueeze(0)).base_dist.loc for u in prior.pseudo_inputs])
+    scale = torch.full_like(loc, math.exp(prior.log_scale.item()))
+    return mixture_log_prob(z, torch.zeros(len(loc)), loc, scale, factorized=False)
+
+
 def flow_reference(prior: FlowPrior, encoder: nn.Module, z: list[float]) -> float:
     point = torch.tensor(z, dtype=torch.float64).to(next(prior.parameters()))
     transform = prior.network.transform()
@@ -281,6 +288,19 @@ CASES = [
         ),
         generated_vamp_reference,
         5,
+    ),
+    Case(
+        "composed",
+        lambda: MixturePrior(
+            {
+                "kind": "posteriors",
+                "scale": "shared",
+                "inputs": {"kind": "grid", "num_components": 4, "data_shape": DATA_SHAPE},
+            },
+            weights="uniform",
+        ),
+        composed_reference,
+        4,
     ),
     Case("gtm", lambda: GTMPrior(LATENT_DIM, 9, hidden_sizes=(4,)), gtm_reference),
     Case("gtm-vamp", lambda: GTMVampPrior(4, DATA_SHAPE, hidden_sizes=(4,)), gtm_vamp_reference, 4),

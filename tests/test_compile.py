@@ -15,10 +15,10 @@ from cases import CASES, DATA_SHAPE, make_encoder
 from priory import MLP, VAE, BernoulliDecoder, Context, MoGPrior, VampPrior, loss
 
 x = (torch.rand(16, 4) < 0.5).float()
-groups = Context(labels=torch.arange(16) % 3)
+groups, per_label = Context(labels=torch.arange(16) % 3), {"kind": "per-label", "num_labels": 3}
 rows = {case.name: (case.build, case.context_for(16)) for case in CASES} | {
     "many": (lambda: MoGPrior(2, 300), None),
-    "groups": (lambda: VampPrior(300, DATA_SHAPE, weights={"kind": "per-label", "num_labels": 3}), groups),
+    "groups": (lambda: VampPrior(300, DATA_SHAPE, weights=per_label), groups),
 }
 backend, *names = sys.argv[1:]
 for name in names:

@@ -3,7 +3,7 @@
 import copy
 import io
 import math
-import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -22,6 +22,7 @@ from priory import (
     GaussianMixture,
     GTMPrior,
     GTMVampPrior,
+    MixturePrior,
     MoGPrior,
     ResampledPrior,
     StandardPrior,
@@ -106,8 +107,8 @@ def test_the_divergence_from_the_standard_prior_is_exact():
     [lambda m: MoGPrior(2, 4, mixture=m), lambda m: VampPrior(4, DATA_SHAPE, mixture=m)],
 )
 def test_factorized_is_another_distribution(make):
-    assert isinstance(make(False)(make_encoder()), GaussianMixture)
-    assert isinstance(make(True)(make_encoder()), FactorizedGaussianMixture)
+    assert isinstance(make("joint")(make_encoder()), GaussianMixture)
+    assert isinstance(make("factorized")(make_encoder()), FactorizedGaussianMixture)
 
 
 def test_expectation_maximisation_finds_components_that_overlap():
@@ -264,7 +265,7 @@ def test_components_are_not_copied_for_every_datum():
     prior.fit_data(DATA, make_encoder())
     p = prior(make_encoder(), Context(index=torch.arange(3)))
     assert p.loc.shape == p.scale.shape == (3, 5, 2)
-    assert p.loc.untyped_storage().nbytes() == 5 * 2 * 4
+    assert p.loc.untyped_storage().nbytes() == 5 * 4 * 4  # that of the encoder's output
 
 
 def test_a_step_draws_its_exemplars_anew():
@@ -283,36 +284,68 @@ def test_exemplars_stay_out_of_the_state_dict_and_have_to_be_given():
     with pytest.raises(RuntimeError, match="before fit_data"):
         prior(make_encoder())
     prior.fit_data(DATA, make_encoder())
-    assert list(prior.state_dict()) == ["log_scale"]
+    assert list(prior.state_dict()) == ["components.log_scale"]
 
 
 def test_weights_are_learned_or_uniform():
-    assert "logits" in dict(VampPrior(3, DATA_SHAPE).named_parameters())
+    assert "weights.logits" in dict(VampPrior(3, DATA_SHAPE).named_parameters())
     uniform = VampPrior(4, DATA_SHAPE, weights="uniform")
-    assert "logits" not in dict(uniform.named_parameters())
+    assert not list(uniform.weights.parameters())
     torch.testing.assert_close(uniform(make_encoder()).logits.exp(), torch.full((4,), 0.25))
 
 
-def test_batch_statistics_are_warned_of_once():
-    class WithBatchNorm(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.norm, self.encoder = nn.BatchNorm1d(4), make_encoder()
+class WithBatchNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.encoder = nn.BatchNorm1d(4), make_encoder()
 
-        def forward(self, x, context=None):
-            return self.encoder(self.norm(x))
+    def forward(self, x):
+        return self.encoder(nn.functional.dropout(self.norm(x), 0.5, self.training))
 
-    prior, encoder = VampPrior(3, DATA_SHAPE), WithBatchNorm()
-    with pytest.warns(UserWarning, match="batch statistics"):
-        prior(encoder)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        prior(encoder)
+    def encode(self, x):
+        return self(x)
+
+
+class Owner:
+    def __init__(self, module):
+        self.module = module
+
+    def encode(self, x):
+        return self.module(x)
+
+
+@pytest.mark.parametrize(
+    "way_in",
+    [
+        lambda m: m,
+        lambda m: m.encode,
+        lambda m: lambda x: m(x),
+        lambda m: Owner(m).encode,
+        lambda m: partial(lambda module, x: module(x), m),
+        lambda m: nn.Sequential(m),
+    ],
+)
+def test_pseudo_inputs_go_through_an_encoder_in_evaluation_mode(way_in):
+    prior, module = VampPrior(3, DATA_SHAPE), WithBatchNorm()
+    module.encoder.eval()
+    before = copy.deepcopy(module.state_dict())
+    p = prior(way_in(module))
+    assert all(value.equal(before[key]) for key, value in module.state_dict().items())
+    assert module.training
+    assert module.norm.training
+    assert not module.encoder.training
+    module.eval()
+    assert p.loc.equal(prior(module).loc)
+    module.train()
+    exemplars = ExemplarPrior()
+    exemplars.fit_data(DATA, module)
+    exemplars(way_in(module))
+    assert all(value.equal(before[key]) for key, value in module.state_dict().items())
 
 
 def test_a_vampprior_says_what_encoder_it_needs():
     prior = VampPrior(3, DATA_SHAPE)
-    with pytest.raises(TypeError, match=r"call the VampPrior as prior\(encoder\)"):
+    with pytest.raises(TypeError, match=r"call the prior as prior\(encoder\)"):
         prior()
     with pytest.raises(TypeError, match="diagonal Gaussian"):
         prior(lambda u: Independent(Laplace(u, torch.ones_like(u)), 1))
@@ -366,7 +399,9 @@ def test_a_vampprior_says_what_encoder_it_needs():
         (lambda: ResampledPrior(2, truncation=1), "truncation=1"),
         (lambda: ResampledPrior(2, "mgo"), "did you mean MoGPrior"),
         (lambda: ResampledPrior(2, "MoGPrior"), "num_components"),
-        (lambda: ResampledPrior(2, "ConditionalMoGPrior"), "needs no labels"),
+        (lambda: ResampledPrior(2, ConditionalMoGPrior(2, 2, 3)), "needs no labels"),
+        (lambda: ResampledPrior(2, ResampledPrior(2)), "is not resampled itself"),
+        (lambda: make_prior("mixture", **FACTS), "expected components for the MixturePrior"),
         (lambda: MLP((4,), (2,), num_labels=0), r"num_labels=\(0,\)"),
     ],
 )
@@ -388,4 +423,5 @@ FACTS = {
 def test_every_exported_prior_is_made_by_its_name():
     assert set(prior_classes().values()) == {type(case.make()) for case in CASES}
     for name, cls in prior_classes().items():
-        assert type(make_prior(name.removesuffix("Prior").lower(), **FACTS)) is cls
+        options = {"components": {"kind": "free"}} if cls is MixturePrior else {}
+        assert type(make_prior(name.removesuffix("Prior").lower(), **FACTS, **options)) is cls

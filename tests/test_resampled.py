@@ -9,19 +9,19 @@ from torch.distributions import Independent, Normal
 
 import priory
 from cases import DATA_SHAPE, make_encoder
-from priory import MLP, VAE, BernoulliDecoder, ResampledPrior, make_prior
+from priory import MLP, VAE, BernoulliDecoder, MoGPrior, ResampledPrior, make_prior
 from priory.distributions import ResampledDistribution
 from priory.evaluation import Evaluation, Exhibit, evaluate
 from priory.report.comparison import Entry, notes
 from priory.testing import check_prior
 
-MIXTURE = {"num_components": 3, "spread": 1.5}
+MIXTURE = {"kind": "MoGPrior", "num_components": 3, "spread": 1.5}
 
 
-def steep(proposal: str = "StandardPrior", options=None, **settings) -> ResampledPrior:
+def steep(proposal="StandardPrior", **settings) -> ResampledPrior:
     """A prior whose acceptance goes from zero to one within the proposal."""
     torch.manual_seed(0)
-    prior = ResampledPrior(2, proposal, options, hidden_sizes=(8,), **settings).double()
+    prior = ResampledPrior(2, proposal, hidden_sizes=(8,), **settings).double()
     with torch.no_grad():
         prior.network.layers[0].weight.mul_(2)
         prior.network.layers[-1].weight.mul_(20)
@@ -37,10 +37,10 @@ def rate_by_quadrature(prior: ResampledPrior, side: int = 801) -> torch.Tensor:
     return (prior.acceptance(grid).sigmoid() * density).sum() * cell
 
 
-@pytest.mark.parametrize(("name", "options"), [("StandardPrior", None), ("MoGPrior", MIXTURE)])
+@pytest.mark.parametrize("proposal", ["StandardPrior", MIXTURE])
 @torch.no_grad()
-def test_the_normaliser_is_the_integral_within_its_error(name, options):
-    prior = steep(name, options).eval()
+def test_the_normaliser_is_the_integral_within_its_error(proposal):
+    prior = steep(proposal).eval()
     p, exact = prior(), rate_by_quadrature(prior).log()
     assert 0.2 < exact.exp() < 0.8
     assert 0 < p.log_normaliser_standard_error < 0.01
@@ -56,9 +56,9 @@ def test_the_normaliser_is_the_integral_within_its_error(name, options):
     assert gaps.std().item() == pytest.approx(1, abs=0.2)
 
 
-@pytest.mark.parametrize(("name", "options"), [("StandardPrior", None), ("MoGPrior", MIXTURE)])
-def test_the_gradient_of_the_normaliser_is_that_of_the_integral(name, options):
-    prior = steep(name, options, num_samples=400_000, truncation=20)
+@pytest.mark.parametrize("proposal", ["StandardPrior", MIXTURE])
+def test_the_gradient_of_the_normaliser_is_that_of_the_integral(proposal):
+    prior = steep(proposal, num_samples=400_000, truncation=20)
     parameters = dict(prior.named_parameters())
     rate = rate_by_quadrature(prior, 401)
     expected = torch.autograd.grad(torch.log1p(-rate), parameters.values())
@@ -118,8 +118,7 @@ def test_a_batch_of_proposals_is_resampled_datum_by_datum():
 
 def test_the_kit_passes_a_proposal_whose_draws_have_no_gradient():
     def make() -> ResampledPrior:
-        options = {"num_components": 3, "spread": 2.0}
-        return ResampledPrior(2, "MoGPrior", options, hidden_sizes=(8,))
+        return ResampledPrior(2, MoGPrior(2, 3, spread=2.0), hidden_sizes=(8,))
 
     statistical = {"binned mass", "kernel stein", "independent draws"}  # are in the table's rows
     report = check_prior(make, skip={"compile", "export", *statistical})

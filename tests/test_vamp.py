@@ -51,7 +51,7 @@ def at_points(*points: list[float], **options) -> VampPrior:
     "make",
     [
         lambda r: VampPrior(200, (2, 2), r),
-        lambda r: VampPrior(200, (2, 2), r, generator=()),
+        lambda r: VampPrior(200, (2, 2), r, inputs={"kind": "generated"}),
         lambda r: GTMVampPrior(196, (2, 2), r, grid_extent=50.0),
     ],
 )
@@ -106,11 +106,19 @@ def test_data_beyond_the_range_of_a_dimension_are_refused():
         prior.fit_data(torch.tensor([[2.0, 2.0]]), make_encoder())
 
 
-@pytest.mark.parametrize("factorized", [False, True])
-@pytest.mark.parametrize("generator", [None, ()])
-def test_groups_weigh_the_same_components_in_their_own_way(factorized, generator):
+def per_label(num_labels: int) -> dict:
+    return {"kind": "per-label", "num_labels": num_labels}
+
+
+def generated(*hidden_sizes: int) -> dict:
+    return {"kind": "generated", "hidden_sizes": hidden_sizes}
+
+
+@pytest.mark.parametrize("mixture", ["joint", "factorized"])
+@pytest.mark.parametrize("inputs", ["free", generated()])
+def test_labels_weigh_the_same_components_in_their_own_way(mixture, inputs):
     prior, encoder = (
-        VampPrior(5, DATA_SHAPE, factorized=factorized, generator=generator, num_groups=3),
+        VampPrior(5, DATA_SHAPE, mixture=mixture, inputs=inputs, weights=per_label(3)),
         make_encoder(),
     )
     nn.init.normal_(prior.logits)
@@ -123,7 +131,7 @@ def test_groups_weigh_the_same_components_in_their_own_way(factorized, generator
     for column, g in enumerate(group.tolist()):
         for row in (0, 5):
             expected = mixture_log_prob(
-                z[row, column].tolist(), prior.logits[g], loc, scale, factorized
+                z[row, column].tolist(), prior.logits[g], loc, scale, mixture == "factorized"
             )
             assert actual[row, column].item() == pytest.approx(expected, abs=1e-4)
     (grad,) = torch.autograd.grad(actual[:, 1].sum(), prior.logits)
@@ -143,16 +151,18 @@ def test_groups_weigh_the_same_components_in_their_own_way(factorized, generator
 )
 def test_a_group_is_needed_and_has_to_exist(context, message):
     with pytest.raises(ValueError, match=message):
-        VampPrior(2, DATA_SHAPE, num_groups=3)(make_encoder(), context)
+        VampPrior(2, DATA_SHAPE, weights=per_label(3))(make_encoder(), context)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_groups": 0}, "num_groups=0"),
-        ({"num_groups": 2, "weights": "uniform"}, "weights='uniform'"),
-        ({"generator": (), "init": "data"}, "init='data'"),
-        ({"generator": (0,)}, "at least one"),
+        ({"weights": per_label(0)}, "num_labels=0"),
+        ({"inputs": generated(), "init": "data"}, "kind generated to start at random, got init='d"),
+        ({"inputs": generated(0)}, "at least one"),
+        ({"inputs": {"kind": "generatd"}}, "did you mean generated"),
+        ({"inputs": {"kind": "generated", "width": 3}}, "among num_components, .*got width"),
+        ({"weights": "per-label"}, "expected num_labels for weights"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options, message):
@@ -187,12 +197,12 @@ def test_dead_components_are_those_below_a_part_of_an_equal_share():
     assert components_in_use(groups, z) == pytest.approx(components_in_use(p, z))
 
 
-@pytest.mark.parametrize("num_groups", [None, 2])
-def test_reseeding_moves_the_dead_to_what_is_explained_worst(num_groups):
+@pytest.mark.parametrize("weights", ["learned", per_label(2)])
+def test_reseeding_moves_the_dead_to_what_is_explained_worst(weights):
     near, far = [[0.0, 0.0], [0.1, 0.0]], [[5.0, 5.0], [5.1, 5.0], [-6.0, 4.0]]
     x, encoder = torch.tensor(near * 20 + far), Identity()
-    context = None if num_groups is None else Context(labels=torch.arange(len(x)) % 2)
-    prior = at_points([0.0, 0.0], [9.0, -9.0], [0.1, 0.0], [-9.0, -9.0], num_groups=num_groups)
+    context = None if weights == "learned" else Context(labels=torch.arange(len(x)) % 2)
+    prior = at_points([0.0, 0.0], [9.0, -9.0], [0.1, 0.0], [-9.0, -9.0], weights=weights)
     with torch.no_grad():
         prior.logits += torch.tensor([1.0, 0.0, 2.0, -20.0])
     before = prior.logits.softmax(-1)
@@ -225,8 +235,8 @@ def test_reseeding_takes_no_more_than_half_the_mass_and_leaves_uniform_weights()
 
 
 def test_reseeding_is_refused_where_it_cannot_be():
-    with pytest.raises(ValueError, match="generator"):
-        VampPrior(3, DATA_SHAPE, generator=()).reseed(DATA, make_encoder())
+    with pytest.raises(ValueError, match="got posteriors components at generated inputs"):
+        VampPrior(30, DATA_SHAPE, inputs=generated()).reseed(DATA, make_encoder())
     with pytest.raises(ValueError, match="within"):
         VampPrior(3, DATA_SHAPE).reseed(DATA + 1, make_encoder())
 
@@ -281,19 +291,19 @@ def test_pruning_to_all_loses_nothing_and_a_wrong_number_is_refused():
 
 def test_generated_and_grouped_priors_are_pruned_too():
     encoder, context = make_encoder(), Context(labels=torch.arange(5) % 2)
-    prior = VampPrior(6, DATA_SHAPE, generator=(7,), num_groups=2).double().eval()
+    prior = VampPrior(6, DATA_SHAPE, inputs=generated(7), weights=per_label(2)).double().eval()
     nn.init.normal_(prior.logits)
     pruned = prior.prune(encoder.double(), DATA.double(), 3, context)
     u, smaller = prior.pseudo_inputs[pruned.kept], pruned.prior
     torch.testing.assert_close(smaller.pseudo_inputs, u)
     assert smaller.logits.equal(prior.logits[:, pruned.kept])
-    assert smaller.generator == (7,)
+    assert smaller.inputs.hidden_sizes == (7,)
     assert not smaller.training
 
 
 def test_a_generator_moves_all_pseudo_inputs_together():
-    free, generated = VampPrior(8, (3,)), VampPrior(8, (3,), generator=(5,))
-    for prior, moved in ((free, 1), (generated, 8)):
+    free, made = VampPrior(8, (3,)), VampPrior(8, (3,), inputs=generated(5))
+    for prior, moved in ((free, 1), (made, 8)):
         before = prior.pseudo_inputs.detach()
         prior.pseudo_inputs[0].sum().backward()
         with torch.no_grad():
@@ -306,7 +316,7 @@ def test_a_generator_moves_all_pseudo_inputs_together():
 def test_ranges_generators_and_groups_are_saved(tmp_path):
     encoder, decoder = make_encoder(), BernoulliDecoder(MLP((2,), DATA_SHAPE))
     low, high = [0.0, -1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 2.0]
-    prior = VampPrior(6, DATA_SHAPE, (low, high), generator=(7,), num_groups=2)
+    prior = VampPrior(6, DATA_SHAPE, (low, high), inputs=generated(7), weights=per_label(2))
     save(VAE(encoder, decoder, prior), tmp_path)
     loaded = load(tmp_path).prior
     assert str(loaded) == str(prior.eval())

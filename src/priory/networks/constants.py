@@ -28,7 +28,7 @@ def add_constant(module: nn.Module, name: str, value: Tensor) -> None:
 
     """
     if "_has_no_value" not in vars(module):
-        module._has_no_value = {}
+        vars(module)["_has_no_value"] = {}
         module.register_load_state_dict_pre_hook(_keep_constants)
     vars(module)["_has_no_value"][name] = value.is_meta
     module.register_buffer(name, value)

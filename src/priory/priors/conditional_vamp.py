@@ -1,7 +1,10 @@
 """The VampPrior of labelled data."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Literal
+
+from torch import Tensor
 
 from priory.networks.data_range import DataRange
 from priory.priors.mixture import LabelWeights, LearnedWeights, MixturePrior
@@ -79,3 +82,12 @@ class ConditionalVampPrior(MixturePrior):
             Posteriors(inputs),
             LabelWeights(num_components, num_labels) if fixed else LearnedWeights(num_components),
         )
+
+    @property
+    def pseudo_covariates(self) -> Tensor:
+        """The name that `pseudo_labels` had before version 0.2."""
+        warnings.warn(
+            "prior.pseudo_covariates is now prior.pseudo_labels.", DeprecationWarning, stacklevel=2
+        )
+        labels: Tensor = self.pseudo_labels
+        return labels

@@ -16,7 +16,10 @@ from priory.priors.parts.reseeding import move_dead
 from priory.priors.parts.usage import Mixture, explain
 from priory.priors.spellings import rename_states
 
-MIXTURES = {"joint": GaussianMixture, "factorized": FactorizedGaussianMixture}
+MIXTURES: dict[str, type[Mixture]] = {
+    "joint": GaussianMixture,
+    "factorized": FactorizedGaussianMixture,
+}
 
 
 class LearnedWeights(Weights):
@@ -86,20 +89,33 @@ class LabelWeights(LearnedWeights):
 
 
 class UniformWeights(Weights):
-    """The same weight for every component, 1/K."""
+    """The same weight for every component, 1/K.
+
+    Args:
+        num_components: The number of components K, where it is known.
+
+    """
 
     kind = "uniform"
 
-    def __init__(self) -> None:
+    def __init__(self, num_components: int | None = None) -> None:
         super().__init__()
+        self.num_components = num_components
+
+    @property
+    def logits(self) -> Tensor:
+        """Log-weights of zero, `(K,)`."""
+        if self.num_components is None:
+            raise AttributeError("the number of components is not known before fit_data.")
+        return torch.zeros(self.num_components)
 
     def forward(self, loc: Float[Tensor, "*C K L"]) -> Tensor:
         """Return log-weights of zero, `(K,)`."""
         return loc.new_zeros(loc.shape[-2])
 
     def select(self, kept: Int[Tensor, " K"]) -> "UniformWeights":
-        """Return the same."""
-        return type(self)()
+        """Return uniform weights of fewer components."""
+        return type(self)(None if self.num_components is None else len(kept))
 
 
 class MixturePrior(Prior):
@@ -167,12 +183,23 @@ class MixturePrior(Prior):
         try:
             return super().__getattr__(name)
         except AttributeError:
-            modules = vars(self).get("_modules", {})
-            components, weights = (modules.get(role) for role in ("components", "weights"))
-            for part in (components, getattr(components, "inputs", None), weights):
+            for part in self._parts():
                 if hasattr(part, name):
                     return getattr(part, name)
             raise
+
+    @property
+    def pseudo_inputs(self) -> Tensor:
+        """The pseudo-inputs u within the data's range, `(K, *data_shape)`, of a prior with some."""
+        u: Tensor = self.inputs.pseudo_inputs
+        return u
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a tensor of a part, or anything else of the prior."""
+        for part in self._parts():
+            if name in part._parameters or name in part._buffers:
+                return setattr(part, name, value)
+        return super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.extra_repr()})"
@@ -245,6 +272,10 @@ class MixturePrior(Prior):
                 beyond the range.
 
         """
+        if not self.can_be_placed:
+            got = " at ".join(f"{part} {part.role}" for part in self._parts()[:-1])
+            raise ValueError(f"expected components that can be put at examples, got {got}.")
+        self.components.check(x)
         return move_dead(explain(self, encoder, x, context), x, self.components, self.weights)
 
     def prune(
@@ -266,3 +297,9 @@ class MixturePrior(Prior):
             new, self.components.select(kept), self.weights.select(kept), self.mixture
         )
         return new.train(self.training)
+
+    def _parts(self) -> list[nn.Module]:
+        modules = vars(self).get("_modules", {})
+        components, weights = (modules.get(role) for role in ("components", "weights"))
+        parts = (components, getattr(components, "inputs", None), weights)
+        return [part for part in parts if part is not None]

@@ -50,9 +50,8 @@ class MoGPrior(MixturePrior):
         num_components: int,
         spread: float = 1.0,
         init: Literal["random", "data", "em"] = "random",
-        weights: Weights | Mapping[str, Any] | Literal["learned", "uniform"] = "learned",
+        *,
+        weights: Weights | Mapping[str, Any] | str = "learned",
         mixture: Literal["joint", "factorized"] = "joint",
     ) -> None:
-        super().__init__(
-            FreeComponents(num_components, latent_dim, spread, init), weights, mixture
-        )
+        super().__init__(FreeComponents(num_components, latent_dim, spread, init), weights, mixture)

@@ -69,6 +69,7 @@ class ResampledPrior(Prior):
         self,
         latent_dim: int,
         proposal: Prior | Mapping[str, Any] | str = "StandardPrior",
+        *,
         truncation: int = 100,
         hidden_sizes: Sequence[int] = (100, 100),
         num_samples: int = 4096,
@@ -128,4 +129,3 @@ class ResampledPrior(Prior):
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(EVALUATION_SEED)
             return self._draw(proposal)
-

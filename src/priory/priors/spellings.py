@@ -51,7 +51,7 @@ def _facts(value: Mapping[str, Any] | None, arguments: dict[str, Any]) -> None:
 
 def _proposal_name(arguments: Mapping[str, Any]) -> str:
     proposal = arguments.get("proposal", "StandardPrior")
-    return proposal["kind"] if isinstance(proposal, dict) else proposal
+    return str(proposal["kind"] if isinstance(proposal, dict) else proposal)
 
 
 def _options(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,6 +70,22 @@ OLD: dict[str, dict[str, Callable[[Any, dict[str, Any]], None]]] = {
     "ResampledPrior": {"proposal_options": _proposal_options, "facts": _facts},
 }
 """For each prior, what puts the new argument in the place of an old one."""
+
+
+ORDER = {
+    "MoGPrior": ("factorized",),
+    "VampPrior": ("factorized", "generator", "num_groups"),
+    "ConditionalVampPrior": (),
+    "ResampledPrior": (
+        "proposal_options",
+        "truncation",
+        "hidden_sizes",
+        "num_samples",
+        "num_evaluation_samples",
+        "facts",
+    ),
+}
+"""What stood behind the arguments that are still taken by their position."""
 
 
 def translated(name: str, arguments: Mapping[str, Any], *, warn: bool = True) -> dict[str, Any]:
@@ -103,11 +119,15 @@ def translated(name: str, arguments: Mapping[str, Any], *, warn: bool = True) ->
 def takes_old_spellings(cls: T) -> T:
     """Let a prior be made with the arguments that it had before."""
     make = cls.__init__  # type: ignore[misc]
+    takes = inspect.signature(cls).parameters
+    names = [n for n, p in takes.items() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    names_before = [*names, *ORDER[cls.__name__]]
 
     @functools.wraps(make)
     def make_either_way(self: Any, *args: Any, **kwargs: Any) -> None:
-        if kwargs.keys() & OLD[cls.__name__].keys():
-            kwargs = translated(cls.__name__, kwargs)
+        if len(args) > len(names) or kwargs.keys() & OLD[cls.__name__].keys():
+            arguments = dict(zip(names_before, args, strict=False)) | kwargs
+            args, kwargs = (), translated(cls.__name__, arguments)
         make(self, *args, **kwargs)
 
     cls.__init__ = make_either_way  # type: ignore[misc]

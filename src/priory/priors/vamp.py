@@ -66,9 +66,10 @@ class VampPrior(MixturePrior):
         num_components: int,
         data_shape: Sequence[int],
         data_range: DataRange = (0.0, 1.0),
-        weights: Weights | Mapping[str, Any] | Literal["learned", "uniform"] = "learned",
+        weights: Weights | Mapping[str, Any] | str = "learned",
         init: Literal["random", "data", "kmeans", "kmedoids"] = "random",
-        inputs: InputsPart | Mapping[str, Any] | Literal["free"] = "free",
+        *,
+        inputs: InputsPart | Mapping[str, Any] | str = "free",
         mixture: Literal["joint", "factorized"] = "joint",
     ) -> None:
         facts = {"data_shape": data_shape, "data_range": data_range, "init": init}

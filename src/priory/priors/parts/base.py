@@ -3,7 +3,7 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
@@ -25,6 +25,8 @@ class Part(nn.Module, ABC):
     kind: ClassVar[str]
     num_labels: int | None = None
     """The number of labels that each have elements of their own; None where all share them."""
+    can_be_placed: bool = False
+    """Whether elements can be put at examples, one by one."""
 
     @abstractmethod
     def select(self, kept: Int[Tensor, " K"]) -> "Part":
@@ -64,7 +66,7 @@ class Inputs:
     """
 
     u: Tensor
-    context: Context = field(default_factory=Context)
+    context: Context
     log_shares: Float[Tensor, "K C"] | None = None
 
 
@@ -74,12 +76,24 @@ class ComponentsPart(Part):
     role = "components"
 
     @abstractmethod
+    def select(self, kept: Int[Tensor, " K"]) -> "ComponentsPart":
+        """Return a new part with the components at these positions."""
+
+    @abstractmethod
     def forward(self, encoder: Encoder | None, context: Context) -> Components:
         """Return the components.
 
         Args:
             encoder: The module that returns q(z|x), for components that are posteriors.
             context: Which examples the prior is for.
+
+        """
+
+    def check(self, x: Tensor) -> None:
+        """Check that components can stand for examples.
+
+        Raises:
+            ValueError: If they are of another shape or beyond the range.
 
         """
 
@@ -98,7 +112,7 @@ class ComponentsPart(Part):
         return None
 
     def place(self, at: Tensor, x: Tensor, loc: Tensor, scale: Tensor) -> None:
-        """Put components in the place of others, for a part that can.
+        """Put components in the place of others, where they can be placed.
 
         Args:
             at: The positions of the components to replace, `(D,)`.
@@ -106,11 +120,7 @@ class ComponentsPart(Part):
             loc: The means of q(z|x), `(D, L)`.
             scale: Its standard deviations, `(D, L)`.
 
-        Raises:
-            ValueError: If the components are not free to be placed.
-
         """
-        raise ValueError(f"expected components that are free to be placed, got {self.kind} ones.")
 
 
 class InputsPart(Part):
@@ -122,23 +132,29 @@ class InputsPart(Part):
     def forward(self, context: Context) -> Inputs:
         """Return the inputs for the examples of a context."""
 
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:  # noqa: B027
+    def check(self, x: Tensor) -> None:
+        """Check that examples could be inputs.
+
+        Raises:
+            ValueError: If they are of another shape or beyond the range.
+
+        """
+
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
         """See the training data once, before training, to check them or to start from them."""
 
     def place(self, at: Tensor, x: Tensor) -> None:
-        """Put inputs at examples in the place of others, for a part that can.
-
-        Raises:
-            ValueError: If the inputs are not free to be placed.
-
-        """
-        raise ValueError(f"expected inputs that are free to be placed, got {self.kind} ones.")
+        """Put inputs at examples in the place of others, where they can be placed."""
 
 
 class Weights(Part):
     """The mixing weights of a mixture prior."""
 
     role = "weights"
+
+    @abstractmethod
+    def select(self, kept: Int[Tensor, " K"]) -> "Weights":
+        """Return a new part with the weights at these positions."""
 
     @abstractmethod
     def forward(self, loc: Float[Tensor, "*C K L"]) -> Tensor:
@@ -149,17 +165,17 @@ class Weights(Part):
 
         """
 
-    def start(self, log_weights: Tensor) -> None:  # noqa: B027
+    def start(self, log_weights: Tensor) -> None:
         """Start from these log-weights, for weights that are learned."""
 
-    def give(self, at: Tensor, mass: float) -> None:  # noqa: B027
+    def give(self, at: Tensor, mass: float) -> None:
         """Give components at these positions a mass each; the others keep their proportions."""
 
 
 def kinds(role: str | None = None) -> dict[str, type[Part]]:
     """Return the allow-list: every part of a role by its kind; of all roles by `role kind`."""
     classes: list[type[Part]] = []
-    pending: list[type[Part]] = [Part]
+    pending: list[type[Part]] = [*Part.__subclasses__()]
     house = __name__.split(".")[0]
     while pending:
         cls = pending.pop()

@@ -1,6 +1,5 @@
 """Inputs that are the training data themselves."""
 
-
 import torch
 from jaxtyping import Int
 from torch import Tensor

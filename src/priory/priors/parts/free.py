@@ -1,6 +1,6 @@
 """Components that are parameters themselves."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Int
@@ -33,6 +33,7 @@ class FreeComponents(ComponentsPart):
     """
 
     kind = "free"
+    can_be_placed = True
 
     def __init__(
         self,
@@ -59,9 +60,8 @@ class FreeComponents(ComponentsPart):
         self.spread = spread
         self.init = init
         self.num_labels = num_labels
-        shape = (num_components, latent_dim)
-        if num_labels is not None:
-            shape = (num_labels, *shape)
+        sets = () if num_labels is None else (num_labels,)
+        shape = (*sets, num_components, latent_dim)
         self.loc = nn.Parameter(spread * torch.randn(shape))
         self.log_scale = nn.Parameter(torch.zeros(shape))
 
@@ -90,7 +90,7 @@ class FreeComponents(ComponentsPart):
             return None
         whose = "data"
         if self.num_labels is None:
-            groups = [slice(None)]
+            groups: list[Any] = [slice(None)]
         else:
             call = "fit_data(x, encoder, Context(labels=labels))"
             labels = given_labels(context, self.num_labels, call)

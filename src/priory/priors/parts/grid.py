@@ -1,4 +1,4 @@
-"""The regular grid in the plane from which the components of a GTM come, and inputs made from it."""
+"""The grid in the plane from which the components of a GTM come, and inputs made from it."""
 
 import math
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ class GridInputs(PseudoInputs):
             ValueError: Always.
 
         """
-        raise ValueError("expected pseudo-inputs of which some can be left out, got those of a grid.")
+        raise ValueError("expected inputs of which some can be left out, got those of a grid.")
 
 
 def side_of(num_components: int | None, grid_side: int | None) -> int:

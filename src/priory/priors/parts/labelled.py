@@ -12,7 +12,7 @@ from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder, given_labels
 from priory.networks.data_range import DataRange
 from priory.priors.parts.base import Inputs
-from priory.priors.parts.posteriors import PseudoInputs, check_data
+from priory.priors.parts.posteriors import PseudoInputs
 
 OWN_SHARE = 0.9
 """The share that a pseudo-input which starts from an example gives that example's label."""
@@ -40,6 +40,7 @@ class LabelledInputs(PseudoInputs):
     """
 
     kind = "labelled"
+    num_labels: int
 
     label_of_input: Tensor
 
@@ -96,7 +97,7 @@ class LabelledInputs(PseudoInputs):
                 there are fewer examples, or fewer of a label, than components.
 
         """
-        check_data(x, self.data_shape, self.data_range)
+        self.check(x)
         if self.init == "random":
             return
         call = "fit_data(x, encoder, Context(labels=labels))"

@@ -66,6 +66,12 @@ class Posteriors(ComponentsPart):
         number: int | None = self.inputs.num_labels
         return number
 
+    @property
+    def can_be_placed(self) -> bool:  # type: ignore[override]
+        """Whether inputs can be put at examples."""
+        can: bool = self.inputs.can_be_placed
+        return can
+
     def forward(self, encoder: Encoder | None, context: Context) -> Components:
         """Encode every input once.
 
@@ -91,6 +97,10 @@ class Posteriors(ComponentsPart):
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
         """Show the training data to the inputs."""
         self.inputs.fit_data(x, encoder, context)
+
+    def check(self, x: Tensor) -> None:
+        """Check that examples could be inputs."""
+        self.inputs.check(x)
 
     def select(self, kept: Int[Tensor, " K"]) -> "Posteriors":
         """Return the posteriors at the inputs at these positions."""
@@ -130,7 +140,7 @@ class PseudoInputs(InputsPart):
 
     """
 
-    init = "random"
+    init: Literal["random", "data", "kmeans", "kmedoids"] = "random"
     low: Tensor
     width: Tensor
 
@@ -162,11 +172,31 @@ class PseudoInputs(InputsPart):
 
     def forward(self, context: Context) -> Inputs:
         """Return the inputs, which are the same for all examples."""
-        return Inputs(self.pseudo_inputs)
+        return Inputs(self.pseudo_inputs, Context())
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
         """Check that the training data have the shape and lie in the range of the inputs."""
-        check_data(x, self.data_shape, self.data_range)
+        self.check(x)
+
+    def check(self, x: Tensor) -> None:
+        """Check that examples could be inputs.
+
+        Raises:
+            ValueError: If they are of another shape or beyond the range.
+
+        """
+        dtype = x.dtype if x.is_floating_point() else None
+        low, high = (
+            torch.as_tensor(bound, dtype=dtype, device=x.device) for bound in self.data_range
+        )
+        if x.shape[1:] == self.data_shape and ((low <= x) & (x <= high)).all():
+            return
+        raise ValueError(
+            f"expected data of shape (N, {', '.join(map(str, self.data_shape))}) within "
+            f"[{low.min():g}, {high.max():g}]"
+            f"{' and the bounds of each dimension' if low.dim() or high.dim() else ''}, "
+            f"got {tuple(x.shape)} within [{x.min():g}, {x.max():g}]."
+        )
 
 
 class FreeInputs(PseudoInputs):
@@ -187,6 +217,7 @@ class FreeInputs(PseudoInputs):
     """
 
     kind = "free"
+    can_be_placed = True
 
     def __init__(
         self,
@@ -216,18 +247,12 @@ class FreeInputs(PseudoInputs):
         """
         super().fit_data(x, encoder, context)
         if self.init != "random":
-            self.place(slice(None), starting_inputs(x, self.num_components, self.init))
+            self._put(slice(None), starting_inputs(x, self.num_components, self.init))
 
     @torch.no_grad()
-    def place(self, at: Tensor | slice, x: Tensor) -> None:
-        """Put inputs at examples in the place of others.
-
-        Raises:
-            ValueError: If the examples are of another shape or beyond the range.
-
-        """
-        unit = (x.to(self.unfolded) - self.low) / self.width
-        self.unfolded[at] = unit.clamp(0, 1)  # k-means may round past the border
+    def place(self, at: Tensor, x: Tensor) -> None:
+        """Put inputs at examples in the place of others."""
+        self._put(at, x)
 
     def select(self, kept: Int[Tensor, " K"]) -> "FreeInputs":
         """Return the inputs at these positions."""
@@ -235,28 +260,9 @@ class FreeInputs(PseudoInputs):
         new.to(self.unfolded).unfolded.data.copy_(self.unfolded[kept])
         return new
 
-
-def check_data(x: Tensor, data_shape: Sequence[int], data_range: DataRange) -> None:
-    """Refuse data that pseudo-inputs could not be.
-
-    Args:
-        x: The data, `(N, *data_shape)`.
-        data_shape: The shape of one example.
-        data_range: The smallest and the largest value an example can take.
-
-    Raises:
-        ValueError: If the data are of another shape or beyond the range.
-
-    """
-    dtype = x.dtype if x.is_floating_point() else None
-    low, high = (torch.as_tensor(bound, dtype=dtype, device=x.device) for bound in data_range)
-    if x.shape[1:] == tuple(data_shape) and ((low <= x) & (x <= high)).all():
-        return
-    raise ValueError(
-        f"expected data of shape (N, {', '.join(map(str, data_shape))}) within [{low.min():g}, "
-        f"{high.max():g}]{' and the bounds of each dimension' if low.dim() or high.dim() else ''}, "
-        f"got {tuple(x.shape)} within [{x.min():g}, {x.max():g}]."
-    )
+    def _put(self, at: Tensor | slice, x: Tensor) -> None:
+        unit = (x.to(self.unfolded) - self.low) / self.width
+        self.unfolded[at] = unit.clamp(0, 1)  # k-means may round past the border
 
 
 def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
@@ -317,6 +323,8 @@ def _modules_behind(function: object, depth: int = 3) -> list[nn.Module]:
     elif inspect.isfunction(function):
         names = inspect.getclosurevars(function)
         values = [*names.nonlocals.values(), *names.globals.values()]
-    else:
+    elif callable(function) and not isinstance(function, type):
         values = [*getattr(function, "__dict__", {}).values()]
+    else:
+        return []
     return [module for value in values for module in _modules_behind(value, depth - 1)]

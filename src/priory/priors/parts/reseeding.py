@@ -37,9 +37,7 @@ class Reseedable(Protocol):
 
 
 @torch.no_grad()
-def move_dead(
-    explained: Explained, x: Tensor, components: ComponentsPart, weights: Weights
-) -> int:
+def move_dead(explained: Explained, x: Tensor, components: ComponentsPart, weights: Weights) -> int:
     """Move the dead components of a mixture to the examples that it explains worst.
 
     Args:

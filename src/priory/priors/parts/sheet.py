@@ -77,7 +77,7 @@ class SheetComponents(ComponentsPart):
             ValueError: Always.
 
         """
-        raise ValueError("expected components of which some can be left out, got those of a sheet.")
+        raise ValueError("expected components of which some can be left out, got a sheet.")
 
 
 @torch.no_grad()
