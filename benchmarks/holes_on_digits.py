@@ -15,8 +15,9 @@ import torch
 from priors_on_digits import spread
 from tables import put_table
 
-from priory.data import choose_likelihood, open_data
+from priory.data import open_data
 from priory.evaluation import evaluate, surgery
+from priory.likelihoods import choose_likelihood
 from priory.training import TrainingSettings, build, train
 
 RESULTS = Path(__file__).parent / "results" / "holes_on_digits.jsonl"

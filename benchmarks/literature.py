@@ -32,8 +32,9 @@ from rich.console import Console
 from tables import DOCS, put_table
 
 from priory.commands.run_data import make_ready
-from priory.data import choose_likelihood, open_data
+from priory.data import open_data
 from priory.evaluation import decode
+from priory.likelihoods import choose_likelihood
 from priory.report import grid_figure
 from priory.saving import load
 from priory.training import TrainingSettings, build, train

@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from tables import put_table
 
-from priory.data import choose_likelihood, open_data
+from priory.data import open_data
 from priory.evaluation import evaluate
+from priory.likelihoods import choose_likelihood
 from priory.priors import prior_classes
 from priory.training import TrainingSettings, build, train
 

@@ -39,8 +39,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from priory import VAE, loss
-from priory.data import Batches, Likelihood, Part, Splits, choose_likelihood, open_data
+from priory.data import Batches, Part, Splits, open_data
 from priory.distributions.argument_checks import without_argument_checks
+from priory.likelihoods import Likelihood, choose_likelihood
 from priory.training import TrainingSettings, build, train
 
 RESULTS = Path(__file__).parent / "results" / "training_speed.json"

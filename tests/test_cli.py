@@ -260,7 +260,7 @@ def test_the_help_of_all_commands_is_that_of_each():
     [
         (["--priors", "VampPriro"], "did you mean VampPrior?"),
         (["--priors", "vamp,VampPrior"], "each once"),
-        (["--num-values", "16"], "got 16 in datum"),
+        (["--num-values", "16"], "got 16 in example"),
         (["--likelihood", "bernoulli"], "bernoulli likelihood"),
         (["--latent-dim", "0"], "at least one latent dimension, got 0"),
         (["--num-components", "0"], "num_components=0"),

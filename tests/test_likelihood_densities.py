@@ -9,11 +9,12 @@ from scipy import stats
 from torch import nn
 
 import priory
-from cases import log_sum_exp, normal_log_prob
+from likelihood_cases import CASES
 from priory import MLP, Context, GaussianEncoder
 from priory.distributions import DiscretizedLogistic, LogitsCategorical, MixedColumns
 from priory.distributions.argument_checks import without_argument_checks
-from priory.networks import (
+from priory.evaluation.decoding import expected
+from priory.likelihoods import (
     DiscretizedLogisticDecoder,
     GaussianDecoder,
     MixedDecoder,
@@ -21,143 +22,21 @@ from priory.networks import (
     PoissonDecoder,
 )
 
-SPANS = [
-    *(("numeric", 0, 1), ("numeric", 1, 2), ("categorical", 2, 5), ("count", 5, 6)),
-    *(("numeric", 6, 7), ("categorical", 7, 9), ("count", 9, 10)),
-]
-ROW = [0.3, -1.2, 0, 1, 0, 4.0, 2.0, 1, 0, 30.0]
-COUNTS = [0, 3, 40, 9000]
-TYPICAL = [0.5, 4.0, 30.0, 1e4]
-
-
-def sigmoid(t: float) -> float:
-    return 1 / (1 + math.exp(-t))
-
-
-def logistic_log_mass(x: int, loc: float, scale: float, num_values: int) -> float:
-    above = 1.0 if x == num_values - 1 else sigmoid((x + 0.5 - loc) / scale)
-    below = 0.0 if x == 0 else sigmoid((x - 0.5 - loc) / scale)
-    return math.log(above - below)
-
-
-# Each reference takes the decoder, what its network gave, as plain numbers, and x.
-
-
-def gaussian_shared(decoder, out, x):
-    scale = 8 * (1e-3 + math.exp(decoder.location_scale.log_scale.item()))
-    return sum(normal_log_prob(v, 8 + 8 * f, scale) for v, f in zip(x, out, strict=True))
-
-
-def gaussian_fixed(decoder, out, x):
-    low, high = (0.0, -1.0, 0.0, 2.0), (1.0, 1.0, 4.0, 3.0)
-    return sum(
-        normal_log_prob(v, (l + h) / 2 + (h - l) / 2 * f, 0.3)
-        for v, f, l, h in zip(x, out, low, high, strict=True)  # noqa: E741
-    )
-
-
-def gaussian_network(decoder, out, x):
-    return sum(
-        normal_log_prob(v, 0.5 + 0.5 * f, 0.5 * (0.01 + math.exp(t)))
-        for v, (f, t) in zip(x, out, strict=True)
-    )
-
-
-def logistic_shared(decoder, out, x):
-    scale = 127.5 * (1e-3 + math.exp(decoder.location_scale.log_scale.item()))
-    return sum(
-        logistic_log_mass(v, 127.5 * (1 + f), scale, 256) for v, f in zip(x, out, strict=True)
-    )
-
-
-def logistic_network(decoder, out, x):
-    return sum(
-        logistic_log_mass(v, 3.5 * (1 + f), 3.5 * (1e-3 + math.exp(t)), 8)
-        for v, (f, t) in zip(x, out, strict=True)
-    )
-
-
-def poisson(decoder, out, x):
-    return sum(
-        stats.poisson.logpmf(v, m * math.exp(f)) for v, f, m in zip(x, out, TYPICAL, strict=True)
-    )
-
-
-def negative_binomial(decoder, out, x):
-    total = 0.0
-    for v, f, m, t in zip(x, out, TYPICAL, decoder.log_dispersion.tolist(), strict=True):
-        theta, mean = 1 / (math.exp(t) + 1e-4), m * math.exp(f)
-        assert stats.nbinom.mean(theta, theta / (theta + mean)) == pytest.approx(mean)
-        variance = mean + mean**2 / theta
-        assert stats.nbinom.var(theta, theta / (theta + mean)) == pytest.approx(variance)
-        total += stats.nbinom.logpmf(v, theta, theta / (theta + mean))
-    return total
-
-
-def mixed(decoder, out, x):
-    total, spread = 0.0, dict(zip((0, 1, 5, 6, 9), decoder.log_spread.exp().tolist(), strict=True))
-    for d in (0, 1, 6):
-        total += normal_log_prob(x[d], out[d], spread[d] + 1e-3)
-    for d, typical in ((5, 3.0), (9, 40.0)):
-        theta, mean = 1 / (spread[d] + 1e-4), typical * math.exp(out[d])
-        total += stats.nbinom.logpmf(x[d], theta, theta / (theta + mean))
-    for block in (range(2, 5), range(7, 9)):
-        chosen = next(d for d in block if x[d] == 1)
-        total += out[chosen] - log_sum_exp([out[d] for d in block])
-    return total
-
-
-DECODERS = {
-    "gaussian-shared": (
-        lambda: GaussianDecoder(MLP((2,), (4,), (5,)), data_range=(0, 16)),
-        gaussian_shared,
-        [0.3, 15.0, 3.0, 7.0],
-    ),
-    "gaussian-fixed": (
-        lambda: GaussianDecoder(
-            MLP((2,), (4,), (5,)), scale=0.3, data_range=([0, -1, 0, 2], [1, 1, 4, 3])
-        ),
-        gaussian_fixed,
-        [0.3, -0.9, 3.0, 2.1],
-    ),
-    "gaussian-network": (
-        lambda: GaussianDecoder(MLP((2,), (4, 2), (5,)), scale="network", min_scale=0.01),
-        gaussian_network,
-        [0.3, 0.9, 0.0, 1.0],
-    ),
-    "logistic-shared": (
-        lambda: DiscretizedLogisticDecoder(MLP((2,), (4,), (5,))),
-        logistic_shared,
-        [0, 100, 254, 255],
-    ),
-    "logistic-network": (
-        lambda: DiscretizedLogisticDecoder(MLP((2,), (4, 2), (5,)), 8, "network"),
-        logistic_network,
-        [0, 3, 6, 7],
-    ),
-    "poisson": (lambda: PoissonDecoder(MLP((2,), (4,), (5,)), TYPICAL), poisson, COUNTS),
-    "negative-binomial": (
-        lambda: NegativeBinomialDecoder(MLP((2,), (4,), (5,)), (4,), TYPICAL),
-        negative_binomial,
-        COUNTS,
-    ),
-    "mixed": (lambda: MixedDecoder(MLP((2,), (10,), (5,)), SPANS, [3.0, 40.0]), mixed, ROW),
-}
-over_decoders = pytest.mark.parametrize("name", DECODERS)
+over_decoders = pytest.mark.parametrize("name", CASES)
 Z = torch.tensor([[0.5, -1.0], [2.0, 0.3], [-1.0, -0.2]])
 
 
 def build(name: str) -> nn.Module:
     """Return the decoder with every parameter away from its start."""
-    decoder = DECODERS[name][0]()
+    decoder = CASES[name].decoder()
     with torch.no_grad():
         for parameter in decoder.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     return decoder
 
 
-def datum(name: str) -> torch.Tensor:
-    return torch.tensor(DECODERS[name][2], dtype=torch.float32)
+def example(name: str, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.tensor(CASES[name].x, dtype=dtype)
 
 
 @pytest.fixture
@@ -170,20 +49,20 @@ def _in_double():
 @over_decoders
 @pytest.mark.usefixtures("_in_double")
 def test_the_density_is_the_reference(name):
-    decoder, x = build(name), torch.tensor(DECODERS[name][2]).double()
+    decoder, x = build(name), example(name, torch.float64)
     actual = decoder(Z.double()).log_prob(x)
     assert actual.shape == (3,)
     for z, value in zip(Z.double(), actual, strict=True):
         out = decoder.network(z).tolist()
-        expected = DECODERS[name][1](decoder, out, DECODERS[name][2])
-        assert value.item() == pytest.approx(expected, rel=1e-9)
+        reference = CASES[name].reference(decoder, out, CASES[name].x)
+        assert value.item() == pytest.approx(reference, rel=1e-9)
     single = decoder.float()(Z).log_prob(x.float())
     torch.testing.assert_close(single.double(), actual, rtol=1e-5, atol=5e-3)
 
 
 @over_decoders
 def test_gradients_in_z_and_every_parameter(name):
-    decoder, x = build(name).double(), datum(name).double()
+    decoder, x = build(name).double(), example(name, torch.float64)
     names = [key for key, _ in decoder.named_parameters()]
     values = [p.detach().clone().requires_grad_() for p in decoder.parameters()]
 
@@ -196,21 +75,21 @@ def test_gradients_in_z_and_every_parameter(name):
 
 @over_decoders
 def test_shapes_context_and_mean(name):
-    decoder, x = build(name), datum(name)
+    decoder, x = build(name), example(name)
     p = decoder(Z.expand(4, 3, 2), Context(index=torch.arange(3)))
     assert p.batch_shape == (4, 3)
     assert p.event_shape == x.shape
     assert p.expand((2, 4, 3)).log_prob(x).equal(p.log_prob(x).expand(2, 4, 3))
     torch.manual_seed(1)
-    draws = decoder(Z[0]).sample((20_000,))
+    draws = decoder(Z[0]).sample((20_000,)).float()
     assert draws.shape == (20_000, *x.shape)
     error = draws.std(0) / math.sqrt(len(draws))
-    assert ((draws.mean(0) - decoder(Z[0]).mean).abs() < 4.5 * error + 1e-6).all()
+    assert ((draws.mean(0) - expected(decoder(Z[0]))).abs() < 4.5 * error + 1e-6).all()
 
 
 @over_decoders
 def test_a_decoder_is_saved_and_loaded(name, tmp_path):
-    decoder, x = build(name), datum(name)
+    decoder, x = build(name), example(name)
     vae = priory.VAE(GaussianEncoder(MLP((4,), (4,))), decoder, priory.StandardPrior(2))
     priory.save(vae, tmp_path)
     again = priory.load(tmp_path)
@@ -331,7 +210,7 @@ def test_values_outside_the_support_are_refused():
             LogitsCategorical(logits)
     mixed = build("mixed")(Z)
     with pytest.raises(ValueError, match="support"):
-        mixed.log_prob(torch.tensor(ROW) * 0.5)
+        mixed.log_prob(example("mixed") * 0.5)
     with pytest.raises(ValueError, match="10 columns"):
         mixed.log_prob(torch.zeros(7))
     with pytest.raises(ValueError, match="same batch shape"):

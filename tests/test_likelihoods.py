@@ -1,13 +1,15 @@
 """Which likelihood data get, what fits it, and that a model of every kind starts well."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
-from priory import VAE, StandardPrior, loss
-from priory.data import Column, Columns, choose_likelihood, open_digits
-from priory.data.likelihoods import LIKELIHOODS
-from priory.data.likelihoods import blocks as blocks_module
+from likelihood_cases import CASES
+from priory import VAE, StandardPrior, data, likelihoods, loss, networks
+from priory.data import Column, Columns, open_digits
+from priory.likelihoods import LIKELIHOODS, LikelihoodName, base, choose_likelihood
 from priory.training import make_networks
 
 SPANS = [["numeric", 0, 2], ["categorical", 2, 5]]
@@ -65,7 +67,7 @@ def test_a_table_of_counts_alone_is_negative_binomial():
     assert chosen.typical_counts == [0.5, 0.5, 2]
     mixed = choose_likelihood(x, spans=[("count", 0, 2), ("numeric", 2, 3)])
     assert mixed.typical_counts == [0.5, 0.5]
-    with pytest.raises(ValueError, match=r"got 0\.5 in datum 0 at \[0\]; fill in"):
+    with pytest.raises(ValueError, match=r"got 0\.5 in example 0 at \[0\]; fill in"):
         mixed.check(torch.tensor([[0.5, 1, 0]]))
 
 
@@ -99,9 +101,9 @@ def test_big_data_are_taken_in_blocks(monkeypatch, tmp_path):
     assert chosen.high == 200
     expected = array.astype(np.float64).mean(0).tolist()
     assert chosen.typical_counts == pytest.approx(expected, rel=1e-12)
-    with pytest.raises(ValueError, match=r"got 200 in datum 9000 at \[2\]"):
+    with pytest.raises(ValueError, match=r"got 200 in example 9000 at \[2\]"):
         choose_likelihood(x, num_values=10)
-    monkeypatch.setattr(blocks_module, "MOST_NUMBERS", 6)
+    monkeypatch.setattr(base, "MOST_NUMBERS", 6)
     seen.clear()
     assert choose_likelihood(x[:10]).name == "categorical"
     assert set(seen) == {2}
@@ -110,15 +112,19 @@ def test_big_data_are_taken_in_blocks(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("values", "options", "message"),
     [
-        ([[0.0, 17]], {"num_values": 17}, r"0 to 16 .* got 17 in datum 0 at \[1\]"),
-        ([[0.0, 1], [0.0, 0.3]], {"name": "bernoulli"}, r"got 0\.3 in datum 1 at \[1\]; binarise"),
+        ([[0.0, 17]], {"num_values": 17}, r"0 to 16 .* got 17 in example 0 at \[1\]"),
+        (
+            [[0.0, 1], [0.0, 0.3]],
+            {"name": "bernoulli"},
+            r"got 0\.3 in example 1 .*; binarise",
+        ),
         ([[0.0, 2]], {"name": "bernoulli"}, "static or dynamic, or choose discretized-logistic"),
         ([[0.0, 0.3]], {"name": "categorical"}, r"got 0\.3"),
         ([[0.0, 256]], {"name": "categorical"}, "0 to 255 .* got 256"),
         ([[0.0, 0.3]], {"name": "discretized-logistic"}, r"got 0\.3 .* round 255 times them"),
         ([[0.0, -1]], {"name": "poisson"}, "got -1 .* raw counts"),
         ([[0.0, 1.5]], {"name": "negative-binomial"}, r"got 1\.5 .* raw counts"),
-        ([[0.0], [torch.nan]], {}, "got nan in datum 1"),
+        ([[0.0], [torch.nan]], {}, "got nan in example 1"),
         ([[0.0, torch.inf]], {"name": "gaussian"}, "got inf"),
         ([[0.0, 2]], {"num_values": 1}, "at least two values"),
         ([[0.0, 2]], {"name": "gaussian", "num_values": 4}, r"\(low, .*\), got num_values"),
@@ -127,7 +133,7 @@ def test_big_data_are_taken_in_blocks(monkeypatch, tmp_path):
         ([[0.0, 1]], {"spans": []}, "at least one span"),
         ([[0.0, 1]], {"spans": SPANS}, r"shape \(N, 5\)"),
         ([[0.0, 1]], {"spans": [("numeric", 0, 1), ("numeric", 2, 3)]}, "side by side"),
-        ([[0.0, 1, 1, 1, 0]], {"spans": SPANS}, r"single 1 among zeros .* datum 0 at \[2\]"),
+        ([[0.0, 1, 1, 1, 0]], {"spans": SPANS}, r"single 1 among zeros .* example 0 at \[2\]"),
         ([[0.0, 1, 0, 0.5, 0.5]], {"spans": SPANS}, "single 1 among zeros"),
     ],
 )
@@ -143,44 +149,35 @@ def test_no_data_are_refused(shape):
         choose_likelihood(torch.zeros(shape))
 
 
-def counts(x: torch.Tensor) -> torch.Tensor:
-    """Counts with means from a fraction to ten thousand, on the pattern of real data."""
-    means = torch.logspace(-1, 4, x[0].numel()).view(x.shape[1:])
-    return torch.poisson(x / 8 * means)
+def test_names_of_before_are_the_same_objects():
+    from priory.data import Likelihood, choose_likelihood
+    from priory.data.likelihoods import LIKELIHOODS, MixedLikelihood
+
+    assert choose_likelihood is likelihoods.choose_likelihood
+    assert Likelihood is likelihoods.Likelihood
+    assert LIKELIHOODS is likelihoods.LIKELIHOODS
+    assert MixedLikelihood is likelihoods.MixedLikelihood
+    for kind in LIKELIHOODS.values():
+        name = kind.decoder.__name__
+        assert name in networks.__all__
+        assert getattr(networks, name) is kind.decoder is getattr(likelihoods, name)
+    for room in (networks, data):
+        with pytest.raises(AttributeError, match="no attribute 'LaplaceDecoder'"):
+            _ = room.LaplaceDecoder
 
 
-def table(x: torch.Tensor) -> torch.Tensor:
-    pixels = x.flatten(1)[:, 18:22]
-    bright = torch.nn.functional.one_hot((x.flatten(1)[:, 42] // 6).long(), 3)
-    numbers = (pixels - pixels.mean(0)) / pixels.std(0)
-    return torch.cat((numbers, bright, counts(x).flatten(1)[:, ::8]), dim=-1)
+def test_every_likelihood_is_in_the_table():
+    assert {case.name for case in CASES.values()} == set(LIKELIHOODS)
+    assert set(get_args(LikelihoodName)) == {"auto", *LIKELIHOODS}
 
 
-TABLE_SPANS = [("numeric", 0, 4), ("categorical", 4, 7), ("count", 7, 15)]
-KINDS = [
-    ("bernoulli", lambda x: (x > 8).float(), {}, "mlp"),
-    ("categorical", lambda x: x, {}, "gated-mlp"),
-    ("discretized-logistic", lambda x: (x * 15.9375).floor(), {}, "conv"),
-    ("discretized-logistic", lambda x: x * 15, {"options": {"scale": "network"}}, "mlp"),
-    ("gaussian", lambda x: 1000 * x + 0.5, {}, "conv"),
-    ("gaussian", lambda x: x / 16, {"options": {"scale": "network"}}, "gated-mlp"),
-    ("gaussian", lambda x: x / 16, {"options": {"scale": 0.3}}, "mlp"),
-    ("poisson", counts, {}, "mlp"),
-    ("negative-binomial", counts, {}, "gated-mlp"),
-    ("mixed", table, {"spans": TABLE_SPANS}, "gated-mlp"),
-]
-
-
-def test_every_likelihood_is_trained_here():
-    assert {name for name, *_ in KINDS} == set(LIKELIHOODS)
-
-
-@pytest.mark.parametrize(("name", "make", "options", "network"), KINDS)
-def test_a_model_starts_well_and_learns(name, make, options, network):
-    x = make(open_digits().x[:32])
-    likelihood = choose_likelihood(x, name, **options)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_model_starts_well_and_learns(case):
+    x = case.data(open_digits().x[:32])
+    likelihood = choose_likelihood(x, case.name, **case.options)
     torch.manual_seed(1)
-    encoder, decoder = make_networks(likelihood, x.shape[1:], 2, (32,), network)
+    encoder, decoder = make_networks(likelihood, x.shape[1:], 2, (32,), case.network)
+    assert type(decoder) is likelihood.decoder
     vae = VAE(encoder, decoder, StandardPrior(2))
     optimizer = torch.optim.Adamax(vae.parameters(), lr=3e-3)
     losses = []

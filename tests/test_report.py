@@ -17,7 +17,7 @@ from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder
 from priory.data import Column, Columns
 from priory.evaluation import evaluate, exhibit, explore
 from priory.evaluation.decoding import decode_expected, expected
-from priory.networks import GaussianDecoder
+from priory.likelihoods import GaussianDecoder
 from priory.priors import make_prior
 from priory.report import Entry, Recipe, Subject, write_page
 from priory.report.bars import Bars

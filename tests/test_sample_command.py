@@ -21,7 +21,7 @@ from priory import (
 )
 from priory.cli import main
 from priory.data import Column, Columns, DataFormat
-from priory.networks import MixedDecoder
+from priory.likelihoods import MixedDecoder
 
 PEOPLE = Columns(
     (

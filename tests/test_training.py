@@ -6,8 +6,9 @@ from torch import nn
 
 import priory
 from priory import MoGPrior, StandardPrior, VampPrior
-from priory.data import Source, choose_likelihood, split
+from priory.data import Source, split
 from priory.data.seeds import mix
+from priory.likelihoods import choose_likelihood
 from priory.objectives import elbo
 from priory.training import (
     Training,

@@ -6,7 +6,8 @@ from priory import priors
 from priory.aggregate import aggregated_posterior
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.importance_weighted import importance_weighted_loss
-from priory.networks import MLP, BernoulliDecoder, CategoricalDecoder, Context, GaussianEncoder
+from priory.likelihoods import BernoulliDecoder, CategoricalDecoder
+from priory.networks import MLP, Context, GaussianEncoder
 from priory.objectives import ELBO, elbo, log_weights, loss
 from priory.priors import *  # noqa: F403
 from priory.saving import load, save

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import nn
 
-from priory import networks
+from priory import likelihoods, networks
 from priory.files import write_whole
 from priory.priors import prior_classes
 from priory.priors.parts import Part, mapping_of
@@ -126,7 +126,8 @@ def _read_description(file: Path) -> tuple[dict[str, Any], torch.dtype]:
 
 
 def _buildable() -> Mapping[str, type[nn.Module]]:
-    ours = {name: getattr(networks, name) for name in networks.__all__}
+    rooms = (networks, likelihoods)
+    ours = {name: getattr(room, name) for room in rooms for name in room.__all__}
     modules = {n: c for n, c in ours.items() if inspect.isclass(c) and issubclass(c, nn.Module)}
     return {**modules, **prior_classes()}
 

@@ -16,7 +16,8 @@ from rich.table import Table
 
 from priory.commands.report_entry import report_entry
 from priory.commands.run_data import open_run_data
-from priory.data import DataFormat, LikelihoodName, choose_likelihood, describe
+from priory.data import DataFormat, describe
+from priory.likelihoods import LikelihoodName, choose_likelihood
 from priory.priors import MixturePrior, prior_class, prior_classes
 from priory.report import Entry, Recipe, Subject, write_figures, write_page
 from priory.report.comparison import HEADER, notes

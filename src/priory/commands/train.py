@@ -19,8 +19,9 @@ from priory import training
 from priory.commands.report_entry import report_entry
 from priory.commands.run_data import open_run_data
 from priory.commands.user_classes import build_module, names_a_class, trainer_options
-from priory.data import DataFormat, LikelihoodName, choose_likelihood, describe
+from priory.data import DataFormat, describe
 from priory.files import write_whole
+from priory.likelihoods import LikelihoodName, choose_likelihood
 from priory.report import Recipe, Subject, write_figures, write_page
 from priory.saving import save
 from priory.training import TrainingSettings, build, next_free

@@ -1,10 +1,11 @@
 """From sources, one kind a file, to tensors in batches."""
 
+from typing import TYPE_CHECKING, Any
+
 from priory.data.batches import Batch, Batches
 from priory.data.binarise import binarise, grey_range
 from priory.data.data_format import DataFormat
 from priory.data.describe import describe
-from priory.data.likelihoods import Likelihood, LikelihoodName, choose_likelihood
 from priory.data.open import open_data
 from priory.data.part import Part
 from priory.data.source import Source
@@ -21,6 +22,9 @@ from priory.data.sources.tensors import open_tensors
 from priory.data.splits import Splits, assign_parts, split
 from priory.data.tables.columns import Column, Columns
 from priory.data.tables.table import open_table
+
+if TYPE_CHECKING:
+    from priory.likelihoods import Likelihood, LikelihoodName, choose_likelihood
 
 __all__ = [
     "Batch",
@@ -55,3 +59,11 @@ __all__ = [
     "open_tensors",
     "split",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # what was here before there was a room for likelihoods
+        from priory import likelihoods
+
+        return getattr(likelihoods, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,18 +1,24 @@
-"""Modules from a datum to a distribution over latents, and from latents to one over data."""
+"""Modules from an example to a distribution over latents, and the bodies of those that go back."""
 
-from priory.networks.bernoulli_decoder import BernoulliDecoder
-from priory.networks.categorical_decoder import CategoricalDecoder
+from typing import TYPE_CHECKING, Any
+
 from priory.networks.context import Context
 from priory.networks.conv_decoder_network import ConvDecoderNetwork
 from priory.networks.conv_encoder_network import ConvEncoderNetwork
-from priory.networks.discretized_logistic_decoder import DiscretizedLogisticDecoder
 from priory.networks.gated_mlp import GatedMLP
-from priory.networks.gaussian_decoder import GaussianDecoder
 from priory.networks.gaussian_encoder import GaussianEncoder
-from priory.networks.mixed_decoder import MixedDecoder
 from priory.networks.mlp import MLP
-from priory.networks.negative_binomial_decoder import NegativeBinomialDecoder
-from priory.networks.poisson_decoder import PoissonDecoder
+
+if TYPE_CHECKING:
+    from priory.likelihoods import (
+        BernoulliDecoder,
+        CategoricalDecoder,
+        DiscretizedLogisticDecoder,
+        GaussianDecoder,
+        MixedDecoder,
+        NegativeBinomialDecoder,
+        PoissonDecoder,
+    )
 
 __all__ = [
     "MLP",
@@ -29,3 +35,11 @@ __all__ = [
     "NegativeBinomialDecoder",
     "PoissonDecoder",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # the decoders of before there was a room for likelihoods, above this one
+        from priory import likelihoods
+
+        return getattr(likelihoods, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

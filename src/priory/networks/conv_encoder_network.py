@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from priory.networks.gated_conv import gated_conv, image_channels, image_sizes
 from priory.networks.gated_mlp import GatedMLP
-from priory.networks.shapes import batch_shape, check_sizes
+from priory.networks.mlp import batch_shape, check_sizes
 
 
 class ConvEncoderNetwork(nn.Module):

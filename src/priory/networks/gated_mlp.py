@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from priory.networks.shapes import check_sizes, flat_inputs
+from priory.networks.mlp import check_sizes, flat_inputs
 
 
 class GatedLinear(nn.Module):

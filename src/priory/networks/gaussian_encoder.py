@@ -1,13 +1,25 @@
 """The diagonal Gaussian posterior."""
 
+from collections.abc import Callable
+from typing import Literal
+
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, call_network, num_labels_of
 from priory.networks.data_range import DataRange, checked_range, range_tensors
-from priory.networks.transforms import TRANSFORMS, TransformName
+
+TransformName = Literal["linear", "log1p"]
+
+
+def _linear(x: Tensor) -> Tensor:
+    return x
+
+
+TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {"linear": _linear, "log1p": torch.log1p}
 
 
 class GaussianEncoder(nn.Module):

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from priory.data import Likelihood, Splits
+from priory.data import Splits
 from priory.data.checks import chunks
 from priory.data.seeds import mix
+from priory.likelihoods import Likelihood
 from priory.priors import Prior, make_prior
 from priory.training.networks import make_networks
 from priory.vae import VAE

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from priory.data import Likelihood
+from priory.likelihoods import Likelihood
 from priory.networks import MLP, ConvDecoderNetwork, ConvEncoderNetwork, GatedMLP, GaussianEncoder
 
 Shape = Sequence[int]
@@ -51,7 +51,7 @@ def make_networks(
 
     Examples:
         >>> import torch
-        >>> from priory.data import choose_likelihood
+        >>> from priory.likelihoods import choose_likelihood
         >>> from priory.training import make_networks
         >>> x = torch.rand(20, 8, 8)
         >>> encoder, decoder = make_networks(choose_likelihood(x), (8, 8), 2, network="conv")

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from priory.data import Source, choose_likelihood, split
+from priory.data import Source, split
 from priory.extras import needs
+from priory.likelihoods import choose_likelihood
 from priory.priors import Prior
 from priory.training.build import build
 from priory.training.loop import train
@@ -36,7 +37,7 @@ def fit(
 
     Args:
         x: Data, `(N, *data_shape)`; their values decide the likelihood, as in
-            `priory.data.choose_likelihood`.
+            `priory.likelihoods.choose_likelihood`.
         prior: The name of a prior, which then starts from the data where it can, or a prior, which
             does as its own options say.
         latent_dim: The number of latent dimensions L; by default the prior's, or a quarter of the

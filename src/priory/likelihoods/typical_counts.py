@@ -1,4 +1,4 @@
-"""What decoders of counts share."""
+"""The counts at which a decoder of counts starts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,13 +7,28 @@ import torch
 from torch import Tensor
 from torch.distributions import NegativeBinomial
 
-Counts = float | Sequence[Any]
+from priory.likelihoods.base import Observed, blocks
+
+TypicalCounts = float | Sequence[Any]
 """One number above zero, or a nested list with one for each dimension."""
 
 MIN_DISPERSION = 1e-4
 
 
-def log_typical_counts(counts: Counts) -> Tensor:
+def mean_counts(observed: Observed) -> list[Any]:
+    """Return the mean of each dimension, as nested lists.
+
+    A dimension in which nothing was counted gets what a single count would give.
+    """
+    x = observed.x
+    total = torch.zeros(x.shape[1:], dtype=torch.float64, device=x.device)
+    for _, part in blocks(x):
+        total += part.sum(0, dtype=torch.float64)
+    mean: list[Any] = (total.clamp(min=1) / len(x)).tolist()
+    return mean
+
+
+def log_typical_counts(counts: TypicalCounts) -> Tensor:
     """Return the logarithms of typical counts.
 
     Raises:

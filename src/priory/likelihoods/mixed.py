@@ -1,19 +1,24 @@
-"""The likelihood of tables whose columns are of several kinds."""
+"""Tables whose columns are of several kinds."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal, OneHotCategorical
 
 from priory.distributions import MixedColumns
+from priory.likelihoods.base import Likelihood, Observed, Spans, blocks, whole_from_zero
+from priory.likelihoods.typical_counts import (
+    MIN_DISPERSION,
+    TypicalCounts,
+    log_typical_counts,
+    mean_counts,
+    negative_binomial,
+)
 from priory.networks.context import Context
-from priory.networks.counts import MIN_DISPERSION, Counts, log_typical_counts, negative_binomial
 from priory.networks.labels import call_network
-
-Spans = Sequence[Sequence[Any]]
-"""Blocks of columns, side by side: `(kind, start, stop)` of each, in order."""
 
 
 def _numeric(out: Tensor, spread: Tensor, start: Tensor) -> Distribution:
@@ -65,7 +70,8 @@ class MixedDecoder(nn.Module):
 
     Examples:
         >>> import torch
-        >>> from priory.networks import MLP, MixedDecoder
+        >>> from priory import MLP
+        >>> from priory.likelihoods import MixedDecoder
         >>> decoder = MixedDecoder(MLP((2,), (5,)), [("numeric", 0, 2), ("categorical", 2, 5)])
         >>> decoder(torch.zeros(1, 2)).sample()[:, 2:].sum().item()
         1.0
@@ -80,7 +86,7 @@ class MixedDecoder(nn.Module):
         self,
         network: nn.Module,
         spans: Spans,
-        typical_counts: Counts = 1.0,
+        typical_counts: TypicalCounts = 1.0,
         min_scale: float = 1e-3,
     ) -> None:
         super().__init__()
@@ -116,7 +122,7 @@ def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
         ValueError: If they do not stand side by side from 0 on, or a kind is unknown.
 
     Examples:
-        >>> from priory.networks.mixed_decoder import checked_spans
+        >>> from priory.likelihoods.mixed import checked_spans
         >>> checked_spans([["numeric", 0, 1], ["numeric", 1, 2], ["categorical", 2, 4]])
         (('numeric', 0, 2), ('categorical', 2, 4))
 
@@ -141,3 +147,106 @@ def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
 def columns_of(kind: str, spans: Spans) -> list[int]:
     """Return the columns of a kind."""
     return [d for own, start, stop in spans if own == kind for d in range(start, stop)]
+
+
+def _one_hot(block: Tensor) -> Tensor:
+    return whole_from_zero(block, 2) & (block.sum(-1, keepdim=True) == 1)
+
+
+ALLOWED: dict[str, Callable[[Tensor], Tensor]] = {
+    "numeric": torch.isfinite,
+    "count": whole_from_zero,
+    "categorical": _one_hot,
+}
+
+
+@dataclass(frozen=True)
+class MixedLikelihood(Likelihood):
+    """Columns of several kinds: standardised numbers, counts, and categories as one-hot blocks.
+
+    Attributes:
+        spans: `(kind, start, stop)` of each block of columns.
+        low: The smallest value seen in each column; other data may lie below it.
+        high: The largest value seen in each column; other data may lie above it.
+        min_scale: The floor of the standard deviation of numeric columns.
+
+    """
+
+    name: ClassVar[str] = "mixed"
+    decoder: ClassVar[type[nn.Module]] = MixedDecoder
+    advice: ClassVar[str] = (
+        "fill in missing numbers, give counts as they are, and give each category a column that is "
+        "1 where the others are 0"
+    )
+    support: ClassVar[str] = (
+        "finite numbers, whole ones from 0 on for counts, and a single 1 among zeros in each "
+        "categorical block"
+    )
+    pixel_shape: ClassVar[tuple[int, ...]] = ()
+
+    spans: tuple[tuple[str, int, int], ...]
+    low: list[float] = field(repr=False)
+    high: list[float] = field(repr=False)
+    typical_counts: list[float] = field(repr=False)
+    min_scale: float = 1e-3
+
+    @property
+    def data_range(self) -> tuple[list[float], list[float]]:
+        """From the smallest to the largest value seen, for each column."""
+        return (self.low, self.high)
+
+    def allowed(self, x: Tensor) -> Tensor:
+        """Return which values are finite, and in categorical blocks part of a single 1 among 0."""
+        parts = [
+            ALLOWED[kind](x[:, start:stop]).expand(-1, stop - start)
+            for kind, start, stop in self.spans
+        ]
+        return torch.cat(parts, dim=-1)
+
+    def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> MixedDecoder:
+        """Return a `MixedDecoder`."""
+        return MixedDecoder(network, self.spans, self.typical_counts, self.min_scale)
+
+    @classmethod
+    def suits(cls, observed: Observed) -> str | None:
+        """Return how many columns there are of each kind, where they are described."""
+        if observed.spans is None or observed.only_counts:
+            return None
+        spans = checked_spans(observed.spans)
+        numbers = {kind: len(columns_of(kind, spans)) for kind in ("numeric", "count")}
+        numbers["categorical"] = sum(kind == "categorical" for kind, _, _ in spans)
+        shown = [f"{number} {kind}" for kind, number in numbers.items() if number]
+        return f"a table with columns of these kinds: {', '.join(shown)}"
+
+    @classmethod
+    def from_data(cls, observed: Observed, why: str) -> Likelihood:
+        """Return the likelihood with the range seen in each column.
+
+        A column with a single value gets a range of one on each side, and a categorical block
+        always has that from 0 to 1.
+
+        Raises:
+            ValueError: If there are no spans, or they do not fit the data.
+
+        """
+        if observed.spans is None:
+            raise ValueError(
+                "expected spans with a mixed likelihood, got none; say which columns are numeric "
+                "and which are categorical, or choose gaussian."
+            )
+        spans = checked_spans(observed.spans)
+        if tuple(observed.x.shape[1:]) != (spans[-1][-1],):
+            raise ValueError(
+                f"expected data of shape (N, {spans[-1][-1]}) for these spans, "
+                f"got {tuple(observed.x.shape)}."
+            )
+        ends = [part.aminmax(dim=0) for _, part in blocks(observed.x)]
+        low = torch.stack([end.min for end in ends]).amin(0).float()  # as batches are read
+        high = torch.stack([end.max for end in ends]).amax(0).float()
+        low, high = torch.where(low < high, low, low - 1), torch.where(low < high, high, high + 1)
+        for kind, start, stop in spans:
+            if kind == "categorical":
+                low[start:stop], high[start:stop] = 0, 1
+        mean = mean_counts(observed)
+        typical = [mean[d] for d in columns_of("count", spans)]
+        return cls(why, spans, low.tolist(), high.tolist(), typical)

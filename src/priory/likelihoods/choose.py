@@ -2,33 +2,36 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
-from priory.data.likelihoods.base import Likelihood
-from priory.data.likelihoods.bernoulli import BernoulliLikelihood
-from priory.data.likelihoods.categorical import CategoricalLikelihood
-from priory.data.likelihoods.discretized_logistic import DiscretizedLogisticLikelihood
-from priory.data.likelihoods.gaussian import GaussianLikelihood
-from priory.data.likelihoods.mixed import MixedLikelihood
-from priory.data.likelihoods.negative_binomial import NegativeBinomialLikelihood
-from priory.data.likelihoods.observed import observe
-from priory.data.likelihoods.poisson import PoissonLikelihood
-from priory.networks.mixed_decoder import Spans
+# Names imported "as" themselves are exports: those of every likelihood and of its decoder.
+from priory.likelihoods.base import Likelihood as Likelihood
+from priory.likelihoods.base import Spans, observe
+from priory.likelihoods.bernoulli import BernoulliDecoder as BernoulliDecoder
+from priory.likelihoods.bernoulli import BernoulliLikelihood as BernoulliLikelihood
+from priory.likelihoods.categorical import CategoricalDecoder as CategoricalDecoder
+from priory.likelihoods.categorical import CategoricalLikelihood as CategoricalLikelihood
+from priory.likelihoods.discretized_logistic import (
+    DiscretizedLogisticDecoder as DiscretizedLogisticDecoder,
+)
+from priory.likelihoods.discretized_logistic import (
+    DiscretizedLogisticLikelihood as DiscretizedLogisticLikelihood,
+)
+from priory.likelihoods.gaussian import GaussianDecoder as GaussianDecoder
+from priory.likelihoods.gaussian import GaussianLikelihood as GaussianLikelihood
+from priory.likelihoods.mixed import MixedDecoder as MixedDecoder
+from priory.likelihoods.mixed import MixedLikelihood as MixedLikelihood
+from priory.likelihoods.negative_binomial import NegativeBinomialDecoder as NegativeBinomialDecoder
+from priory.likelihoods.negative_binomial import (
+    NegativeBinomialLikelihood as NegativeBinomialLikelihood,
+)
+from priory.likelihoods.poisson import PoissonDecoder as PoissonDecoder
+from priory.likelihoods.poisson import PoissonLikelihood as PoissonLikelihood
 
-LikelihoodName = Literal[
-    "auto",
-    "bernoulli",
-    "categorical",
-    "discretized-logistic",
-    "gaussian",
-    "poisson",
-    "negative-binomial",
-    "mixed",
-]
-
-# The first that suits the data is chosen.
+# The first that suits the data is chosen. A likelihood that stands here has its name on the command
+# line, its exports and its place among what a saved model may hold.
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     likelihood.name: likelihood
     for likelihood in (
@@ -41,6 +44,11 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
         PoissonLikelihood,
     )
 }
+
+if TYPE_CHECKING:
+    LikelihoodName = str
+else:
+    LikelihoodName = Literal[("auto", *LIKELIHOODS)]
 
 
 def choose_likelihood(
@@ -76,7 +84,7 @@ def choose_likelihood(
 
     Examples:
         >>> import torch
-        >>> from priory.data import choose_likelihood
+        >>> from priory.likelihoods import choose_likelihood
         >>> choose_likelihood(torch.tensor([[0.0, 16.0], [3.0, 1.0]]))
         CategoricalLikelihood(why='whole numbers from 0 to 16', num_values=17)
         >>> print(choose_likelihood(torch.tensor([[0.0, -1.5]])))
@@ -87,19 +95,20 @@ def choose_likelihood(
         raise ValueError(f"expected likelihood auto, {', '.join(LIKELIHOODS)}, got {name!r}.")
     if num_values is not None and num_values < 2:
         raise ValueError(f"expected at least two values, got {num_values}.")
-    seen = observe(x, num_values, spans)
+    observed = observe(x, num_values, spans)
     if name == "auto":
-        reasons = ((kind, kind.suits(seen)) for kind in LIKELIHOODS.values())
+        reasons = ((kind, kind.suits(observed)) for kind in LIKELIHOODS.values())
         kind, why = next((kind, why) for kind, why in reasons if why is not None)
     else:
         kind, why = LIKELIHOODS[name], "as asked"
-    likelihood = kind.from_data(seen, why)
-    own = [field.name for field in fields(likelihood) if field.name != "why"]
-    unknown = set(options or {}) - set(own)
-    if unknown or (num_values is not None and "num_values" not in own):
+    likelihood = kind.from_data(observed, why)
+    possible = [field.name for field in fields(likelihood) if field.name != "why"]
+    unknown = set(options or {}) - set(possible)
+    if unknown or (num_values is not None and "num_values" not in possible):
         raise ValueError(
-            f"expected options of the {kind.name} likelihood ({', '.join(own) or 'it has none'}), "
-            f"got {', '.join(sorted(unknown)) or 'num_values'}."
+            f"expected options of the {kind.name} likelihood "
+            f"({', '.join(possible) or 'it has none'}), got "
+            f"{', '.join(sorted(unknown)) or 'num_values'}."
         )
     likelihood = replace(likelihood, **(options or {}))
     likelihood.check(x)

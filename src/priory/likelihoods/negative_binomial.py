@@ -1,16 +1,26 @@
-"""The negative binomial likelihood."""
+"""Counts that vary more than a Poisson does."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
+from priory.likelihoods.base import GREY_LEVELS, Likelihood, Observed, whole_from_zero
+from priory.likelihoods.typical_counts import (
+    MIN_DISPERSION,
+    TypicalCounts,
+    log_typical_counts,
+    mean_counts,
+    negative_binomial,
+)
 from priory.networks.context import Context
-from priory.networks.counts import MIN_DISPERSION, Counts, log_typical_counts, negative_binomial
+from priory.networks.gaussian_encoder import TransformName
 from priory.networks.labels import call_network
-from priory.networks.shapes import check_sizes
+from priory.networks.mlp import check_sizes
 
 
 class NegativeBinomialDecoder(nn.Module):
@@ -24,12 +34,12 @@ class NegativeBinomialDecoder(nn.Module):
     for each dimension of the data, as $1 / \theta_d = e^{t_d} + r$ with the floor r: at a larger θ
     float32 no longer resolves the density. At means well below 1/r the floor is all but a Poisson.
 
-    There is no factor for the exposure of a datum (the depth at which a cell was sequenced, the
+    There is no factor for the exposure of an example (the depth at which a cell was sequenced, the
     length of a document): where it varies, z has to say so.
 
     Args:
         network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`.
-        data_shape: The shape of one datum.
+        data_shape: The shape of one example.
         typical_counts: The counts m at f = 0, where an untrained network starts: the mean of the
             data, one number or a nested list with one for each dimension.
         min_dispersion: The floor r of 1/θ.
@@ -44,7 +54,8 @@ class NegativeBinomialDecoder(nn.Module):
 
     Examples:
         >>> import torch
-        >>> from priory.networks import MLP, NegativeBinomialDecoder
+        >>> from priory import MLP
+        >>> from priory.likelihoods import NegativeBinomialDecoder
         >>> decoder = NegativeBinomialDecoder(MLP((2,), (3,)), (3,), typical_counts=[0.5, 20, 1000])
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.tensor([0.0, 18, 1100])).shape
         torch.Size([5])
@@ -57,7 +68,7 @@ class NegativeBinomialDecoder(nn.Module):
         self,
         network: nn.Module,
         data_shape: Sequence[int],
-        typical_counts: Counts = 1.0,
+        typical_counts: TypicalCounts = 1.0,
         min_dispersion: float = MIN_DISPERSION,
     ) -> None:
         super().__init__()
@@ -73,8 +84,62 @@ class NegativeBinomialDecoder(nn.Module):
         self.log_dispersion = nn.Parameter(torch.zeros(self.data_shape))
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
-        """Return p(x|z) with batch shape `(*batch,)` and the event shape of one datum."""
+        """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
         log_mean = self.log_typical + call_network(self.network, z, context)
         dispersion = self.log_dispersion.exp() + self.min_dispersion
         counts = negative_binomial(log_mean, dispersion)
         return Independent(counts, log_mean.dim() - z.dim() + 1)
+
+
+@dataclass(frozen=True)
+class NegativeBinomialLikelihood(Likelihood):
+    """Counts whose variance, given z, is above their mean.
+
+    Attributes:
+        high: The largest count seen; other data may lie above it.
+        typical_counts: The mean of each dimension, at which the decoder starts.
+        min_dispersion: The floor of the dispersion.
+
+    """
+
+    name: ClassVar[str] = "negative-binomial"
+    decoder: ClassVar[type[nn.Module]] = NegativeBinomialDecoder
+    advice: ClassVar[str] = "give the raw counts, or choose gaussian"
+    transform: ClassVar[TransformName] = "log1p"
+    support: ClassVar[str] = "whole numbers from 0 on"
+    pixel_shape: ClassVar[tuple[int, ...]] = ()
+
+    high: float
+    typical_counts: float | list[Any] = field(repr=False)
+    min_dispersion: float = 1e-4
+
+    @property
+    def data_range(self) -> tuple[float, float]:
+        """From 0 to the largest count observed."""
+        return (0.0, self.high)
+
+    def allowed(self, x: Tensor) -> Tensor:
+        """Return which values are whole numbers from zero on."""
+        return whole_from_zero(x)
+
+    def make_decoder(
+        self, network: nn.Module, data_shape: Sequence[int]
+    ) -> NegativeBinomialDecoder:
+        """Return a `NegativeBinomialDecoder`."""
+        return NegativeBinomialDecoder(
+            network, data_shape, self.typical_counts, self.min_dispersion
+        )
+
+    @classmethod
+    def suits(cls, observed: Observed) -> str | None:
+        """Whole numbers too large for grey levels are counts, and so is what was given as such."""
+        if observed.only_counts:
+            return f"{observed.x.shape[-1]} columns of counts"
+        if observed.counts and observed.high >= GREY_LEVELS:
+            return f"whole numbers from 0 to {observed.high:.0f}, taken as counts"
+        return None
+
+    @classmethod
+    def from_data(cls, observed: Observed, why: str) -> Likelihood:
+        """Return the likelihood with the largest and the mean counts."""
+        return cls(why, max(1.0, observed.high), mean_counts(observed))

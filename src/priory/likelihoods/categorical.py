@@ -1,0 +1,97 @@
+"""A few values, each with a probability of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent
+
+from priory.distributions import LogitsCategorical
+from priory.likelihoods.base import Likelihood, Observed, whole_from_zero
+from priory.networks.context import Context
+from priory.networks.labels import call_network
+
+MOST_VALUES = 256
+MOST_BY_ITSELF = 64  # beyond, the network's output is most of the model
+
+
+class CategoricalDecoder(nn.Module):
+    r"""Values $0, \dots, V-1$, independent given z, with probabilities from a network.
+
+    $$p(x \mid z) = \prod_d \mathrm{Cat}(x_d \mid \mathrm{softmax}(f_d(z)))$$
+
+    Args:
+        network: A module from z, `(*batch, L)`, to logits, `(*batch, *data_shape, V)`.
+
+    Examples:
+        >>> import torch
+        >>> from priory import MLP
+        >>> from priory.likelihoods import CategoricalDecoder
+        >>> decoder = CategoricalDecoder(MLP((2,), (8, 8, 17)))
+        >>> decoder(torch.zeros(5, 2)).log_prob(torch.zeros(5, 8, 8)).shape
+        torch.Size([5])
+
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
+        """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
+        logits = call_network(self.network, z, context)
+        return Independent(LogitsCategorical(logits), logits.dim() - z.dim())
+
+
+@dataclass(frozen=True)
+class CategoricalLikelihood(Likelihood):
+    """Values 0 to V − 1, each with a probability of its own.
+
+    Attributes:
+        num_values: The number of values V.
+
+    """
+
+    name: ClassVar[str] = "categorical"
+    decoder: ClassVar[type[nn.Module]] = CategoricalDecoder
+    advice: ClassVar[str] = "round the data, or choose another likelihood"
+
+    num_values: int
+
+    @property
+    def data_range(self) -> tuple[float, float]:
+        """From 0 to V − 1."""
+        return (0.0, float(self.num_values - 1))
+
+    @property
+    def support(self) -> str:
+        """The values, in words."""
+        return f"whole numbers from 0 to {self.num_values - 1}"
+
+    @property
+    def pixel_shape(self) -> tuple[int, ...]:
+        """One logit for each value."""
+        return (self.num_values,)
+
+    def allowed(self, x: Tensor) -> Tensor:
+        """Return which values are whole numbers from 0 to V − 1."""
+        return whole_from_zero(x, self.num_values)
+
+    def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> CategoricalDecoder:
+        """Return a `CategoricalDecoder`."""
+        return CategoricalDecoder(network)
+
+    @classmethod
+    def suits(cls, observed: Observed) -> str | None:
+        """Up to 64 whole numbers from zero on are categorical."""
+        if observed.num_values is not None and observed.num_values <= MOST_BY_ITSELF:
+            return f"{observed.num_values} values, as asked"
+        few = observed.counts and observed.high < MOST_BY_ITSELF and observed.num_values is None
+        return f"whole numbers from 0 to {max(1, int(observed.high))}" if few else None
+
+    @classmethod
+    def from_data(cls, observed: Observed, why: str) -> Likelihood:
+        """Return the likelihood of as many values as were asked for, or observed."""
+        most = int(min(max(observed.high, 1), MOST_VALUES - 1))
+        return cls(why, most + 1 if observed.num_values is None else observed.num_values)

@@ -1,0 +1,125 @@
+"""Real values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Normal
+
+from priory.likelihoods.base import Likelihood, Observed
+from priory.likelihoods.location_scale import LocationScale, pixel_shape
+from priory.networks.context import Context
+from priory.networks.data_range import DataRange, checked_range
+from priory.networks.labels import call_network
+
+
+class GaussianDecoder(nn.Module):
+    r"""Real values, independent given z, with means from a network.
+
+    $$p(x \mid z) = \prod_d \mathcal{N}(x_d \mid c + w f_d(z),\, \sigma_d^2)$$
+
+    with c the middle of the data's range and w half its width, so that a network that gives values
+    in [-1, 1] covers the range. A learned standard deviation is $\sigma_d = w\,(m + e^{t_d})$ with
+    the floor m: without one, an example that is met exactly has no largest density.
+
+    Args:
+        network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`; with
+            `scale="network"` to f(z) beside t(z), `(*batch, *data_shape, 2)`.
+        scale: `"shared"` learns one t for all dimensions, `"network"` one for each dimension as a
+            function of z; a number is a fixed standard deviation, in units of the data.
+        data_range: The smallest and the largest value an example can take: two numbers, or two
+            nested lists with one number for each dimension.
+        min_scale: The floor m of a learned standard deviation, as a fraction of w.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Reference:
+        Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014, appendix C.2; Rybkin et al.,
+        *Simple and Effective VAE Training with Calibrated Decoders*, ICML 2021, for the shared
+        scale.
+
+    Examples:
+        >>> import torch
+        >>> from priory import MLP
+        >>> from priory.likelihoods import GaussianDecoder
+        >>> decoder = GaussianDecoder(MLP((2,), (28, 28, 2)), scale="network")
+        >>> decoder(torch.zeros(5, 2)).log_prob(torch.rand(5, 28, 28)).shape
+        torch.Size([5])
+
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        scale: float | Literal["shared", "network"] = "shared",
+        data_range: DataRange = (0.0, 1.0),
+        min_scale: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = scale
+        self.data_range = checked_range(data_range)
+        self.min_scale = min_scale
+        self.location_scale = LocationScale(scale, min_scale, self.data_range)
+
+    def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
+        """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
+        loc, scale = self.location_scale(call_network(self.network, z, context))
+        return Independent(Normal(loc, scale), loc.dim() - z.dim() + 1)
+
+
+@dataclass(frozen=True)
+class GaussianLikelihood(Likelihood):
+    """Real values around a mean.
+
+    Attributes:
+        low: The smallest value seen; other data may lie below it.
+        high: The largest value seen; other data may lie above it.
+        scale: Of the decoder: `"shared"`, `"network"` or a fixed number in units of the data.
+        min_scale: The floor of a learned scale, as a fraction of half the range.
+
+    """
+
+    name: ClassVar[str] = "gaussian"
+    decoder: ClassVar[type[nn.Module]] = GaussianDecoder
+    advice: ClassVar[str] = "remove or fill in such values first"
+    support: ClassVar[str] = "finite values"
+
+    low: float
+    high: float
+    scale: float | Literal["shared", "network"] = "shared"
+    min_scale: float = 1e-3
+
+    @property
+    def data_range(self) -> tuple[float, float]:
+        """From the smallest to the largest value observed."""
+        return (self.low, self.high)
+
+    @property
+    def pixel_shape(self) -> tuple[int, ...]:
+        """A mean, with a scale beside it where the network gives one."""
+        return pixel_shape(self.scale)
+
+    def allowed(self, x: Tensor) -> Tensor:
+        """Return which values are finite."""
+        return x.isfinite()
+
+    def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> GaussianDecoder:
+        """Return a `GaussianDecoder`."""
+        return GaussianDecoder(network, self.scale, self.data_range, self.min_scale)
+
+    @classmethod
+    def suits(cls, observed: Observed) -> str | None:
+        """Whatever is not whole, or below zero, is Gaussian."""
+        if observed.counts:
+            return None
+        kind = "whole numbers" if observed.whole else "numbers that are not all whole"
+        return f"{kind} from {observed.low:g} to {observed.high:g}"
+
+    @classmethod
+    def from_data(cls, observed: Observed, why: str) -> Likelihood:
+        """Return the likelihood with the range seen, widened by one on each side if it is empty."""
+        margin = 0.0 if observed.low < observed.high else 1.0
+        return cls(why, observed.low - margin, observed.high + margin)
