@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from priory.distributions.log_weights import HALF_LOG_TWO_PI, are_per_point, in_turn
+from priory.distributions.mixture.log_weights import HALF_LOG_TWO_PI, are_per_point, in_turn
 
 WORKING_MEMORY = 32 * 2**20
 """About the bytes that a block needs while it is worked on."""

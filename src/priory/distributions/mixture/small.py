@@ -6,7 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from priory.distributions.log_weights import HALF_LOG_TWO_PI, are_per_point, in_turn, weighted
+from priory.distributions.mixture.log_weights import (
+    HALF_LOG_TWO_PI,
+    are_per_point,
+    in_turn,
+    weighted,
+)
 
 
 def direct_log_prob(

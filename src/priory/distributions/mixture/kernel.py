@@ -1,14 +1,16 @@
-"""The mixture kernel itself: log-density and gradient, block by block, in float64."""
+"""The log-density of a mixture of diagonal Gaussians: the one hot loop of the library."""
 
 import math
 from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from priory.distributions.component_block import DirectBlock, ExpandedBlock, component_blocks
-from priory.distributions.tiny_mixture import (
+from priory.distributions.mixture.blocks import DirectBlock, ExpandedBlock, component_blocks
+from priory.distributions.mixture.flattening import flattened
+from priory.distributions.mixture.small import (
     TinyMixture,
     differentiable_gradients,
     direct_log_prob,
@@ -24,7 +26,78 @@ NOTHING = -700.0
 """The exponential of less is lost in a sum that holds a one, and takes a processor five times as
 long, for it is no normal number."""
 
+_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # torch < 2.7 has none
+
 Piece = tuple[slice, DirectBlock | ExpandedBlock]
+
+
+def component_log_prob(
+    z: Float[Tensor, "*#batch L"],
+    logits: Float[Tensor, "*#batch K"],
+    loc: Float[Tensor, "*#batch K L"],
+    scale: Float[Tensor, "*#batch K L"],
+) -> Float[Tensor, "*batch K"]:
+    r"""Return $\log w_k + \log \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$ for each k.
+
+    Without a gradient the work is done in blocks, as for `log_prob`; with one, in the direct form.
+
+    Args:
+        z: Points.
+        logits: Logarithms of the mixing weights, normalised.
+        loc: Means.
+        scale: Standard deviations.
+
+    Returns:
+        The weighted log-densities of the components, in nats.
+
+    """
+    differentiable = torch.is_grad_enabled() and any(
+        tensor.requires_grad for tensor in (z, logits, loc, scale)
+    )
+    if not differentiable and not torch.compiler.is_compiling():
+        flat = flattened(z, logits, loc, scale)
+        densities = blockwise_component_log_prob(*flat[:4])
+        densities = densities.transpose(0, 1) if densities.dim() > 2 else densities
+        return densities.reshape(*flat.shape, logits.shape[-1])
+    standardised = (z.unsqueeze(-2) - loc) / scale
+    log_volume = scale.log().sum(-1) + 0.5 * math.log(2 * math.pi) * loc.shape[-1]
+    return logits - log_volume - 0.5 * standardised.square().sum(-1)
+
+
+def log_prob(
+    z: Float[Tensor, "*#batch L"],
+    logits: Float[Tensor, "*#batch K"],
+    loc: Float[Tensor, "*#batch K L"],
+    scale: Float[Tensor, "*#batch K L"],
+) -> Float[Tensor, "*batch"]:
+    r"""Return $\log \sum_k w_k\, \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$ in nats.
+
+    The sum over dimensions is taken inside each component, before the log-sum-exp over components.
+    The work is done in float64 and in blocks of components, so that memory grows neither with
+    B·K·L nor, beyond a budget, with B·K. Points whose mixtures have the same components, each with
+    weights of its own, share the work: `loc` and `scale` then lack those dimensions. Second
+    derivatives take the direct form, and its memory.
+
+    Args:
+        z: Points.
+        logits: Logarithms of the mixing weights, normalised; `-inf` is a weight of zero.
+        loc: Means.
+        scale: Standard deviations.
+
+    Returns:
+        The log-density of the mixture at each point, in nats; in float32 at the least.
+
+    """
+    if _is_exporting():  # into operations that every runtime knows
+        return torch.logsumexp(component_log_prob(z, logits, loc, scale), dim=-1)
+    if logits.dim() == 1 and loc.dim() == scale.dim() == 2:
+        if z.dim() == 2:
+            return blockwise_log_prob(z, logits, loc, scale)
+        points = z.reshape(-1, z.shape[-1])
+        return blockwise_log_prob(points, logits, loc, scale).reshape(z.shape[:-1])
+    flat = flattened(z, logits, loc, scale)
+    density = blockwise_log_prob(*flat[:4])
+    return (density.mT if density.dim() > 1 else density).reshape(flat.shape)
 
 
 def blockwise_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
