@@ -114,9 +114,10 @@ def test_small_and_zero_weights(k):
     assert (grad[:2] == 0).all()
 
 
-def test_points_that_no_component_reaches_have_no_nan_gradient():
-    z, _, loc, scale = mixture(20, 300, 10)
-    logits = torch.full((300,), -torch.inf)
+@pytest.mark.parametrize("k", [3, 300])
+def test_points_that_no_component_reaches_have_no_nan_gradient(k):
+    z, _, loc, scale = mixture(20, k, 10)
+    logits = torch.full((k,), -torch.inf)
     inputs = [t.requires_grad_() for t in (z, logits, loc, scale)]
     density = kernel.log_prob(*inputs)
     assert (density == -torch.inf).all()
@@ -265,8 +266,8 @@ def test_the_form_follows_from_the_rounding_error():
 
 
 def test_without_float64_the_direct_form_serves(monkeypatch):
-    monkeypatch.setattr(kernel, "_working_dtype", lambda device: torch.float32)
-    monkeypatch.setattr(kernel, "TINY", 0)
+    monkeypatch.setattr(blocks, "WITHOUT_FLOAT64", {"cpu"})
+    monkeypatch.setattr(blocks, "SMALL", 0)
     z, logits, loc, scale = mixture(30, 50, 4)
     actual = kernel.log_prob(z, logits, loc, scale)
     expected, _, _ = reference(z, logits, loc, scale, torch.ones(30))

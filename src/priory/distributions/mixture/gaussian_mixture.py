@@ -77,8 +77,11 @@ class GaussianMixture(Distribution):
             loc, scale = torch.broadcast_tensors(loc, scale)
         logits = logits.log_softmax(-1)
         self.logits, self.loc, self.scale = self._unexpanded = logits, loc, scale
-        shape = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
-        super().__init__(shape[:-1], loc.shape[-1:], validate_args=validate_args)
+        if logits.shape == loc.shape[:-1]:
+            shape = logits.shape
+        else:
+            shape = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
+        super().__init__(Size(shape[:-1]), Size(loc.shape[-1:]), validate_args=validate_args)
         if logits.shape != loc.shape[:-1]:
             self.logits = logits.expand(shape)
             self.loc, self.scale = (t.expand(*shape, -1) for t in (loc, scale))

@@ -7,17 +7,18 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
-from priory.distributions.mixture.blocks import DirectBlock, ExpandedBlock, component_blocks
-from priory.distributions.mixture.flattening import flattened
-from priory.distributions.mixture.small import (
-    TinyMixture,
-    differentiable_gradients,
-    direct_log_prob,
+from priory.distributions.mixture.blocks import (
+    DirectBlock,
+    ExpandedBlock,
+    component_blocks,
+    direct_form,
+    direct_form_of_block,
+    flattened,
+    is_small,
+    working_dtype,
 )
-
-TINY = 4096
-"""Up to this many numbers B·K·L the direct form is the faster, for it needs no preparation."""
 
 KEPT_MEMORY = 64 * 2**20
 """Bytes that a call may keep for its backward pass; what needs more is computed again."""
@@ -26,9 +27,13 @@ NOTHING = -700.0
 """The exponential of less is lost in a sum that holds a one, and takes a processor five times as
 long, for it is no normal number."""
 
-_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)  # torch < 2.7 has none
-
 Piece = tuple[slice, DirectBlock | ExpandedBlock]
+
+# torch < 2.7 has no such function.
+_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)
+# Torch has no public way to ask; without this one a transform is refused by torch with a reason.
+_transforms_are_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
+_is_batched = getattr(torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False)
 
 
 def component_log_prob(
@@ -51,17 +56,16 @@ def component_log_prob(
         The weighted log-densities of the components, in nats.
 
     """
-    differentiable = torch.is_grad_enabled() and any(
-        tensor.requires_grad for tensor in (z, logits, loc, scale)
-    )
-    if not differentiable and not torch.compiler.is_compiling():
-        flat = flattened(z, logits, loc, scale)
-        densities = blockwise_component_log_prob(*flat[:4])
-        densities = densities.transpose(0, 1) if densities.dim() > 2 else densities
-        return densities.reshape(*flat.shape, logits.shape[-1])
-    standardised = (z.unsqueeze(-2) - loc) / scale
-    log_volume = scale.log().sum(-1) + 0.5 * math.log(2 * math.pi) * loc.shape[-1]
-    return logits - log_volume - 0.5 * standardised.square().sum(-1)
+    inputs = (z, logits, loc, scale)
+    if torch.compiler.is_compiling() or _is_transformed(*inputs) or _needs_gradient(*inputs):
+        return direct_form(*inputs)[0]
+    z, logits, loc, scale, shape = flattened(*inputs)
+    points, result = z.to(working_dtype(z.device)), _result_dtype(*inputs)
+    densities = points.new_empty((*points.shape[:-1], logits.shape[-1]), dtype=result)
+    for piece, block in component_blocks(points, logits, loc, scale, _tolerance(result)):
+        densities[..., piece] = block.log_prob()
+    densities = densities.transpose(0, 1) if densities.dim() > 2 else densities
+    return densities.reshape(*shape, logits.shape[-1])
 
 
 def log_prob(
@@ -76,7 +80,8 @@ def log_prob(
     The work is done in float64 and in blocks of components, so that memory grows neither with
     B·K·L nor, beyond a budget, with B·K. Points whose mixtures have the same components, each with
     weights of its own, share the work: `loc` and `scale` then lack those dimensions. Second
-    derivatives take the direct form, and its memory.
+    derivatives, forward mode and the transforms of `torch.func` take the direct form, and its
+    memory.
 
     Args:
         z: Points.
@@ -88,63 +93,83 @@ def log_prob(
         The log-density of the mixture at each point, in nats; in float32 at the least.
 
     """
+    inputs = (z, logits, loc, scale)
     if _is_exporting():  # into operations that every runtime knows
-        return torch.logsumexp(component_log_prob(z, logits, loc, scale), dim=-1)
+        return torch.logsumexp(direct_form(*inputs)[0], dim=-1)
+    if _is_transformed(*inputs):
+        return direct_form(*_widened(*inputs))[0].logsumexp(-1).to(_result_dtype(*inputs))
     if logits.dim() == 1 and loc.dim() == scale.dim() == 2:
         if z.dim() == 2:
-            return blockwise_log_prob(z, logits, loc, scale)
-        points = z.reshape(-1, z.shape[-1])
-        return blockwise_log_prob(points, logits, loc, scale).reshape(z.shape[:-1])
-    flat = flattened(z, logits, loc, scale)
-    density = blockwise_log_prob(*flat[:4])
-    return (density.mT if density.dim() > 1 else density).reshape(flat.shape)
+            return _density(*inputs)
+        return _density(z.reshape(-1, z.shape[-1]), logits, loc, scale).reshape(z.shape[:-1])
+    *flat, shape = flattened(*inputs)
+    density = _density(*flat)
+    return (density.mT if density.dim() > 1 else density).reshape(shape)
 
 
-def blockwise_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-    """Return the log-density of mixtures at points of their own, with a gradient.
+def _is_transformed(*inputs: Tensor) -> bool:
+    """Return whether a transform of torch.func is active, or one of these has a tangent."""
+    return _transforms_are_active() or (
+        not torch.compiler.is_compiling()
+        and any(unpack_dual(tensor).tangent is not None for tensor in inputs)
+    )
 
-    Args:
-        z: Points, `(*P, B, L)`, where P is absent for one mixture.
-        logits: Log-weights, `(*P, K)`, or `(*P, R, K)` for points that take R sets in turn.
-        loc: Means, `(*P, K, L)`.
-        scale: Standard deviations, `(*P, K, L)`.
 
-    Returns:
-        The log-density in nats, `(*P, B)`, in float32 at the least.
+def _needs_gradient(*inputs: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs)
 
-    """
+
+def _density(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return the log-density, `(*P, B)`, of what a block takes, with a gradient."""
     inputs = (z, logits, loc, scale)
-    dtype = _result_dtype(*inputs)
-    tiny = z.shape[:-1].numel() * loc.shape[-2] * loc.shape[-1] <= TINY and z.device.type != "mps"
-    if torch.compiler.is_compiling():
-        # The kernel is opaque to the compiler, for its choices depend on the data.
-        density = (
-            direct_log_prob(*inputs, torch.float64).to(dtype) if tiny else _operator(*inputs)[0]
+    small, compiles = is_small(z, loc), torch.compiler.is_compiling()
+    if small and compiles:
+        return _direct_density(*inputs)
+    if compiles:  # to whom the kernel is opaque, for its choices depend on the data
+        return cast(Tensor, _operator(*inputs)[0])
+    if not _needs_gradient(*inputs):
+        return _direct_density(*inputs) if small else _evaluate(*inputs, keeps=False)[0]
+    function = _SmallFunction if small else _Function
+    return cast(Tensor, function.apply(*inputs))  # type: ignore[no-untyped-call]
+
+
+def _direct_density(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return the same in the direct form, differentiable any number of times."""
+    joint, _ = direct_form_of_block(*_widened(z, logits, loc, scale))
+    return joint.logsumexp(-1).to(_result_dtype(z, logits, loc, scale))
+
+
+def _widened(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
+    """Return the arguments in such types that all is worked out in the working type."""
+    dtype = working_dtype(z.device)
+    return z.to(dtype), logits, loc, scale.to(dtype)
+
+
+class _SmallFunction(torch.autograd.Function):
+    """The log-density and its gradient in as few operations as it takes: they are what it costs."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        ctx.block = DirectBlock(*_widened(*inputs))
+        joint = ctx.block.log_prob()
+        total = joint.logsumexp(-1, keepdim=True)
+        # Where no component has a weight, none is responsible, and nothing has a gradient.
+        ctx.responsibilities = joint.sub_(total.clamp_min(torch.finfo(total.dtype).min)).exp_()
+        ctx.save_for_backward(*inputs)
+        density: Tensor = total.squeeze(-1).to(_result_dtype(*inputs))
+        return density
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        inputs = ctx.saved_tensors
+        if torch.is_grad_enabled() or _is_transformed(grad) or _is_batched(grad):
+            return _differentiable_gradients(grad, inputs)
+        of_points, *of_parameters = ctx.needs_input_grad
+        factor = grad.unsqueeze(-1)
+        grads = ctx.block.gradients(ctx.responsibilities, factor, of_points, any(of_parameters))
+        return tuple(
+            None if g is None else g.to(t.dtype) for g, t in zip(grads, inputs, strict=True)
         )
-    elif tiny:
-        density = TinyMixture.apply(*inputs, dtype)  # type: ignore[no-untyped-call]
-    elif torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        density = _Function.apply(*inputs)  # type: ignore[no-untyped-call]
-    else:
-        density = _evaluate(*inputs, keeps=False)[0]
-    return cast(Tensor, density)
-
-
-def blockwise_component_log_prob(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
-    """Return each component's weighted log-density in nats, `(*P, B, K)`, without a gradient.
-
-    Args:
-        z: Points, `(*P, B, L)`, where P is absent for one mixture.
-        logits: Log-weights, `(*P, K)`, or `(*P, R, K)` for points that take R sets in turn.
-        loc: Means, `(*P, K, L)`.
-        scale: Standard deviations, `(*P, K, L)`.
-
-    """
-    points, dtype = z.to(_working_dtype(z.device)), _result_dtype(z, logits, loc, scale)
-    densities = points.new_empty((*z.shape[:-1], logits.shape[-1]), dtype=dtype)
-    for piece, block in component_blocks(points, logits, loc, scale, _tolerance(dtype)):
-        densities[..., piece] = block.log_prob()
-    return densities
 
 
 def _evaluate(
@@ -156,18 +181,22 @@ def _evaluate(
     relative to it; and, if they are to be kept and fit into the budget, these relative densities
     and the blocks.
     """
-    points = z.to(_working_dtype(z.device))
+    points = z.to(working_dtype(z.device))
     lowest = torch.finfo(points.dtype).min  # in the place of -inf, whose differences are NaN
     result = _result_dtype(z, logits, loc, scale)
     blocks = component_blocks(points, logits, loc, scale, _tolerance(result))
     kept: list[Piece] = []
     if keeps and _is_kept(z, logits):
-        small = True
-        densities = points.new_empty((*points.shape[:-1], logits.shape[-1]))
+        every, components = True, logits.shape[-1]
         for piece, block in blocks:
-            block.log_prob(out=densities[..., piece])
-            small = small and isinstance(block, ExpandedBlock)  # a direct block holds B·K·L
-            kept = [*kept, (piece, block)] if small else []
+            if piece == slice(0, components):
+                densities = block.log_prob()
+            else:
+                if piece.start == 0:
+                    densities = points.new_empty((*points.shape[:-1], components))
+                block.log_prob(out=densities[..., piece])
+            every = every and isinstance(block, ExpandedBlock)  # a direct one holds B·K·L numbers
+            kept = [*kept, (piece, block)] if every else []
         peak = densities.amax(-1, keepdim=True).clamp_min_(lowest)
         total = densities.sub_(peak).exp_().sum(-1, keepdim=True)
     else:
@@ -180,8 +209,8 @@ def _evaluate(
             total.mul_(peak.sub_(higher).exp_())
             total.add_(joint.sub_(higher).clamp_min_(NOTHING).exp_().sum(-1, keepdim=True))
             peak = higher
-    empty = peak == lowest  # no component has a weight
-    density = total.log().add_(peak).masked_fill_(empty, -torch.inf).squeeze(-1).to(result)
+        total.masked_fill_(peak == lowest, 0)  # no component has a weight
+    density = total.log().add_(peak).squeeze(-1).to(result)
     return density, peak, total, densities, kept
 
 
@@ -199,20 +228,29 @@ def _gradients(
     z, logits, loc, scale = inputs
     # The sum is below one only where no component has a weight, and there nothing has a gradient.
     factor = grad.to(peak.dtype).unsqueeze(-1) / total.clamp_min(1)
-    tolerance = _tolerance(_result_dtype(*inputs))
-    grad_z = torch.zeros_like(z, dtype=peak.dtype) if of_points else None
-    grads = [torch.empty_like(t) for t in (logits, loc, scale)] if of_parameters else []
-    points = z.to(peak.dtype)
-    for piece, block in kept or component_blocks(points, logits, loc, scale, tolerance):
-        again = not densities.numel()  # they were too many to be kept
+    grad_z: Tensor | None = None
+    grads: list[Tensor | None] = [None, None, None]
+    again = not densities.numel()  # they were too many to be kept
+    for piece, block in kept or component_blocks(
+        z.to(peak.dtype), logits, loc, scale, _tolerance(_result_dtype(*inputs))
+    ):
         density = block.log_prob().sub_(peak).exp_() if again else densities[..., piece]
-        if grad_z is not None:
-            grad_z.add_(block.point_gradient(density, factor))
-        if grads:
-            grads[0][..., piece], grads[1][..., piece, :], grads[2][..., piece, :] = (
-                block.parameter_gradients(density, factor)
-            )
-    return None if grad_z is None else grad_z.to(z.dtype), *(grads or (None, None, None))
+        of_z, *of_block = block.gradients(density, factor, of_points, of_parameters)
+        grad_z = of_z if grad_z is None or of_z is None else grad_z.add_(of_z)
+        parts = zip(grads, of_block, inputs[1:], (-1, -2, -2), strict=True)
+        grads = [_placed(whole, part, piece, like, dim) for whole, part, like, dim in parts]
+    return None if grad_z is None else grad_z.to(z.dtype), *grads
+
+
+def _placed(
+    whole: Tensor | None, part: Tensor | None, piece: slice, like: Tensor, dim: int
+) -> Tensor | None:
+    """Return the whole, of the shape and type of another tensor, with a part put in its place."""
+    if part is None or part.shape == like.shape:
+        return None if part is None else part.to(like.dtype)
+    whole = torch.empty_like(like) if whole is None else whole
+    whole.narrow(dim, piece.start, part.shape[dim]).copy_(part)
+    return whole
 
 
 class _Function(torch.autograd.Function):
@@ -225,11 +263,21 @@ class _Function(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, peak, total, densities = ctx.saved_tensors
+        if torch.is_grad_enabled() or _is_transformed(grad) or _is_batched(grad):
+            return _differentiable_gradients(grad, inputs)
         of_points, *of_parameters = ctx.needs_input_grad
-        if torch.is_grad_enabled():  # somebody will differentiate again
-            return differentiable_gradients(grad, inputs, peak.dtype)
         state = (peak, total, densities, ctx.blocks)
         return _gradients(grad, inputs, *state, of_points, any(of_parameters))
+
+
+def _differentiable_gradients(grad: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    """Return gradients that can be differentiated again, or whose `grad` is a batch of them."""
+    wanted = [tensor for tensor in inputs if tensor.requires_grad]
+    with torch.enable_grad():
+        density = _direct_density(*inputs)
+    again = torch.is_grad_enabled()
+    grads = iter(torch.autograd.grad(density, wanted, grad, create_graph=again))
+    return tuple(next(grads) if tensor.requires_grad else None for tensor in inputs)
 
 
 @torch.library.custom_op("priory::mixture_log_prob", mutates_args=())
@@ -241,7 +289,7 @@ def _operator(
 
 @_operator.register_fake
 def _(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
-    dtype = _working_dtype(z.device)
+    dtype = working_dtype(z.device)
     lead, components = z.shape[:-1], logits.shape[-1]
     return (
         z.new_empty(lead, dtype=_result_dtype(z, logits, loc, scale)),
@@ -287,11 +335,7 @@ _operator.register_autograd(_backward, setup_context=_setup_context)
 def _is_kept(z: Tensor, logits: Tensor) -> bool:
     *mixtures, points, dims = z.shape
     numbers = math.prod(mixtures) * logits.shape[-1] * (points + 8 * dims)
-    return numbers * _working_dtype(z.device).itemsize <= KEPT_MEMORY
-
-
-def _working_dtype(device: torch.device) -> torch.dtype:
-    return torch.float32 if device.type == "mps" else torch.float64
+    return numbers * working_dtype(z.device).itemsize <= KEPT_MEMORY
 
 
 def _result_dtype(*inputs: Tensor) -> torch.dtype:
