@@ -77,12 +77,14 @@ def leaves(b: int, k: int, dims: int) -> list[Tensor]:
     return [tensor.requires_grad_() for tensor in inputs]
 
 
-def fastest(contestants: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """Return the milliseconds of each contestant's fastest step."""
+def fastest(
+    contestants: dict[str, Callable[[], object]], seconds: float = 0.0, turns: int = 3
+) -> dict[str, float]:
+    """Return the milliseconds of each contestant's fastest step, in that many turns or more."""
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     best = dict.fromkeys(contestants, math.inf)
     end, rounds = time.perf_counter() + seconds, 0
-    while rounds < 3 or time.perf_counter() < end:
+    while rounds < turns or time.perf_counter() < end:
         for name, run in contestants.items():
             turn = time.perf_counter() + 0.2  # long enough for a step to find its own memory again
             while time.perf_counter() < turn:

@@ -7,15 +7,15 @@ import pytest
 
 COMPILE_KERNEL = """
 import torch
-from priory.distributions import mixture_kernel
-compiled = torch.compile(mixture_kernel.log_prob, fullgraph=True, dynamic=False)
+from priory.distributions.mixture import kernel
+compiled = torch.compile(kernel.log_prob, fullgraph=True, dynamic=False)
 for b, k, dims, *own in [(64, 16, 2), (40, 300, 20), (40, 300, 20, 20)]:
     z, loc = torch.randn(b, dims).view(-1, *own, dims), torch.randn(k, dims)
     inputs = [z, torch.randn(*own, k).log_softmax(-1), loc, 0.1 + torch.rand(k, dims)]
     for t in inputs:
         t.requires_grad_()
     results = []
-    for log_prob in (mixture_kernel.log_prob, compiled):
+    for log_prob in (kernel.log_prob, compiled):
         density = log_prob(*inputs)
         results.append((density, *torch.autograd.grad(density.sum(), inputs)))
     for eager, other in zip(*results, strict=True):

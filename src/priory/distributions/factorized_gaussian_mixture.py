@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions.gaussian_mixture import GaussianMixture
+from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 
 class FactorizedGaussianMixture(Distribution):

@@ -9,7 +9,7 @@ from torch.distributions import Distribution, Independent, Normal, kl_divergence
 from torch.distributions.kl import register_kl
 
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
-from priory.distributions.gaussian_mixture import GaussianMixture
+from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 
 def mixture_of(distribution: Distribution) -> GaussianMixture | None:

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 from torch.utils.checkpoint import checkpoint
 
-from priory.distributions import mixture_kernel
 from priory.distributions.gaussian_kl import entropy, mixture_of
-from priory.distributions.gaussian_mixture import GaussianMixture
+from priory.distributions.mixture import kernel
+from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 NUMBERS_AT_ONCE = 4 * 2**20
 """About the numbers that are worked on at a time where the work cannot be a matrix product."""
@@ -203,13 +203,13 @@ def _expected_log_prob(loc: Tensor, scale: Tensor, p: GaussianMixture) -> tuple[
 
 
 def _jensen_bound(loc: Tensor, scale: Tensor, p: GaussianMixture) -> Tensor:
-    expected = mixture_kernel.log_prob(*_expected_log_prob(loc, scale, p))
+    expected = kernel.log_prob(*_expected_log_prob(loc, scale, p))
     return -entropy(scale) - expected.to(loc.dtype)
 
 
 def _pairwise_kl(q: GaussianMixture, p: GaussianMixture) -> Tensor:
     """Return the divergence of each component of q from each of p, `(A, K)`."""
-    expected = mixture_kernel.component_log_prob(*_expected_log_prob(q.loc, q.scale, p))
+    expected = kernel.component_log_prob(*_expected_log_prob(q.loc, q.scale, p))
     return p.logits - expected.to(q.loc.dtype) - entropy(q.scale).unsqueeze(-1)
 
 

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, MixtureSameFamily
 
-from priory.distributions.gaussian_mixture import GaussianMixture
+from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 
 def marginal(weights: Float[Tensor, " B"], p: Distribution) -> Distribution:

@@ -4,7 +4,7 @@ from torch.distributions import Distribution
 
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
 from priory.distributions.gaussian_kl import mixture_of
-from priory.distributions.gaussian_mixture import GaussianMixture
+from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 
 def marginals_of(distribution: Distribution) -> GaussianMixture | None:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
-from priory.distributions.gaussian_mixture import GaussianMixture
+from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.distributions import GaussianMixture, loc_and_scale
-from priory.distributions.mixture_kernel import component_log_prob
+from priory.distributions.mixture.kernel import component_log_prob
 
 
 @dataclass(frozen=True)

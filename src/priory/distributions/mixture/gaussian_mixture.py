@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions import mixture_kernel
+from priory.distributions.mixture import kernel
 
 
 class GaussianMixture(Distribution):
@@ -77,8 +77,11 @@ class GaussianMixture(Distribution):
             loc, scale = torch.broadcast_tensors(loc, scale)
         logits = logits.log_softmax(-1)
         self.logits, self.loc, self.scale = self._unexpanded = logits, loc, scale
-        shape = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
-        super().__init__(shape[:-1], loc.shape[-1:], validate_args=validate_args)
+        if logits.shape == loc.shape[:-1]:
+            shape = logits.shape
+        else:
+            shape = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
+        super().__init__(Size(shape[:-1]), Size(loc.shape[-1:]), validate_args=validate_args)
         if logits.shape != loc.shape[:-1]:
             self.logits = logits.expand(shape)
             self.loc, self.scale = (t.expand(*shape, -1) for t in (loc, scale))
@@ -101,7 +104,7 @@ class GaussianMixture(Distribution):
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""
         if self._validate_args:
             self._validate_sample(value)
-        density = mixture_kernel.log_prob(value, *self._unexpanded)
+        density = kernel.log_prob(value, *self._unexpanded)
         if self.batch_shape:
             density = density.expand(torch.broadcast_shapes(density.shape, self.batch_shape))
         return density
@@ -110,7 +113,7 @@ class GaussianMixture(Distribution):
         r"""Return the posterior over components, $p(k \mid z) = w_k p_k(z) / p(z)$."""
         if self._validate_args:
             self._validate_sample(value)
-        share = mixture_kernel.component_log_prob(value, *self._unexpanded).softmax(-1)
+        share = kernel.component_log_prob(value, *self._unexpanded).softmax(-1)
         return share.expand(torch.broadcast_shapes(share.shape, (*self.batch_shape, 1)))
 
     @torch.no_grad()
