@@ -9,14 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
+from priory.distributions import LogMeanNegativeBinomial
+from priory.distributions.log_mean_poisson import widened
 from priory.likelihoods.base import GREY_LEVELS, Likelihood, Observed, whole_from_zero
 from priory.likelihoods.typical_counts import (
     MIN_DISPERSION,
     TypicalCounts,
     log_typical_counts,
     mean_counts,
-    negative_binomial,
 )
+from priory.networks.constants import in_two_parts
 from priory.networks.context import Context
 from priory.networks.gaussian_encoder import TransformName
 from priory.networks.labels import call_network
@@ -31,8 +33,8 @@ class NegativeBinomialDecoder(nn.Module):
     \Big(\frac{\mu_d}{\theta_d + \mu_d}\Big)^{x_d}, \qquad \mu_d = m_d\, e^{f_d(z)}$$
 
     The mean is μ and the variance $\mu + \mu^2 / \theta$. The inverse dispersion θ is learned, one
-    for each dimension of the data, as $1 / \theta_d = e^{t_d} + r$ with the floor r: at a larger θ
-    float32 no longer resolves the density. At means well below 1/r the floor is all but a Poisson.
+    for each dimension of the data, as $1 / \theta_d = e^{t_d} + r$ with the floor r, which at means
+    well below 1/r is all but a Poisson.
 
     There is no factor for the exposure of an example (the depth at which a cell was sequenced, the
     length of a document): where it varies, z has to say so.
@@ -79,15 +81,16 @@ class NegativeBinomialDecoder(nn.Module):
         check_sizes(data_shape=self.data_shape)
         if not 0 < min_dispersion < math.inf:
             raise ValueError(f"expected min_dispersion above zero, got {min_dispersion}.")
-        log_typical = log_typical_counts(typical_counts)
+        log_typical = in_two_parts(log_typical_counts(typical_counts))
         self.register_buffer("log_typical", log_typical, persistent=False)
         self.log_dispersion = nn.Parameter(torch.zeros(self.data_shape))
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
-        log_mean = self.log_typical + call_network(self.network, z, context)
-        dispersion = self.log_dispersion.exp() + self.min_dispersion
-        counts = negative_binomial(log_mean, dispersion)
+        out = call_network(self.network, z, context)
+        log_mean = widened(self.log_typical).sum(0) + widened(out)
+        dispersion = widened(self.log_dispersion).exp() + self.min_dispersion
+        counts = LogMeanNegativeBinomial(log_mean, dispersion, out.dtype)
         return Independent(counts, log_mean.dim() - z.dim() + 1)
 
 

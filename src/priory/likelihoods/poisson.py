@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Poisson
+from torch.distributions import Distribution, Independent
 
+from priory.distributions import LogMeanPoisson
+from priory.distributions.log_mean_poisson import widened
 from priory.likelihoods.base import Likelihood, Observed, whole_from_zero
 from priory.likelihoods.typical_counts import TypicalCounts, log_typical_counts, mean_counts
+from priory.networks.constants import in_two_parts
 from priory.networks.context import Context
 from priory.networks.gaussian_encoder import TransformName
 from priory.networks.labels import call_network
@@ -46,13 +49,14 @@ class PoissonDecoder(nn.Module):
         super().__init__()
         self.network = network
         self.typical_counts = typical_counts
-        log_typical = log_typical_counts(typical_counts)
+        log_typical = in_two_parts(log_typical_counts(typical_counts))
         self.register_buffer("log_typical", log_typical, persistent=False)
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
-        mean = (self.log_typical + call_network(self.network, z, context)).exp()
-        return Independent(Poisson(mean), mean.dim() - z.dim() + 1)
+        out = call_network(self.network, z, context)
+        log_mean = widened(self.log_typical).sum(0) + widened(out)
+        return Independent(LogMeanPoisson(log_mean, out.dtype), log_mean.dim() - z.dim() + 1)
 
 
 @dataclass(frozen=True)
