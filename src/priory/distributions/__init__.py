@@ -4,6 +4,8 @@ from priory.distributions.diagonal_gaussian import loc_and_scale
 from priory.distributions.discretized_logistic import DiscretizedLogistic
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
 from priory.distributions.kl_bounds import kl_lower_bound, kl_upper_bound, kl_variational
+from priory.distributions.log_mean_negative_binomial import LogMeanNegativeBinomial
+from priory.distributions.log_mean_poisson import LogMeanPoisson
 from priory.distributions.logits_categorical import LogitsCategorical
 from priory.distributions.marginal import marginal
 from priory.distributions.marginals_of import marginals_of
@@ -18,6 +20,8 @@ __all__ = [
     "FactorizedGaussianMixture",
     "GaussianMixture",
     "KLEstimate",
+    "LogMeanNegativeBinomial",
+    "LogMeanPoisson",
     "LogitsCategorical",
     "MixedColumns",
     "ResampledDistribution",

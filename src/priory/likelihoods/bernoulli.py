@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent
 
 from priory.likelihoods.base import Likelihood, Observed, whole_from_zero
-from priory.networks.context import Context
-from priory.networks.labels import call_network
+from priory.networks.context import Context, Head
 
 
-class BernoulliDecoder(nn.Module):
+class BernoulliDecoder(Head):
     r"""Values 0 and 1, independent given z, with probabilities from a network.
 
     $$p(x \mid z) = \prod_d \mathrm{Bern}(x_d \mid \mathrm{sigmoid}(f_d(z)))$$
@@ -31,12 +30,11 @@ class BernoulliDecoder(nn.Module):
     """
 
     def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
-        logits = call_network(self.network, z, context)
+        logits = self.outputs(z, context)
         return Independent(Bernoulli(logits=logits), logits.dim() - z.dim() + 1)
 
 

@@ -9,14 +9,13 @@ from torch.distributions import Distribution, Independent
 
 from priory.distributions import LogitsCategorical
 from priory.likelihoods.base import Likelihood, Observed, whole_from_zero
-from priory.networks.context import Context
-from priory.networks.labels import call_network
+from priory.networks.context import Context, Head
 
 MOST_VALUES = 256
 MOST_BY_ITSELF = 64  # beyond, the network's output is most of the model
 
 
-class CategoricalDecoder(nn.Module):
+class CategoricalDecoder(Head):
     r"""Values $0, \dots, V-1$, independent given z, with probabilities from a network.
 
     $$p(x \mid z) = \prod_d \mathrm{Cat}(x_d \mid \mathrm{softmax}(f_d(z)))$$
@@ -35,12 +34,11 @@ class CategoricalDecoder(nn.Module):
     """
 
     def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
-        logits = call_network(self.network, z, context)
+        logits = self.outputs(z, context)
         return Independent(LogitsCategorical(logits), logits.dim() - z.dim())
 
 

@@ -10,11 +10,10 @@ from torch.distributions import Distribution, Independent
 from priory.distributions import DiscretizedLogistic
 from priory.likelihoods.base import GREY_LEVELS, Likelihood, Observed, whole_from_zero
 from priory.likelihoods.location_scale import LocationScale, pixel_shape
-from priory.networks.context import Context
-from priory.networks.labels import call_network
+from priory.networks.context import Context, Head
 
 
-class DiscretizedLogisticDecoder(nn.Module):
+class DiscretizedLogisticDecoder(Head):
     r"""Values $0, \dots, V-1$ with an order, independent given z: a logistic in bins.
 
     $$p(x \mid z) = \prod_d \mathrm{sigmoid}\Big(\frac{x_d + \frac12 - \mu_d}{s_d}\Big)
@@ -56,10 +55,9 @@ class DiscretizedLogisticDecoder(nn.Module):
         scale: float | Literal["shared", "network"] = "shared",
         min_scale: float = 1e-3,
     ) -> None:
-        super().__init__()
+        super().__init__(network)
         if num_values < 2:
             raise ValueError(f"expected at least two values, got num_values={num_values}.")
-        self.network = network
         self.num_values = num_values
         self.scale = scale
         self.min_scale = min_scale
@@ -67,7 +65,7 @@ class DiscretizedLogisticDecoder(nn.Module):
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
-        loc, scale = self.location_scale(call_network(self.network, z, context))
+        loc, scale = self.location_scale(self.outputs(z, context))
         logistic = DiscretizedLogistic(loc, scale, self.num_values)
         return Independent(logistic, loc.dim() - z.dim() + 1)
 

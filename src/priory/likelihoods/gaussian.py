@@ -9,12 +9,11 @@ from torch.distributions import Distribution, Independent, Normal
 
 from priory.likelihoods.base import Likelihood, Observed
 from priory.likelihoods.location_scale import LocationScale, pixel_shape
-from priory.networks.context import Context
+from priory.networks.context import Context, Head
 from priory.networks.data_range import DataRange, checked_range
-from priory.networks.labels import call_network
 
 
-class GaussianDecoder(nn.Module):
+class GaussianDecoder(Head):
     r"""Real values, independent given z, with means from a network.
 
     $$p(x \mid z) = \prod_d \mathcal{N}(x_d \mid c + w f_d(z),\, \sigma_d^2)$$
@@ -57,8 +56,7 @@ class GaussianDecoder(nn.Module):
         data_range: DataRange = (0.0, 1.0),
         min_scale: float = 1e-3,
     ) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         self.scale = scale
         self.data_range = checked_range(data_range)
         self.min_scale = min_scale
@@ -66,7 +64,7 @@ class GaussianDecoder(nn.Module):
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
-        loc, scale = self.location_scale(call_network(self.network, z, context))
+        loc, scale = self.location_scale(self.outputs(z, context))
         return Independent(Normal(loc, scale), loc.dim() - z.dim() + 1)
 
 

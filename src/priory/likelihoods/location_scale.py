@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from priory.networks.data_range import DataRange, range_tensors
+from priory.networks.constants import add_constant, in_two_parts
+from priory.networks.data_range import DataRange
 
 
 class LocationScale(nn.Module):
@@ -19,7 +20,7 @@ class LocationScale(nn.Module):
             `"network"` for one t for each dimension, which the network gives: it then ends in a
             dimension of size two, f(z) beside t.
         min_scale: The floor m.
-        data_range: The smallest and the largest value a datum can take, checked.
+        data_range: The smallest and the largest value an example can take, checked.
 
     Raises:
         ValueError: If `scale` is none of these or not above zero, or `min_scale` is below zero.
@@ -28,7 +29,6 @@ class LocationScale(nn.Module):
 
     centre: Tensor
     half_width: Tensor
-    fixed_scale: Tensor
 
     def __init__(self, scale: float | str, min_scale: float, data_range: DataRange) -> None:
         super().__init__()
@@ -41,24 +41,23 @@ class LocationScale(nn.Module):
             raise ValueError(f"expected min_scale of zero or more, got {min_scale}.")
         self.scale = scale
         self.min_scale = min_scale
-        low, high = range_tensors(data_range)
-        self.register_buffer("centre", (high + low) / 2, persistent=False)
-        self.register_buffer("half_width", (high - low) / 2, persistent=False)
+        low, high = (torch.tensor(bound, dtype=torch.float64) for bound in data_range)
+        add_constant(self, "centre", in_two_parts((high + low) / 2))
+        add_constant(self, "half_width", in_two_parts((high - low) / 2))
         if scale == "shared":
             self.log_scale = nn.Parameter(torch.zeros(1))
-        if fixed:
-            self.register_buffer("fixed_scale", torch.tensor(float(scale)), persistent=False)
 
     def forward(self, out: Tensor) -> tuple[Tensor, Tensor]:
         """Return location and scale, `(*batch, *data_shape)` each."""
+        centre, half_width = self.centre.sum(0), self.half_width.sum(0)
         if self.scale == "network":
             out, log_scale = out.unbind(-1)
-            scale = self.half_width * (self.min_scale + log_scale.exp())
+            scale = half_width * (self.min_scale + log_scale.exp())
         elif self.scale == "shared":
-            scale = self.half_width * (self.min_scale + self.log_scale.exp())
+            scale = half_width * (self.min_scale + self.log_scale.exp())
         else:
-            scale = self.fixed_scale
-        return self.centre + self.half_width * out, scale.expand_as(out)
+            scale = out.new_full((), float(self.scale))
+        return centre + half_width * out, scale.expand_as(out)
 
 
 def pixel_shape(scale: float | str) -> tuple[int, ...]:

@@ -8,39 +8,31 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal, OneHotCategorical
 
-from priory.distributions import MixedColumns
+from priory.distributions import LogMeanNegativeBinomial, MixedColumns
+from priory.distributions.log_mean_poisson import widened
 from priory.likelihoods.base import Likelihood, Observed, Spans, blocks, whole_from_zero
 from priory.likelihoods.typical_counts import (
     MIN_DISPERSION,
     TypicalCounts,
     log_typical_counts,
     mean_counts,
-    negative_binomial,
 )
-from priory.networks.context import Context
-from priory.networks.labels import call_network
+from priory.networks.constants import add_constant, in_two_parts
+from priory.networks.context import Context, Head
 
 
-def _numeric(out: Tensor, spread: Tensor, start: Tensor) -> Distribution:
-    return Independent(Normal(start + out, spread), 1)
+def _one_hot(block: Tensor) -> Tensor:
+    return whole_from_zero(block, 2) & (block.sum(-1, keepdim=True) == 1)
 
 
-def _count(out: Tensor, spread: Tensor, start: Tensor) -> Distribution:
-    return Independent(negative_binomial(start + out, spread), 1)
-
-
-def _categorical(out: Tensor, spread: Tensor, start: Tensor) -> Distribution:
-    return OneHotCategorical(logits=out)
-
-
-KINDS: dict[str, Callable[[Tensor, Tensor, Tensor], Distribution]] = {
-    "numeric": _numeric,
-    "count": _count,
-    "categorical": _categorical,
+ALLOWED: dict[str, Callable[[Tensor], Tensor]] = {
+    "numeric": torch.isfinite,
+    "count": whole_from_zero,
+    "categorical": _one_hot,
 }
 
 
-class MixedDecoder(nn.Module):
+class MixedDecoder(Head):
     r"""Columns of several kinds, independent given z.
 
     $$p(x \mid z) = \prod_{d\ \mathrm{numeric}} \mathcal{N}(x_d \mid f_d(z), \sigma_d^2)
@@ -78,9 +70,7 @@ class MixedDecoder(nn.Module):
 
     """
 
-    start: Tensor
-    floor: Tensor
-    learned: Tensor
+    log_typical: Tensor
 
     def __init__(
         self,
@@ -89,8 +79,7 @@ class MixedDecoder(nn.Module):
         typical_counts: TypicalCounts = 1.0,
         min_scale: float = 1e-3,
     ) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         self.spans = checked_spans(spans)
         self.typical_counts = typical_counts
         self.min_scale = min_scale
@@ -98,21 +87,30 @@ class MixedDecoder(nn.Module):
             raise ValueError(f"expected min_scale of zero or more, got {min_scale}.")
         numeric, counts = (columns_of(kind, self.spans) for kind in ("numeric", "count"))
         self.log_spread = nn.Parameter(torch.zeros(len(numeric) + len(counts)))
-        start, floor = torch.zeros(2, self.spans[-1][2])
-        start[counts] = log_typical_counts(typical_counts)
-        floor[numeric], floor[counts] = min_scale, MIN_DISPERSION
-        learned = torch.tensor(sorted(numeric + counts), dtype=torch.long)
-        self.register_buffer("start", start, persistent=False)
-        self.register_buffer("floor", floor, persistent=False)
-        self.register_buffer("learned", learned, persistent=False)
+        log_typical = log_typical_counts(typical_counts).expand(len(counts))
+        add_constant(self, "log_typical", in_two_parts(log_typical))
 
     def forward(self, z: Tensor, context: Context | None = None) -> MixedColumns:
         """Return p(x|z) with batch shape `(*batch,)` and event shape `(D,)`."""
-        out = call_network(self.network, z, context)
-        spread = self.floor.index_add(0, self.learned, self.log_spread.exp())
-        return MixedColumns(
-            [KINDS[kind](out[..., a:b], spread[a:b], self.start[a:b]) for kind, a, b in self.spans]
-        )
+        out = self.outputs(z, context)
+        log_typical = widened(self.log_typical).sum(0)
+        log_spread: Tensor = self.log_spread
+        parts: list[Distribution] = []
+        for kind, start, stop in self.spans:
+            columns, size = out[..., start:stop], stop - start
+            if kind == "categorical":
+                parts.append(OneHotCategorical(logits=columns))
+                continue
+            spread, log_spread = log_spread[:size], log_spread[size:]
+            if kind == "numeric":
+                part: Distribution = Normal(columns, spread.exp() + self.min_scale)
+            else:
+                log_mean = log_typical[:size] + widened(columns)
+                log_typical = log_typical[size:]
+                dispersion = widened(spread).exp() + MIN_DISPERSION
+                part = LogMeanNegativeBinomial(log_mean, dispersion, out.dtype)
+            parts.append(Independent(part, 1))
+        return MixedColumns(parts)
 
 
 def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
@@ -130,9 +128,9 @@ def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
     checked: list[tuple[str, int, int]] = []
     end = 0
     for kind, start, stop in spans:
-        if kind not in KINDS or start != end or stop <= start:
+        if kind not in ALLOWED or start != end or stop <= start:
             raise ValueError(
-                f"expected spans ({' or '.join(KINDS)}, start, stop) side by side from column 0, "
+                f"expected spans ({' or '.join(ALLOWED)}, start, stop) side by side from column 0, "
                 f"got {(kind, start, stop)} behind column {end}."
             )
         if checked and kind != "categorical" and checked[-1][0] == kind:
@@ -147,17 +145,6 @@ def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
 def columns_of(kind: str, spans: Spans) -> list[int]:
     """Return the columns of a kind."""
     return [d for own, start, stop in spans if own == kind for d in range(start, stop)]
-
-
-def _one_hot(block: Tensor) -> Tensor:
-    return whole_from_zero(block, 2) & (block.sum(-1, keepdim=True) == 1)
-
-
-ALLOWED: dict[str, Callable[[Tensor], Tensor]] = {
-    "numeric": torch.isfinite,
-    "count": whole_from_zero,
-    "categorical": _one_hot,
-}
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
+from priory.distributions import LogMeanNegativeBinomial
+from priory.distributions.log_mean_poisson import widened
 from priory.likelihoods.base import GREY_LEVELS, Likelihood, Observed, whole_from_zero
 from priory.likelihoods.typical_counts import (
     MIN_DISPERSION,
     TypicalCounts,
     log_typical_counts,
     mean_counts,
-    negative_binomial,
 )
-from priory.networks.context import Context
+from priory.networks.constants import add_constant, in_two_parts
+from priory.networks.context import Context, Head
 from priory.networks.gaussian_encoder import TransformName
-from priory.networks.labels import call_network
 from priory.networks.mlp import check_sizes
 
 
-class NegativeBinomialDecoder(nn.Module):
+class NegativeBinomialDecoder(Head):
     r"""Counts 0, 1, 2, ..., that vary more than a Poisson does, with means from a network.
 
     $$p(x \mid z) = \prod_d \frac{\Gamma(x_d + \theta_d)}{\Gamma(\theta_d)\, x_d!}
@@ -31,8 +32,8 @@ class NegativeBinomialDecoder(nn.Module):
     \Big(\frac{\mu_d}{\theta_d + \mu_d}\Big)^{x_d}, \qquad \mu_d = m_d\, e^{f_d(z)}$$
 
     The mean is μ and the variance $\mu + \mu^2 / \theta$. The inverse dispersion θ is learned, one
-    for each dimension of the data, as $1 / \theta_d = e^{t_d} + r$ with the floor r: at a larger θ
-    float32 no longer resolves the density. At means well below 1/r the floor is all but a Poisson.
+    for each dimension of the data, as $1 / \theta_d = e^{t_d} + r$ with the floor r, which at means
+    well below 1/r is all but a Poisson.
 
     There is no factor for the exposure of an example (the depth at which a cell was sequenced, the
     length of a document): where it varies, z has to say so.
@@ -71,23 +72,23 @@ class NegativeBinomialDecoder(nn.Module):
         typical_counts: TypicalCounts = 1.0,
         min_dispersion: float = MIN_DISPERSION,
     ) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         self.data_shape = tuple(data_shape)
         self.typical_counts = typical_counts
         self.min_dispersion = min_dispersion
         check_sizes(data_shape=self.data_shape)
         if not 0 < min_dispersion < math.inf:
             raise ValueError(f"expected min_dispersion above zero, got {min_dispersion}.")
-        log_typical = log_typical_counts(typical_counts)
-        self.register_buffer("log_typical", log_typical, persistent=False)
+        log_typical = in_two_parts(log_typical_counts(typical_counts))
+        add_constant(self, "log_typical", log_typical)
         self.log_dispersion = nn.Parameter(torch.zeros(self.data_shape))
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
-        log_mean = self.log_typical + call_network(self.network, z, context)
-        dispersion = self.log_dispersion.exp() + self.min_dispersion
-        counts = negative_binomial(log_mean, dispersion)
+        out = self.outputs(z, context)
+        log_mean = widened(self.log_typical).sum(0) + widened(out)
+        dispersion = widened(self.log_dispersion).exp() + self.min_dispersion
+        counts = LogMeanNegativeBinomial(log_mean, dispersion, out.dtype)
         return Independent(counts, log_mean.dim() - z.dim() + 1)
 
 

@@ -5,16 +5,18 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Poisson
+from torch.distributions import Distribution, Independent
 
+from priory.distributions import LogMeanPoisson
+from priory.distributions.log_mean_poisson import widened
 from priory.likelihoods.base import Likelihood, Observed, whole_from_zero
 from priory.likelihoods.typical_counts import TypicalCounts, log_typical_counts, mean_counts
-from priory.networks.context import Context
+from priory.networks.constants import add_constant, in_two_parts
+from priory.networks.context import Context, Head
 from priory.networks.gaussian_encoder import TransformName
-from priory.networks.labels import call_network
 
 
-class PoissonDecoder(nn.Module):
+class PoissonDecoder(Head):
     r"""Counts 0, 1, 2, ..., independent given z, with means from a network.
 
     $$p(x \mid z) = \prod_d \mathrm{Poisson}(x_d \mid \mu_d), \qquad \mu_d = m_d\, e^{f_d(z)}$$
@@ -43,16 +45,16 @@ class PoissonDecoder(nn.Module):
     log_typical: Tensor
 
     def __init__(self, network: nn.Module, typical_counts: TypicalCounts = 1.0) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         self.typical_counts = typical_counts
-        log_typical = log_typical_counts(typical_counts)
-        self.register_buffer("log_typical", log_typical, persistent=False)
+        log_typical = in_two_parts(log_typical_counts(typical_counts))
+        add_constant(self, "log_typical", log_typical)
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
-        mean = (self.log_typical + call_network(self.network, z, context)).exp()
-        return Independent(Poisson(mean), mean.dim() - z.dim() + 1)
+        out = self.outputs(z, context)
+        log_mean = widened(self.log_typical).sum(0) + widened(out)
+        return Independent(LogMeanPoisson(log_mean, out.dtype), log_mean.dim() - z.dim() + 1)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float64
 from torch import Tensor
-from torch.distributions import NegativeBinomial
 
 from priory.likelihoods.base import Observed, blocks
 
@@ -28,26 +29,14 @@ def mean_counts(observed: Observed) -> list[Any]:
     return mean
 
 
-def log_typical_counts(counts: TypicalCounts) -> Tensor:
+def log_typical_counts(counts: TypicalCounts) -> Float64[Tensor, "*data_shape"]:
     """Return the logarithms of typical counts.
 
     Raises:
         ValueError: If one is not a finite number above zero.
 
     """
-    values = torch.as_tensor(counts, dtype=torch.float64)
-    if not ((values > 0) & values.isfinite()).all():
+    values = np.asarray(counts, dtype=np.float64)
+    if not ((values > 0) & np.isfinite(values)).all():
         raise ValueError("expected typical_counts that are finite and above zero.")
-    return values.log().to(torch.get_default_dtype())
-
-
-def negative_binomial(log_mean: Tensor, dispersion: Tensor) -> NegativeBinomial:
-    r"""Return the distribution with mean μ and variance $\mu + \mu^2 / \theta$.
-
-    Args:
-        log_mean: log μ.
-        dispersion: 1/θ.
-
-    """
-    # torch counts successes before theta failures, at odds of mu / theta
-    return NegativeBinomial(1 / dispersion, logits=log_mean + dispersion.log())
+    return torch.as_tensor(np.log(values), dtype=torch.float64)

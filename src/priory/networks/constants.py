@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import torch
+from jaxtyping import Float64
 from torch import Tensor, nn
 
 
@@ -48,3 +50,27 @@ def _keep_constants(module: nn.Module, state: dict[str, Any], prefix: str, *_: A
                 "the meta device, got a state without it, as version 0.1 saved them; build the "
                 "module on a device with memory, load it, and save it again."
             )
+
+
+def in_two_parts(values: Float64[Tensor, "*shape"]) -> Tensor:
+    """Return constants as the sum, over the first dimension, of what float32 holds and the rest.
+
+    A module that is made in float32 and cast to float64 afterwards would keep constants of seven
+    digits. Of two parts it keeps fourteen, and no type, device or file has to be told of it.
+
+    Args:
+        values: The constants.
+
+    Returns:
+        A buffer of shape `(2, *shape)`, of the default type.
+
+    Examples:
+        >>> import torch
+        >>> from priory.networks.constants import in_two_parts
+        >>> tenth = in_two_parts(torch.tensor(0.1, dtype=torch.float64))
+        >>> tenth.sum(0).item(), tenth.double().sum(0).item()
+        (0.10000000149011612, 0.09999999999999998)
+
+    """
+    held = values.float()
+    return torch.stack((held, (values - held).float())).to(torch.get_default_dtype())

@@ -171,10 +171,8 @@ def call(module: Callable[..., Any], argument: Any, context: Context) -> Any:
 
 def num_labels_of(module: object) -> int | None:
     """Return the number of labels that a module declares to take; None if it takes none."""
-    module = _unwrapped(module)
-    number: int | None = getattr(module, "num_labels", None)
-    network = getattr(module, "network", None)
-    return num_labels_of(network) if number is None and network is not None else number
+    number: int | None = getattr(_unwrapped(module), "num_labels", None)
+    return number
 
 
 def _declares(module: object) -> bool:
@@ -243,16 +241,33 @@ def given_shares(
     return shares.to(like)
 
 
-def call_network(network: nn.Module, x: Tensor, context: Context | None) -> Tensor:
-    """Call a network, with the labels of the context where it takes labels.
+class Head(nn.Module):
+    """What turns the numbers of a network into a distribution.
 
-    Under autocast the network runs in half precision, and what it returns is in single: a density
-    sums too many terms for half of it.
+    Args:
+        network: The network.
+
     """
-    num_labels = num_labels_of(network)
-    if num_labels is None:
-        out: Tensor = network(x)
-    else:
-        how = "the model with Context(labels=labels)"
-        out = network(x, given_shares(context, num_labels, how, like=x))
-    return out.float() if torch.is_autocast_enabled(out.device.type) else out
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    @property
+    def num_labels(self) -> int | None:
+        """The number of labels that the network takes; None if it takes none."""
+        return num_labels_of(self.network)
+
+    def outputs(self, x: Tensor, context: Context | None) -> Tensor:
+        """Call the network, with the labels of the context where it takes labels.
+
+        Under autocast the network runs in half precision, and what it returns is in single: a
+        density sums too many terms for half of it.
+        """
+        num_labels = self.num_labels
+        if num_labels is None:
+            out: Tensor = self.network(x)
+        else:
+            how = "the model with Context(labels=labels)"
+            out = self.network(x, given_shares(context, num_labels, how, like=x))
+        return out.float() if torch.is_autocast_enabled(out.device.type) else out

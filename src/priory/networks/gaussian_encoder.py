@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.networks.constants import add_constant
-from priory.networks.context import Context, call_network, num_labels_of
+from priory.networks.context import Context, Head
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 
 TransformName = Literal["linear", "log1p"]
@@ -22,7 +22,7 @@ def _linear(x: Tensor) -> Tensor:
 TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {"linear": _linear, "log1p": torch.log1p}
 
 
-class GaussianEncoder(nn.Module):
+class GaussianEncoder(Head):
     r"""The posterior $q(z \mid x) = \mathcal{N}(z \mid \mu(x), \mathrm{diag}\,\sigma(x)^2)$.
 
     Args:
@@ -57,7 +57,7 @@ class GaussianEncoder(nn.Module):
         data_range: DataRange = (0.0, 1.0),
         transform: TransformName = "linear",
     ) -> None:
-        super().__init__()
+        super().__init__(network)
         self.data_range = checked_range(data_range)
         self.transform = transform
         low, high = range_tensors(self.data_range)
@@ -66,18 +66,12 @@ class GaussianEncoder(nn.Module):
                 f"expected data_range from zero on with transform='log1p', got {self.data_range}."
             )
         low, high = map(TRANSFORMS[transform], (low, high))
-        self.network = network
         add_constant(self, "centre", (high + low) / 2)
         add_constant(self, "half_width", (high - low) / 2)
-
-    @property
-    def num_labels(self) -> int | None:
-        """The number of labels that the network takes; None if it takes none."""
-        return num_labels_of(self.network)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x) with batch shape `(*batch,)` and event shape `(L,)`."""
         x = TRANSFORMS[self.transform](x.to(self.centre.dtype))
-        out = call_network(self.network, (x - self.centre) / self.half_width, context)
+        out = self.outputs((x - self.centre) / self.half_width, context)
         loc, log_scale = out.chunk(2, dim=-1)
         return Independent(Normal(loc, log_scale.exp()), 1)

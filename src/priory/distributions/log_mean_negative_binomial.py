@@ -1,0 +1,118 @@
+"""The negative binomial of a log-mean and a dispersion, with digits that hold for large counts."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Size, Tensor, broadcast_shapes
+from torch.distributions import NegativeBinomial, constraints
+from torch.distributions.utils import lazy_property
+from torch.nn.functional import logsigmoid
+
+from priory.distributions.log_mean_poisson import widened
+
+LARGEST = 1e9  # whose lgamma float64 resolves to 4e-6
+
+
+class LogMeanNegativeBinomial(NegativeBinomial):
+    r"""Torch's `NegativeBinomial`, from a log-mean and a dispersion, with digits from float64.
+
+    $$\log P(x) = \log \frac{\Gamma(x + \theta)}{\Gamma(\theta)\, x!}
+    + \theta \log \frac{\theta}{\theta + \mu} + x \log \frac{\mu}{\theta + \mu}$$
+
+    with the mean μ and the variance $\mu + \mu^2 / \theta$; torch counts successes before θ
+    failures, at odds of μ/θ. The terms are large and nearly cancel, and those of the gradient in
+    the dispersion 1/θ no less: in float32 at $\mu = x = 10^6$ and $\theta = 10^4$ they leave -9.25
+    for -10.13. Here they are taken in float64 and only their sum is rounded, so that it is right to
+    $10^{-4} + 2^{-23} |\log P|$ nats for means from $10^{-6}$ to $10^8$ and dispersions from
+    $10^{-4}$ to $10^4$. On a device without float64 (Apple's GPUs) the errors are torch's: of
+    counts within three standard deviations, up to 0.03 nats at means of 1e4 and dispersions to 1,
+    then 4 at 1e6 and 500 at 1e8; 1 and 50 at dispersions of 100. All else is torch's.
+
+    Args:
+        log_mean: log μ, `(*batch)`.
+        dispersion: 1/θ, `(*batch)`; the two are broadcast.
+        dtype: The type of means, samples and log-probabilities; by default that of `log_mean`.
+        validate_args: As for every distribution of torch.
+
+    Raises:
+        ValueError: If a log-mean is NaN or a dispersion is not above zero.
+
+    Examples:
+        >>> import torch
+        >>> from priory.distributions import LogMeanNegativeBinomial
+        >>> x = torch.tensor(1e6)
+        >>> p = LogMeanNegativeBinomial(x.log(), torch.tensor(1e-4))
+        >>> round(p.log_prob(x).item(), 4)  # torch's own: -9.25
+        -10.1343
+
+    """
+
+    arg_constraints = {  # noqa: RUF012 (torch's own declaration)
+        "log_mean": constraints.real,
+        "dispersion": constraints.positive,
+    }
+
+    log_mean: Tensor
+    dispersion: Tensor
+
+    def __init__(
+        self,
+        log_mean: Float[Tensor, "..."],
+        dispersion: Float[Tensor, "..."],
+        dtype: torch.dtype | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        self._take(log_mean, dispersion, broadcast_shapes(log_mean.shape, dispersion.shape))
+        self._dtype = dtype or log_mean.dtype
+        super(NegativeBinomial, self).__init__(self.log_mean.shape, validate_args=validate_args)
+
+    @lazy_property
+    def total_count(self) -> Float[Tensor, "*batch"]:
+        """Return θ."""
+        return self.dispersion.reciprocal().to(self._dtype)
+
+    @lazy_property
+    def logits(self) -> Float[Tensor, "*batch"]:
+        """Return log μ/θ."""
+        return (self.log_mean + self.dispersion.log()).to(self._dtype)
+
+    @property
+    def mean(self) -> Float[Tensor, "*batch"]:
+        """The mean μ."""
+        return self.log_mean.exp().to(self._dtype)
+
+    def expand(
+        self, batch_shape: Sequence[int], _instance: "LogMeanNegativeBinomial | None" = None
+    ) -> "LogMeanNegativeBinomial":
+        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
+        cls = LogMeanNegativeBinomial
+        new = self._get_checked_instance(cls, _instance)  # type: ignore[no-untyped-call]
+        new._take(*self._unexpanded, Size(batch_shape))
+        new._dtype = self._dtype
+        super(NegativeBinomial, new).__init__(Size(batch_shape), validate_args=False)
+        new._validate_args = self._validate_args
+        return cast(LogMeanNegativeBinomial, new)
+
+    def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
+        """Return log P(x) in nats, of shape `(*sample, *batch)`."""
+        if self._validate_args:
+            self._validate_sample(value)
+        # A dispersion for each dimension stays that small: its logarithm and lgamma cost nothing.
+        x, (log_mean, dispersion) = widened(value), map(widened, self._unexpanded)
+        theta = dispersion.reciprocal()
+        log_odds = log_mean + dispersion.log()
+        log_share = logsigmoid(log_odds)  # not of softplus, which is cut off while e^-20 x counts
+        # Beyond, what remains of the two lgammas is a logarithm; the middle needs no gradient.
+        near, middle = x.clamp(max=LARGEST), theta.detach() / 2
+        beyond = (theta - 1) * ((x + middle) / (near + middle)).log()
+        coefficient = (near + theta).lgamma() - (near + 1).lgamma() - theta.lgamma() + beyond
+        log_prob = coefficient + (x + theta) * log_share - theta * log_odds
+        log_prob = log_prob.to(torch.promote_types(value.dtype, self._dtype))
+        return log_prob.expand(broadcast_shapes(value.shape, self.batch_shape))
+
+    def _take(self, log_mean: Tensor, dispersion: Tensor, batch_shape: Sequence[int]) -> None:
+        self._unexpanded = (log_mean, dispersion)
+        self.log_mean = self._param = log_mean.expand(batch_shape)
+        self.dispersion = dispersion.expand(batch_shape)

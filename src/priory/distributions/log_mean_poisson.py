@@ -1,0 +1,85 @@
+"""The Poisson distribution of a log-mean, with digits that hold for large counts."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Size, Tensor
+from torch.distributions import Poisson, constraints
+from torch.distributions.utils import lazy_property
+
+WITHOUT_FLOAT64 = {"mps"}
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Return a tensor in float64, or as it is on a device that has none."""
+    return tensor if tensor.device.type in WITHOUT_FLOAT64 else tensor.double()
+
+
+class LogMeanPoisson(Poisson):
+    r"""Torch's `Poisson`, from the logarithm of its mean and with log-probabilities from float64.
+
+    $$\log P(x) = x \log \mu - \mu - \log x!$$
+
+    The three terms are large and nearly cancel: in float32 a mean of a million leaves an error of a
+    nat. Here they are taken in float64 and only their sum is rounded, so that it is right to
+    $10^{-4} + 2^{-23} |\log P|$ nats for means from $10^{-6}$ to $10^8$, and the gradient $x - \mu$
+    likewise. On a device without float64 (Apple's GPUs) the errors are torch's: of counts within
+    three standard deviations, up to 0.03 nats at means of 1e4, 4 at 1e6 and 500 at 1e8.
+    All else is torch's.
+
+    Args:
+        log_mean: log μ, `(*batch)`.
+        dtype: The type of means, samples and log-probabilities; by default that of `log_mean`.
+        validate_args: As for every distribution of torch.
+
+    Raises:
+        ValueError: If a log-mean is NaN.
+
+    Examples:
+        >>> import torch
+        >>> from priory.distributions import LogMeanPoisson
+        >>> x = torch.tensor(1e6)
+        >>> p = LogMeanPoisson(x.log())
+        >>> round(p.log_prob(x).item(), 4)  # torch's own: -7.0
+        -7.8267
+
+    """
+
+    arg_constraints = {"log_mean": constraints.real}  # noqa: RUF012 (torch's own declaration)
+
+    log_mean: Tensor
+
+    def __init__(
+        self,
+        log_mean: Float[Tensor, "..."],
+        dtype: torch.dtype | None = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.log_mean = log_mean
+        self._dtype = dtype or log_mean.dtype
+        super(Poisson, self).__init__(log_mean.shape, validate_args=validate_args)
+
+    @lazy_property
+    def rate(self) -> Float[Tensor, "*batch"]:
+        """Return the mean μ, which is the variance too."""
+        return self.log_mean.exp().to(self._dtype)
+
+    def expand(
+        self, batch_shape: Sequence[int], _instance: "LogMeanPoisson | None" = None
+    ) -> "LogMeanPoisson":
+        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
+        new = self._get_checked_instance(LogMeanPoisson, _instance)  # type: ignore[no-untyped-call]
+        new.log_mean, new._dtype = self.log_mean.expand(batch_shape), self._dtype
+        super(Poisson, new).__init__(Size(batch_shape), validate_args=False)
+        new._validate_args = self._validate_args
+        return cast(LogMeanPoisson, new)
+
+    def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
+        """Return log P(x) in nats, of shape `(*sample, *batch)`."""
+        if self._validate_args:
+            self._validate_sample(value)
+        x, log_mean = widened(value), widened(self.log_mean)
+        log_prob = x * log_mean - log_mean.exp() - (x + 1).lgamma()
+        return log_prob.to(torch.promote_types(value.dtype, self._dtype))
