@@ -1,5 +1,6 @@
 """Priory: priors for latent variable models, and what it takes to train and measure them."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from priory import priors
@@ -14,6 +15,24 @@ from priory.saving import load, save
 from priory.vae import VAE
 
 if TYPE_CHECKING:
+    from priory import (
+        adapters as adapters,
+    )
+    from priory import (
+        data as data,
+    )
+    from priory import (
+        evaluation as evaluation,
+    )
+    from priory import (
+        report as report,
+    )
+    from priory import (
+        testing as testing,
+    )
+    from priory import (
+        training as training,
+    )
     from priory.training import fit
     from priory.training.fit_prior import fit_prior
 
@@ -40,9 +59,17 @@ __all__ = [
 __all__ += priors.__all__
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("fit", "fit_prior"):  # Lightning is heavy
-        from priory import training
+ROOMS = ("adapters", "data", "evaluation", "report", "testing", "training")
+"""Packages that are imported when they are first named, as some are heavy."""
 
-        return getattr(training, name)
+
+def __getattr__(name: str) -> Any:
+    if name in ROOMS:
+        return import_module(f"priory.{name}")
+    if name in ("fit", "fit_prior"):  # Lightning is heavy
+        return getattr(import_module("priory.training"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *ROOMS, "fit", "fit_prior"})

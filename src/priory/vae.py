@@ -1,6 +1,6 @@
 """The variational auto-encoder: an encoder, a decoder and a prior."""
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from priory.networks.context import Context, call, given, num_labels_of
+from priory.networks.contract import check_part
 from priory.notebook import html_table
 
 
@@ -18,6 +19,9 @@ class VAE(nn.Module):
         encoder: A module called as `encoder(x, context=None)` that returns q(z|x).
         decoder: A module called as `decoder(z, context=None)` that returns p(x|z).
         prior: A module called as `prior(encoder, context=None)` that returns p(z).
+
+    Raises:
+        TypeError: If a part cannot be called.
 
     Reference:
         Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014.
@@ -38,6 +42,9 @@ class VAE(nn.Module):
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module) -> None:
         super().__init__()
+        check_part(encoder, "encoder")
+        check_part(decoder, "decoder")
+        check_part(prior, "prior")
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior
@@ -61,17 +68,17 @@ class VAE(nn.Module):
         """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`."""
         context = given(context)
         context.check_batch(len(x))
-        return cast(Distribution, call(self.encoder, x, context))
+        return call(self.encoder, x, context)
 
     def likelihood(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z), with the batch shape of z and the event shape of one datum."""
         context = given(context)
         context.check_batch(z.shape[-2] if z.dim() > 1 else 1)
-        return cast(Distribution, call(self.decoder, z, context))
+        return call(self.decoder, z, context, "decoder")
 
     def prior_distribution(self, context: Context | None = None) -> Distribution:
         """Return p(z), with event shape `(L,)`."""
-        return cast(Distribution, call(self.prior, self.encoder, given(context)))
+        return call(self.prior, self.encoder, given(context), "prior")
 
     @torch.no_grad()
     def encode(self, x: Tensor | NDArray[Any], context: Context | None = None) -> Tensor:

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
 from functools import partial, wraps
+from inspect import Parameter, signature
 from typing import Any, get_args
 
 import torch
@@ -11,6 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import one_hot
+
+from priory.networks.contract import Role, name_the_adapter, wrong_part, wrong_result
 
 Encoder = Callable[..., Distribution]
 """A module called as `encoder(x, context=None)` that returns a distribution over z."""
@@ -159,7 +162,36 @@ def given(context: Context | None) -> Context:
     return Context() if context is None else context
 
 
-def call(module: Callable[..., Any], argument: Any, context: Context) -> Any:
+def call(
+    module: Callable[..., Any], argument: Any, context: Context, role: Role = "encoder"
+) -> Distribution:
+    """Call a part of a model for its distribution, with what it wants to know of the examples.
+
+    Args:
+        module: The part; it is told what `tell` tells it.
+        argument: What it is called with.
+        context: What is known of the examples.
+        role: Which part it is.
+
+    Raises:
+        TypeError: If it cannot be called, or returns no distribution (of an encoder or a prior,
+            one over vectors).
+
+    """
+    if not callable(module):
+        raise wrong_part(module, role)
+    try:
+        result = tell(module, argument, context)
+    except (AttributeError, TypeError) as error:
+        if role == "prior":
+            name_the_adapter(module, error)
+        raise
+    if not isinstance(result, Distribution) or (role != "decoder" and len(result.event_shape) != 1):
+        raise wrong_result(result, role)
+    return result
+
+
+def tell(module: Callable[..., Any], argument: Any, context: Context) -> Any:
     """Call a module, with what is known of the examples if it declares that it wants to know.
 
     A module declares it by an attribute `num_labels` that is not None (the number of labels that it
@@ -167,6 +199,34 @@ def call(module: Callable[..., Any], argument: Any, context: Context) -> Any:
     with one argument, so that an `nn.Sequential`, a function or a bound method is a good encoder.
     """
     return module(argument, context) if _declares(module) else module(argument)
+
+
+def tell_prior(module: nn.Module, encoder: Any, context: Context) -> Any:
+    """Call a foreign module that makes a prior with no more than it asks for.
+
+    That is `(encoder, context)`, cut short after the last one that it declares, requires, or has a
+    parameter of that name for.
+    """
+    if _declares(module):
+        return module(encoder, context)
+    return module(*(encoder, context)[: num_arguments(module)])
+
+
+def num_arguments(module: nn.Module) -> int:
+    """Return how many of `(encoder, context)` a foreign module that makes a prior asks for."""
+    if _declares(module):
+        return 2
+    inner = getattr(module, "_orig_mod", module)  # of a compiled one
+    by_position = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    takes = [p for p in signature(inner.forward).parameters.values() if p.kind in by_position]
+    return max(
+        (
+            count
+            for count, parameter in enumerate(takes, 1)
+            if parameter.default is Parameter.empty or parameter.name in ("encoder", "context")
+        ),
+        default=0,
+    )
 
 
 def num_labels_of(module: object) -> int | None:

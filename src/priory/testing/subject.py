@@ -13,6 +13,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from priory.networks.context import Context
+from priory.networks.contract import wrong_part
 from priory.testing.clusters import Clusters, cluster
 from priory.testing.given import GivenContext, each
 from priory.testing.mass import Mass, mass_of
@@ -83,6 +84,8 @@ class Subject:
         """
         with seeded(self.seed + 1000 * variant):
             prior = self.make_prior()
+            if not isinstance(prior, nn.Module):
+                raise wrong_part(prior, "prior")
             with torch.no_grad():
                 for parameter in filter(torch.is_floating_point, prior.parameters()):
                     row = parameter[0].numel() if parameter.dim() > 1 else 1

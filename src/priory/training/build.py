@@ -11,6 +11,7 @@ from priory.data import Splits
 from priory.data.checks import chunks
 from priory.data.seeds import mix
 from priory.likelihoods import Likelihood
+from priory.networks.contract import wrong_part
 from priory.priors import Prior, make_prior
 from priory.training.networks import make_networks
 from priory.vae import VAE
@@ -52,10 +53,13 @@ def build(
         seed: The seed of every start.
 
     Raises:
+        TypeError: If the prior is none.
         ValueError: If an argument is out of range, the data are all one value or lack labels that
             the model needs, or the prior refuses them.
 
     """
+    if not isinstance(prior, str | Prior):
+        raise wrong_part(prior, "prior")
     _check_different(splits)
     if latent_dim is None and isinstance(prior, Prior):
         latent_dim = getattr(prior, "latent_dim", None)

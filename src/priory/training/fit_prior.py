@@ -10,6 +10,7 @@ from priory.data.splits import assign_parts
 from priory.evaluation import cross_entropy
 from priory.extras import needs
 from priory.networks.context import Context, Encoder, call
+from priory.networks.contract import wrong_part
 from priory.priors import Prior, make_prior
 from priory.training.latents import (
     EncodedAnew,
@@ -83,7 +84,8 @@ def fit_prior(
     Raises:
         FloatingPointError: If the cross-entropy is no longer finite.
         ImportError: If an extra that it takes is not installed.
-        TypeError: If the encoder returns no distribution, or none that the prior can use.
+        TypeError: If the prior is none, or the encoder returns no distribution, or none that the
+            prior can use.
         ValueError: If an argument is out of range.
 
     Reference:
@@ -100,6 +102,8 @@ def fit_prior(
         torch.Size([100, 2])
 
     """
+    if not isinstance(prior, str | Prior):
+        raise wrong_part(prior, "prior")
     if max_epochs < 1 or patience < 1 or not learning_rate > 0:
         raise ValueError(
             "expected at least one epoch, a patience of at least one and a learning rate above "
@@ -115,7 +119,7 @@ def fit_prior(
     if batch_size is None:
         batch_size = min(1000, max(64, len(train.x) // 100))
     console = Console(quiet=not verbose, highlight=False)
-    with torch.random.fork_rng(), frozen(encoder):
+    with torch.random.fork_rng(), frozen(encoder, but=None if isinstance(prior, str) else prior):
         torch.manual_seed(seed)
         latents = encode(encoder, train.x, train.context)
         held_latents = encode(encoder, held.x, held.context)

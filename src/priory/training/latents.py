@@ -6,41 +6,44 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from priory.distributions import GaussianMixture, loc_and_scale
 from priory.evaluation import Estimate, cross_entropy
 from priory.networks.context import Context, Encoder, call, given
+from priory.networks.modes import all_behind, evaluation_mode
 from priory.priors import Prior
 
 ENCODED_AT_ONCE = 4096
 
 
 @contextmanager
-def frozen(encoder: Encoder) -> Iterator[None]:
+def frozen(encoder: Encoder, but: nn.Module | None = None) -> Iterator[None]:
     """Hold an encoder still: in evaluation mode, and without a gradient for its parameters.
 
     A gradient still passes through it. Modes and `requires_grad` are put back at the end.
 
     Args:
-        encoder: The encoder; one that is no module is left as it is.
+        encoder: The encoder; of a function or a method, the modules that it reaches.
+        but: A module that is left as it is where the encoder reaches it: the prior that is to be
+            trained, when the encoder is a method of the model that holds it.
 
     """
-    modules = list(encoder.modules()) if isinstance(encoder, nn.Module) else []
-    parameters = list(encoder.parameters()) if isinstance(encoder, nn.Module) else []
-    modes = [module.training for module in modules]
-    learned = [parameter.requires_grad for parameter in parameters]
-    for module in modules:
-        module.training = False
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
-        for parameter, flag in zip(parameters, learned, strict=True):
-            parameter.requires_grad_(flag)
+    kept = set() if but is None else {*but.modules()}
+    modules = [module for module in all_behind(encoder) if module not in kept]
+    learned = [
+        parameter
+        for module in modules
+        for parameter in module.parameters(recurse=False)
+        if parameter.requires_grad
+    ]
+    with evaluation_mode(modules):
+        for parameter in learned:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in learned:
+                parameter.requires_grad_(True)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Samples:
     def score(self, prior: Prior, encoder: Encoder) -> Estimate:
         """Return the cross-entropy of a prior, which is left in evaluation mode."""
         prior.eval()
-        return cross_entropy(call(prior, encoder, self.context), self.z)
+        return cross_entropy(call(prior, encoder, self.context, "prior"), self.z)
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,7 @@ class EncodedAnew:
     @torch.no_grad()
     def draw(self, index: Tensor) -> Tensor:
         """Draw one z for each datum, `(B, L)`."""
-        q: Distribution = call(self.encoder, self.x[index], self.context[index])
-        return q.sample()
+        return call(self.encoder, self.x[index], self.context[index]).sample()
 
     def aggregated_posterior(self) -> None:
         """Return None: q(z) is no mixture of Gaussians."""
@@ -151,14 +153,7 @@ def encode(
 
     """
     context = given(context)
-    q = call(encoder, x[:1], context[:1])
-    if not isinstance(q, Distribution) or len(q.event_shape) != 1:
-        got = f"{q.event_shape} as event shape" if isinstance(q, Distribution) else type(q).__name__
-        raise TypeError(
-            "expected a distribution over vectors z from encoder(x), such as "
-            f"Independent(Normal(loc, scale), 1), got {got}; wrap the encoder in an adapter that "
-            "returns one."
-        )
+    call(encoder, x[:1], context[:1])  # where what is no encoder fails
     try:
         starts = range(0, len(x), ENCODED_AT_ONCE)
         blocks = [slice(start, start + ENCODED_AT_ONCE) for start in starts]

@@ -6,6 +6,7 @@ import torch
 from torch import Size
 from torch.distributions import Distribution
 
+from priory.networks.contract import name_the_adapter
 from priory.testing import causes
 from priory.testing.checks.training import why_blocked
 from priory.testing.diagnosis import why_not_normalised
@@ -16,7 +17,12 @@ from priory.testing.subject import BARS, Subject, standard_error
 
 def shapes(subject: Subject) -> Result:
     """Check that the prior returns a distribution over vectors, with shapes as torch's have."""
-    p = subject.new_prior()(subject.new_encoder())
+    prior = subject.new_prior()
+    try:
+        p = prior(subject.new_encoder())
+    except (AttributeError, TypeError) as error:
+        name_the_adapter(prior, error)
+        raise
     if not isinstance(p, Distribution):
         return failed(f"expected a torch Distribution from prior(encoder), got {type(p).__name__}")
     if len(p.event_shape) != 1:

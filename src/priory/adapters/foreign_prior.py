@@ -1,0 +1,258 @@
+"""A prior of any distribution, and of any module that returns one."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Transform
+
+from priory.networks.context import (
+    Context,
+    Encoder,
+    given,
+    num_arguments,
+    num_labels_of,
+    tell_prior,
+)
+from priory.networks.modes import modules_behind
+from priory.priors.base import Prior
+
+
+def as_prior(x: Any) -> Prior:
+    """Make a prior of a torch distribution, a zuko flow, or a module that returns a distribution.
+
+    - A **prior** is returned as it is.
+    - Of a **distribution**, tensors that are `nn.Parameter`s are trained; all others are constants,
+      which are saved and move with the prior.
+    - A **module** is called at each step, and its parameters are trained. It gets the encoder, and
+      the context, if it requires them or has parameters of these names; a zuko flow is called
+      without anything. `fit_data` reaches it where it has one.
+
+    Args:
+        x: The distribution or the module. Its distribution has event shape `(L,)`, and no batch
+            shape unless the module takes a context.
+
+    Raises:
+        TypeError: If it is anything else, or a module that cannot be called so.
+        ValueError: If the distribution is of another shape, or was computed from parameters, which
+            a distribution cannot do again after they have changed.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from torch.distributions import Independent, Normal
+        >>> import priory
+        >>> loc = nn.Parameter(torch.zeros(2))
+        >>> prior = priory.adapters.as_prior(Independent(Normal(loc, torch.ones(2)), 1))
+        >>> [name for name, _ in prior.named_parameters()]
+        ['tensors.base_dist_loc']
+        >>> prior().sample((100,)).shape
+        torch.Size([100, 2])
+
+    """
+    if isinstance(x, Prior):
+        return x
+    if isinstance(x, Distribution):
+        return DistributionPrior(x)
+    if isinstance(x, nn.Module):
+        return ModulePrior(x)
+    got = f"the class {x.__name__}" if isinstance(x, type) else type(x).__name__
+    raise TypeError(
+        "expected a prior, a torch Distribution, a zuko flow or another nn.Module whose call "
+        f"returns a distribution, got {got}; wrap what you have in such a module."
+    )
+
+
+class ModulePrior(Prior):
+    """A prior that is whatever distribution a module returns.
+
+    Args:
+        module: The module.
+
+    Raises:
+        TypeError: If it asks for no argument, and fails without or returns no distribution.
+        ValueError: If its distribution is of another shape than a prior's.
+
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.num_labels = num_labels_of(module)
+        self.needs_labels = bool(getattr(module, "needs_labels", self.num_labels is not None))
+        self.latent_dim: int | None = getattr(module, "latent_dim", None)
+        if num_arguments(module) == 0:
+            with torch.no_grad(), torch.random.fork_rng():
+                self.latent_dim = self._first().event_shape[0]
+
+    def forward(
+        self, encoder: Encoder | None = None, context: Context | None = None
+    ) -> Distribution:
+        """Return the distribution of the module.
+
+        Raises:
+            TypeError: If it returns none.
+            ValueError: If its distribution is of another shape than a prior's.
+
+        """
+        p = tell_prior(self.module, encoder, given(context))
+        if not isinstance(p, Distribution):
+            raise TypeError(
+                f"expected a torch Distribution from the call of {type(self.module).__name__}, got "
+                f"{type(p).__name__}; let it return one."
+            )
+        _check_shapes(p, batch=num_arguments(self.module) == 2)
+        return p
+
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+        """Show the training data to the module, where it has a method of this name."""
+        if hasattr(self.module, "fit_data"):
+            self.module.fit_data(x, encoder, context)  # type: ignore[operator]
+
+    def extra_repr(self) -> str:
+        """Return nothing: the module prints itself."""
+        return ""
+
+    def _first(self) -> Distribution:
+        try:
+            return self()  # type: ignore[no-any-return]
+        except (AttributeError, RuntimeError) as error:
+            raise TypeError(
+                f"expected a module whose call without arguments returns a distribution, got "
+                f"{type(self.module).__name__}, whose call fails ({error}); make a flow without a "
+                "context, or let its call take the encoder."
+            ) from error
+
+
+class DistributionPrior(Prior):
+    """A distribution as a prior: its parameters are trained, and its other tensors are constants.
+
+    Args:
+        distribution: The distribution.
+
+    Raises:
+        ValueError: If it is of another shape than a prior's, or was computed from parameters.
+
+    """
+
+    def __init__(self, distribution: Distribution) -> None:
+        super().__init__()
+        _check_shapes(distribution, batch=False)
+        self.latent_dim = distribution.event_shape[0]
+        self.tensors = nn.Module()
+        self._shown = repr(distribution)
+        self._names: dict[int, str] = {}  # of tensors by their identity, while all are alive
+        self._emptied = self._without_tensors(distribution, "")
+        del self._names
+
+    def forward(
+        self, encoder: Encoder | None = None, context: Context | None = None
+    ) -> Distribution:
+        """Return the distribution with its tensors as they are now; the encoder is not used."""
+        return self._with_tensors(self._emptied)  # type: ignore[no-any-return]
+
+    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+        """Do nothing: the distribution starts as it is."""
+
+    def extra_repr(self) -> str:
+        """Return the distribution as it was given."""
+        return self._shown
+
+    def _without_tensors(self, value: Any, path: str) -> Any:
+        """Return a copy in which each tensor is registered here, and its name is in its place."""
+        if isinstance(value, Tensor):
+            return self._registered(value, path)
+        if isinstance(value, list | tuple) and type(value) in (list, tuple):
+            return type(value)(self._without_tensors(v, f"{path}_{i}") for i, v in enumerate(value))
+        if not isinstance(value, Distribution | Transform):
+            if modules_behind(value):
+                raise ValueError(
+                    "expected a distribution of tensors, got one that a module computes; give "
+                    "priory.adapters.as_prior the module that returns it."
+                )
+            return value
+        emptied = copy.copy(value)
+        for name, inner in vars(emptied).items():
+            inner_path = f"{path}_{name.strip('_')}".strip("_")
+            vars(emptied)[name] = self._without_tensors(inner, inner_path)
+        return emptied
+
+    def _registered(self, tensor: Tensor, path: str) -> "_Slot":
+        leaf = _leaf_of(tensor, path)
+        learned = leaf.requires_grad
+        name = self._names.get(id(leaf))
+        if name is None:
+            name = self._names[id(leaf)] = path + "_" * hasattr(self.tensors, path)
+            if not learned:
+                self.tensors.register_buffer(name, leaf.clone())
+            elif isinstance(leaf, nn.Parameter):
+                self.tensors.register_parameter(name, leaf)
+            else:
+                self.tensors.register_parameter(name, nn.Parameter(leaf.detach()))
+        return _Slot(name, tensor.shape if learned else None)
+
+    def _with_tensors(self, value: Any) -> Any:
+        if isinstance(value, _Slot):
+            tensor: Tensor = getattr(self.tensors, value.name)
+            return tensor if value.shape is None else tensor.expand(value.shape)
+        if type(value) in (list, tuple):
+            return type(value)(map(self._with_tensors, value))
+        if not isinstance(value, Distribution | Transform):
+            return value
+        whole = copy.copy(value)
+        for name, inner in vars(whole).items():
+            vars(whole)[name] = self._with_tensors(inner)
+        return whole
+
+
+class _Slot:
+    """The place of a tensor: the name by which it is registered, and the shape to expand it to."""
+
+    def __init__(self, name: str, shape: torch.Size | None) -> None:
+        self.name, self.shape = name, shape
+
+
+def _leaf_of(tensor: Tensor, path: str) -> Tensor:
+    """Return the tensor itself, or the parameter that it is an expansion of.
+
+    Raises:
+        ValueError: If it was computed from parameters in any other way.
+
+    """
+    if tensor.grad_fn is None:
+        return tensor
+    before = [function for function, _ in tensor.grad_fn.next_functions if function is not None]
+    leaf = getattr(before[0], "variable", None) if len(before) == 1 else None
+    if leaf is not None and leaf.data_ptr() == tensor.data_ptr():
+        try:
+            if leaf.expand(tensor.shape).stride() == tensor.stride():
+                return leaf  # type: ignore[no-any-return]
+        except RuntimeError:  # of a shape that does not expand to it
+            pass
+    raise ValueError(
+        f"expected a distribution whose tensors are constants or parameters, got {path} that was "
+        "computed from parameters and would stay as it is; give priory.adapters.as_prior a module "
+        "whose call returns the distribution, or detach the tensor."
+    )
+
+
+def _check_shapes(p: Distribution, batch: bool) -> None:
+    """Check that a distribution has the shapes of a prior's.
+
+    Raises:
+        ValueError: If its event is no vector, or it has a batch shape where none may be.
+
+    """
+    if len(p.event_shape) == 1 and (batch or not p.batch_shape):
+        return
+    got, advice = type(p).__name__, "let each z be one vector"
+    if not p.event_shape and p.batch_shape:
+        advice = f"write Independent({got}(...), 1), whose last dimension is that of z"
+    elif p.batch_shape:
+        advice = "a mixture of the batch is MixtureSameFamily(Categorical(logits=...), ...)"
+    raise ValueError(
+        "expected a distribution over vectors, with event shape (L,) and no batch shape, got "
+        f"{got} with event shape {tuple(p.event_shape)} and batch shape {tuple(p.batch_shape)}; "
+        f"{advice}."
+    )

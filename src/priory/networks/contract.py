@@ -1,0 +1,117 @@
+"""What the parts of a model must be and return, and one sentence for what is not so."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.distributions import Distribution
+
+Role = Literal["encoder", "decoder", "prior"]
+
+PARTS: dict[Role, tuple[str, str]] = {
+    "encoder": (
+        "an encoder, called as encoder(x, context=None)",
+        "give a module or a function whose call returns a distribution over z, or "
+        "priory.adapters.posterior(model.encode, mean=..., scale=...)",
+    ),
+    "decoder": (
+        "a decoder, called as decoder(z, context=None)",
+        "give a module or a function whose call returns a distribution over x, such as "
+        "BernoulliDecoder(network)",
+    ),
+    "prior": (
+        "a prior, called as prior(encoder, context=None)",
+        "give one of Priory's, or priory.adapters.as_prior(x) of a torch Distribution, a zuko flow "
+        "or a module whose call returns a distribution",
+    ),
+}
+"""What each part is, and what to give in the place of something else."""
+
+RESULTS: dict[Role, tuple[str, str]] = {
+    "encoder": (
+        "a distribution over vectors from the encoder, such as Independent(Normal(loc, scale), 1)",
+        "priory.adapters.posterior(model.encode, mean=..., scale=...) makes an encoder of a model "
+        "that returns moments",
+    ),
+    "decoder": (
+        "a distribution over x from the decoder",
+        "a network becomes a decoder by a likelihood, such as BernoulliDecoder(network)",
+    ),
+    "prior": (
+        "a distribution over vectors from the prior, such as Independent(Normal(loc, scale), 1)",
+        "let its call return a torch Distribution, or take a prior of Priory's",
+    ),
+}
+"""What each part returns, and what to do where it returns anything else."""
+
+
+def wrong_part(part: object, role: Role) -> TypeError:
+    """Return the error that says that a part of a model is none.
+
+    Args:
+        part: What was given.
+        role: What it was given as.
+
+    """
+    expected, advice = PARTS[role]
+    got = f"the class {part.__name__}" if isinstance(part, type) else type(part).__name__
+    return TypeError(f"expected {expected}, got {got}; {advice}.")
+
+
+def check_part(part: object, role: Role) -> None:
+    """Check that a part of a model can be called at all.
+
+    Raises:
+        TypeError: If it cannot, or is a class.
+
+    """
+    if not callable(part) or isinstance(part, type):
+        raise wrong_part(part, role)
+
+
+def wrong_result(result: object, role: Role) -> TypeError:
+    """Return the error that says that what a part returns is no such distribution.
+
+    Args:
+        result: What it returned.
+        role: Which part it is.
+
+    """
+    expected, advice = RESULTS[role]
+    got = type(result).__name__
+    if isinstance(result, Distribution):
+        batch, event = tuple(result.batch_shape), tuple(result.event_shape)
+        got = f"{type(result).__name__} of batch shape {batch} and event shape {event}"
+        if not event:
+            advice = "return Independent(distribution, 1), whose last dimension is that of z"
+        elif role == "encoder":
+            advice = (
+                'priory.adapters.posterior(encoder, mean="mean", scale="stddev") flattens its '
+                "latents"
+            )
+        else:
+            advice = "let each z be one vector"
+    return TypeError(f"expected {expected}, got {got}; {advice}.")
+
+
+def name_the_adapter(prior: object, error: Exception) -> None:
+    """Name the adapter where a module cannot be called as a prior is, but can with nothing.
+
+    Args:
+        prior: What was called as a prior.
+        error: How it failed.
+
+    Raises:
+        TypeError: If it is a module that returns a distribution without any argument.
+
+    """
+    if isinstance(prior, nn.Module) and _returns_one_without_arguments(prior):
+        raise wrong_part(prior, "prior") from error
+
+
+def _returns_one_without_arguments(module: nn.Module) -> bool:
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            return isinstance(module(), Distribution)
+    except Exception:  # whatever it is, the adapter is not the answer
+        return False
