@@ -1,10 +1,8 @@
 """Components that are posteriors at inputs, and inputs that are trained."""
 
-import inspect
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
@@ -15,6 +13,7 @@ from priory.distributions import loc_and_scale
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder, call
 from priory.networks.data_range import DataRange, checked_range, range_tensors
+from priory.networks.modes import evaluation_mode, modules_behind
 from priory.priors.parts.base import Components, ComponentsPart, Inputs, InputsPart, part_of
 from priory.priors.parts.starts import STARTS, starting_inputs
 
@@ -83,7 +82,8 @@ class Posteriors(ComponentsPart):
             got = "None" if encoder is None else type(encoder).__name__
             raise TypeError(f"expected an encoder, got {got}; call the prior as prior(encoder).")
         inputs: Inputs = self.inputs(context)
-        with in_evaluation_mode(encoder):
+        training = other_in_training(encoder)
+        with evaluation_mode(training) if training else nullcontext():
             if len(inputs.u) <= ENCODED_AT_ONCE:
                 loc, scale = loc_and_scale(call(encoder, inputs.u, inputs.context))
             else:
@@ -284,47 +284,16 @@ def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
     return low + width * torch.where(t <= 1, t, 2 - t)
 
 
-@contextmanager
-def in_evaluation_mode(encoder: Callable[..., Any]) -> Iterator[None]:
-    """Run an encoder in evaluation mode where that makes it another, and put its mode back.
+def other_in_training(encoder: Callable[..., Any]) -> list[nn.Module]:
+    """Return the modules in training mode behind an encoder, if any of them is another then.
 
-    Modules are found in the encoder itself and behind a function, a method or a `partial`. Those of
-    this library and most of torch's are the same in both modes, and are left alone.
+    Those of this library and most of torch's are the same in both modes.
     """
-    modules = [module for root in _modules_behind(encoder) for module in root.modules()]
-    training = [module for module in modules if module.training]
-    if not any(_depends_on_mode(module) for module in training):
-        training = []
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
+    roots = [encoder] if isinstance(encoder, nn.Module) else modules_behind(encoder)
+    training = [module for root in roots for module in root.modules() if module.training]
+    return training if any(_depends_on_mode(module) for module in training) else []
 
 
 def _depends_on_mode(module: nn.Module) -> bool:
     house = type(module).__module__.split(".")[0]
     return isinstance(module, OTHER_IN_TRAINING) if house in ("torch", "priory") else True
-
-
-def _modules_behind(function: object, depth: int = 3) -> list[nn.Module]:
-    """Return the modules that a callable is, or that it can reach by names of its own."""
-    if isinstance(function, nn.Module):
-        return [function]
-    if depth == 0:
-        return []
-    if isinstance(function, partial):
-        values = [function.func, *function.args, *function.keywords.values()]
-    elif inspect.ismethod(function):
-        owner = function.__self__
-        values = [owner] if isinstance(owner, nn.Module) else [*vars(owner).values()]
-    elif inspect.isfunction(function):
-        names = inspect.getclosurevars(function)
-        values = [*names.nonlocals.values(), *names.globals.values()]
-    elif callable(function) and not isinstance(function, type):
-        values = [*getattr(function, "__dict__", {}).values()]
-    else:
-        return []
-    return [module for value in values for module in _modules_behind(value, depth - 1)]
