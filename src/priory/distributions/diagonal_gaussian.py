@@ -1,4 +1,6 @@
-"""The mean and scale of a diagonal Gaussian."""
+"""What is asked of diagonal Gaussians, and of other independent dimensions."""
+
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor
@@ -43,3 +45,19 @@ def loc_and_scale(
         "expected a diagonal Gaussian over vectors, Independent(Normal(loc, scale), 1), from the "
         f"encoder, got {got}; let it return one, or use a prior that needs no encoder."
     )
+
+
+def log_prob_of(distribution: Distribution, value: Tensor) -> Float[Tensor, "..."]:
+    """Return the log-density of a distribution, of no values too.
+
+    Torch's `Independent` gives the same, but refuses a batch of size zero.
+
+    Args:
+        distribution: Any distribution.
+        value: What its `log_prob` takes.
+
+    """
+    match distribution:
+        case Independent(base_dist=base, reinterpreted_batch_ndims=1):
+            return cast(Tensor, base.log_prob(value).sum(-1))
+    return distribution.log_prob(value)

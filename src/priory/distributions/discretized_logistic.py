@@ -8,6 +8,8 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid
 
+from priory.distributions.expanded import expanded
+
 
 class DiscretizedLogistic(Distribution):
     r"""A logistic distribution of which each whole number $0, \dots, V-1$ takes its own interval.
@@ -78,12 +80,15 @@ class DiscretizedLogistic(Distribution):
         self, batch_shape: Sequence[int], _instance: "DiscretizedLogistic | None" = None
     ) -> "DiscretizedLogistic":
         """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        new = type(self).__new__(type(self)) if _instance is None else _instance
-        new.loc, new.scale = self.loc.expand(batch_shape), self.scale.expand(batch_shape)
-        new.num_values = self.num_values
-        super(DiscretizedLogistic, new).__init__(Size(batch_shape), validate_args=False)
-        new._validate_args = self._validate_args
-        return new
+        return expanded(
+            self,
+            DiscretizedLogistic,
+            batch_shape,
+            _instance,
+            loc=self.loc.expand(batch_shape),
+            scale=self.scale.expand(batch_shape),
+            num_values=self.num_values,
+        )
 
     def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
         """Return log P(x) in nats, of shape `(*sample, *batch)`."""

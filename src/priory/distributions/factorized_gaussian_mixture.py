@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from priory.distributions.expanded import expanded
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 
@@ -80,23 +81,20 @@ class FactorizedGaussianMixture(Distribution):
         self, batch_shape: Sequence[int], _instance: "FactorizedGaussianMixture | None" = None
     ) -> "FactorizedGaussianMixture":
         """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        new = type(self).__new__(type(self)) if _instance is None else _instance
-        batch = Size(batch_shape)
-        new._marginals = self._marginals.expand(batch + self.event_shape)
-        super(FactorizedGaussianMixture, new).__init__(
-            batch, self.event_shape, validate_args=self._validate_args
+        marginals = self._marginals.expand(Size(batch_shape) + self.event_shape)
+        return expanded(
+            self, FactorizedGaussianMixture, batch_shape, _instance, _marginals=marginals
         )
-        return new
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""
-        if self._validate_args:
+        if self._validate_args and value.numel():  # torch refuses to check no vectors
             self._validate_sample(value)
         return self._marginals.log_prob(value.unsqueeze(-1)).sum(-1)
 
     def responsibilities(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "... L K"]:
         r"""Return $p(k \mid z_l)$: here each dimension has a component of its own."""
-        if self._validate_args:
+        if self._validate_args and value.numel():  # torch refuses to check no vectors
             self._validate_sample(value)
         return self._marginals.responsibilities(value.unsqueeze(-1))
 

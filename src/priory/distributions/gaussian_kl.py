@@ -60,9 +60,9 @@ def _single_components(q: Distribution, p: Distribution) -> Tensor:
                 + (" with several components" if isinstance(loc, Tensor) else "")
                 + "; take a bound of it, or estimate it from samples."
             )
-        normal = Normal(mixture.loc.squeeze(-2), mixture.scale.squeeze(-2), validate_args=False)
-        pair.append(Independent(normal, 1, validate_args=False))
-    return kl_divergence(*pair)
+        loc, scale = mixture.loc.squeeze(-2), mixture.scale.squeeze(-2)
+        pair.append(Normal(loc, scale, validate_args=False))
+    return kl_divergence(*pair).sum(-1)
 
 
 _OURS = (GaussianMixture, FactorizedGaussianMixture)

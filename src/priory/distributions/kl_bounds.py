@@ -121,7 +121,7 @@ def kl_lower_bound(q: Distribution, p: Distribution) -> Float[Tensor, "*batch"]:
         cross = _log_overlap(q_mixture.loc, q_mixture.scale, p_mixture)
         return q_mixture.logits.exp() @ (own - entropy(q_mixture.scale) - cross)
     if p_mixture.loc.shape[-2] == 1:
-        return kl_divergence(q, p)
+        return kl_divergence(q_mixture, p_mixture)
     loc, scale = q_mixture.loc.squeeze(-2), q_mixture.scale.squeeze(-2)
     return -entropy(scale) - _log_overlap(loc, scale, p_mixture)
 

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 from jaxtyping import Float
 from torch import Size, Tensor, broadcast_shapes
 from torch.distributions import Categorical, constraints
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import cross_entropy
+
+from priory.distributions.expanded import expanded
 
 NO_VALUE = -(2**63)  # torch's own would leave out -100
 
@@ -43,7 +46,10 @@ class LogitsCategorical(Categorical):
     def __init__(self, unnormalized: Tensor, validate_args: bool | None = None) -> None:
         if unnormalized.dim() < 1:
             raise ValueError("expected logits of at least one dimension, got a number.")
-        self._take(unnormalized)
+        self.unnormalized = self._param = unnormalized
+        self._num_events = unnormalized.shape[-1]
+        if unnormalized.numel() == 0:  # torch refuses to check no vectors
+            validate_args = False
         super(Categorical, self).__init__(unnormalized.shape[:-1], validate_args=validate_args)
 
     @lazy_property
@@ -60,11 +66,24 @@ class LogitsCategorical(Categorical):
         self, batch_shape: Sequence[int], _instance: "LogitsCategorical | None" = None
     ) -> "LogitsCategorical":
         """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        new = type(self).__new__(type(self)) if _instance is None else _instance
-        new._take(self.unnormalized.expand(*batch_shape, -1))
-        super(Categorical, new).__init__(Size(batch_shape), validate_args=False)
-        new._validate_args = self._validate_args
-        return new
+        logits = self.unnormalized.expand(*batch_shape, -1)
+        return expanded(
+            self,
+            LogitsCategorical,
+            batch_shape,
+            _instance,
+            unnormalized=logits,
+            _param=logits,
+            _num_events=self._num_events,
+        )
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Draw a value by its probability."""
+        shape = Size(sample_shape) + self.batch_shape
+        if 0 in shape:  # which multinomial refuses
+            return self.unnormalized.new_empty(shape, dtype=torch.long)
+        return cast(Tensor, super().sample(Size(sample_shape)))  # type: ignore[no-untyped-call]
 
     def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
         """Return log P(x) in nats, of shape `(*sample, *batch)`."""
@@ -77,7 +96,3 @@ class LogitsCategorical(Categorical):
         chosen = value.expand(self.batch_shape).reshape(-1).long()
         log_prob = cross_entropy(logits, chosen, reduction="none", ignore_index=NO_VALUE)
         return -log_prob.reshape(self.batch_shape)
-
-    def _take(self, logits: Tensor) -> None:
-        self.unnormalized = self._param = logits
-        self._num_events = logits.shape[-1]

@@ -2,8 +2,9 @@
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Categorical, Distribution, MixtureSameFamily
+from torch.distributions import Distribution, MixtureSameFamily
 
+from priory.distributions.logits_categorical import LogitsCategorical
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 
@@ -35,7 +36,8 @@ def marginal(weights: Float[Tensor, " B"], p: Distribution) -> Distribution:
             f"got {tuple(p.batch_shape)}."
         )
     if not isinstance(p, GaussianMixture):
-        return MixtureSameFamily(Categorical(weights), p)
+        # The values are checked by p, and torch's own check refuses a batch of size zero.
+        return MixtureSameFamily(LogitsCategorical(weights.log()), p, validate_args=False)
     logits = p.logits + weights.log().unsqueeze(-1)
     if len(weights) > 1 and p.loc.stride(0) == p.scale.stride(0) == 0:
         return GaussianMixture(logits.logsumexp(0), p.loc[0], p.scale[0])

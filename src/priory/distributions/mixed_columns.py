@@ -8,6 +8,9 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from priory.distributions.diagonal_gaussian import log_prob_of
+from priory.distributions.expanded import expanded
+
 
 class _SideBySide(constraints.Constraint):
     """Vectors whose blocks of columns each satisfy a constraint of their own."""
@@ -78,12 +81,10 @@ class MixedColumns(Distribution):
         self, batch_shape: Sequence[int], _instance: "MixedColumns | None" = None
     ) -> "MixedColumns":
         """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        new = type(self).__new__(type(self)) if _instance is None else _instance
-        new.blocks = tuple(block.expand(Size(batch_shape)) for block in self.blocks)
-        new._sizes = self._sizes
-        super(MixedColumns, new).__init__(Size(batch_shape), self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
+        blocks = tuple(block.expand(Size(batch_shape)) for block in self.blocks)
+        return expanded(
+            self, MixedColumns, batch_shape, _instance, blocks=blocks, _sizes=self._sizes
+        )
 
     def log_prob(self, value: Float[Tensor, "*#points D"]) -> Float[Tensor, "..."]:
         """Return log p(x) in nats, summed over blocks, of shape `(*sample, *batch)`."""
@@ -92,13 +93,16 @@ class MixedColumns(Distribution):
                 f"expected values of {self.event_shape[0]} columns, got shape {tuple(value.shape)}."
             )
         parts = value.split(self._sizes, dim=-1)
-        terms = [block.log_prob(part) for block, part in zip(self.blocks, parts, strict=True)]
+        terms = [log_prob_of(block, part) for block, part in zip(self.blocks, parts, strict=True)]
         return torch.stack(terms).sum(0)
 
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... D"]:
         """Draw every block."""
-        return torch.cat([block.sample(Size(sample_shape)) for block in self.blocks], dim=-1)
+        # Some distributions of torch cannot draw nothing, so that one is drawn and left.
+        drawn = Size([max(1, count) for count in sample_shape])
+        columns = torch.cat([block.sample(drawn) for block in self.blocks], dim=-1)
+        return columns[tuple(slice(count) for count in sample_shape)]
 
     @property
     def mean(self) -> Float[Tensor, "*batch D"]:

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
+from priory.distributions.diagonal_gaussian import log_prob_of
+from priory.distributions.mixture.blocks import working_dtype
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 
@@ -59,15 +61,16 @@ def monte_carlo_kl(q: Distribution, p: Distribution, num_samples: int = 1000) ->
     if num_samples < 2:
         raise ValueError(f"expected at least two samples, got num_samples={num_samples}.")
     if isinstance(q, GaussianMixture) and not q.batch_shape and not p.batch_shape:
-        weights = q.logits.exp().double()
+        dtype = working_dtype(q.logits.device)
+        weights = q.logits.exp().to(dtype)
         used = weights > 0
         weights, loc, scale = weights[used], q.loc[used], q.scale[used]
         each = num_samples // len(weights)
         if each >= 2:
             z = torch.normal(loc.expand(each, -1, -1), scale.expand(each, -1, -1))
-            ratio = (q.log_prob(z) - p.log_prob(z)).double()  # (each, K)
+            ratio = (q.log_prob(z) - log_prob_of(p, z)).to(dtype)  # (each, K)
             variance = weights.square() @ (ratio.var(0) / each)
             return KLEstimate(weights @ ratio.mean(0), variance.sqrt())
     z = q.sample(Size((num_samples,)))
-    ratio = (q.log_prob(z) - p.log_prob(z)).double()
+    ratio = (log_prob_of(q, z) - log_prob_of(p, z)).to(working_dtype(z.device))
     return KLEstimate(ratio.mean(0), ratio.std(0) / num_samples**0.5)

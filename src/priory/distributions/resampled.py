@@ -9,6 +9,9 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid
 
+from priory.distributions.diagonal_gaussian import log_prob_of
+from priory.distributions.expanded import expanded
+
 
 class ResampledDistribution(Distribution):
     r"""What comes out when proposals are accepted with probability a(z), and the T-th in any case.
@@ -28,6 +31,7 @@ class ResampledDistribution(Distribution):
         acceptance: A function from z, `(*points, L)`, to the logit of a(z), `(*points,)`.
         truncation: The number of trials T, of which the last is always accepted.
         noise: Samples of the proposal, `(S, *batch, L)`, from which Z is estimated.
+        validate_args: As for every distribution of torch.
 
     Attributes:
         log_normaliser: The estimate of log Z, `(*batch,)`.
@@ -64,6 +68,7 @@ class ResampledDistribution(Distribution):
         acceptance: Callable[[Tensor], Tensor],
         truncation: int,
         noise: Float[Tensor, "S *batch L"],
+        validate_args: bool | None = None,
     ) -> None:
         if truncation < 2 or len(noise) < 2:
             raise ValueError(
@@ -83,33 +88,35 @@ class ResampledDistribution(Distribution):
         if not noise.requires_grad and torch.is_grad_enabled():
             # Samples without a path to the proposal's parameters: the gradient of an expectation is
             # then its covariance with the score. The value is left as it was.
-            log_pi = proposal.log_prob(noise)
+            log_pi = log_prob_of(proposal, noise)
             if log_pi.requires_grad:
                 share = (log_r.detach().softmax(0) - 1 / count) * (count / (count - 1))
                 score = (share * (log_pi - log_pi.detach())).sum(0)
                 self._log_rejection = self._log_rejection + score
-        super().__init__(proposal.batch_shape, proposal.event_shape)
+        super().__init__(proposal.batch_shape, proposal.event_shape, validate_args=validate_args)
 
     def expand(
         self, batch_shape: Sequence[int], _instance: "ResampledDistribution | None" = None
     ) -> "ResampledDistribution":
         """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        new = type(self).__new__(type(self)) if _instance is None else _instance
-        batch = Size(batch_shape)
-        new.proposal = self.proposal.expand(batch)
-        new.acceptance, new.truncation = self.acceptance, self.truncation
-        for name in ("log_normaliser", "log_normaliser_standard_error", "_log_rejection"):
-            setattr(new, name, getattr(self, name).expand(batch))
-        super(ResampledDistribution, new).__init__(batch, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
+        names = ("log_normaliser", "log_normaliser_standard_error", "_log_rejection")
+        return expanded(
+            self,
+            ResampledDistribution,
+            batch_shape,
+            _instance,
+            proposal=self.proposal.expand(Size(batch_shape)),
+            acceptance=self.acceptance,
+            truncation=self.truncation,
+            **{name: getattr(self, name).expand(batch_shape) for name in names},
+        )
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p_T(z) in nats, of shape `(*sample, *batch)`, with the estimate of Z."""
-        if self._validate_args:
+        if self._validate_args and value.numel():  # torch refuses to check no vectors
             self._validate_sample(value)
         accepted, forced = self._ways(value)
-        return self.proposal.log_prob(value) + torch.logaddexp(accepted, forced)
+        return log_prob_of(self.proposal, value) + torch.logaddexp(accepted, forced)
 
     @torch.no_grad()
     def log_prob_standard_error(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
@@ -132,7 +139,7 @@ class ResampledDistribution(Distribution):
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
         """Draw from the proposal until a draw is accepted, at most T times."""
-        z = self.proposal.sample(Size((Size(sample_shape).numel(),)))  # (n, *batch, L)
+        z = self.proposal.sample(Size((math.prod(sample_shape),)))  # (n, *batch, L)
         pending = torch.ones_like(z[..., 0], dtype=torch.bool)
         rows = torch.arange(len(z), device=z.device)
         for _ in range(self.truncation - 1):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from priory.distributions.expanded import expanded
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
@@ -86,6 +87,7 @@ class TransformedNoise(Distribution):
         transforms: The steps from z to noise, of zuko's kind: each gives its image and the
             logarithm of its volume in one call.
         noise: The distribution of f(z), with event shape `(L,)`.
+        validate_args: As for every distribution of torch.
 
     """
 
@@ -93,19 +95,29 @@ class TransformedNoise(Distribution):
     support = constraints.real_vector
     has_rsample = True
 
-    def __init__(self, transforms: Sequence[Any], noise: Distribution) -> None:
+    def __init__(
+        self, transforms: Sequence[Any], noise: Distribution, validate_args: bool | None = None
+    ) -> None:
         self.transforms, self.noise = transforms, noise
-        super().__init__(noise.batch_shape, noise.event_shape)
+        super().__init__(noise.batch_shape, noise.event_shape, validate_args=validate_args)
 
     def expand(
         self, batch_shape: Sequence[int], _instance: "TransformedNoise | None" = None
     ) -> "TransformedNoise":
         """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        return TransformedNoise(self.transforms, self.noise.expand(Size(batch_shape)))
+        noise = self.noise.expand(Size(batch_shape))
+        return expanded(
+            self,
+            TransformedNoise,
+            batch_shape,
+            _instance,
+            transforms=self.transforms,
+            noise=noise,
+        )
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""
-        if self._validate_args:
+        if self._validate_args and value.numel():  # torch refuses to check no vectors
             self._validate_sample(value)
         volume = value.new_zeros(())
         for transform in self.transforms:

@@ -1,5 +1,6 @@
 """The mixture of diagonal Gaussians, over whole vectors."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -7,7 +8,9 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from priory.distributions.expanded import expanded
 from priory.distributions.mixture import kernel
+from priory.distributions.mixture.blocks import working_dtype
 
 
 class GaussianMixture(Distribution):
@@ -81,6 +84,8 @@ class GaussianMixture(Distribution):
             shape = logits.shape
         else:
             shape = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
+        if 0 in shape:  # torch refuses to check no vectors
+            validate_args = False
         super().__init__(Size(shape[:-1]), Size(loc.shape[-1:]), validate_args=validate_args)
         if logits.shape != loc.shape[:-1]:
             self.logits = logits.expand(shape)
@@ -90,19 +95,21 @@ class GaussianMixture(Distribution):
         self, batch_shape: Sequence[int], _instance: "GaussianMixture | None" = None
     ) -> "GaussianMixture":
         """Return the same mixture with its batch dimensions expanded to `batch_shape`."""
-        new = type(self).__new__(type(self)) if _instance is None else _instance
         batch = Size(batch_shape)
-        new._unexpanded = self._unexpanded
-        new.logits = self.logits.expand(*batch, -1)
-        new.loc = self.loc.expand(*batch, -1, -1)
-        new.scale = self.scale.expand(*batch, -1, -1)
-        super(GaussianMixture, new).__init__(batch, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
+        return expanded(
+            self,
+            GaussianMixture,
+            batch,
+            _instance,
+            _unexpanded=self._unexpanded,
+            logits=self.logits.expand(*batch, -1),
+            loc=self.loc.expand(*batch, -1, -1),
+            scale=self.scale.expand(*batch, -1, -1),
+        )
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""
-        if self._validate_args:
+        if self._validate_args and value.numel():  # torch refuses to check no vectors
             self._validate_sample(value)
         density = kernel.log_prob(value, *self._unexpanded)
         if self.batch_shape:
@@ -111,7 +118,7 @@ class GaussianMixture(Distribution):
 
     def responsibilities(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "... K"]:
         r"""Return the posterior over components, $p(k \mid z) = w_k p_k(z) / p(z)$."""
-        if self._validate_args:
+        if self._validate_args and value.numel():  # torch refuses to check no vectors
             self._validate_sample(value)
         share = kernel.component_log_prob(value, *self._unexpanded).softmax(-1)
         return share.expand(torch.broadcast_shapes(share.shape, (*self.batch_shape, 1)))
@@ -119,8 +126,8 @@ class GaussianMixture(Distribution):
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
         """Draw a component by its weight, then a vector from that component alone."""
-        batch, count = self.batch_shape, Size(sample_shape).numel()
-        if count == 0:  # which multinomial refuses
+        batch, count = self.batch_shape, math.prod(sample_shape)
+        if 0 in (count, *batch):  # which multinomial refuses
             return self.loc.new_empty(*sample_shape, *batch, *self.event_shape)
         weights = self.logits.exp().reshape(-1, self.logits.shape[-1])
         component = torch.multinomial(weights, count, replacement=True)  # (batch, count)
@@ -158,4 +165,4 @@ class GaussianMixture(Distribution):
 
 
 def _widened(tensor: Tensor) -> Tensor:
-    return tensor if tensor.device.type == "mps" else tensor.double()
+    return tensor.to(working_dtype(tensor.device))

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
+from torch.overrides import handle_torch_function, has_torch_function
 
 from priory.distributions.mixture.blocks import (
     DirectBlock,
@@ -19,6 +20,7 @@ from priory.distributions.mixture.blocks import (
     is_small,
     working_dtype,
 )
+from priory.distributions.mixture.operators import opaque
 
 KEPT_MEMORY = 64 * 2**20
 """Bytes that a call may keep for its backward pass; what needs more is computed again."""
@@ -57,6 +59,8 @@ def component_log_prob(
 
     """
     inputs = (z, logits, loc, scale)
+    if _is_subclassed(*inputs):
+        return handle_torch_function(component_log_prob, inputs, *inputs)
     if torch.compiler.is_compiling() or _is_transformed(*inputs) or _needs_gradient(*inputs):
         return direct_form(*inputs)[0]
     z, logits, loc, scale, shape = flattened(*inputs)
@@ -94,6 +98,8 @@ def log_prob(
 
     """
     inputs = (z, logits, loc, scale)
+    if _is_subclassed(*inputs):
+        return handle_torch_function(log_prob, inputs, *inputs)
     if _is_exporting():  # into operations that every runtime knows
         return torch.logsumexp(direct_form(*inputs)[0], dim=-1)
     if _is_transformed(*inputs):
@@ -105,6 +111,11 @@ def log_prob(
     *flat, shape = flattened(*inputs)
     density = _density(*flat)
     return (density.mT if density.dim() > 1 else density).reshape(shape)
+
+
+def _is_subclassed(*inputs: Tensor) -> bool:
+    """Return whether one of these wants to see what is done to it."""
+    return not torch.compiler.is_compiling() and has_torch_function(inputs)
 
 
 def _is_transformed(*inputs: Tensor) -> bool:
@@ -126,7 +137,7 @@ def _density(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
     if small and compiles:
         return _direct_density(*inputs)
     if compiles:  # to whom the kernel is opaque, for its choices depend on the data
-        return cast(Tensor, _operator(*inputs)[0])
+        return _operator(*inputs)[0]
     if not _needs_gradient(*inputs):
         return _direct_density(*inputs) if small else _evaluate(*inputs, keeps=False)[0]
     function = _SmallFunction if small else _Function
@@ -280,58 +291,6 @@ def _differentiable_gradients(grad: Tensor, inputs: Sequence[Tensor]) -> tuple[T
     return tuple(next(grads) if tensor.requires_grad else None for tensor in inputs)
 
 
-@torch.library.custom_op("priory::mixture_log_prob", mutates_args=())
-def _operator(
-    z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _evaluate(z, logits, loc, scale)[:4]
-
-
-@_operator.register_fake
-def _(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
-    dtype = working_dtype(z.device)
-    lead, components = z.shape[:-1], logits.shape[-1]
-    return (
-        z.new_empty(lead, dtype=_result_dtype(z, logits, loc, scale)),
-        z.new_empty((*lead, 1), dtype=dtype),
-        z.new_empty((*lead, 1), dtype=dtype),
-        z.new_empty((*lead, components) if _is_kept(z, logits) else 0, dtype=dtype),
-    )
-
-
-@torch.library.custom_op("priory::mixture_gradients", mutates_args=())
-def _gradient_operator(
-    grad: Tensor,
-    z: Tensor,
-    logits: Tensor,
-    loc: Tensor,
-    scale: Tensor,
-    peak: Tensor,
-    total: Tensor,
-    densities: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    grads = _gradients(grad, (z, logits, loc, scale), peak, total, densities)
-    return cast(
-        tuple[Tensor, Tensor, Tensor, Tensor], tuple(g.contiguous() for g in grads if g is not None)
-    )
-
-
-@_gradient_operator.register_fake
-def _(grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
-    return tuple(tensor.new_empty(tensor.shape) for tensor in inputs[:4])
-
-
-def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*inputs, *output[1:])
-
-
-def _backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
-    return cast(tuple[Tensor, ...], _gradient_operator(grad, *ctx.saved_tensors))
-
-
-_operator.register_autograd(_backward, setup_context=_setup_context)
-
-
 def _is_kept(z: Tensor, logits: Tensor) -> bool:
     *mixtures, points, dims = z.shape
     numbers = math.prod(mixtures) * logits.shape[-1] * (points + 8 * dims)
@@ -345,3 +304,6 @@ def _result_dtype(*inputs: Tensor) -> torch.dtype:
 
 def _tolerance(dtype: torch.dtype) -> float:
     return 1e-11 if dtype == torch.float64 else 1e-6
+
+
+_operator = opaque(_evaluate, _gradients, _result_dtype, _is_kept)
