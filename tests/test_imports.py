@@ -73,6 +73,22 @@ print([name for name in {HEAVY} if name in sys.modules])
     assert python(code) == "[]\n"
 
 
+def test_rooms_are_there_by_their_names_and_imported_when_they_are_named():
+    code = """
+import sys
+import priory
+for room in ("adapters", "data", "evaluation", "report", "testing", "training"):
+    assert f"priory.{room}" not in sys.modules, room
+    assert room in dir(priory)
+print(priory.evaluation.negative_log_likelihood.__name__, priory.adapters.posterior.__name__)
+print(priory.training.fit_prior is priory.fit_prior, priory.data.open_data.__name__)
+print(priory.report.write_page.__name__, priory.testing.check_prior.__name__)
+print(hasattr(priory, "cellar"))
+"""
+    expected = "negative_log_likelihood posterior True open_data write_page check_prior False"
+    assert python(code).split() == expected.split()
+
+
 def test_commands_that_train_nothing_do_without_lightning():
     code = """
 import sys

@@ -83,8 +83,7 @@ class ModulePrior(Prior):
         self.needs_labels = bool(getattr(module, "needs_labels", self.num_labels is not None))
         self.latent_dim: int | None = getattr(module, "latent_dim", None)
         if num_arguments(module) == 0:
-            with torch.no_grad(), torch.random.fork_rng():
-                self.latent_dim = self._first().event_shape[0]
+            self.latent_dim = self._tried().event_shape[0]
 
     def forward(
         self, encoder: Encoder | None = None, context: Context | None = None
@@ -114,15 +113,20 @@ class ModulePrior(Prior):
         """Return nothing: the module prints itself."""
         return ""
 
-    def _first(self) -> Distribution:
+    @torch.no_grad()
+    def _tried(self) -> Distribution:
         try:
-            return self()  # type: ignore[no-any-return]
+            with torch.random.fork_rng():
+                p: Distribution = self()
+                p.log_prob(p.sample())  # where a flow that lacks its context fails
         except (AttributeError, RuntimeError) as error:
+            why = str(error).partition("\n")[0]
             raise TypeError(
-                f"expected a module whose call without arguments returns a distribution, got "
-                f"{type(self.module).__name__}, whose call fails ({error}); make a flow without a "
-                "context, or let its call take the encoder."
+                "expected a module whose call without arguments returns a distribution, got "
+                f"{type(self.module).__name__}, which fails ({why}); make a flow without a "
+                "context, or let the call take the encoder."
             ) from error
+        return p
 
 
 class DistributionPrior(Prior):

@@ -82,9 +82,10 @@ def posterior(
 
     """
     if not callable(call) or isinstance(call, type):
+        got = f"the class {call.__name__}" if isinstance(call, type) else type(call).__name__
         raise TypeError(
             "expected a module, a method or a function that returns moments, such as model.encode, "
-            f"got {call if isinstance(call, type) else type(call).__name__}."
+            f"got {got}."
         )
     spreads = {"scale": scale, "variance": variance, "log_variance": log_variance}
     chosen = {kind: where for kind, where in spreads.items() if where is not None}

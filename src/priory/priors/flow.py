@@ -133,15 +133,30 @@ class TransformedNoise(Distribution):
         return z
 
 
-def _flow_class(name: str) -> Any:
-    # The import of zuko switches the validation of every distribution off, which is put back here.
+def _import_zuko() -> Any:
+    """Import zuko, with what it switches off for every distribution switched off for its own.
+
+    Its import sets `Distribution._validate_args` and `Distribution.arg_constraints`; its own
+    classes have no constraints, and need them so.
+    """
     kept = {key: vars(Distribution)[key] for key in ("_validate_args", "arg_constraints")}
     try:
         with needs("flows"):
-            from zuko import flows
+            import zuko
+        switched = {key: vars(Distribution)[key] for key in kept}
     finally:
         for key, value in kept.items():
             setattr(Distribution, key, value)
+    for cls in vars(zuko.distributions).values():
+        if inspect.isclass(cls) and cls.__module__ == zuko.distributions.__name__:
+            for key, value in switched.items():
+                if key not in vars(cls):
+                    setattr(cls, key, value)
+    return zuko
+
+
+def _flow_class(name: str) -> Any:
+    flows = _import_zuko().flows
     known = {
         key: cls
         for key, cls in vars(flows).items()
