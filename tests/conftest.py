@@ -7,6 +7,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # tensors are small, and processes run side
 import jaxtyping
 import pytest
 import torch
+from torch.distributions import Distribution
 
 jaxtyping.install_import_hook("priory", "typechecker.check")
 
@@ -14,3 +15,4 @@ jaxtyping.install_import_hook("priory", "typechecker.check")
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+    Distribution.set_default_validate_args(True)  # which torch.compile switches off

@@ -220,10 +220,10 @@ def unchecked():
 
 
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("factorized", [False, True])
+@pytest.mark.parametrize("mixture", ["joint", "factorized"])
 @pytest.mark.parametrize("components", [5, 400])
-def test_ensembles_and_gradients_of_each_example(components, factorized):
-    priors = [MoGPrior(3, components, factorized=factorized).double() for _ in range(3)]
+def test_ensembles_and_gradients_of_each_example(components, mixture):
+    priors = [MoGPrior(3, components, mixture=mixture).double() for _ in range(3)]
     parameters, buffers = stack_module_state(priors)
     z = torch.randn(6, 3, dtype=torch.float64)
 

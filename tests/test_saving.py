@@ -5,11 +5,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import priory
 from cases import DATA, DATA_SHAPE, Case, make_encoder, over_cases
-from priory import MLP, VAE, BernoulliDecoder, CategoricalDecoder, StandardPrior, VampPrior
+from priory import (
+    MLP,
+    VAE,
+    BernoulliDecoder,
+    CategoricalDecoder,
+    Context,
+    ExemplarPrior,
+    StandardPrior,
+    VampPrior,
+)
 
 STORED = Path(__file__).parent / "stored_models"
 Z = torch.linspace(-2, 2, 10).view(5, 1, 2).expand(5, 2, 2)  # for two data, where there are labels
@@ -41,6 +51,99 @@ def test_a_model_comes_back_the_same(case: Case, tmp_path):
     again_p, p = (v.prior_distribution(case.context) for v in (again, vae))
     assert again_p.log_prob(Z).equal(p.log_prob(Z))
     assert again.decoder(Z).base_dist.logits.equal(vae.decoder(Z).base_dist.logits)
+
+
+@over_cases
+def test_a_module_built_on_the_meta_device_is_whole_once_it_is_loaded(case: Case, tmp_path):
+    vae = make_vae(case.build())
+    again = []
+    for device in ("cpu", "meta"):
+        with torch.device(device):
+            again.append(make_vae(case.make()).eval())
+    again[1].to_empty(device="cpu")
+    for copy in again:
+        copy.load_state_dict(vae.state_dict())
+        copy.prior.fit_data(DATA, copy.encoder, case.context_for(len(DATA)))
+    p, *others = (v.prior_distribution(case.context) for v in (vae, *again))
+    assert all(other.log_prob(Z).equal(p.log_prob(Z)) for other in others)
+    x = torch.rand(2, *DATA_SHAPE)
+    assert again[1].encode(x).equal(vae.encode(x))
+
+
+@over_cases
+def test_a_prior_alone_comes_back_the_same(case: Case, tmp_path):
+    prior, encoder = case.build(), make_encoder()
+    priory.save(prior, tmp_path)
+    again = priory.load(tmp_path)
+    assert type(again) is type(prior)
+    again.fit_data(DATA, encoder, case.context_for(len(DATA)))
+    p, q = (one(encoder, case.context) for one in (prior, again))
+    assert p.log_prob(Z).equal(q.log_prob(Z))
+
+
+def test_exemplars_are_data_and_are_saved_on_request_alone(tmp_path):
+    prior, encoder = ExemplarPrior(), make_encoder()
+    prior.fit_data(DATA, encoder, Context(labels=torch.arange(5)))
+    vae = make_vae(prior)
+    priory.save(vae, tmp_path / "without")
+    priory.save(vae, tmp_path / "with", exemplars=True)
+    for folder, holds in (("without", False), ("with", True)):
+        weights = load_file(tmp_path / folder / "model.safetensors")
+        assert any("exemplars" in name for name in weights) is holds
+    with pytest.raises(RuntimeError, match="before fit_data"):
+        priory.load(tmp_path / "without").prior(encoder)
+    again = priory.load(tmp_path / "with").prior
+    assert again.labels.equal(torch.arange(5))
+    assert again(encoder).log_prob(Z).equal(prior(encoder).log_prob(Z))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_model_of_every_type_that_is_written_is_read(dtype, tmp_path):
+    vae = make_vae(VampPrior(3, DATA_SHAPE)).to(dtype)
+    vae.encoder.float()  # not all of one type
+    priory.save(vae, tmp_path)
+    again = priory.load(tmp_path)
+    state = vae.state_dict()
+    assert all(
+        v.dtype == state[k].dtype and v.equal(state[k]) for k, v in again.state_dict().items()
+    )
+
+
+def test_what_cannot_be_read_again_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(TypeError, match="expected a VAE or a Prior to save, got Linear"):
+        priory.save(nn.Linear(2, 2), tmp_path / "model")
+    vae = make_vae(StandardPrior(2))
+    vae.decoder.network.to(torch.float8_e4m3fn)
+    with pytest.raises(ValueError, match=r"got torch.float8_e4m3fn; convert the model first"):
+        priory.save(vae, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_state_without_constants_is_refused_on_the_meta_device():
+    state = VampPrior(3, DATA_SHAPE).state_dict()
+    before = {key: value for key, value in state.items() if not key.endswith(("low", "width"))}
+    ordinary = VampPrior(3, DATA_SHAPE, data_range=(0, 4))
+    ordinary.load_state_dict(before)
+    assert ordinary.width == 4
+    with torch.device("meta"):
+        prior = VampPrior(3, DATA_SHAPE)
+    with pytest.raises(
+        ValueError, match=r"expected the constant components\.inputs\.low"
+    ) as caught:
+        prior.to_empty(device="cpu").load_state_dict(before)
+    assert "\n" not in str(caught.value)
+
+
+def test_shapes_are_compared_before_memory_is_asked_for(tmp_path):
+    priory.save(make_vae(VampPrior(3, DATA_SHAPE)), tmp_path)
+    file = tmp_path / "model.json"
+    description = json.loads(file.read_text())
+    arguments = description["model"]["prior"]["arguments"]
+    arguments["num_components"] = arguments["inputs"]["num_components"] = 10**12
+    arguments["weights"]["num_components"] = 10**12
+    file.write_text(json.dumps(description))
+    with pytest.raises(ValueError, match="expected weights that fit the model"):
+        priory.load(tmp_path)
 
 
 def test_both_files_are_as_readable_as_any(tmp_path):

@@ -2,38 +2,47 @@
 
 import inspect
 import json
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
-from torch import nn
+from torch import Tensor, nn
 
 from priory import likelihoods, networks
 from priory.files import write_whole
-from priory.priors import prior_classes
-from priory.priors.parts import Part, mapping_of
+from priory.priors import Prior, prior_classes
+from priory.priors.parts import Exemplars, Part, mapping_of
 from priory.priors.spellings import translated
 from priory.vae import VAE
 
-FORMAT_VERSION = 1
-DTYPES = {str(t).removeprefix("torch."): t for t in (torch.float32, torch.float64, torch.bfloat16)}
+FORMAT_VERSION = 2
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in FLOATS}
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
+PARTS = ("encoder", "decoder", "prior")
 
 
-def save(vae: VAE, path: str | Path) -> None:
-    """Write a model into a directory: its weights, and the description that rebuilds it.
+def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None:
+    """Write a model, or a prior alone, into a directory: its weights, and what rebuilds it.
 
-    A model that was saved there before is replaced.
-
-    Modules of Priory are described by their constructors' arguments. A module of the user's own is
-    described by its name alone, and has to be given to `load`.
+    What was saved there before is replaced. Modules of Priory are described by their constructors'
+    arguments. A module of the user's own is described by its name alone, and has to be given to
+    `load`.
 
     Args:
-        vae: The model.
+        model: The model, a `VAE`, or a `Prior`.
         path: The directory, made where there is none.
+        exemplars: Whether to save the exemplars of an `ExemplarPrior`, which are training data:
+            without them, a loaded prior has to be given its data again.
+
+    Raises:
+        TypeError: If it is neither a model nor a prior.
+        ValueError: If its weights are of a type that is not read again.
 
     Examples:
         >>> import tempfile, priory
@@ -45,19 +54,32 @@ def save(vae: VAE, path: str | Path) -> None:
         2
 
     """
-    path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    state = {key: value.cpu().clone().contiguous() for key, value in vae.state_dict().items()}
-    dtypes = {value.dtype for value in state.values() if value.is_floating_point()}
-    dtype = dtypes.pop() if len(dtypes) == 1 else torch.float32
-    description = {
+    if not isinstance(model, VAE | Prior):
+        raise TypeError(
+            f"expected a VAE or a Prior to save, got {type(model).__name__}; save another module's "
+            "state_dict() with safetensors."
+        )
+    parts = PARTS if isinstance(model, VAE) else ("prior",)
+    description = {part: _describe(getattr(model, part, model)) for part in parts}
+    state = model.state_dict() | (_data(model) if exemplars else {})
+    state = {key: value.cpu().clone().contiguous() for key, value in state.items()}
+    dtypes = [value.dtype for value in state.values() if value.is_floating_point()]
+    if refused := set(dtypes) - set(FLOATS):
+        raise ValueError(
+            f"expected weights of type {', '.join(DTYPES)}, got {', '.join(map(str, refused))}; "
+            "convert the model first, for instance by model.float()."
+        )
+    dtype = Counter(dtypes).most_common(1)[0][0] if dtypes else torch.float32
+    text = {
         "format": "priory",
         "version": FORMAT_VERSION,
         "dtype": str(dtype).removeprefix("torch."),
-        "model": {part: _describe(getattr(vae, part)) for part in ("encoder", "decoder", "prior")},
+        "model": description,
     }
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
     write_whole(path / WEIGHTS, safetensors.save(state))
-    write_whole(path / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
+    write_whole(path / DESCRIPTION, (json.dumps(text, indent=2) + "\n").encode())
 
 
 def load(
@@ -66,16 +88,20 @@ def load(
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
     prior: nn.Module | None = None,
-) -> VAE:
-    """Rebuild a saved model, in evaluation mode.
+) -> Any:
+    """Rebuild a saved model, or a prior that was saved alone, in evaluation mode.
 
-    Only classes of Priory are built, and no name found in the file is imported.
+    Only classes of Priory are built, and no name found in the file is imported. The shapes of the
+    weights are compared with the description before memory is asked for.
 
     Args:
         path: The directory written by `save`.
         encoder: The encoder, where it is of a class of the user's own; its weights are loaded.
         decoder: Likewise the decoder.
         prior: Likewise the prior.
+
+    Returns:
+        A `VAE`, or the `Prior`.
 
     Raises:
         FileNotFoundError: If there is no saved model at the path.
@@ -87,42 +113,69 @@ def load(
     for name in (DESCRIPTION, WEIGHTS):
         if not (path / name).is_file():
             raise FileNotFoundError(f"expected a saved model at {path}, found no {name} there.")
-    parts, dtype = _read_description(path / DESCRIPTION)
+    version, parts, dtype = _read_description(path / DESCRIPTION)
     given = {"encoder": encoder, "decoder": decoder, "prior": prior}
-    vae = VAE(**{part: given[part] or _build(part, parts[part]) for part in given}).to(dtype)
+    # A state of version 1 lacks the constants, which a module on the meta device has not either.
+    with nullcontext() if version == 1 else torch.device("meta"):
+        built = {part: given[part] or _build(part, parts[part]) for part in parts}
+    model = VAE(**built) if "encoder" in built else built["prior"]
+    model.to(dtype)
     try:
-        vae.load_state_dict(safetensors.load_file(path / WEIGHTS))
+        state = safetensors.load_file(path / WEIGHTS)
     except SafetensorError as error:
         raise ValueError(
             f"expected the weights of a model in {path / WEIGHTS}, got a file that is truncated or "
             "damaged; save the model again."
         ) from error
+    _give_data(model, state)
+    try:
+        model.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise ValueError(
             f"expected weights that fit the model described in {path / DESCRIPTION}, got others: "
             f"{' '.join(str(error).split())}"
         ) from error
-    return vae.eval()
+    return model.eval()
 
 
-def _read_description(file: Path) -> tuple[dict[str, Any], torch.dtype]:
-    """Return the descriptions of the three parts, and the type of the weights."""
+def _data(model: nn.Module) -> dict[str, Tensor]:
+    """Return the exemplars of a model, by the names that they would have in its state."""
+    return {
+        f"{name}.{kind}": data
+        for name, module in model.named_modules()
+        if isinstance(module, Exemplars)
+        for kind, data in (("exemplars", module.exemplars), ("labels", module.labels))
+        if data is not None and len(data)
+    }
+
+
+def _give_data(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Take the exemplars out of a state, and give them to the model."""
+    for name, module in model.named_modules():
+        if isinstance(module, Exemplars) and f"{name}.exemplars" in state:
+            module.exemplars = state.pop(f"{name}.exemplars")
+            module.labels = state.pop(f"{name}.labels", None)
+
+
+def _read_description(file: Path) -> tuple[int, dict[str, Any], torch.dtype]:
+    """Return the format's version, the descriptions of the parts, and the type of the weights."""
     try:
         description = json.loads(file.read_text())
         ours, version = description["format"] == "priory", description["version"]
-        parts = {part: dict(description["model"][part]) for part in ("encoder", "decoder", "prior")}
+        names = ("prior",) if list(description["model"]) == ["prior"] else PARTS
+        parts = {part: dict(description["model"][part]) for part in names}
         dtype = DTYPES[description["dtype"]]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"expected the description of a saved model in {file}, got a file that is damaged or "
             "not Priory's; save the model again."
         ) from error
-    if not ours or version != FORMAT_VERSION:
+    if not ours or version not in range(1, FORMAT_VERSION + 1):
         raise ValueError(
             f"expected a model in Priory's format, version {FORMAT_VERSION} or earlier, got "
             f"{description['format']} {version} in {file}; update Priory to load a later version."
         )
-    return parts, dtype
+    return version, parts, dtype
 
 
 def _buildable() -> Mapping[str, type[nn.Module]]:

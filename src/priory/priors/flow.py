@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
@@ -62,8 +63,10 @@ class FlowPrior(Prior):
         self.latent_dim = latent_dim
         self.flow = flow
         self.options = dict(options or {})
+        make, device = _flow_class(flow), torch.get_default_device()
         try:
-            self.network: Any = _flow_class(flow)(latent_dim, **self.options)
+            with torch.device("cpu"):  # for zuko looks at values, which the meta device has not
+                self.network: Any = make(latent_dim, **self.options).to(device)
         except TypeError as error:
             raise ValueError(
                 f"expected options of zuko's {flow}, got {self.options}: {error}."

@@ -72,7 +72,8 @@ class Exemplars(InputsPart):
         """
         if len(x) < 2:
             raise ValueError(f"expected at least two training examples, got {len(x)}.")
-        self.exemplars = x.detach().to(self.exemplars, copy=True)
+        like = x if self.exemplars.is_meta else self.exemplars  # of a prior loaded without its data
+        self.exemplars = x.detach().to(like, copy=True)
         self.labels = None if context.labels is None else context.labels.to(x.device)
 
     def select(self, kept: Int[Tensor, " K"]) -> "Exemplars":
