@@ -37,6 +37,7 @@ from priory import (
 from priory.adapters import as_prior, posterior
 from priory.distributions.argument_checks import without_argument_checks
 from priory.evaluation import cross_entropy
+from priory.networks.context import num_arguments
 from priory.testing import check_prior
 from test_imports import python
 
@@ -568,9 +569,11 @@ def test_a_module_gets_what_it_asks_for():
     posteriors = as_prior(Posteriors())
     posteriors.fit_data(DATA, make_encoder())
     assert posteriors.module.x.equal(DATA[:3])
-    with without_argument_checks():  # which the compiler leaves switched off
-        compiled = torch.compile(Posteriors(), backend="eager")
-        assert as_prior(compiled)(make_encoder()).event_shape == (2,)
+    for module, number in ((Sheet(), 0), (Posteriors(), 1), (OfLabels(), 2), (ByName(), 2)):
+        assert num_arguments(module) == number
+        with without_argument_checks():  # which the compiler leaves switched off
+            assert num_arguments(torch.compile(module, backend="eager")) == number
+    assert num_arguments(flow()) == 0  # its one argument is another's context
 
 
 @pytest.mark.parametrize(
