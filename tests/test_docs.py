@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import priory
-from priory import MLP, BernoulliDecoder, GaussianEncoder
+from priory import MLP, BernoulliDecoder, FlowPrior, GaussianEncoder
 from priory.priors import prior_classes
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +59,17 @@ def test_the_guide_to_refitting_runs(capsys):
     out = capsys.readouterr().out
     assert out.count("fitted") == 2
     assert out.count("bound") == 1
+
+
+def test_the_guide_to_other_models_runs(capsys):
+    FlowPrior(8)  # which imports zuko with torch's checks of arguments left on
+    names: dict[str, object] = {}
+    for block in blocks("docs/guides/other-models.md"):
+        names["z"] = None
+        exec(block, names)
+        assert names["z"].shape == (64, 8)
+    assert capsys.readouterr().out.count("fitted") == 3
+    assert len(list(names["encoder"].parameters())) == 4
 
 
 def test_the_guide_of_likelihoods_runs(capsys):

@@ -7,14 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform
 
-from priory.networks.context import (
-    Context,
-    Encoder,
-    given,
-    num_arguments,
-    num_labels_of,
-    tell_prior,
-)
+from priory.networks.context import Context, Encoder, given, num_arguments, num_labels_of
 from priory.networks.modes import modules_behind
 from priory.priors.base import Prior
 
@@ -82,7 +75,8 @@ class ModulePrior(Prior):
         self.num_labels = num_labels_of(module)
         self.needs_labels = bool(getattr(module, "needs_labels", self.num_labels is not None))
         self.latent_dim: int | None = getattr(module, "latent_dim", None)
-        if num_arguments(module) == 0:
+        self._num_arguments = num_arguments(module)
+        if self._num_arguments == 0:
             self.latent_dim = self._tried().event_shape[0]
 
     def forward(
@@ -95,13 +89,13 @@ class ModulePrior(Prior):
             ValueError: If its distribution is of another shape than a prior's.
 
         """
-        p = tell_prior(self.module, encoder, given(context))
+        p = self.module(*(encoder, given(context))[: self._num_arguments])
         if not isinstance(p, Distribution):
             raise TypeError(
                 f"expected a torch Distribution from the call of {type(self.module).__name__}, got "
                 f"{type(p).__name__}; let it return one."
             )
-        _check_shapes(p, batch=num_arguments(self.module) == 2)
+        _check_shapes(p, batch=self._num_arguments == 2)
         return p
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:

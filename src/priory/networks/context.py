@@ -201,32 +201,19 @@ def tell(module: Callable[..., Any], argument: Any, context: Context) -> Any:
     return module(argument, context) if _declares(module) else module(argument)
 
 
-def tell_prior(module: nn.Module, encoder: Any, context: Context) -> Any:
-    """Call a foreign module that makes a prior with no more than it asks for.
-
-    That is `(encoder, context)`, cut short after the last one that it declares, requires, or has a
-    parameter of that name for.
-    """
-    if _declares(module):
-        return module(encoder, context)
-    return module(*(encoder, context)[: num_arguments(module)])
-
-
 def num_arguments(module: nn.Module) -> int:
-    """Return how many of `(encoder, context)` a foreign module that makes a prior asks for."""
+    """Return how many of `(encoder, context)` a foreign module that makes a prior is called with.
+
+    They are cut short after the last one that it declares, requires, or has a parameter of that
+    name for.
+    """
     if _declares(module):
         return 2
     inner = getattr(module, "_orig_mod", module)  # of a compiled one
     by_position = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     takes = [p for p in signature(inner.forward).parameters.values() if p.kind in by_position]
-    return max(
-        (
-            count
-            for count, parameter in enumerate(takes, 1)
-            if parameter.default is Parameter.empty or parameter.name in ("encoder", "context")
-        ),
-        default=0,
-    )
+    asks = [p.default is Parameter.empty or p.name in ("encoder", "context") for p in takes]
+    return max((count for count, asked in enumerate(asks, 1) if asked), default=0)
 
 
 def num_labels_of(module: object) -> int | None:

@@ -21,8 +21,8 @@ PARTS: dict[Role, tuple[str, str]] = {
     ),
     "prior": (
         "a prior, called as prior(encoder, context=None)",
-        "give one of Priory's, or priory.adapters.as_prior(x) of a torch Distribution, a zuko flow "
-        "or a module whose call returns a distribution",
+        "give one of Priory's, or priory.adapters.as_prior(x) of a Distribution, a zuko flow or a "
+        "module that returns a distribution",
     ),
 }
 """What each part is, and what to give in the place of something else."""

@@ -14,4 +14,4 @@ def relative_error(actual: Tensor, expected: Tensor) -> float:
 
 def first_line(error: Exception) -> str:
     """Return the beginning of what an exception says."""
-    return (str(error).strip() or "no message").splitlines()[0][:160]
+    return (str(error).strip() or "no message").splitlines()[0][:240]
