@@ -50,7 +50,6 @@ def resampled(cls, *batch, **flag):
 
 
 def transformed_noise(cls, *batch, **flag):
-    pytest.importorskip("zuko")
     p = FlowPrior(3, "NSF", {"transforms": 1, "hidden_features": [4]})()
     return cls(p.transforms, p.noise.expand(batch), **flag)
 
