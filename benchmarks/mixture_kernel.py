@@ -3,6 +3,7 @@
 Every row is one step, forward and backward, with gradients for z, logits, loc and scale. The
 contestants of a row take turns, and the fastest step of each counts: the least disturbed one.
 With `--threads 1` it is the processor's time that counts, which a busy machine disturbs least.
+KeOps takes part where pykeops is installed, which compiles for minutes the first time.
 A table is printed, and the figures are written with the machine's description to
 `benchmarks/results/mixture_kernel_N_threads.json`.
 """
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -32,7 +34,7 @@ SHAPES = [
     (256, 60000, 40),
     (4096, 1000, 128),
 ]
-PEERS = ("broadcast", "torch", "zuko")
+PEERS = ("broadcast", "torch", "zuko", "keops")
 LIMIT = 8e9  # bytes that a contestant may take
 RESULTS = Path(__file__).parent / "results"
 
@@ -62,6 +64,17 @@ def zuko_mixture(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tenso
 
     component = Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
     return Mixture(component, logits).log_prob(z)
+
+
+def keops(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """Return the log-density by KeOps, which compiles the sum and keeps no numbers of B·K·L."""
+    from pykeops.torch import LazyTensor
+
+    log_peak = logits.log_softmax(0) - (scale.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
+    precision = LazyTensor(scale.square().reciprocal().unsqueeze(0))
+    offset = LazyTensor(z.unsqueeze(1)) - LazyTensor(loc.unsqueeze(0))
+    joint = LazyTensor(log_peak.view(1, -1, 1)) - 0.5 * (offset.square() * precision).sum(-1)
+    return joint.logsumexp(1).squeeze(-1)
 
 
 def floor(b: int, k: int, dims: int) -> Callable[[], object]:
@@ -99,6 +112,8 @@ def density_row(b: int, k: int, dims: int, seconds: float) -> dict[str, float | 
     """Return the milliseconds of each form, None for those that were skipped."""
     inputs = leaves(b, k, dims)
     forms = {"kernel": kernel}
+    if find_spec("pykeops"):
+        forms |= {"keops": keops}
     if 5 * 4 * b * k * dims <= LIMIT:  # about five such tensors live at once
         forms |= {"broadcast": broadcast, "torch": torch_mixture, "zuko": zuko_mixture}
     steps = {
@@ -106,7 +121,7 @@ def density_row(b: int, k: int, dims: int, seconds: float) -> dict[str, float | 
         for name, form in forms.items()
     }
     times = fastest(steps | {"floor": floor(b, k, dims)}, seconds)
-    return {name: times.get(name) for name in ("kernel", "floor", "broadcast", "torch", "zuko")}
+    return {name: times.get(name) for name in ("kernel", "floor", *PEERS)}
 
 
 def sampling_row(n: int, k: int, dims: int, seconds: float) -> dict[str, float]:
@@ -181,8 +196,8 @@ def main() -> None:
         return
 
     results: dict[str, object] = {"machine": machine()}
-    print("| (B, K, L) | kernel ms | floor ms | x floor | broadcast | torch | zuko |")
-    print("|---|---|---|---|---|---|---|")
+    print("| (B, K, L) | kernel ms | floor ms | x floor | broadcast | torch | zuko | KeOps |")
+    print("|---|---|---|---|---|---|---|---|")
     densities = results["density_ms"] = {}
     for shape in SHAPES:
         row = densities[str(shape)] = density_row(*shape, args.seconds)
@@ -190,7 +205,11 @@ def main() -> None:
         ratio = row["kernel"] / row["floor"]
         cells = [str(shape), f"{row['kernel']:.3g}", f"{row['floor']:.3g}", f"{ratio:.1f}", *peers]
         print("| " + " | ".join(cells) + " |", flush=True)
-    print(f"— a peer skipped: it would need more than {LIMIT / 1e9:g} GB for its intermediates.\n")
+    print(
+        f"— a peer skipped: it would need more than {LIMIT / 1e9:g} GB for its intermediates",
+        end="",
+    )
+    print(".\n" if find_spec("pykeops") else "; or KeOps, where pykeops is not installed.\n")
 
     sample = results["sample_ms"] = sampling_row(10_000, 500, 40, args.seconds)
     print(f"10,000 samples of (500, 40): {sample['sample']:.2f} ms, ", end="")

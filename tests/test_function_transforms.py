@@ -21,6 +21,7 @@ from priory.distributions import (
     ResampledDistribution,
     kl_lower_bound,
     kl_upper_bound,
+    kl_variational,
     marginal,
     marginals_of,
 )
@@ -256,6 +257,14 @@ def test_what_is_built_over_the_kernel_follows():
         slopes = vmap(grad(lambda mean, bound=bound: bound(gaussian(mean), p)))(z)
         whole = grad(lambda mean, bound=bound: bound(gaussian(mean), p).sum())(z)
         torch.testing.assert_close(slopes, whole)
+    stacked = torch.stack((logits, logits.flip(0), logits.masked_fill(logits < -1.5, -torch.inf)))
+    for divergence in (kl_upper_bound, kl_lower_bound, kl_variational):
+
+        def of(logits, divergence=divergence):
+            return divergence(GaussianMixture(logits, loc + 1, scale, validate_args=False), p)
+
+        torch.testing.assert_close(vmap(of)(stacked), torch.stack([of(one) for one in stacked]))
+        torch.testing.assert_close(vmap(grad(of))(stacked[:2])[0], grad(of)(stacked[0]))
     torch.testing.assert_close(
         vmap(lambda point: marginals_of(p).log_prob(point.unsqueeze(-1)))(z),
         marginals_of(p).log_prob(z.unsqueeze(-1)),

@@ -66,7 +66,7 @@ def kl_upper_bound(
     q_mixture, p_mixture = _mixtures(q, p)
     if not isinstance(q, GaussianMixture):
         return _jensen_bound(q_mixture.loc.squeeze(-2), q_mixture.scale.squeeze(-2), p_mixture)
-    q_mixture, p_mixture = _without_zero_weights(q_mixture), _without_zero_weights(p_mixture)
+    q_mixture, p_mixture = _with_finite_weights(q_mixture), _with_finite_weights(p_mixture)
     weights = q_mixture.logits.exp()
     own = _log_overlap(q_mixture.loc, q_mixture.scale, q_mixture) + entropy(q_mixture.scale)
     divergences = _pairwise_kl(q_mixture, p_mixture)
@@ -116,7 +116,7 @@ def kl_lower_bound(q: Distribution, p: Distribution) -> Float[Tensor, "*batch"]:
     """
     q_mixture, p_mixture = _mixtures(q, p)
     if isinstance(q, GaussianMixture):
-        q_mixture, p_mixture = _without_zero_weights(q_mixture), _without_zero_weights(p_mixture)
+        q_mixture, p_mixture = _with_finite_weights(q_mixture), _with_finite_weights(p_mixture)
         own = (q_mixture.logits - _pairwise_kl(q_mixture, q_mixture)).logsumexp(-1)
         cross = _log_overlap(q_mixture.loc, q_mixture.scale, p_mixture)
         return q_mixture.logits.exp() @ (own - entropy(q_mixture.scale) - cross)
@@ -154,7 +154,7 @@ def kl_variational(q: GaussianMixture, p: Distribution) -> Float[Tensor, ""]:
         True
 
     """
-    q, p = map(_without_zero_weights, _mixtures(q, p))
+    q, p = map(_with_finite_weights, _mixtures(q, p))
     own = (q.logits - _pairwise_kl(q, q)).logsumexp(-1)
     cross = (p.logits - _pairwise_kl(q, p)).logsumexp(-1)
     return q.logits.exp() @ (own - cross)
@@ -179,11 +179,13 @@ def _mixtures(q: Distribution, p: Distribution) -> tuple[GaussianMixture, Gaussi
     return as_q, as_p
 
 
-def _without_zero_weights(mixture: GaussianMixture) -> GaussianMixture:
-    kept = mixture.logits > -math.inf
-    return GaussianMixture(
-        mixture.logits[kept], mixture.loc[kept], mixture.scale[kept], validate_args=False
-    )
+def _with_finite_weights(mixture: GaussianMixture) -> GaussianMixture:
+    """Return the same mixture with log-weights so low in the place of -inf that they count as much.
+
+    Differences of two -inf would be NaN, and what is dropped cannot depend on values under vmap.
+    """
+    logits = mixture.logits.clamp_min(torch.finfo(mixture.logits.dtype).min / 16)
+    return GaussianMixture(logits, mixture.loc, mixture.scale, validate_args=False)
 
 
 def _expected_log_prob(loc: Tensor, scale: Tensor, p: GaussianMixture) -> tuple[Tensor, ...]:

@@ -73,4 +73,9 @@ def monte_carlo_kl(q: Distribution, p: Distribution, num_samples: int = 1000) ->
             return KLEstimate(weights @ ratio.mean(0), variance.sqrt())
     z = q.sample(Size((num_samples,)))
     ratio = (log_prob_of(q, z) - log_prob_of(p, z)).to(working_dtype(z.device))
-    return KLEstimate(ratio.mean(0), ratio.std(0) / num_samples**0.5)
+    return KLEstimate(ratio.mean(0), standard_error(ratio))
+
+
+def standard_error(samples: Float[Tensor, "S *batch"]) -> Float[Tensor, "*batch"]:
+    """Return the standard error of the mean over samples; torch's `std` warns of no batch."""
+    return samples.std(0) / len(samples) ** 0.5 if samples.numel() else samples.sum(0)

@@ -11,6 +11,7 @@ from torch.nn.functional import logsigmoid
 
 from priory.distributions.diagonal_gaussian import log_prob_of
 from priory.distributions.expanded import expanded
+from priory.distributions.monte_carlo_kl import standard_error
 
 
 class ResampledDistribution(Distribution):
@@ -81,7 +82,7 @@ class ResampledDistribution(Distribution):
         log_a = logsigmoid(logits)
         self.log_normaliser = log_a.logsumexp(0) - math.log(count)
         ratio = (log_a.detach() - self.log_normaliser.detach()).exp()
-        self.log_normaliser_standard_error = ratio.std(0) / math.sqrt(count)
+        self.log_normaliser_standard_error = standard_error(ratio)
         # The rate of rejection has a logarithm of its own: 1 - Z would round where Z is nearly one.
         log_r = logsigmoid(-logits)
         self._log_rejection = log_r.logsumexp(0) - math.log(count)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from priory.distributions.diagonal_gaussian import log_prob_of
 from priory.distributions.expanded import expanded
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
@@ -123,10 +124,10 @@ class TransformedNoise(Distribution):
         if self._validate_args and value.numel():  # torch refuses to check no vectors
             self._validate_sample(value)
         volume = value.new_zeros(())
-        for transform in self.transforms:
+        for transform in self.transforms if value.numel() else ():  # zuko refuses no values
             value, change = transform.call_and_ladj(value)
             volume = volume + (change if transform.domain.event_dim else change.sum(-1))
-        return self.noise.log_prob(value) + volume
+        return log_prob_of(self.noise, value) + volume
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
         """Draw noise and send it back through the transforms."""
