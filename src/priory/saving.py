@@ -17,7 +17,7 @@ from priory import likelihoods, networks
 from priory.files import write_whole
 from priory.priors import Prior, prior_classes
 from priory.priors.parts import Exemplars, Part, mapping_of
-from priory.priors.spellings import translated
+from priory.priors.registry import translated
 from priory.vae import VAE
 
 FORMAT_VERSION = 2

@@ -10,7 +10,7 @@ from priory.networks.data_range import DataRange
 from priory.priors.mixture import LabelWeights, LearnedWeights, MixturePrior
 from priory.priors.parts.labelled import LabelledInputs
 from priory.priors.parts.posteriors import Posteriors
-from priory.priors.spellings import takes_old_spellings
+from priory.priors.registry import takes_old_spellings
 
 
 @takes_old_spellings

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from priory.priors.mixture import MixturePrior
-from priory.priors.parts.sheet import SheetComponents
+from priory.priors.parts.grid import SheetComponents
 
 
 class GTMPrior(MixturePrior):

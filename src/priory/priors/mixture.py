@@ -11,10 +11,8 @@ from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks.context import Context, Encoder, given, given_labels
 from priory.priors.base import Prior
 from priory.priors.parts.base import Components, ComponentsPart, Weights, part_of
-from priory.priors.parts.pruning import Pruned, prune
-from priory.priors.parts.reseeding import move_dead
-from priory.priors.parts.usage import Mixture, explain
-from priory.priors.spellings import rename_states
+from priory.priors.parts.usage import Mixture, Pruned, explain, move_dead, prune
+from priory.priors.registry import rename_states
 
 MIXTURES: dict[str, type[Mixture]] = {
     "joint": GaussianMixture,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from priory.priors.mixture import MixturePrior
 from priory.priors.parts.base import Weights
 from priory.priors.parts.free import FreeComponents
-from priory.priors.spellings import takes_old_spellings
+from priory.priors.registry import takes_old_spellings
 
 
 @takes_old_spellings

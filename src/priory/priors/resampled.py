@@ -11,8 +11,7 @@ from priory.distributions import ResampledDistribution
 from priory.networks.context import Context, Encoder
 from priory.networks.mlp import MLP
 from priory.priors.base import Prior
-from priory.priors.registry import prior_of
-from priory.priors.spellings import rename_states, takes_old_spellings
+from priory.priors.registry import prior_of, rename_states, takes_old_spellings
 
 EVALUATION_SEED = 20_190_416
 """Where the noise of the normaliser starts in evaluation: the same for every model and call."""

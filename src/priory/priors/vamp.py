@@ -7,7 +7,7 @@ from priory.networks.data_range import DataRange
 from priory.priors.mixture import MixturePrior
 from priory.priors.parts.base import InputsPart, Weights, part_of
 from priory.priors.parts.posteriors import Posteriors
-from priory.priors.spellings import takes_old_spellings
+from priory.priors.registry import takes_old_spellings
 
 
 @takes_old_spellings

@@ -13,10 +13,9 @@ from priory.priors.parts.base import (
 from priory.priors.parts.exemplars import Exemplars
 from priory.priors.parts.free import FreeComponents
 from priory.priors.parts.generated import GeneratedInputs
-from priory.priors.parts.grid import GridInputs
+from priory.priors.parts.grid import GridInputs, SheetComponents
 from priory.priors.parts.labelled import LabelledInputs
 from priory.priors.parts.posteriors import FreeInputs, Posteriors, PseudoInputs
-from priory.priors.parts.sheet import SheetComponents
 
 __all__ = [
     "Components",

@@ -1,15 +1,17 @@
-"""The grid in the plane from which the components of a GTM come, and inputs made from it."""
+"""The grid in the plane from which a GTM comes: inputs made from it, and a sheet of components."""
 
 import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from priory.networks.constants import add_constant
+from priory.networks.context import Context, Encoder
 from priory.networks.data_range import DataRange
 from priory.networks.mlp import MLP
+from priory.priors.parts.base import Components, ComponentsPart
 from priory.priors.parts.posteriors import PseudoInputs
 
 
@@ -113,3 +115,114 @@ def plane_grid(side: int, extent: float) -> Tensor:
         raise ValueError(f"expected a grid_extent above zero, got {extent}.")
     line = torch.linspace(-extent, extent, side) if side > 1 else torch.zeros(1)
     return torch.cartesian_prod(line, line)
+
+
+RIDGE = 1e-4
+
+
+class SheetComponents(ComponentsPart):
+    """Gaussians whose means and scales a network draws from the points of a square grid.
+
+    It starts as a flat sheet, spread over a plane of the latent space (at random, where there are
+    more than two dimensions) with a standard deviation of one along each side of the grid. The
+    scales start at half the distance of neighbours, or at one with more dimensions.
+
+    Args:
+        latent_dim: The number of latent dimensions L.
+        num_components: The number of components asked for. The grid is the smallest square that
+            holds as many; K is the number of its points.
+        grid_side: The number of points along each side of the grid, where it is not to follow from
+            `num_components`; K is its square.
+        grid_extent: The grid covers the square from -extent to extent. The larger, the more the
+            sheet can fold; where it starts does not depend on it.
+        hidden_sizes: The widths of the hidden layers of the network.
+
+    Raises:
+        ValueError: If `latent_dim`, `num_components`, `grid_side` or a width is below one, or
+            `grid_extent` is not above zero.
+
+    """
+
+    kind = "sheet"
+
+    grid: Tensor
+
+    def __init__(
+        self,
+        latent_dim: int,
+        num_components: int | None = None,
+        grid_side: int | None = None,
+        grid_extent: float = 1.0,
+        hidden_sizes: Sequence[int] = (64, 64),
+    ) -> None:
+        super().__init__()
+        if latent_dim < 1:
+            raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
+        self.latent_dim = latent_dim
+        self.grid_side = side_of(num_components, grid_side)
+        self.num_components = self.grid_side**2
+        self.grid_extent = float(grid_extent)
+        self.hidden_sizes = tuple(hidden_sizes)
+        add_constant(self, "grid", plane_grid(self.grid_side, grid_extent))
+        self.network = MLP((2,), (2 * latent_dim,), self.hidden_sizes)
+        if not self.grid.is_meta:  # on which nothing has values to start from
+            start, scale = plane_start(self.grid, latent_dim)
+            log_scale = torch.full_like(start, scale).log()
+            fit_last_layer(self.network, self.grid, torch.cat([start, log_scale], -1))
+
+    def forward(self, encoder: Encoder | None, context: Context) -> Components:
+        """Return the components; the encoder is not used."""
+        loc, log_scale = self.network(self.grid).chunk(2, dim=-1)
+        return Components(loc, log_scale.exp())
+
+    def select(self, kept: Int[Tensor, " K"]) -> "SheetComponents":
+        """Refuse, as a sheet is whole.
+
+        Raises:
+            ValueError: Always.
+
+        """
+        raise ValueError("expected components of which some can be left out, got a sheet.")
+
+
+@torch.no_grad()
+def plane_start(grid: Tensor, latent_dim: int) -> tuple[Tensor, float]:
+    """Return where the points of a square grid start, `(K, L)`, and the scale of components there.
+
+    That is the grid itself with a standard deviation of one along each side, in the plane of the
+    first two dimensions out of two and in a random plane out of more. The scale is that of the
+    standard prior across the plane, or half the distance of neighbours where nothing is across.
+    """
+    spread = grid[:, 0].std(correction=0)
+    if spread == 0:  # one point
+        return grid.new_zeros(len(grid), latent_dim), 1.0
+    if latent_dim == 2:
+        plane = torch.eye(2)
+    elif latent_dim > 2:
+        plane = torch.linalg.qr(torch.randn(latent_dim, 2)).Q.mT
+    else:
+        plane = nn.functional.normalize(torch.randn(2, 1), dim=0)
+    across = 1.0 if latent_dim > 2 else float((grid[1] - grid[0]).norm() / spread) / 2
+    return grid / spread @ plane.to(grid), across
+
+
+@torch.no_grad()
+def fit_last_layer(network: MLP, x: Tensor, y: Tensor) -> None:
+    """Choose the last layer of a network so that x maps to y, by least squares with a small ridge.
+
+    Args:
+        network: The network; the other layers are left as they are.
+        x: Inputs, `(N, *in_shape)`.
+        y: Outputs, `(N, C)`.
+
+    """
+    *hidden, last = network.layers
+    assert isinstance(last, nn.Linear)
+    features = nn.Sequential(*hidden)(x.flatten(1)).double()
+    features = torch.cat([features, torch.ones_like(features[:, :1])], dim=-1)
+    gram = features.mT @ features
+    penalty = RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
+    penalty[-1, -1] = 1e-9  # the offset is free
+    weights = torch.linalg.solve(gram + penalty.to(gram), features.mT @ y.double())
+    last.weight.copy_(weights[:-1].mT)
+    last.bias.copy_(weights[-1])

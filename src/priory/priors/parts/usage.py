@@ -1,14 +1,18 @@
-"""How much of the data each component of a mixture explains."""
+"""How much of the data each component of a mixture explains, and what may be done about it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.distributions import Independent, Normal
 
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale
 from priory.networks.context import Context, Encoder, call, given
+from priory.priors.base import Prior
+from priory.priors.parts.base import ComponentsPart, Weights
 
 Mixture = GaussianMixture | FactorizedGaussianMixture
 
@@ -96,3 +100,157 @@ def log_prob_of(
     """Return log p(z) in nats, `(N,)`, batch by batch."""
     parts = [prior(encoder, part).log_prob(batch) for batch, part in _batches(z, context)]
     return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    r"""A prior with fewer components.
+
+    Attributes:
+        prior: The new prior; the old one is as it was.
+        loss_in_nats: $\mathbb{E}_q[\log p_\text{before}(z) - \log p_\text{after}(z)]$ over one
+            sample of q(z|x) for each datum.
+        standard_error: Its standard error over data.
+        kept: The positions that the components had, `(K',)`, in rising order.
+
+    """
+
+    prior: Prior
+    loss_in_nats: float
+    standard_error: float
+    kept: Int[Tensor, " K"]
+
+
+@runtime_checkable
+class WithComponents(Protocol):
+    """A mixture prior that can be rebuilt from some of its components."""
+
+    def __call__(self, encoder: Encoder, context: Context | None) -> Mixture:
+        """Return p(z)."""
+
+    def select(self, kept: Tensor) -> Prior:
+        """Return a new prior of the components at these positions, their weights renormalised."""
+
+
+@torch.no_grad()
+def prune(
+    prior: WithComponents,
+    encoder: Encoder,
+    data: Tensor,
+    keep: int | float,
+    context: Context | None = None,
+) -> Pruned:
+    """Keep the components that explain most of the data, and measure what that costs.
+
+    Args:
+        prior: A mixture prior with a method `select`.
+        encoder: The module that returns q(z|x) as a diagonal Gaussian.
+        data: Data to judge by, `(N, *data_shape)`.
+        keep: How many components to keep, or the fraction of the data (as a mean responsibility)
+            that those that are kept have to explain.
+        context: What is known of the data.
+
+    Raises:
+        ValueError: If `keep` is no number of components from 1 to K and no fraction above 0 up to
+            1.0, or there are no data.
+
+    """
+    before = explain(prior, encoder, data, context)
+    share, order = before.share.sort(descending=True)
+    kept, _ = order[: _number(keep, share)].sort()
+    smaller = prior.select(kept)
+    loss = before.log_prob - log_prob_of(smaller, encoder, before.z, context)
+    return Pruned(
+        prior=smaller,
+        loss_in_nats=float(loss.mean()),
+        standard_error=float(loss.std()) / len(loss) ** 0.5,
+        kept=kept,
+    )
+
+
+def _number(keep: int | float, share: Tensor) -> int:
+    """Return how many components to keep of those with these shares, largest first."""
+    if isinstance(keep, bool) or not (0 < keep <= (len(share) if isinstance(keep, int) else 1)):
+        raise ValueError(
+            f"expected to keep from 1 to {len(share)} components, or a fraction of the data "
+            f"above 0 and up to 1.0, got keep={keep!r}."
+        )
+    if isinstance(keep, int):
+        return keep
+    enough = share.double().cumsum(0) >= keep * (1 - 1e-6)
+    return int((~enough).sum()) + 1 if enough.any() else len(share)
+
+
+MOST_MASS = 0.5
+"""The mass that new components share at the most: the others lose no more than log 2 nats."""
+
+
+@runtime_checkable
+class Reseedable(Protocol):
+    """A prior whose dead components can be put to use again while it is trained.
+
+    A trainer that wants it calls `reseed` between steps, with the training data (or a part of
+    them), the encoder and what is known of these data, where `isinstance(prior, Reseedable)` says
+    that it may. The call changes parameters in place and without a gradient, draws from torch's
+    generator, and leaves the modes of all modules as they are. What an optimiser remembers of the
+    components that were replaced is about others; it fades by itself.
+    """
+
+    def reseed(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> int:
+        """Move the dead components and return how many there were.
+
+        Args:
+            x: Training data, `(N, *data_shape)`.
+            encoder: The module that returns q(z|x).
+            context: What is known of these data.
+
+        """
+
+
+@torch.no_grad()
+def move_dead(explained: Explained, x: Tensor, components: ComponentsPart, weights: Weights) -> int:
+    """Move the dead components of a mixture to the examples that it explains worst.
+
+    Args:
+        explained: How the mixture explains the examples.
+        x: The examples, `(N, *data_shape)`.
+        components: The components of the mixture, changed in place.
+        weights: Its weights, changed in place.
+
+    Returns:
+        How many were dead.
+
+    Raises:
+        ValueError: If the components are not free to be placed.
+
+    """
+    dead = dead_positions(explained.share)[: len(explained.z)]
+    if len(dead) == 0:
+        return 0
+    mass = min(1 / len(explained.share), MOST_MASS / len(dead))
+    worst = worst_explained(explained, len(dead), mass)
+    components.place(dead, x[worst], explained.loc[worst], explained.scale[worst])
+    weights.give(dead, mass)
+    return len(dead)
+
+
+@torch.no_grad()
+def worst_explained(explained: Explained, count: int, mass: float) -> Tensor:
+    """Return the positions of examples for new components, one at a time the worst explained.
+
+    Each joins the mixture before the next is looked for, so that neighbours are not all taken.
+
+    Args:
+        explained: How the mixture explains the examples.
+        count: How many.
+        mass: The mixing weight that each will have.
+
+    """
+    log_prob, log_mass, taken = explained.log_prob.clone(), torch.tensor(mass).log().item(), []
+    for _ in range(count):
+        worst = log_prob.argmin()
+        component = Independent(Normal(explained.loc[worst], explained.scale[worst]), 1)
+        log_prob = log_prob.logaddexp(component.log_prob(explained.z) + log_mass)
+        log_prob[worst] = torch.inf
+        taken.append(worst)
+    return torch.stack(taken)
