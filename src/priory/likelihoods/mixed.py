@@ -144,7 +144,7 @@ def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
 
 def columns_of(kind: str, spans: Spans) -> list[int]:
     """Return the columns of a kind."""
-    return [d for own, start, stop in spans if own == kind for d in range(start, stop)]
+    return [d for name, start, stop in spans if name == kind for d in range(start, stop)]
 
 
 @dataclass(frozen=True)
