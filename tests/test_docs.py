@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import priory
-from priory import MLP, BernoulliDecoder, FlowPrior, GaussianEncoder
+from priory import MLP, BernoulliDecoder, FlowPrior, GaussianEncoder, MixturePrior
 from priory.priors import prior_classes
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +79,14 @@ def test_the_guide_of_likelihoods_runs(capsys):
     assert capsys.readouterr().out == "bernoulli likelihood (only zeros and ones)\n"
     assert names["mixed"].name == "mixed"
     assert names["decoder"](torch.zeros(2)).event_shape == (9, 9)
+
+
+def test_the_page_of_mixtures_from_parts_runs():
+    (block,) = blocks("docs/priors/mixture.md")
+    names = {"MixturePrior": MixturePrior}
+    exec(block, names)
+    encoder = GaussianEncoder(MLP((8, 8), (4,), (8,)), data_range=(0, 16))
+    assert names["prior"](encoder).sample((3,)).shape == (3, 2)
 
 
 def test_every_prior_has_a_page_and_a_row_in_the_table():
