@@ -51,6 +51,14 @@ def test_a_guide_runs(page):
         assert names["loss"].isfinite()
 
 
+def test_the_ensemble_on_the_page_of_the_kernel_runs():
+    names: dict[str, object] = {}
+    (block,) = blocks("docs/kernel.md")
+    exec(block, names)
+    expected = torch.stack([prior().log_prob(names["z"]) for prior in names["priors"]])
+    torch.testing.assert_close(names["density"], expected)
+
+
 def test_the_guide_to_refitting_runs(capsys):
     names: dict[str, object] = {}
     for block in blocks("docs/guides/refit.md"):

@@ -143,8 +143,8 @@ class DirectBlock:
     """
 
     def __init__(self, z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
-        self.logits, self.scale = logits, scale
-        self.joint, self.standardised = direct_form_of_block(z, logits, loc, scale)
+        self.logits, self.scale = logits, scale.to(z.dtype)
+        self.joint, self.standardised = direct_form_of_block(z, logits, loc, self.scale)
 
     def log_prob(self, out: Tensor | None = None) -> Tensor:
         """Return each component's weighted log-density at each point, `(*P, B, K)`, once."""
@@ -187,26 +187,32 @@ class ExpandedBlock:
     """
 
     def __init__(self, z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
-        dims = z.shape[-1]
-        centre = loc.mean(-2, keepdim=True)
         self.logits, self.scale = logits, scale
-        self.points, self.means = z - centre, loc - centre
-        self.inverse_scale = scale.reciprocal()
+        dims, centre = z.shape[-1], loc.mean(-2, keepdim=True, dtype=z.dtype)
+        self.means = loc - centre
+        self.inverse_scale = scale.to(z.dtype, copy=True).reciprocal_()
         self.precision = self.inverse_scale.square()
-        slope = self.precision * self.means
+        # Written in place: what is new in memory costs more than the numbers that go there.
+        self.features = z.new_empty(*z.shape[:-1], 2 * dims + 1)
+        square, self.points, ones = self.features.split([dims, dims, 1], -1)
+        torch.sub(z, centre, out=self.points)
+        torch.square(self.points, out=square)
+        ones.fill_(1)
+        self.weights = z.new_empty(*loc.shape[:-1], 2 * dims + 1)
+        curvature, slope, bias = self.weights.split([dims, dims, 1], -1)
+        torch.mul(self.precision, -0.5, out=curvature)
+        torch.mul(self.precision, self.means, out=slope)
         self.offset = (slope * self.means).sum(-1).mul_(-0.5)  # (*P, K)
-        ones = z.new_ones(()).expand(*z.shape[:-1], 1)
-        self.features = torch.cat([self.points.square(), self.points, ones], -1)
-        bias = self.offset - scale.log().sum(-1).add_(HALF_LOG_TWO_PI * dims)
+        log_peak = self.inverse_scale.log().sum(-1).sub_(HALF_LOG_TWO_PI * dims)
+        torch.add(self.offset, log_peak, out=bias.squeeze(-1))
         if not are_per_point(logits, scale):
-            bias += logits
-        self.weights = torch.cat([self.precision * -0.5, slope, bias.unsqueeze(-1)], -1)
+            bias.squeeze(-1).add_(logits)
 
     def rounding(self) -> float:
         """Return about how far rounding may move the log-densities, in nats; NaN if they are."""
         furthest = self.features[..., : self.points.shape[-1]].amax(-2).unsqueeze(-1)
         terms = 0.5 * (self.precision @ furthest).squeeze(-1) - self.offset
-        return 2 * torch.finfo(terms.dtype).eps * terms.max().item()
+        return 2 * torch.finfo(terms.dtype).eps * float(terms.max())
 
     def log_prob(self, out: Tensor | None = None) -> Tensor:
         """Return each component's weighted log-density at each point, `(*P, B, K)`."""
@@ -229,13 +235,14 @@ class ExpandedBlock:
             return grad_z, None, None, None
         moments = ((self.features * factor).mT @ density).mT.contiguous()
         second, first, mass = moments.split([dims, dims, 1], -1)  # of y², y and 1
-        pull = torch.addcmul(first, self.means, mass, value=-1)  # of y - m
-        square = torch.addcmul(second, self.means, first + pull, value=-1)  # of (y - m)²
-        grad_scale = square.mul_(self.precision).sub_(mass).mul_(self.inverse_scale)
+        second.addcmul_(self.means, first, value=-1)  # of y (y - m)
+        first.addcmul_(self.means, mass, value=-1)  # of y - m
+        second.addcmul_(self.means, first, value=-1)  # of (y - m)²
+        grad_scale = second.mul_(self.precision).sub_(mass).mul_(self.inverse_scale)
         mass = mass.squeeze(-1)
         if are_per_point(self.logits, self.scale):
             mass = in_turn(density * factor, self.logits).sum(-3)
-        return grad_z, mass, pull.mul_(self.precision), grad_scale
+        return grad_z, mass, first.mul_(self.precision), grad_scale
 
 
 def is_small(z: Tensor, loc: Tensor) -> bool:
@@ -267,11 +274,8 @@ def component_blocks(
 
     def parameters(start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
         size = stop - start
-        return (
-            logits.narrow(-1, start, size),
-            loc.narrow(-2, start, size).to(z.dtype),
-            scale.narrow(-2, start, size).to(z.dtype),
-        )
+        means, scales = loc.narrow(-2, start, size), scale.narrow(-2, start, size)
+        return logits.narrow(-1, start, size), means, scales
 
     # A type narrower than float64 cannot afford to cancel.
     expands = points >= FEW and z.numel() > 0 and z.dtype == torch.float64

@@ -161,7 +161,8 @@ class _SmallFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *inputs: Tensor) -> Tensor:
-        ctx.block = DirectBlock(*_widened(*inputs))
+        z, *parameters = inputs
+        ctx.block = DirectBlock(z.to(working_dtype(z.device)), *parameters)
         joint = ctx.block.log_prob()
         total = joint.logsumexp(-1, keepdim=True)
         # Where no component has a weight, none is responsible, and nothing has a gradient.

@@ -54,7 +54,7 @@ def opaque(
         densities: Tensor,
     ) -> Four:
         grads = gradients(grad, (z, logits, loc, scale), peak, total, densities)
-        return cast(Four, tuple(g.contiguous() for g in grads))
+        return cast(Four, tuple(g.clone(memory_format=torch.contiguous_format) for g in grads))
 
     @gradient_operator.register_fake
     def _(grad: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
