@@ -7,7 +7,7 @@ from torch import nn
 import priory
 from priory import MoGPrior, StandardPrior, VampPrior
 from priory.data import Source, split
-from priory.data.seeds import mix
+from priory.data.splits import mix
 from priory.likelihoods import choose_likelihood
 from priory.objectives import elbo
 from priory.training import (

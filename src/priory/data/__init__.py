@@ -6,20 +6,14 @@ from priory.data.batches import Batch, Batches
 from priory.data.binarise import binarise, grey_range
 from priory.data.data_format import DataFormat
 from priory.data.describe import describe
-from priory.data.open import open_data
-from priory.data.part import Part
-from priory.data.source import Source
-from priory.data.sources.array import open_array
+from priory.data.open import open_data, open_like, open_source
+from priory.data.sources.arrays import open_array, open_npz, open_tensors
+from priory.data.sources.built_in import open_digits, open_fashion_mnist, open_mnist
 from priory.data.sources.counts import open_counts
-from priory.data.sources.digits import open_digits
 from priory.data.sources.idx import open_idx, open_idx_folder
 from priory.data.sources.images import open_images
-from priory.data.sources.kinds import open_like, open_source
-from priory.data.sources.mnist import open_fashion_mnist, open_mnist
-from priory.data.sources.npz import open_npz
 from priory.data.sources.own_split import complete_parts
-from priory.data.sources.tensors import open_tensors
-from priory.data.splits import Splits, assign_parts, split
+from priory.data.splits import Part, Source, Splits, assign_parts, split
 from priory.data.tables.columns import Column, Columns
 from priory.data.tables.table import open_table
 

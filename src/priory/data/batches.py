@@ -6,8 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from priory.data.part import Part
-from priory.data.seeds import mix
+from priory.data.splits import Part, mix
 
 
 class Batch(NamedTuple):

@@ -8,10 +8,8 @@ from typing import Any
 
 import torch
 
-from priory.data.part import Part
-from priory.data.source import Source
-from priory.data.sources.kinds import open_like
-from priory.data.splits import Splits
+from priory.data.open import open_like
+from priory.data.splits import Part, Source, Splits
 from priory.data.tables.columns import Columns
 from priory.files import write_whole
 

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from priory.data.binarise import observed_range
-from priory.data.source import Source
 from priory.data.sources.own_split import TEST, TRAIN, VALIDATION
-from priory.data.splits import Splits
+from priory.data.splits import Source, Splits
 from priory.data.tables.columns import Columns
 
 MOST_NAMES = 10

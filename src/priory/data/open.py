@@ -1,16 +1,48 @@
-"""Data by name or by path, split."""
+"""Data by name or by path: which kind are they, and who reads them?"""
 
-from collections.abc import Mapping
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from priory.data.binarise import grey_range
-from priory.data.part import Part
-from priory.data.sources.kinds import open_like, open_source
-from priory.data.splits import Splits, split
+from priory.data.checks import check_labels
+from priory.data.sources.arrays import open_array, open_npz, open_tensors, read_array
+from priory.data.sources.built_in import open_digits, open_fashion_mnist, open_mnist
+from priory.data.sources.counts import open_counts
+from priory.data.sources.idx import is_idx_folder, open_idx, open_idx_folder, read_idx
+from priory.data.sources.images import open_images
+from priory.data.sources.own_split import complete_parts
+from priory.data.splits import Part, Source, Splits, split
+from priory.data.tables.table import open_table, open_table_like
+from priory.nearest import did_you_mean
+
+Opener = Callable[..., Source]
+
+NAMES: dict[str, Opener] = {
+    "digits": open_digits,
+    "mnist": open_mnist,
+    "fashion-mnist": open_fashion_mnist,
+}
+SUFFIXES: dict[str, Opener] = {
+    ".npy": open_array,
+    ".npz": open_npz,
+    ".pt": open_tensors,
+    ".csv": open_table,
+    ".csv.gz": open_table,
+    ".tsv": open_table,
+    ".tsv.gz": open_table,
+    ".parquet": open_table,
+    ".h5ad": open_counts,
+    "-ubyte": open_idx,
+    "-ubyte.gz": open_idx,
+}
 
 
 def open_data(
@@ -72,3 +104,176 @@ def open_data(
             f"expected grey values of at least zero to binarise, got {low:g} in {opened.name}."
         )
     return splits.binarised(binarise, high, seed)
+
+
+def open_source(
+    spec: str | Path,
+    *,
+    labels: str | Path | None = None,
+    validation: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> Source:
+    """Open data by a built-in name, or by the path of a file or a folder.
+
+    Args:
+        spec: `"digits"`, `"mnist"` or `"fashion-mnist"`, the latter two also with a folder, as in
+            `"mnist:FOLDER"`; or the path of a file, whose ending says its kind; or of a folder of
+            images, or of MNIST's files.
+        labels: A file of labels, one for each datum: `.npy`, or of the kind of MNIST's.
+        validation: The fraction to validate on, drawn where a split leaves it open.
+        test: The fraction to test on, drawn where a split leaves it open.
+        seed: The seed of the draw.
+        options: Further options of the kind, such as `label`, the column of a table that holds
+            classes; each is an argument of the kind's own function.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImportError: If the package that reads it is not installed.
+        ValueError: If the source is unknown, its file cannot be read, or an option is unknown.
+
+    Examples:
+        >>> from priory.data import open_source
+        >>> open_source("digits").name
+        'digits'
+
+    """
+    opener, arguments = find_opener(spec)
+    options = dict(options or {})
+    facts = {"validation": validation, "test": test, "seed": seed}
+    parameters = inspect.signature(opener).parameters.values()
+    takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    own = [name for name in takes if name not in facts]
+    if unknown := sorted(options.keys() - set(own)):
+        raise ValueError(
+            f"expected options of {spec} among {', '.join(own) or 'none'}, got "
+            f"{', '.join(unknown)}" + did_you_mean(unknown[0], own)
+        )
+    facts = {name: value for name, value in facts.items() if name in takes}
+    source = opener(*arguments, **facts, **options)
+    if labels is not None:
+        source = replace(source, labels=read_labels(labels, len(source.x)), label_names=None)
+    if source.part is not None:
+        part = complete_parts(source.part, validation, test, seed)
+        source = replace(source, part=part)
+    return source
+
+
+def open_like(
+    source: Source,
+    path: str | Path,
+    *,
+    labels: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Source:
+    """Open a further file, to validate or to test on, as the data that were opened before.
+
+    A table is standardised as the one before, and its categories and classes are those of before.
+
+    Args:
+        source: The data opened before.
+        path: The further file or folder.
+        labels: A file of its labels.
+        options: The options that the data before were opened with.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, or its data are of another kind or shape, or not whole
+            numbers where the others are, or the reverse.
+
+    """
+    opener, _ = find_opener(path)
+    if opener is open_table and source.columns is not None:
+        separator = (options or {}).get("separator")
+        further = open_table_like(path, source.columns, source.label_names, separator)
+    else:
+        further = replace(open_source(path, options=options), part=None)
+    alike = further.x.is_floating_point() == source.x.is_floating_point()
+    if further.x.shape[1:] != source.x.shape[1:] or not alike:
+        raise ValueError(
+            f"expected data as in {source.name}, {source.x.dtype} of shape "
+            f"{tuple(source.x.shape[1:])}, in {path}, got {further.x.dtype} of shape "
+            f"{tuple(further.x.shape[1:])}; bring them into that form."
+        )
+    if source.columns is not None and further.columns is not None:
+        pairs = zip(source.columns.names, further.columns.names, strict=True)
+        if other := next(((a, b) for a, b in pairs if a != b), None):
+            raise ValueError(
+                f"expected the columns of {source.name} in {path}, in its order, got {other[1]!r} "
+                f"for {other[0]!r}."
+            )
+    if labels is not None:
+        found = read_labels(labels, len(further.x))
+        return replace(further, labels=found, label_names=source.label_names)
+    return _with_labels_of(source, further, path)
+
+
+def _with_labels_of(source: Source, further: Source, path: str | Path) -> Source:
+    if further.labels is None or further.label_names in (None, source.label_names):
+        return further
+    if source.label_names is None:
+        raise ValueError(f"expected no names of labels in {path}, as in {source.name}, got some.")
+    places = []
+    for name in further.label_names:
+        if name not in source.label_names:
+            raise ValueError(
+                f"expected the labels of {source.name} in {path}, got another, {name!r}."
+            )
+        places.append(source.label_names.index(name))
+    labels = torch.tensor(places)[further.labels]
+    return replace(further, labels=labels, label_names=source.label_names)
+
+
+def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
+    """Return the function that opens a source, and what to call it with.
+
+    Raises:
+        FileNotFoundError: If it looks like a path, and there is nothing.
+        ValueError: If it is neither a name nor of a known kind.
+
+    """
+    name, colon, folder = str(spec).partition(":")
+    if name in NAMES and not colon:
+        return NAMES[name], ()
+    if name in NAMES and "folder" in inspect.signature(NAMES[name]).parameters:
+        return NAMES[name], (Path(folder).expanduser(),)
+    path = Path(spec).expanduser()
+    if str(spec) and path.is_dir():
+        return (open_idx_folder if is_idx_folder(path) else open_images), (path,)
+    suffixes = [suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)]
+    if suffixes:
+        return SUFFIXES[max(suffixes, key=len)], (path,)
+    if str(spec) and path.exists():
+        near = difflib.get_close_matches(path.suffix.lower(), SUFFIXES, n=1)
+        raise ValueError(
+            f"expected a file that ends in one of {', '.join(SUFFIXES)}, or a folder, got "
+            f"{str(spec)!r}" + (f"; is it {near[0]}?" if near else ".")
+        )
+    if len(path.parts) > 1 or path.suffix:
+        near = difflib.get_close_matches(path.suffix.lower(), SUFFIXES, n=1)
+        raise FileNotFoundError(
+            f"expected data at {spec}, found no such file or folder"
+            + (f"; did you mean {path.with_suffix(near[0])}?" if near else ".")
+        )
+    raise ValueError(
+        f"expected data by name ({', '.join(NAMES)}) or the path of a file or a folder, got "
+        f"{str(spec)!r}" + did_you_mean(name, NAMES)
+    )
+
+
+def read_labels(path: str | Path, num_data: int) -> Int64[Tensor, " N"]:
+    """Read labels, one for each datum, from a `.npy` file or a file of the kind of MNIST's.
+
+    Args:
+        path: The file.
+        num_data: The number of data they belong to.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds no labels, or not as many as there are data.
+
+    """
+    path = Path(path)
+    labels = read_array(path) if path.suffix.lower() == ".npy" else read_idx(path)
+    return check_labels(labels, num_data, path.name)

@@ -1,4 +1,4 @@
-"""Training, validation and test data."""
+"""Data as they come, and the same in three parts, which are read when they are asked for."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -6,12 +6,101 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from priory.data.part import Part
-from priory.data.seeds import mix
-from priory.data.source import Source
+from priory.data.binarise import binarise
 
 if TYPE_CHECKING:
     from priory.data.tables.columns import Columns
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data as they come, before they are split.
+
+    Attributes:
+        name: What to call the data in tables and figures.
+        x: The data, `(N, *data_shape)`, of any real type; they may lie on disk.
+        labels: The class of each datum, `(N,)`; None where there are none.
+        label_names: The names of the classes; None where they have none but their numbers.
+        part: To which part each datum belongs, `(N,)`: 0 to train, 1 to validate, 2 to test; None
+            where the data bring no split of their own.
+        columns: What the columns of a table mean; None for anything else.
+
+    """
+
+    name: str
+    x: Tensor
+    labels: Tensor | None = None
+    label_names: tuple[str, ...] | None = None
+    part: Tensor | None = None
+    columns: "Columns | None" = None
+
+
+READ_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the data of a source, which may lie on disk: they are read when asked for.
+
+    Attributes:
+        values: The data of the whole source, `(M, *data_shape)`, of any real type.
+        index: The positions in it of the data of this part, `(N,)`.
+        labels: The class of each datum of this part, `(N,)`; None where there are none.
+        grey: Where the data are grey values to be binarised anew each time they are read, the
+            largest of them: a value v is read as one with probability v / grey.
+
+    """
+
+    values: Tensor
+    index: Tensor
+    labels: Tensor | None = None
+    grey: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """The shape of one datum."""
+        return tuple(self.values.shape[1:])
+
+    def read(self, positions: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the data at some positions of this part, in float32, `(B, *data_shape)`.
+
+        Args:
+            positions: Positions in this part, `(B,)`.
+            generator: What binarises grey values; by default that of torch.
+
+        """
+        x = self.values[self.index[positions]].float()
+        if self.grey is None:
+            return x
+        return binarise(x / self.grey, generator)
+
+    def tensor(self) -> Tensor:
+        """Return all data of this part in float32, `(N, *data_shape)`; grey values as they are.
+
+        Grey values to be binarised are returned as the probabilities of a one.
+        """
+        whole = torch.empty(len(self), *self.data_shape)
+        for rows in torch.arange(len(self)).split(READ_AT_ONCE):
+            whole[rows] = self.values[self.index[rows]].float()
+        return whole if self.grey is None else whole / self.grey
+
+    def binarised(self, grey: float, seed: int) -> "Part":
+        """Return this part with every value v drawn, once, as one with probability v / grey.
+
+        Args:
+            grey: The largest value.
+            seed: The seed of the draw.
+
+        """
+        generator = torch.Generator().manual_seed(seed)
+        drawn = Part(self.values, self.index, self.labels, grey)
+        bits = torch.empty(len(self), *self.data_shape, dtype=torch.uint8)
+        for rows in torch.arange(len(self)).split(READ_AT_ONCE):
+            bits[rows] = drawn.read(rows, generator).to(torch.uint8)
+        return Part(bits, torch.arange(len(self)), self.labels)
 
 
 @dataclass(frozen=True)
@@ -154,3 +243,19 @@ def assign_parts(
 
 def _part(source: Source, index: Tensor) -> Part:
     return Part(source.x, index, None if source.labels is None else source.labels[index])
+
+
+def mix(*numbers: int) -> int:
+    """Mix whole numbers into one seed; their count and their order matter.
+
+    Examples:
+        >>> from priory.data.splits import mix
+        >>> mix(0, 1) == mix(0, 1), mix(0, 1) == mix(1, 0), mix(0) == mix(0, 0)
+        (True, False, False)
+
+    """
+    import numpy as np
+
+    # NumPy pads with zeros, so that the count has to be said.
+    seeds = np.random.SeedSequence((len(numbers), *numbers))
+    return int(seeds.generate_state(1, np.uint64)[0] >> 1)

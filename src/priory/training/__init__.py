@@ -3,12 +3,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from priory.training.build import build
+from priory.training.build import build, make_networks
 from priory.training.curves import read_curves
-from priory.training.fit_prior import fit_prior, prior_for
-from priory.training.networks import make_networks
-from priory.training.optimizers import Muon
-from priory.training.prior_fit import CrossEntropy, PriorFit
+from priory.training.fit_prior import CrossEntropy, PriorFit, fit_prior, prior_for
 from priory.training.run_directory import (
     FoundRun,
     find_run,
@@ -16,12 +13,11 @@ from priory.training.run_directory import (
     new_run_directory,
     next_free,
 )
-from priory.training.settings import TrainingSettings
+from priory.training.settings import Muon, TrainingSettings
 
 if TYPE_CHECKING:
-    from priory.training.loop import History, train
+    from priory.training.loop import History, fit, train
     from priory.training.module import Training
-    from priory.training.one_call import fit
 
 __all__ = [
     "CrossEntropy",
@@ -44,7 +40,7 @@ __all__ = [
     "train",
 ]
 
-LAZY = {"History": "loop", "Training": "module", "fit": "one_call", "train": "loop"}
+LAZY = {"History": "loop", "Training": "module", "fit": "loop", "train": "loop"}
 """Names that need Lightning, which is heavy, and the files that hold them."""
 
 

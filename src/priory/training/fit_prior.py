@@ -1,5 +1,6 @@
 """Any prior for any trained encoder."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -7,24 +8,71 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from priory.data.splits import assign_parts
-from priory.evaluation import cross_entropy
+from priory.evaluation import Estimate, cross_entropy
 from priory.extras import needs
 from priory.networks.context import Context, Encoder, call
 from priory.networks.contract import wrong_part
 from priory.priors import Prior, make_prior
-from priory.training.latents import (
-    EncodedAnew,
-    EncodedOnce,
-    Labelled,
-    Samples,
-    encode,
-    frozen,
-)
+from priory.training.latents import EncodedAnew, EncodedOnce, Labelled, Samples, encode, frozen
 from priory.training.maximum_likelihood import maximise_likelihood
-from priory.training.prior_fit import CrossEntropy, PriorFit
 
 with needs("train"):
+    from rich import box
     from rich.console import Console
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    r"""The cross-entropy $E_{q(z)}[-\log p(z)]$ of a prior, in nats.
+
+    Attributes:
+        train: On the data that it was fitted to.
+        held_out: On data that it was not.
+
+    """
+
+    train: Estimate
+    held_out: Estimate
+
+
+@dataclass(frozen=True)
+class PriorFit:
+    r"""A prior that was fitted, and how well it does.
+
+    Attributes:
+        prior: The prior, in evaluation mode.
+        before: Its cross-entropy where it started: after `fit_data`, before the first step.
+        after: Its cross-entropy in the end.
+        bound: The entropy $E_{q(z)}[-\log q(z)]$ of the exact aggregated posterior of the training
+            data, which on these data no prior is below; None where the encoder returns points or
+            anything but diagonal Gaussians.
+        epochs: Epochs trained.
+
+    """
+
+    prior: Prior
+    before: CrossEntropy
+    after: CrossEntropy
+    bound: Estimate | None
+    epochs: int
+
+    def table(self) -> Table:
+        """Return the numbers as a table to print."""
+        table = Table(
+            title=f"{type(self.prior).__name__}: E[-log p(z)] under q(z), in nats",
+            caption="± a standard error over data",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        for head in ("", "training data", "held out"):
+            table.add_column(head, justify="right" if head else "left")
+        table.add_row("at the start", str(self.before.train), str(self.before.held_out))
+        table.add_row("fitted", str(self.after.train), str(self.after.held_out))
+        if self.bound is not None:
+            table.add_row("bound: q(z) itself", str(self.bound), "")
+        return table
+
 
 MOST_DATA = 10_000
 MOST_SAMPLES = 20_000

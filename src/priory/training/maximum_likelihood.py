@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from priory.data.seeds import mix
+from priory.data.splits import mix
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors import Prior

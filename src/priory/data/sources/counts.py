@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from priory.data.checks import CHUNK_BYTES, check_data, existing_file
-from priory.data.source import Source
-from priory.data.sources.classes import classes_of
 from priory.data.sources.own_split import parts_by_name
+from priory.data.splits import Source
+from priory.data.tables.cells import classes_of
 from priory.data.tables.columns import Column, Columns, check_counts
 from priory.data.tables.fit_columns import check_name
 from priory.extras import needs

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from priory.data.checks import as_tensor, check_data, check_labels, existing_file
-from priory.data.source import Source
 from priory.data.sources.own_split import TEST, VALIDATION
+from priory.data.splits import Source
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 VALIDATE_ONE_IN = 6

@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from priory.data.checks import check_data
-from priory.data.source import Source
 from priory.data.sources.own_split import PARTS
+from priory.data.splits import Source
 from priory.extras import needs
 
 GREY, WITH_ALPHA = ("1", "L", "LA"), ("LA", "PA", "RGBA")

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from priory.data.checks import check_data, existing_file
-from priory.data.source import Source
-from priory.data.sources.classes import classes_of
 from priory.data.sources.own_split import complete_parts, parts_by_name
+from priory.data.splits import Source
+from priory.data.tables.cells import classes_of
 from priory.data.tables.columns import Columns
 from priory.data.tables.fit_columns import (
     MissingCategories,

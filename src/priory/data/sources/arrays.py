@@ -1,0 +1,253 @@
+"""Arrays in files: `.npy`, `.npz` and `.pt`."""
+
+import pickle
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from priory.data.checks import as_tensor, check_data, check_labels, existing_file
+from priory.data.splits import Source
+
+
+def open_array(path: str | Path) -> Source:
+    """Open a `.npy` file of shape `(N, *data_shape)`, which stays on disk.
+
+    Args:
+        path: The file; pickled objects in it are refused.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no numeric array with at least one dimension beside the data's, or
+            holds NaN or an infinite value; its datum is named.
+
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from priory.data import open_array
+        >>> with tempfile.TemporaryDirectory() as path:
+        ...     np.save(f"{path}/mine.npy", np.zeros((20, 4), np.uint8))
+        ...     open_array(f"{path}/mine.npy").x.shape
+        torch.Size([20, 4])
+
+    """
+    path = Path(path)
+    return Source(path.stem, check_data(read_array(path), path.name))
+
+
+def read_array(path: str | Path) -> Tensor:
+    """Map a `.npy` file into memory.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds no numeric array.
+
+    """
+    path = existing_file(path)
+    try:
+        # "c": changes, which torch cannot forbid, never reach the file
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(
+            f"expected a numeric array in {path}, got a file that is truncated or not in NumPy's "
+            "format; write it with numpy.save."
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"expected a numeric array in {path}, got {type(array).__name__}.")
+    return as_tensor(array, path.name)
+
+
+def open_npz(path: str | Path) -> Source:
+    """Open a `.npz` file: one array, or several with the names of `source_from_arrays`.
+
+    Args:
+        path: The file; pickled objects in it are refused.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, or its arrays are not as expected.
+
+    """
+    path = existing_file(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"expected numeric arrays in {path}, got a file that is truncated or not in NumPy's "
+            "format; write it with numpy.savez."
+        ) from error
+    tensors = {name: as_tensor(array, f"{path.name}/{name}") for name, array in arrays.items()}
+    return source_from_arrays(tensors, path)
+
+
+# torch can store these, and little more
+WIDER = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.int64}
+
+
+def open_tensors(path: str | Path) -> Source:
+    """Open a `.pt` file: a tensor, or a dict of tensors with the names of `source_from_arrays`.
+
+    Only tensors are read, and stay on disk where they can; objects and code in the file are refused
+    without being run.
+
+    Args:
+        path: A file written by `torch.save`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read, or holds anything but tensors of numbers.
+
+    """
+    path = existing_file(path)
+    loaded = _load(path)
+    arrays = loaded if isinstance(loaded, Mapping) else {"x": loaded}
+    for name, value in arrays.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise ValueError(
+                f"expected a tensor, or a dict of tensors by name, in {path}, got "
+                f"{type(value).__name__} under {name!r}."
+            )
+        if value.layout != torch.strided or value.is_quantized or value.is_meta:
+            raise ValueError(f"expected tensors of plain numbers in {path}, got others.")
+    tensors = {name: value.detach() for name, value in arrays.items()}
+    return source_from_arrays(
+        {name: t.to(WIDER.get(t.dtype, t.dtype)) for name, t in tensors.items()}, path
+    )
+
+
+def _load(path: Path) -> Any:
+    try:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # the format of old cannot be mapped
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"expected tensors alone in {path}, got a file that is damaged or holds other objects "
+            "or code, which are never run; write it with torch.save from tensors."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError) as error:
+        raise ValueError(
+            f"expected tensors in {path}, got a file that is truncated or not in torch's format; "
+            "write it with torch.save."
+        ) from error
+
+
+DATA, LABELS = ("x", "data"), ("labels", "y")
+PARTS = {
+    "train": ("train", "x_train"),
+    "validation": ("validation", "x_validation"),
+    "test": ("test", "x_test"),
+}
+PART_LABELS = {
+    "train": ("train_labels", "y_train"),
+    "validation": ("validation_labels", "y_validation"),
+    "test": ("test_labels", "y_test"),
+}
+
+
+def source_from_arrays(arrays: Mapping[str, Tensor], path: Path) -> Source:
+    """Return the data in a file of named arrays.
+
+    One array alone is the data. So is the one called `x` or `data`, with `labels` or `y` beside it,
+    and perhaps `train`, `validation` and `test` with the positions of the data in each part. Or the
+    data lie in `train`, `validation` and `test` themselves (also `x_train`, ...), with
+    `train_labels` (also `y_train`), ...
+
+    Args:
+        arrays: The arrays by name.
+        path: The file they come from.
+
+    Raises:
+        ValueError: If the names leave open what the data are, or the arrays do not match.
+
+    """
+    if len(arrays) == 1:
+        return Source(path.stem, check_data(next(iter(arrays.values())), path.name))
+    left = dict(arrays)
+    x = _take(left, DATA, path)
+    labels = _take(left, LABELS, path)
+    parts = {name: _take(left, keys, path) for name, keys in PARTS.items()}
+    part_labels = {name: _take(left, keys, path) for name, keys in PART_LABELS.items()}
+    whole = x is not None and all(found is None for found in part_labels.values())
+    split = x is None and labels is None and parts["train"] is not None
+    if left or not (whole or split):
+        raise ValueError(
+            f"expected one array in {path.name}, or x (data) with labels (y), or train, validation "
+            f"and test, got {', '.join(arrays) or 'none'}."
+        )
+    if x is not None:
+        check_data(x, f"{path.name} under x")
+        if labels is not None:
+            labels = check_labels(labels, len(x), path.name)
+        return Source(path.stem, x, labels, part=_positions(parts, len(x), path))
+    return _joined(parts, part_labels, path)
+
+
+def _take(arrays: dict[str, Tensor], keys: tuple[str, ...], path: Path) -> Tensor | None:
+    found = [arrays.pop(key) for key in keys if key in arrays]
+    if len(found) > 1:
+        raise ValueError(f"expected one of {' and '.join(keys)} in {path.name}, got both.")
+    return found[0] if found else None
+
+
+def _positions(parts: Mapping[str, Tensor | None], n: int, path: Path) -> Tensor | None:
+    if all(found is None for found in parts.values()):
+        return None
+    part = torch.full((n,), -1, dtype=torch.int8)
+    for which, (name, found) in enumerate(parts.items()):
+        if found is None:
+            continue
+        if found.dtype == torch.bool and found.shape == (n,):
+            found = found.nonzero().squeeze(1)
+        if found.dim() != 1 or found.is_floating_point() or found.dtype == torch.bool:
+            raise ValueError(
+                f"expected the positions of data under {name!r} in {path.name}, which also holds "
+                f"x, got {found.dtype} of shape {tuple(found.shape)}."
+            )
+        if len(found) and (found.min() < 0 or found.max() >= n or (part[found.long()] >= 0).any()):
+            raise ValueError(
+                f"expected positions from 0 to {n - 1} under {name!r} in {path.name}, each in one "
+                "part alone, got others."
+            )
+        part[found.long()] = which
+    if (part < 0).any():
+        raise ValueError(
+            f"expected each datum in train, validation or test in {path.name}, got datum "
+            f"{int((part < 0).nonzero()[0])} in none."
+        )
+    return part
+
+
+def _joined(
+    parts: Mapping[str, Tensor | None], part_labels: Mapping[str, Tensor | None], path: Path
+) -> Source:
+    data, labels, part = [], [], []
+    for which, (name, x) in enumerate(parts.items()):
+        given = part_labels[name]
+        if x is None:
+            if given is not None:
+                raise ValueError(
+                    f"expected data for the labels of {name} in {path.name}, got none."
+                )
+            continue
+        data.append(check_data(x, f"{path.name} under {name}", least=1))
+        if data[0].shape[1:] != x.shape[1:] or data[0].dtype != x.dtype:
+            raise ValueError(
+                f"expected data of one kind in {path.name}, got {data[0].dtype} of shape "
+                f"{tuple(data[0].shape[1:])} to train on and {x.dtype} of shape "
+                f"{tuple(x.shape[1:])} under {name}."
+            )
+        if given is not None:
+            labels.append(check_labels(given, len(x), f"{path.name} under {name}"))
+        part.append(torch.full((len(x),), which, dtype=torch.int8))
+    if labels and len(labels) < len(data):
+        raise ValueError(f"expected labels for every part of {path.name}, or none, got some.")
+    joined = torch.cat(labels) if labels else None
+    return Source(path.stem, torch.cat(data), joined, part=torch.cat(part))
