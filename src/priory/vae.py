@@ -1,14 +1,16 @@
 """The variational auto-encoder: an encoder, a decoder and a prior."""
 
-from typing import Any
+import math
 
 import torch
-from numpy.typing import NDArray
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from priory.networks.context import Context, call, given, num_labels_of
+from priory.arrays import Array, as_tensor
+from priory.distributions.unflattened import UnflattenedDistribution
+from priory.networks.context import Context, call, given, num_labels_of, takes_any_batch
 from priory.networks.contract import check_part
+from priory.networks.home import taken
 from priory.notebook import html_table
 
 
@@ -60,30 +62,46 @@ class VAE(nn.Module):
         """Whether the prior is one for each label, or a network takes labels."""
         return self.num_labels is not None or bool(getattr(self.prior, "needs_labels", False))
 
-    def context_of(self, labels: Tensor | None) -> Context:
+    def context_of(self, labels: Tensor | Array | None) -> Context:
         """Return what the model is told of data with these labels: nothing unless it needs them."""
-        return Context(labels=labels) if self.needs_labels else Context()
+        if not self.needs_labels or labels is None:
+            return Context()
+        return Context(labels=as_tensor(labels))
 
-    def posterior(self, x: Tensor, context: Context | None = None) -> Distribution:
+    def posterior(self, x: Tensor | Array, context: Context | None = None) -> Distribution:
         """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`."""
-        context = given(context)
+        x, context = taken(x, self.encoder), given(context)
         context.check_batch(len(x))
         return call(self.encoder, x, context)
 
-    def likelihood(self, z: Tensor, context: Context | None = None) -> Distribution:
-        """Return p(x|z), with the batch shape of z and the event shape of one datum."""
-        context = given(context)
-        context.check_batch(z.shape[-2] if z.dim() > 1 else 1)
-        return call(self.decoder, z, context, "decoder")
+    def likelihood(self, z: Tensor | Array, context: Context | None = None) -> Distribution:
+        """Return p(x|z), with the batch shape of z and the event shape of one datum.
+
+        A decoder that is not of this library is given points as `(B, L)`, whatever their batch.
+
+        Args:
+            z: Points of the latent space, `(*batch, L)`.
+            context: What is known of the examples, of which the last dimension of the batch is one.
+
+        """
+        z, context = taken(z, self.decoder), given(context)
+        *before, last = z.shape[:-1] or (1,)
+        context.check_batch(last)
+        if z.dim() == 2 or takes_any_batch(self.decoder):
+            return call(self.decoder, z, context, "decoder")
+        if context and math.prod(before) > 1:
+            context = context[torch.arange(last).repeat(math.prod(before))]
+        p = call(self.decoder, z.reshape(-1, z.shape[-1]), context, "decoder")
+        return UnflattenedDistribution(p, z.shape[:-1])
 
     def prior_distribution(self, context: Context | None = None) -> Distribution:
         """Return p(z), with event shape `(L,)`."""
         return call(self.prior, self.encoder, given(context), "prior")
 
     @torch.no_grad()
-    def encode(self, x: Tensor | NDArray[Any], context: Context | None = None) -> Tensor:
+    def encode(self, x: Tensor | Array, context: Context | None = None) -> Tensor:
         """Return the mean of q(z|x), `(B, L)`."""
-        return self.posterior(torch.as_tensor(x), context).mean
+        return self.posterior(x, context).mean
 
     @torch.no_grad()
     def sample(self, num_samples: int, context: Context | None = None) -> Tensor:
@@ -98,9 +116,9 @@ class VAE(nn.Module):
         return self.likelihood(p.sample(Size((num_samples,))), context).sample()
 
     @torch.no_grad()
-    def reconstruct(self, x: Tensor | NDArray[Any], context: Context | None = None) -> Tensor:
+    def reconstruct(self, x: Tensor | Array, context: Context | None = None) -> Tensor:
         """Draw z from q(z|x), then a datum from p(x|z), of the shape of x."""
-        z = self.posterior(torch.as_tensor(x), context).sample()
+        z = self.posterior(x, context).sample()
         return self.likelihood(z, context).sample()
 
     def _repr_html_(self) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from priory import arrays
+
 CHUNK_BYTES = 2**24
-WIDER = {"u2": np.int32, "u4": np.int64, "u8": np.int64}  # torch can store these, and no more
 
 
 def existing_file(path: str | Path) -> Path:
@@ -41,8 +41,7 @@ def as_tensor(array: NDArray[Any], where: str | Path) -> Tensor:
     """
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
         raise ValueError(f"expected a numeric array in {where}, got values of type {array.dtype}.")
-    wider = WIDER.get(array.dtype.str[1:])
-    return torch.from_numpy(array.astype(wider or array.dtype.newbyteorder("="), copy=False))
+    return arrays.as_tensor(array)
 
 
 def check_data(x: Tensor, where: str | Path, least: int = 2) -> Tensor:

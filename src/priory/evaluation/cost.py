@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from priory.networks.context import Context, given
+from priory.networks.modes import all_behind
 from priory.vae import VAE
 
 SAMPLES_AT_ONCE = 2048
@@ -60,7 +61,7 @@ def numbers_per_sample(vae: VAE, x: Tensor, context: Context | None = None) -> i
             largest = max(largest, output.numel())
 
     known = given(context)[:1]
-    hooks = [module.register_forward_hook(count) for module in vae.decoder.modules()]
+    hooks = [module.register_forward_hook(count) for module in all_behind(vae.decoder)]
     try:
         vae.likelihood(vae.posterior(x[:1], known).mean, known)
     finally:

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import one_hot
 
+from priory.arrays import as_tensor
 from priory.networks.contract import Role, name_the_adapter, wrong_part, wrong_result
+from priory.networks.home import brought
 
 Encoder = Callable[..., Distribution]
 """A module called as `encoder(x, context=None)` that returns a distribution over z."""
@@ -29,7 +31,7 @@ def _takes_covariates(cls: Any) -> Any:
     @wraps(make)
     def make_either_way(self: Any, *args: Any, covariates: Any = None, **kwargs: Any) -> None:
         if covariates is not None:
-            shares = torch.as_tensor(covariates).is_floating_point()
+            shares = as_tensor(covariates).is_floating_point()
             name = "label_shares" if shares else "labels"
             warnings.warn(
                 f"Context(covariates=...) is now Context({name}=...).",
@@ -99,6 +101,8 @@ class Context:
 
     def to(self, device: torch.device | str) -> "Context":
         """Return the same on another device."""
+        if all(value.device == torch.device(device) for value in self._given().values()):
+            return self
         return type(self)(**{name: value.to(device) for name, value in self._given().items()})
 
     def check_batch(self, size: int) -> None:
@@ -142,7 +146,7 @@ def _checked(field: Field[Any], value: Any) -> Tensor:
         ValueError: If it has another shape than its annotation, or numbers of another kind.
 
     """
-    array = value if isinstance(value, Tensor) else torch.as_tensor(value)
+    array = as_tensor(value)
     name, (annotation, _) = field.name, get_args(field.type)
     dims, whole = annotation.dim_str.split(), annotation.dtype is Int
     is_whole = not (array.is_floating_point() or array.is_complex() or array.dtype == torch.bool)
@@ -167,6 +171,8 @@ def call(
 ) -> Distribution:
     """Call a part of a model for its distribution, with what it wants to know of the examples.
 
+    Data and points on another device than the numbers of an encoder or a decoder are brought there.
+
     Args:
         module: The part; it is told what `tell` tells it.
         argument: What it is called with.
@@ -180,6 +186,9 @@ def call(
     """
     if not callable(module):
         raise wrong_part(module, role)
+    if role != "prior" and isinstance(argument, Tensor):
+        argument = brought(argument, module)
+        context = context.to(argument.device)
     try:
         result = tell(module, argument, context)
     except (AttributeError, TypeError) as error:
@@ -220,6 +229,15 @@ def num_labels_of(module: object) -> int | None:
     """Return the number of labels that a module declares to take; None if it takes none."""
     number: int | None = getattr(_unwrapped(module), "num_labels", None)
     return number
+
+
+def takes_any_batch(decoder: object) -> bool:
+    """Return whether a decoder and its network are this library's, which take `(*batch, L)`."""
+    inner = _unwrapped(getattr(decoder, "_orig_mod", decoder))
+    return all(
+        type(module).__module__.startswith(f"{__name__.split('.')[0]}.")
+        for module in (inner, getattr(inner, "network", inner))
+    )
 
 
 def _declares(module: object) -> bool:

@@ -1,0 +1,137 @@
+"""A batch of distributions in the shape that the batch had before it was flattened."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Size, Tensor
+from torch.distributions import Distribution, constraints
+
+from priory.distributions.expanded import expanded
+
+
+class UnflattenedDistribution(Distribution):
+    r"""A distribution whose first batch dimension, of N, stands for several, whose product is N.
+
+    Args:
+        flat: The distribution, with batch shape `(N, *rest)`.
+        shape: What the first dimension stands for; `()` where N is one.
+        validate_args: As for every distribution of torch; values are checked by `flat`.
+
+    Raises:
+        ValueError: If the sizes do not fit together.
+
+    Examples:
+        >>> import torch
+        >>> from torch.distributions import Independent, Normal
+        >>> from priory.distributions.unflattened import UnflattenedDistribution
+        >>> flat = Independent(Normal(torch.zeros(6, 4), 1.0), 1)
+        >>> p = UnflattenedDistribution(flat, (2, 3))
+        >>> p.log_prob(torch.zeros(3, 4)).shape, p.sample((5,)).shape
+        (torch.Size([2, 3]), torch.Size([5, 2, 3, 4]))
+
+    """
+
+    arg_constraints = {}  # noqa: RUF012 (torch's own declaration)
+
+    def __init__(
+        self, flat: Distribution, shape: Sequence[int], validate_args: bool | None = None
+    ) -> None:
+        if flat.batch_shape[:1] != (math.prod(shape),):
+            raise ValueError(
+                f"expected a batch of {math.prod(shape)} distributions for shape {tuple(shape)}, "
+                f"got batch shape {tuple(flat.batch_shape)}."
+            )
+        self.flat, self.shape = flat, Size(shape)
+        batch = Size((*self.shape, *flat.batch_shape[1:]))
+        super().__init__(batch, flat.event_shape, validate_args=validate_args)
+
+    @property
+    def support(self) -> constraints.Constraint | None:
+        """What values each distribution can take."""
+        support: constraints.Constraint | None = self.flat.support
+        return support
+
+    @property
+    def has_rsample(self) -> bool:  # type: ignore[override]
+        """Whether samples have a gradient."""
+        return bool(self.flat.has_rsample)
+
+    def expand(
+        self, batch_shape: Sequence[int], _instance: "UnflattenedDistribution | None" = None
+    ) -> "UnflattenedDistribution":
+        """Return the same distributions with further batch dimensions before theirs.
+
+        Raises:
+            ValueError: If a dimension that is there changes its size.
+
+        """
+        batch = Size(batch_shape)
+        if batch[len(batch) - len(self.batch_shape) :] != self.batch_shape:
+            raise ValueError(
+                f"expected a batch shape that ends with {tuple(self.batch_shape)}, got "
+                f"{tuple(batch)}; dimensions can be put before it."
+            )
+        return expanded(
+            self, UnflattenedDistribution, batch, _instance, flat=self.flat, shape=self.shape
+        )
+
+    def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
+        """Return log p(x) in nats, of shape `(*sample, *batch)`."""
+        whole = Size((*self.batch_shape, *self.event_shape))
+        value = value.expand(torch.broadcast_shapes(value.shape, whole))
+        before = value.dim() - self._dims - len(self.event_shape)
+        stop = before + len(self.shape)
+        flat = value.reshape(*value.shape[:before], math.prod(self.shape), *value.shape[stop:])
+        return self.restored(self.flat.log_prob(flat), before)
+
+    def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Draw from each distribution, `(*sample, *batch, *event)`."""
+        return self._drawn(self.flat.sample, sample_shape)
+
+    def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
+        """Draw with a gradient, where there is one, `(*sample, *batch, *event)`."""
+        return self._drawn(self.flat.rsample, sample_shape)
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of each, `(*batch, *event)`."""
+        return self._of_each(self.flat.mean)
+
+    @property
+    def mode(self) -> Tensor:
+        """The mode of each, `(*batch, *event)`."""
+        return self._of_each(self.flat.mode)
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance of each, `(*batch, *event)`."""
+        return self._of_each(self.flat.variance)
+
+    def entropy(self) -> Tensor:
+        """Return the entropy of each in nats, `(*batch,)`."""
+        return self._of_each(self.flat.entropy())
+
+    def restored(self, values: Tensor, before: int = 0) -> Tensor:
+        """Return what `flat` says of each, with its batch in the shape that it stands for.
+
+        Args:
+            values: The values, `(*before, N, ...)`.
+            before: How many dimensions are before the batch.
+
+        """
+        return values.reshape(*values.shape[:before], *self.shape, *values.shape[before + 1 :])
+
+    @property
+    def _dims(self) -> int:
+        """The number of batch dimensions without those that `expand` put before."""
+        return len(self.shape) + len(self.flat.batch_shape) - 1
+
+    def _drawn(self, draw: Callable[[Size], Tensor], sample_shape: Sequence[int]) -> Tensor:
+        added = self.batch_shape[: len(self.batch_shape) - self._dims]
+        return self.restored(draw(Size((*sample_shape, *added))), len(sample_shape) + len(added))
+
+    def _of_each(self, values: Tensor) -> Tensor:
+        restored = self.restored(values)
+        return restored.expand(*self.batch_shape, *restored.shape[self._dims :])
