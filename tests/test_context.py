@@ -244,6 +244,17 @@ def test_labels_reach_the_encoder_through_every_call():
     mixture = MoGPrior(2, 4, init="data")
     mixture.fit_data(X, encoder, context)
     assert prune(mixture, encoder, X, 2, context).prior.num_components == 2
+    per_label = {"kind": "per-label", "num_labels": 3}
+    for weights in ("learned", per_label):
+        vamp = VampPrior(5, DATA_SHAPE, weights=weights)
+        p = vamp(encoder, context)
+        assert p.batch_shape == (6,)
+        for row, label in enumerate(LABELS):
+            alone = encoder(vamp.pseudo_inputs, Context(labels=label.repeat(5))).base_dist
+            torch.testing.assert_close(p.loc[row], alone.loc)
+            torch.testing.assert_close(p.scale[row], alone.scale)
+        assert vamp.reseed(X, encoder, context) >= 0
+        assert prune(vamp, encoder, X, 2, context).prior.num_components == 2
     vae = VAE(encoder, BernoulliDecoder(MLP((2,), DATA_SHAPE)), StandardPrior(2))
     assert vae.needs_labels
     assert vae.sample(3, context).shape == (3, 6, 4)

@@ -224,9 +224,10 @@ class MixturePrior(Prior):
         logits = self.weights(loc)
         if components.log_shares is not None:
             logits = logits + components.log_shares.mT
-        if self.num_labels is not None:
+        num_labels = len(loc) if loc.dim() > 2 else self.num_labels
+        if num_labels is not None:
             call = "prior(encoder, Context(labels=labels))"
-            labels = given_labels(context, self.num_labels, call).to(loc.device)
+            labels = given_labels(context, num_labels, call).to(loc.device)
             logits = logits if logits.dim() == 1 else logits[labels]
             loc, scale = (t if t.dim() == 2 else t[labels] for t in (loc, scale))
         if components.index is not None and context.index is not None:

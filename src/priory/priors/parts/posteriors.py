@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from priory.distributions import loc_and_scale
 from priory.networks.constants import add_constant
-from priory.networks.context import Context, Encoder, call
+from priory.networks.context import Context, Encoder, call, num_labels_of
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.networks.modes import evaluation_mode, modules_behind
 from priory.priors.parts.base import Components, ComponentsPart, Inputs, InputsPart, part_of
@@ -30,6 +30,9 @@ OTHER_IN_TRAINING = (
 
 class Posteriors(ComponentsPart):
     r"""The encoder's posteriors at inputs, $q(z \mid u_k)$.
+
+    An encoder that takes labels is given each input with each label where the examples have labels,
+    so that an example meets $q(z \mid u_k, y)$ with its own; labelled inputs bring theirs.
 
     An encoder that is another in training than in evaluation (it holds batch statistics, or drops
     units) is run in evaluation mode, so that inputs and data do not shift each other's statistics.
@@ -82,6 +85,12 @@ class Posteriors(ComponentsPart):
             got = "None" if encoder is None else type(encoder).__name__
             raise TypeError(f"expected an encoder, got {got}; call the prior as prior(encoder).")
         inputs: Inputs = self.inputs(context)
+        number = num_labels_of(encoder)
+        each_label = number is not None and not inputs.context and context.labels is not None
+        if number is not None and each_label:
+            rows = torch.arange(number * len(inputs.u), device=inputs.u.device)
+            told = Context(labels=rows // len(inputs.u))
+            inputs = Inputs(inputs.u[rows % len(inputs.u)], told)
         training = other_in_training(encoder)
         with evaluation_mode(training) if training else nullcontext():
             if len(inputs.u) <= ENCODED_AT_ONCE:
@@ -90,8 +99,9 @@ class Posteriors(ComponentsPart):
                 loc, scale = _encode_in_blocks(encoder, inputs)
         if self.scale == "shared":
             scale = self.log_scale.exp().expand_as(loc)
-        if inputs.log_shares is None and self.num_labels is not None:
-            loc, scale = (t.unflatten(0, (self.num_labels, -1)) for t in (loc, scale))
+        sets = number if each_label else None if inputs.log_shares is not None else self.num_labels
+        if sets is not None:
+            loc, scale = (t.unflatten(0, (sets, -1)) for t in (loc, scale))
         return Components(loc, scale, inputs.context.index, inputs.log_shares)
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
