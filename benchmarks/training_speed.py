@@ -40,7 +40,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from priory import VAE, loss
 from priory.data import Batches, Part, Splits, open_data
-from priory.distributions.argument_checks import without_argument_checks
+from priory.distributions.torch_distributions import without_argument_checks
 from priory.likelihoods import Likelihood, choose_likelihood
 from priory.training import TrainingSettings, build, train
 

@@ -25,7 +25,7 @@ from priory.distributions import (
     marginal,
     marginals_of,
 )
-from priory.distributions.argument_checks import without_argument_checks
+from priory.distributions.torch_distributions import without_argument_checks
 
 
 def torch_log_prob(logits, loc, scale, z):

@@ -9,8 +9,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 from priory.testing import p_values
 from priory.testing.checks.stein import stein_kernel
-from priory.testing.clusters import cluster
-from priory.testing.mass import mass_of
+from priory.testing.mass import cluster, mass_of
 from priory.testing.mixture_fit import fit_mixture
 
 

@@ -12,7 +12,7 @@ import priory
 from likelihood_cases import CASES
 from priory import MLP, Context, GaussianEncoder
 from priory.distributions import DiscretizedLogistic, LogitsCategorical, MixedColumns
-from priory.distributions.argument_checks import without_argument_checks
+from priory.distributions.torch_distributions import without_argument_checks
 from priory.evaluation.decoding import expected
 from priory.likelihoods import (
     DiscretizedLogisticDecoder,

@@ -253,8 +253,8 @@ def test_components_that_no_datum_uses_are_reseeded():
         prior.logits[4:] = -50.0  # as good as unused
     train(vae, splits, TrainingSettings(max_epochs=2, reseed_every=1))
     assert prior.logits.softmax(-1).min() > 1e-3
-    with pytest.raises(ValueError, match="got MoGPrior"):
-        train(make_vae(splits, MoGPrior(2, 4)), splits, TrainingSettings(reseed_every=1))
+    with pytest.raises(ValueError, match="got StandardPrior"):
+        train(make_vae(splits, StandardPrior(2)), splits, TrainingSettings(reseed_every=1))
 
 
 def test_beta_warms_up_in_equal_steps():

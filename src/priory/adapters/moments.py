@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from priory.nearest import did_you_mean
 from priory.networks.context import Context, given, num_labels_of, tell
 from priory.networks.modes import evaluation_mode, modules_behind
+from priory.suggestions import did_you_mean
 
 Where = str | int | Callable[[Any], Tensor]
 """Where a moment is in what a call returns: a key, an attribute, an index, or a function of it."""

@@ -14,9 +14,9 @@ from priory.commands.user_classes import build_module
 from priory.data import DataFormat
 from priory.distributions import GaussianMixture
 from priory.evaluation import decode
-from priory.nearest import did_you_mean
 from priory.networks.context import Context
 from priory.saving import load
+from priory.suggestions import did_you_mean
 from priory.training import find_run
 from priory.vae import VAE
 

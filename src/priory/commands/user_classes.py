@@ -7,7 +7,7 @@ from typing import Any, cast
 from torch import nn
 
 from priory.extras import needs
-from priory.nearest import did_you_mean
+from priory.suggestions import did_you_mean
 
 with needs("cli"):
     import jsonargparse
@@ -96,6 +96,6 @@ def _wording(message: str, described: dict[str, Any]) -> str:
         known = inspect.signature(_trainer()).parameters
         return (
             "expected arguments of Lightning's Trainer, got "
-            f"trainer.{found[1]}{did_you_mean(found[1], known, 'trainer.')}"
+            f"trainer.{found[1]}{did_you_mean(found[1], known, 'trainer.{}'.format)}"
         )
     return message

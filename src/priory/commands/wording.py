@@ -6,7 +6,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
-from priory.nearest import did_you_mean
+from priory.suggestions import did_you_mean
 from priory.training import TrainingSettings
 
 KINDS = {
@@ -77,7 +77,7 @@ def _unknown(command: str, known: Mapping[str, Any], got: str, dashes: str) -> s
     names = [n.replace("_", "-") if dashes else n for n in known]
     if spelt in names:
         return f"expected {written} after the command, got it before."
-    near = did_you_mean(spelt, names, dashes)
+    near = did_you_mean(spelt, names, (dashes + "{}").format)
     return f"expected options of priory {command}, got {written}{near}"
 
 

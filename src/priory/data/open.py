@@ -1,6 +1,5 @@
 """Data by name or by path: which kind are they, and who reads them?"""
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,7 +20,7 @@ from priory.data.sources.images import open_images
 from priory.data.sources.own_split import complete_parts
 from priory.data.splits import Part, Source, Splits, split
 from priory.data.tables.table import open_table, open_table_like
-from priory.nearest import did_you_mean
+from priory.suggestions import did_you_mean
 
 Opener = Callable[..., Source]
 
@@ -245,16 +244,14 @@ def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
     if suffixes:
         return SUFFIXES[max(suffixes, key=len)], (path,)
     if str(spec) and path.exists():
-        near = difflib.get_close_matches(path.suffix.lower(), SUFFIXES, n=1)
         raise ValueError(
             f"expected a file that ends in one of {', '.join(SUFFIXES)}, or a folder, got "
-            f"{str(spec)!r}" + (f"; is it {near[0]}?" if near else ".")
+            f"{str(spec)!r}" + did_you_mean(path.suffix.lower(), SUFFIXES)
         )
     if len(path.parts) > 1 or path.suffix:
-        near = difflib.get_close_matches(path.suffix.lower(), SUFFIXES, n=1)
         raise FileNotFoundError(
             f"expected data at {spec}, found no such file or folder"
-            + (f"; did you mean {path.with_suffix(near[0])}?" if near else ".")
+            + did_you_mean(path.suffix.lower(), SUFFIXES, lambda end: str(path.with_suffix(end)))
         )
     raise ValueError(
         f"expected data by name ({', '.join(NAMES)}) or the path of a file or a folder, got "

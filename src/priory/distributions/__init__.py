@@ -1,19 +1,18 @@
 """Probability only: `torch.distributions` classes, with no modules and no data."""
 
-from priory.distributions.diagonal_gaussian import loc_and_scale
-from priory.distributions.discretized_logistic import DiscretizedLogistic
+from priory.distributions.discretized_logistic_distribution import DiscretizedLogistic
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
 from priory.distributions.kl_bounds import kl_lower_bound, kl_upper_bound, kl_variational
 from priory.distributions.log_mean_negative_binomial import LogMeanNegativeBinomial
 from priory.distributions.log_mean_poisson import LogMeanPoisson
 from priory.distributions.logits_categorical import LogitsCategorical
-from priory.distributions.marginal import marginal
-from priory.distributions.marginals_of import marginals_of
+from priory.distributions.marginals import marginal, marginals_of
 from priory.distributions.mixed_columns import MixedColumns
 from priory.distributions.mixture.blocks import working_dtype
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 from priory.distributions.monte_carlo_kl import KLEstimate, monte_carlo_kl
-from priory.distributions.resampled import ResampledDistribution
+from priory.distributions.resampled_distribution import ResampledDistribution
+from priory.distributions.torch_distributions import loc_and_scale
 
 __all__ = [
     "DiscretizedLogistic",

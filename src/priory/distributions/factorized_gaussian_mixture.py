@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions.expanded import expanded
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
+from priory.distributions.torch_distributions import expanded
 
 
 class FactorizedGaussianMixture(Distribution):

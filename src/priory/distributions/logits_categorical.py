@@ -10,7 +10,7 @@ from torch.distributions import Categorical, constraints
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import cross_entropy
 
-from priory.distributions.expanded import expanded
+from priory.distributions.torch_distributions import expanded
 
 NO_VALUE = -(2**63)  # torch's own would leave out -100
 

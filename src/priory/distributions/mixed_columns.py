@@ -8,8 +8,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions.diagonal_gaussian import log_prob_of
-from priory.distributions.expanded import expanded
+from priory.distributions.torch_distributions import expanded, log_prob_of
 
 
 class _SideBySide(constraints.Constraint):

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
-from priory.distributions.diagonal_gaussian import log_prob_of
 from priory.distributions.mixture.blocks import working_dtype
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
+from priory.distributions.torch_distributions import log_prob_of
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions.expanded import expanded
+from priory.distributions.torch_distributions import expanded
 
 
 class UnflattenedDistribution(Distribution):

@@ -1,6 +1,5 @@
 """The normalising flow as a prior."""
 
-import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,11 +9,11 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions.diagonal_gaussian import log_prob_of
-from priory.distributions.expanded import expanded
+from priory.distributions.torch_distributions import expanded, log_prob_of
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
+from priory.suggestions import did_you_mean
 
 REFUSED = ("Flow", "NCSF", "GF", "SOSPF", "UNAF")
 
@@ -167,9 +166,8 @@ def _flow_class(name: str) -> Any:
         if inspect.isclass(cls) and issubclass(cls, flows.Flow) and key not in REFUSED
     }
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0)
         raise ValueError(
-            f"expected one of zuko's flows {', '.join(sorted(known))}, got {name!r}; "
-            f"did you mean {near[0]}?"
+            f"expected one of zuko's flows {', '.join(sorted(known))}, got {name!r}"
+            + did_you_mean(name, known)
         )
     return known[name]

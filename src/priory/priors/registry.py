@@ -1,6 +1,5 @@
 """Priors by name and by description, in the words of today and of version 0.1."""
 
-import difflib
 import functools
 import inspect
 import itertools
@@ -10,10 +9,10 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from priory.nearest import did_you_mean
 from priory.networks.data_range import DataRange
 from priory.priors.base import Prior
 from priory.priors.parts.base import part_of
+from priory.suggestions import did_you_mean
 
 T = TypeVar("T", bound=type)
 
@@ -47,10 +46,9 @@ def prior_class(name: str) -> type[Prior]:
     known = {full.lower().removesuffix("prior"): cls for full, cls in prior_classes().items()}
     short = name.lower().removesuffix("prior")
     if short not in known:
-        near = difflib.get_close_matches(short, known, n=1)
         raise ValueError(
             f"expected one of the priors {', '.join(prior_classes())}, got {name!r}"
-            + (f"; did you mean {known[near[0]].__name__}?" if near else ".")
+            + did_you_mean(short, known, lambda near: known[near].__name__)
         )
     return known[short]
 

@@ -1,13 +1,73 @@
-"""The rows of the table of measures that `priory evaluate` has written."""
+"""The rows of the table of measures: their cells, and those that `priory evaluate` has written."""
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from priory.evaluation.surgery import NEAR_THE_CEILING
-from priory.report.cells import Row, cell, percent, plain
 from priory.report.comparison import Entry
 from priory.report.differences import Difference
+
+NONE, MINUS = "none", "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of one prior.
+
+    Attributes:
+        text: The number, or `none`.
+        error: Its standard error, or nothing.
+        best: Whether it is better than all others by more than the noise.
+
+    """
+
+    text: str
+    error: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measure.
+
+    Attributes:
+        name: What is measured.
+        how: What to read it by.
+        cells: The numbers, one for each prior.
+
+    """
+
+    name: str
+    how: str
+    cells: tuple[Cell, ...]
+
+
+def plain(value: float) -> str:
+    """Return a number of nats."""
+    return f"{value:.2f}"
+
+
+def percent(value: float) -> str:
+    """Return a share."""
+    return f"{100 * value:.1f} %"
+
+
+def cell(
+    value: float | None,
+    error: float | None = None,
+    *,
+    form: Callable[[float], str] = plain,
+    best: bool = False,
+    mark: str = "",
+) -> Cell:
+    """Return the cell of a number with its standard error, where it has one."""
+    if value is None or not math.isfinite(value):
+        return Cell(NONE)
+    known = error is not None and math.isfinite(error)
+    text = mark + form(value).replace("-", MINUS)
+    return Cell(text, f"± {form(error)}" if known and error is not None else "", best)
 
 
 def measured_rows(entries: Sequence[Entry]) -> list[Row]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from priory.report.cells import MINUS, NONE, Cell, Row, cell, percent
 from priory.report.comparison import Entry
 from priory.report.differences import Difference, comparable, holes_difference, nll_difference
-from priory.report.measured_rows import measured_rows
+from priory.report.measured_rows import MINUS, NONE, Cell, Row, cell, measured_rows, percent
 
 Compare = Callable[[Entry, Entry], Difference | None]
 

@@ -3,6 +3,6 @@
 from priory.testing.conformance import conformance_test
 from priory.testing.encoder import TinyEncoder
 from priory.testing.kit import CHECKS, check_prior
-from priory.testing.report import Report, Result
+from priory.testing.results import Report, Result
 
 __all__ = ["CHECKS", "Report", "Result", "TinyEncoder", "check_prior", "conformance_test"]

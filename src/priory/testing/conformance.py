@@ -7,7 +7,7 @@ from torch import nn
 from priory.extras import needs
 from priory.networks.context import Context
 from priory.testing.kit import CHECKS, new_subject, run_check
-from priory.testing.report import Result
+from priory.testing.results import Result
 from priory.testing.subject import Reference
 
 

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from priory.distributions import loc_and_scale
 from priory.testing import causes
-from priory.testing.errors import relative_error
 from priory.testing.mixture_fit import MixtureFit, fit_mixture
-from priory.testing.p_values import of_chi_square, of_stein_moments, of_uniform
-from priory.testing.seeding import seeded
+from priory.testing.p_values import of_chi_square, of_stein_moments, of_uniform, seeded
+from priory.testing.results import relative_error
 from priory.testing.subject import Subject, recorded
 
 

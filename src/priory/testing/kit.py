@@ -15,15 +15,14 @@ from priory.testing.checks import (
     extremes,
     gradients,
     manners,
+    round_trip,
     sampler,
-    saving,
     stein,
     training,
 )
 from priory.testing.encoder import TinyEncoder
-from priory.testing.errors import first_line
-from priory.testing.report import Report, Result, failed, skipped
-from priory.testing.seeding import seeded
+from priory.testing.p_values import seeded
+from priory.testing.results import Report, Result, failed, first_line, skipped
 from priory.testing.subject import Reference, Subject
 
 Check = Callable[[Subject], Result]
@@ -56,11 +55,11 @@ CHECKS: dict[str, Check] = {
     "trainable": training.trainable,
     "border": training.border,
     "extremes": extremes.extremes,
-    "moves": saving.moves,
-    "state_dict": saving.state_dict,
-    "other encoder": saving.other_encoder,
-    "copies": saving.copies,
-    "modes": saving.modes,
+    "moves": round_trip.moves,
+    "state_dict": round_trip.state_dict,
+    "other encoder": round_trip.other_encoder,
+    "copies": round_trip.copies,
+    "modes": round_trip.modes,
     "encodes once": manners.encodes_once,
     "global state": manners.global_state,
     "generator": manners.generator,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from priory.testing.clusters import cluster
+from priory.testing.mass import cluster
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,19 @@
-"""P-values, from statistics with a known law and from random signs."""
+"""P-values, from statistics with a known law and from random signs, drawn from fixed seeds."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from priory.testing.seeding import seeded
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run a block from a seed of torch's generator, and restore its state afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def of_means(values: Tensor, expected: Tensor | float) -> float:

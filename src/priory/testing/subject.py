@@ -14,10 +14,9 @@ from torch.distributions import Distribution
 
 from priory.networks.context import Context
 from priory.networks.contract import wrong_part
-from priory.testing.clusters import Clusters, cluster
 from priory.testing.given import GivenContext, each
-from priory.testing.mass import Mass, mass_of
-from priory.testing.seeding import seeded
+from priory.testing.mass import Clusters, Mass, cluster, mass_of
+from priory.testing.p_values import seeded
 
 Reference = Callable[..., float]
 """Called as `reference(prior, encoder, z)` for one point z: the log-density in nats.

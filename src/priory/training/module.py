@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from priory.data import Batch, Batches, Splits
 from priory.data.splits import mix
 from priory.distributions import loc_and_scale
-from priory.distributions.argument_checks import without_argument_checks
+from priory.distributions.torch_distributions import without_argument_checks
 from priory.evaluation import components_in_use
 from priory.extras import needs
 from priory.importance_weighted import importance_weighted_loss

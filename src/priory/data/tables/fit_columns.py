@@ -1,6 +1,5 @@
 """What do the columns of a table mean, by its training rows?"""
 
-import difflib
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from priory.data.tables.cells import (
     refuse_missing,
 )
 from priory.data.tables.columns import Column, Columns
+from priory.suggestions import did_you_mean
 
 MOST_CATEGORIES = 256
 OWN = "missing"
@@ -139,8 +139,8 @@ def check_name(name: str, table: Any, where: str) -> None:
 
     """
     if name not in table.columns:
-        near = difflib.get_close_matches(name, list(table.columns), n=1)
+        others = f"; it has {len(table.columns)} others."
         raise ValueError(
             f"expected a column of {where}, got {name!r}"
-            + (f"; did you mean {near[0]!r}?" if near else f"; it has {len(table.columns)} others.")
+            + did_you_mean(name, table.columns, repr, otherwise=others)
         )

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions.expanded import expanded
 from priory.distributions.mixture import kernel
 from priory.distributions.mixture.blocks import working_dtype
+from priory.distributions.torch_distributions import expanded
 
 
 class GaussianMixture(Distribution):

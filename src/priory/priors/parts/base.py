@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from priory.nearest import did_you_mean
 from priory.networks.context import Context, Encoder
+from priory.suggestions import did_you_mean
 
 
 class Part(nn.Module, ABC):

@@ -7,8 +7,8 @@ from torch import Size, Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
 from priory.testing import causes, p_values
-from priory.testing.report import Result, by_p_value, skipped
-from priory.testing.seeding import seeded
+from priory.testing.p_values import seeded
+from priory.testing.results import Result, by_p_value, skipped
 from priory.testing.subject import Subject
 
 

@@ -10,11 +10,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from priory.distributions.argument_checks import without_argument_checks
+from priory.distributions.torch_distributions import without_argument_checks
 from priory.testing import causes
-from priory.testing.errors import first_line, relative_error
-from priory.testing.report import Result, by_error, failed
-from priory.testing.seeding import seeded
+from priory.testing.p_values import seeded
+from priory.testing.results import Result, by_error, failed, first_line, relative_error
 from priory.testing.subject import Subject
 
 

@@ -5,9 +5,8 @@ from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from priory.testing import causes, p_values
-from priory.testing.errors import relative_error
-from priory.testing.report import Result, by_error, by_p_value, failed, skipped
-from priory.testing.seeding import seeded
+from priory.testing.p_values import seeded
+from priory.testing.results import Result, by_error, by_p_value, failed, relative_error, skipped
 from priory.testing.subject import Subject
 
 

@@ -10,8 +10,15 @@ from priory.networks.contract import name_the_adapter
 from priory.testing import causes
 from priory.testing.checks.training import why_blocked
 from priory.testing.diagnosis import why_not_normalised
-from priory.testing.errors import relative_error
-from priory.testing.report import Result, by_error, failed, inconclusive, passed, skipped
+from priory.testing.results import (
+    Result,
+    by_error,
+    failed,
+    inconclusive,
+    passed,
+    relative_error,
+    skipped,
+)
 from priory.testing.subject import BARS, Subject, standard_error
 
 

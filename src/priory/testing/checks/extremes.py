@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from priory.testing import causes
-from priory.testing.report import Result, failed, passed
+from priory.testing.results import Result, failed, passed
 from priory.testing.subject import Subject
 
 

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from priory.testing import causes
 from priory.testing.checks.training import density_at_points, trainable_parameters, why_blocked
-from priory.testing.errors import relative_error
-from priory.testing.report import Result, by_error, skipped
-from priory.testing.seeding import seeded
+from priory.testing.p_values import seeded
+from priory.testing.results import Result, by_error, relative_error, skipped
 from priory.testing.subject import Subject, score_at, standard_error
 
 

@@ -9,8 +9,8 @@ from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from priory.testing import causes
-from priory.testing.report import Result, failed, passed, skipped
-from priory.testing.seeding import seeded
+from priory.testing.p_values import seeded
+from priory.testing.results import Result, failed, passed, skipped
 from priory.testing.subject import Subject, recorded
 
 

@@ -11,8 +11,8 @@ from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.testing import causes, p_values
 from priory.testing.diagnosis import why_sampler_differs
 from priory.testing.given import OnlyOne
-from priory.testing.report import Result, by_p_value, inconclusive, skipped
-from priory.testing.seeding import seeded
+from priory.testing.p_values import seeded
+from priory.testing.results import Result, by_p_value, inconclusive, skipped
 from priory.testing.subject import Subject
 
 

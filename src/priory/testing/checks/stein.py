@@ -9,7 +9,7 @@ from torch import Tensor
 
 from priory.testing import p_values
 from priory.testing.diagnosis import why_sampler_differs
-from priory.testing.report import Result, by_p_value, inconclusive
+from priory.testing.results import Result, by_p_value, inconclusive
 from priory.testing.subject import Subject, score_at
 
 

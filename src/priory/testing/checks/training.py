@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from priory.testing import causes
 from priory.testing.attributes import tensors_in_attributes
-from priory.testing.report import Result, by_error, failed, passed, skipped
-from priory.testing.seeding import seeded
+from priory.testing.p_values import seeded
+from priory.testing.results import Result, by_error, failed, passed, skipped
 from priory.testing.subject import Subject, recorded
 
 ENCODER = "encoder: "

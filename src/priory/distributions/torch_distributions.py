@@ -1,9 +1,11 @@
-"""What is asked of diagonal Gaussians, and of other independent dimensions."""
+"""What is asked of torch's distributions: their moments, their argument checks, their `expand`."""
 
-from typing import cast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Size, Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 
@@ -61,3 +63,56 @@ def log_prob_of(distribution: Distribution, value: Tensor) -> Float[Tensor, "...
         case Independent(base_dist=base, reinterpreted_batch_ndims=1):
             return cast(Tensor, base.log_prob(value).sum(-1))
     return distribution.log_prob(value)
+
+
+D = TypeVar("D", bound=Distribution)
+
+
+def expanded(
+    distribution: D, cls: type[D], batch_shape: Sequence[int], instance: D | None, **attributes: Any
+) -> D:
+    """Return a distribution with another batch shape, as torch's own `expand` does.
+
+    It is of the type of the one given, also where that is a subclass, and checks its arguments
+    where that does.
+
+    Args:
+        distribution: The distribution that is expanded.
+        cls: The class that defines `expand`.
+        batch_shape: The new batch shape.
+        instance: What the `expand` of a subclass made; None for a new one.
+        attributes: The attributes of the new one, by name.
+
+    Raises:
+        NotImplementedError: If a subclass has a constructor of its own and no `expand`.
+
+    """
+    new = cast(D, distribution._get_checked_instance(cls, instance))  # type: ignore[no-untyped-call]
+    for name, value in attributes.items():
+        setattr(new, name, value)
+    Distribution.__init__(new, Size(batch_shape), distribution.event_shape, validate_args=False)
+    new._validate_args = distribution._validate_args
+    return new
+
+
+@contextmanager
+def without_argument_checks() -> Iterator[None]:
+    """Let torch's distributions take their arguments as they are, and after that check as before.
+
+    With small models the checks take a good part of a step: they look at every number.
+
+    Examples:
+        >>> import torch
+        >>> from torch.distributions import Normal
+        >>> from priory.distributions.torch_distributions import without_argument_checks
+        >>> with without_argument_checks():
+        ...     Normal(0.0, -1.0).scale
+        tensor(-1.)
+
+    """
+    before = Distribution.__dict__["_validate_args"]
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from priory.testing import causes
 from priory.testing.attributes import modules_in_attributes, tensors_in_attributes
-from priory.testing.report import Result, by_error, failed, passed
-from priory.testing.seeding import seeded
+from priory.testing.p_values import seeded
+from priory.testing.results import Result, by_error, failed, passed
 from priory.testing.subject import BARS, Subject, standard_error
 
 

@@ -8,7 +8,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid
 
-from priory.distributions.expanded import expanded
+from priory.distributions.torch_distributions import expanded
 
 
 class DiscretizedLogistic(Distribution):

@@ -1,24 +1,29 @@
 """What was perhaps meant by a name that nothing has."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
-def did_you_mean(got: str, known: Iterable[str], before: str = "") -> str:
+def did_you_mean(
+    got: str, known: Iterable[str], show: Callable[[str], str] = str, otherwise: str = "."
+) -> str:
     """Return the end of a sentence that suggests the nearest of some names, if one is near.
 
     Args:
         got: The name that nothing has.
         known: The names that there are.
-        before: What to write before the one suggested.
+        show: How to write the one suggested.
+        otherwise: How the sentence ends where none is near.
 
     Examples:
-        >>> from priory.nearest import did_you_mean
+        >>> from priory.suggestions import did_you_mean
         >>> "got lable" + did_you_mean("lable", ["label", "part"])
         'got lable; did you mean label?'
         >>> "got x" + did_you_mean("x", ["label", "part"])
         'got x.'
+        >>> did_you_mean("lable", ["label"], show="--{}".format)
+        '; did you mean --label?'
 
     """
     near = difflib.get_close_matches(got, list(known), n=1)
-    return f"; did you mean {before}{near[0]}?" if near else "."
+    return f"; did you mean {show(near[0])}?" if near else otherwise

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import Tensor
+
 Verdict = Literal["passed", "failed", "inconclusive", "skipped"]
 
 
@@ -134,3 +136,15 @@ def failed(note: str, *causes: str) -> Result:
 def passed(note: str = "") -> Result:
     """Say that a check passed where there is nothing to measure."""
     return Result("", "passed", note=note)
+
+
+def relative_error(actual: Tensor, expected: Tensor) -> float:
+    """Return the largest difference, relative where above one; infinite for other shapes."""
+    if actual.shape != expected.shape:
+        return math.inf
+    return float(((actual - expected).abs() / (1 + expected.abs())).max().detach())
+
+
+def first_line(error: Exception) -> str:
+    """Return the beginning of what an exception says."""
+    return (str(error).strip() or "no message").splitlines()[0][:240]

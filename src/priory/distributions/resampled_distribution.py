@@ -9,9 +9,8 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid
 
-from priory.distributions.diagonal_gaussian import log_prob_of
-from priory.distributions.expanded import expanded
 from priory.distributions.monte_carlo_kl import standard_error
+from priory.distributions.torch_distributions import expanded, log_prob_of
 
 
 class ResampledDistribution(Distribution):
