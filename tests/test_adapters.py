@@ -27,7 +27,7 @@ from priory import (
     loss,
 )
 from priory.adapters import posterior
-from priory.distributions.argument_checks import without_argument_checks
+from priory.distributions.torch_distributions import without_argument_checks
 from priory.evaluation import cross_entropy
 from test_imports import python
 

@@ -29,7 +29,7 @@ from priory import (
     loss,
 )
 from priory.adapters import as_prior
-from priory.distributions.argument_checks import without_argument_checks
+from priory.distributions.torch_distributions import without_argument_checks
 from priory.networks.context import num_arguments
 from priory.testing import check_prior
 

@@ -70,7 +70,8 @@ class VAE(nn.Module):
 
     def posterior(self, x: Tensor | Array, context: Context | None = None) -> Distribution:
         """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`."""
-        x, context = taken(x, self.encoder), given(context)
+        x = x if isinstance(x, Tensor) else taken(x, self.encoder)
+        context = given(context)
         context.check_batch(len(x))
         return call(self.encoder, x, context)
 
@@ -84,7 +85,8 @@ class VAE(nn.Module):
             context: What is known of the examples, of which the last dimension of the batch is one.
 
         """
-        z, context = taken(z, self.decoder), given(context)
+        z = z if isinstance(z, Tensor) else taken(z, self.decoder)
+        context = given(context)
         *before, last = z.shape[:-1] or (1,)
         context.check_batch(last)
         if z.dim() == 2 or takes_any_batch(self.decoder):

@@ -187,8 +187,10 @@ def call(
     if not callable(module):
         raise wrong_part(module, role)
     if role != "prior" and isinstance(argument, Tensor):
-        argument = brought(argument, module)
-        context = context.to(argument.device)
+        first = next(module.parameters(), None) if isinstance(module, nn.Module) else None
+        if first is None or first.device != argument.device:
+            argument = brought(argument, module)
+            context = context.to(argument.device)
     try:
         result = tell(module, argument, context)
     except (AttributeError, TypeError) as error:
