@@ -1,8 +1,10 @@
 """Data by name or by path: which kind are they, and who reads them?"""
 
 import inspect
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,12 +12,11 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from priory.data import sources, tables
 from priory.data.binarise import grey_range
 from priory.data.checks import check_labels
-from priory.data.sources.arrays import open_array, open_npz, open_tensors, read_array
-from priory.data.sources.built_in import open_digits, open_fashion_mnist, open_mnist
-from priory.data.sources.counts import open_counts
-from priory.data.sources.idx import is_idx_folder, open_idx, open_idx_folder, read_idx
+from priory.data.sources.arrays import read_array
+from priory.data.sources.idx import is_idx_folder, open_idx_folder, read_idx
 from priory.data.sources.images import open_images
 from priory.data.sources.own_split import complete_parts
 from priory.data.splits import Part, Source, Splits, split
@@ -24,24 +25,17 @@ from priory.suggestions import did_you_mean
 
 Opener = Callable[..., Source]
 
-NAMES: dict[str, Opener] = {
-    "digits": open_digits,
-    "mnist": open_mnist,
-    "fashion-mnist": open_fashion_mnist,
-}
-SUFFIXES: dict[str, Opener] = {
-    ".npy": open_array,
-    ".npz": open_npz,
-    ".pt": open_tensors,
-    ".csv": open_table,
-    ".csv.gz": open_table,
-    ".tsv": open_table,
-    ".tsv.gz": open_table,
-    ".parquet": open_table,
-    ".h5ad": open_counts,
-    "-ubyte": open_idx,
-    "-ubyte.gz": open_idx,
-}
+
+def _registered(kind: Literal["NAMES", "SUFFIXES"]) -> dict[str, Opener]:
+    """Return what the readers register: each file says which names or endings are its own."""
+    readers: dict[str, Opener] = {}
+    for package in (sources, tables):
+        for file in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            readers |= getattr(import_module(file.name), kind, {})
+    return readers
+
+
+NAMES, SUFFIXES = _registered("NAMES"), _registered("SUFFIXES")
 
 
 def open_data(

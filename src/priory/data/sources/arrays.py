@@ -251,3 +251,6 @@ def _joined(
         raise ValueError(f"expected labels for every part of {path.name}, or none, got some.")
     joined = torch.cat(labels) if labels else None
     return Source(path.stem, torch.cat(data), joined, part=torch.cat(part))
+
+
+SUFFIXES = {".npy": open_array, ".npz": open_npz, ".pt": open_tensors}

@@ -123,3 +123,6 @@ def _fetch(name: str, openml: str) -> Source:
     part[50_000:60_000] = 1
     part[60_000:] = 2
     return Source(name, x, labels, None, part)
+
+
+NAMES = {"digits": open_digits, "mnist": open_mnist, "fashion-mnist": open_fashion_mnist}

@@ -117,3 +117,6 @@ def _dense(table: Any, genes: list[str], where: str) -> Int32[Tensor, "N D"]:
         check_counts(chunk, genes, where, start)
         x[start : start + rows] = chunk
     return torch.from_numpy(x)
+
+
+SUFFIXES = {".h5ad": open_counts}

@@ -148,3 +148,6 @@ def read_idx(path: str | Path) -> Tensor:
     else:
         array = np.memmap(path, dtype, "c", offset, shape)
     return as_tensor(array, path.name)
+
+
+SUFFIXES = {"-ubyte": open_idx, "-ubyte.gz": open_idx}

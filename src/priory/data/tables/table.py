@@ -186,3 +186,6 @@ def _read_parquet(path: Path) -> Any:
             f"expected different names of columns in {path.name}, got {twice[0]!r} twice."
         )
     return table.to_pandas().reset_index(drop=True)
+
+
+SUFFIXES = dict.fromkeys((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet"), open_table)
