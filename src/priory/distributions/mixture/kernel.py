@@ -33,7 +33,7 @@ Piece = tuple[slice, DirectBlock | ExpandedBlock]
 
 # torch < 2.7 has no such function.
 _is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)
-# Torch has no public way to ask; without this one a transform is refused by torch with a reason.
+# Torch has no public way to ask; without these a transform is refused by torch with a reason.
 _transforms_are_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 _is_batched = getattr(torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False)
 
@@ -119,10 +119,10 @@ def _is_subclassed(*inputs: Tensor) -> bool:
 
 
 def _is_transformed(*inputs: Tensor) -> bool:
-    """Return whether a transform of torch.func is active, or one of these has a tangent."""
+    """Return whether a transform of torch.func is active, or one of these is a batch or dual."""
     return _transforms_are_active() or (
         not torch.compiler.is_compiling()
-        and any(unpack_dual(tensor).tangent is not None for tensor in inputs)
+        and any(unpack_dual(t).tangent is not None or _is_batched(t) for t in inputs)
     )
 
 
@@ -174,7 +174,7 @@ class _SmallFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         inputs = ctx.saved_tensors
-        if torch.is_grad_enabled() or _is_transformed(grad) or _is_batched(grad):
+        if torch.is_grad_enabled() or _is_transformed(grad):
             return _differentiable_gradients(grad, inputs)
         of_points, *of_parameters = ctx.needs_input_grad
         factor = grad.unsqueeze(-1)
@@ -275,7 +275,7 @@ class _Function(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, peak, total, densities = ctx.saved_tensors
-        if torch.is_grad_enabled() or _is_transformed(grad) or _is_batched(grad):
+        if torch.is_grad_enabled() or _is_transformed(grad):
             return _differentiable_gradients(grad, inputs)
         of_points, *of_parameters = ctx.needs_input_grad
         state = (peak, total, densities, ctx.blocks)
