@@ -1,6 +1,8 @@
 """The normalising flow as a prior."""
 
+import importlib
 import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -142,14 +144,16 @@ def _import_zuko() -> Any:
     Its import sets `Distribution._validate_args` and `Distribution.arg_constraints`; its own
     classes have no constraints, and need them so.
     """
-    kept = {key: vars(Distribution)[key] for key in ("_validate_args", "arg_constraints")}
-    try:
-        with needs("flows"):
-            import zuko
-        switched = {key: vars(Distribution)[key] for key in kept}
-    finally:
-        for key, value in kept.items():
-            setattr(Distribution, key, value)
+    with needs("flows"):
+        if "zuko" in sys.modules:
+            return importlib.import_module("zuko")
+        kept = {key: vars(Distribution)[key] for key in ("_validate_args", "arg_constraints")}
+        try:
+            zuko = importlib.import_module("zuko")
+            switched = {key: vars(Distribution)[key] for key in kept}
+        finally:
+            for key, value in kept.items():
+                setattr(Distribution, key, value)
     for cls in vars(zuko.distributions).values():
         if inspect.isclass(cls) and cls.__module__ == zuko.distributions.__name__:
             for key, value in switched.items():
