@@ -6,10 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from priory.blocks import blocks
 from priory.extras import needs
 from priory.networks.context import Context, Encoder, call, given
-
-ENCODED_AT_ONCE = 4096
 
 Start = tuple[Float[Tensor, " K"], Float[Tensor, "K L"], Float[Tensor, "K L"]]
 """The weights, the means and the standard deviations of a mixture."""
@@ -27,8 +26,8 @@ def draw_posteriors(
 
     """
     context = given(context)
-    blocks = [slice(start, start + ENCODED_AT_ONCE) for start in range(0, len(x), ENCODED_AT_ONCE)]
-    return torch.cat([call(encoder, x[block], context[block]).sample() for block in blocks])
+    parts = [call(encoder, x[rows], context[rows]).sample() for rows in blocks(len(x))]
+    return torch.cat(parts)
 
 
 def kmeans_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Start:
