@@ -38,7 +38,7 @@ from priory import (
 from priory.adapters import as_prior, posterior
 from priory.evaluation import cross_entropy
 from priory.testing import check_prior
-from test_imports import python
+from processes import python
 
 X = torch.rand(6, 4)
 BITS = DATA.round()

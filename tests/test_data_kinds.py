@@ -18,7 +18,7 @@ from priory import ExemplarPrior
 from priory.cli import main
 from priory.commands.run_data import make_ready
 from priory.data import DataFormat, open_data
-from test_sources import write_counts, write_idx
+from source_files import write_counts, write_idx
 
 QUICK = ["--max-epochs", "2", "--hidden-sizes", "[8]", "--num-components", "4", "--latent-dim", "3"]
 SAMPLES = ["--importance-samples", "8"]
