@@ -18,11 +18,10 @@ from priory.data import Column, Columns
 from priory.evaluation.decoding import decode_expected, expected
 from priory.likelihoods import GaussianDecoder
 from priory.report import Entry, Recipe, write_page
-from priory.report.bars import Bars
 from priory.report.differences import holes_difference, nll_difference
 from priory.report.measures_table import measures_table
 from priory.report.page_data import MOST_POINTS
-from priory.report.sprite import sprite
+from priory.report.pictures import Bars, sprite
 from priory.report.verdict import verdict
 from report_cases import SUBJECT, X, make_entry, make_vae
 
