@@ -101,6 +101,9 @@ def test_arrays_stay_on_disk_in_their_own_type(tmp_path):
         x = open_source(tmp_path / "x.npy").x
         assert x.dtype == seen
         assert x.tolist() == array.tolist()
+        whole = torch.cat([part.tensor() for part in open_data(tmp_path / "x.npy").parts])
+        assert whole.dtype == torch.float32
+        assert whole.sum() == array.sum()
     np.save(tmp_path / "x.npy", np.zeros((6, 2)))
     open_source(tmp_path / "x.npy").x.fill_(1)  # a private copy of the page
     assert np.load(tmp_path / "x.npy").sum() == 0
@@ -299,17 +302,6 @@ def test_further_images_keep_the_numbers_of_the_labels(tmp_path):
     write_images(tmp_path / "further", a="emu/1.png")
     with pytest.raises(ValueError, match="'emu'"):
         open_like(source, tmp_path / "further")
-
-
-def test_an_array_opens(tmp_path):
-    array = np.random.default_rng(0).integers(0, 5, (50, 3, 3)).astype(np.uint8)
-    np.save(tmp_path / "mine.npy", array)
-    splits = open_data(str(tmp_path / "mine.npy"), seed=3)
-    assert splits.name == "mine"
-    assert splits.train.values.dtype == torch.uint8  # on disk, as it was written
-    whole = torch.cat([part.tensor() for part in splits.parts])
-    assert whole.dtype == torch.float32
-    assert whole.sum() == array.sum()
 
 
 def test_files_that_are_no_arrays_are_refused(tmp_path):
