@@ -103,7 +103,7 @@ def test_big_data_are_taken_in_blocks(monkeypatch, tmp_path):
     assert chosen.typical_counts == pytest.approx(expected, rel=1e-12)
     with pytest.raises(ValueError, match=r"got 200 in example 9000 at \[2\]"):
         choose_likelihood(x, num_values=10)
-    monkeypatch.setattr("priory.blocks.NUMBERS", 6)
+    monkeypatch.setattr("priory.blockwise.NUMBERS", 6)
     seen.clear()
     assert choose_likelihood(x[:10]).name == "categorical"
     assert set(seen) == {2}

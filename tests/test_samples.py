@@ -20,7 +20,7 @@ from priory.evaluation import (
 
 
 def test_the_nearest_are_those_of_loops(monkeypatch):
-    monkeypatch.setattr("priory.blocks.NUMBERS", 4)
+    monkeypatch.setattr("priory.blockwise.NUMBERS", 4)
     points, others = torch.randn(6, 2, 2), torch.randn(11, 2, 2)
     found = nearest(points, others, 3)
     for p, distances, index in zip(points, found.distance, found.index, strict=True):
@@ -35,7 +35,7 @@ def test_the_nearest_are_those_of_loops(monkeypatch):
 
 
 def test_sample_quality_is_its_equations(monkeypatch):
-    monkeypatch.setattr("priory.blocks.NUMBERS", 7)
+    monkeypatch.setattr("priory.blockwise.NUMBERS", 7)
     data, samples, k = torch.randn(20, 2), torch.randn(16, 2) + 0.7, 3
 
     def reach(points):

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.commands.columns_file import checked_out, write_columns
 from priory.commands.run_data import check_fits, open_part
 from priory.commands.user_classes import build_module

@@ -7,7 +7,7 @@ from rich.console import Console
 from torch import Tensor
 from torch.distributions import Distribution
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.commands.columns_file import checked_out
 from priory.commands.run_data import make_ready, open_part
 from priory.commands.samples_file import Samples, check_count, endings, write_samples

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 
 
 def grey_range(x: Tensor) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 
 WIDER = {"u2": np.int32, "u4": np.int64, "u8": np.int64}  # torch can store these, and no more
 

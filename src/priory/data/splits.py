@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.data.binarise import binarise
 
 if TYPE_CHECKING:

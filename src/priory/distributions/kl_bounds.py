@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 from torch.utils.checkpoint import checkpoint
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.distributions.gaussian_kl import entropy, mixture_of
 from priory.distributions.mixture import kernel
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Categorical, Distribution, Independent
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.networks.context import Context, given, num_labels_of
 from priory.vae import VAE
 

@@ -9,7 +9,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from priory.aggregate import posterior_of_all
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.distributions import GaussianMixture, loc_and_scale
 from priory.networks.context import Context
 from priory.vae import VAE

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.evaluation.nearest import nearest
 
 Features = Callable[[Tensor], Tensor]

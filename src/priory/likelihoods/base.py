@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.networks.data_range import DataRange
 from priory.networks.gaussian_encoder import GaussianEncoder, TransformName
 

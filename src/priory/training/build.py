@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.data import Splits
 from priory.data.splits import mix
 from priory.likelihoods import Likelihood

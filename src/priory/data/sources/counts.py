@@ -10,7 +10,7 @@ from jaxtyping import Int32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.data.checks import check_data, existing_file
 from priory.data.sources.own_split import parts_by_name
 from priory.data.splits import Source

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.extras import needs
 from priory.networks.context import Context, Encoder, call, given
 

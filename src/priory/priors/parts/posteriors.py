@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from priory.blocks import ROWS, blocks
+from priory.blockwise import ROWS, blocks
 from priory.distributions import loc_and_scale
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder, call

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.extras import needs
 
 Start = Literal["data", "kmeans", "kmedoids"]

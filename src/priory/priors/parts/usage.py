@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from priory.blocks import blocks
+from priory.blockwise import blocks
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale
 from priory.networks.context import Context, Encoder, call, given
 

@@ -22,7 +22,7 @@ def blocks(count: int, numbers_each: int = 1, most: int | None = None) -> Iterat
         at most `most`.
 
     Examples:
-        >>> from priory.blocks import blocks
+        >>> from priory.blockwise import blocks
         >>> list(blocks(5, most=2))
         [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
 
