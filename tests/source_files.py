@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from sklearn import datasets
 
-from priory.data import (
-    open_source,
-)
+from priory.data import open_source
 
 
 def write_idx(path: Path, array: np.ndarray, code: int = 0x08) -> bytes:
@@ -77,3 +77,84 @@ def refused(error: type[Exception], match: str, spec, **arguments) -> None:
     message = str(caught.value)
     assert "\n" not in message
     assert re.search(r"\.$|\?$", message), message
+
+
+def grey(count: int = 120) -> tuple[np.ndarray, np.ndarray]:
+    x, y = datasets.load_digits(return_X_y=True)
+    return (x[:count] * 255 / 16).round().astype(np.uint8).reshape(-1, 8, 8), y[:count]
+
+
+def digits() -> np.ndarray:
+    return datasets.load_digits().images[1350:]  # those to test on
+
+
+def npy() -> np.ndarray:
+    x, y = grey()
+    np.save("x.npy", x)
+    np.save("y.npy", y)
+    return x
+
+
+def npz() -> np.ndarray:
+    x, y = grey()
+    np.savez("x.npz", x=x > 127, labels=y, train=np.arange(80), test=np.arange(80, 120))
+    return x > 127
+
+
+def tensors() -> np.ndarray:
+    x, y = grey()
+    parts = {"x_train": x[:80], "y_train": y[:80], "x_test": x[80:], "y_test": y[80:]}
+    torch.save({name: torch.from_numpy(part) for name, part in parts.items()}, "x.pt")
+    return x
+
+
+def idx(end: str = "") -> np.ndarray:
+    x, y = grey()
+    Path("written").mkdir()
+    for start, rows in (("train", slice(90)), ("t10k", slice(90, 120))):
+        write_idx(Path(f"written/{start}-images-idx3-ubyte{end}"), x[rows])
+        write_idx(Path(f"written/{start}-labels-idx1-ubyte{end}"), y[rows].astype(np.uint8))
+    return x
+
+
+def images() -> None:
+    image = pytest.importorskip("PIL.Image")
+    for row, (pixels, label) in enumerate(zip(*grey(60), strict=True)):
+        Path(f"png/{label}").mkdir(parents=True, exist_ok=True)
+        image.fromarray(pixels).save(f"png/{label}/{row}.png")
+
+
+def iris():
+    pytest.importorskip("pandas")
+    table = datasets.load_iris(as_frame=True).frame
+    table["species"] = datasets.load_iris().target_names[table.pop("target")]
+    table["site"] = np.random.default_rng(0).choice(["north", "south", "east"], len(table))
+    return table
+
+
+def csv() -> None:
+    iris().to_csv("iris.csv", index=False)
+
+
+def gaps() -> None:
+    table = iris()
+    table.iloc[5, 0], table.iloc[7, 5] = np.nan, None
+    table.to_csv("gaps.csv", index=False)
+
+
+def parquet() -> None:
+    pytest.importorskip("pyarrow")
+    table = datasets.load_diabetes(as_frame=True).frame
+    table["sex"] = np.where(table["sex"] > 0, "one", "other")
+    table.to_parquet("x.parquet")
+
+
+def counts() -> np.ndarray:
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    types = rng.choice(["T", "B"], 90)
+    x = rng.poisson(np.where(types == "T", 2.0, 400.0)[:, None] * np.ones(12))
+    cells = pandas.DataFrame({"cell_type": types}, index=[f"c{n}" for n in range(90)])
+    genes = pandas.DataFrame(index=[f"g{n}" for n in range(12)])
+    write_counts(Path("x.h5ad"), x.astype(np.float32), cells, genes)
+    return x

@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from priory.data import (
-    open_data,
-    open_like,
-    open_mnist,
-    open_source,
-)
+from priory.data import open_data, open_like, open_mnist, open_source
 from source_files import refused, write_idx, write_images, write_mnist
 
 # Files of MNIST's kind
