@@ -29,7 +29,7 @@ from priory import (
 from priory.adapters import posterior
 from priory.distributions.torch_distributions import without_argument_checks
 from priory.evaluation import cross_entropy
-from test_imports import python
+from processes import python
 
 X = torch.rand(6, 4)
 BITS = DATA.round()

@@ -1,10 +1,24 @@
 """From sources to tensors."""
 
-import numpy as np
+import re
+
 import pytest
 import torch
 
-from priory.data import Batches, Part, Source, open_data, split
+from priory.data import (
+    Batches,
+    Part,
+    Source,
+    assign_parts,
+    binarise,
+    complete_parts,
+    describe,
+    grey_range,
+    open_data,
+    open_source,
+    split,
+)
+from source_files import people, write_mnist
 
 
 def test_digits_are_split_as_published():
@@ -101,33 +115,54 @@ def test_batches_hold_every_datum_once_in_an_order_of_seed_and_epoch():
         Batches(Part(x, torch.arange(0)), 4)
 
 
-def test_an_array_opens(tmp_path):
-    array = np.random.default_rng(0).integers(0, 5, (50, 3, 3)).astype(np.uint8)
-    np.save(tmp_path / "mine.npy", array)
-    splits = open_data(str(tmp_path / "mine.npy"), seed=3)
-    assert splits.name == "mine"
-    assert splits.train.values.dtype == torch.uint8  # on disk, as it was written
-    whole = torch.cat([part.tensor() for part in splits.parts])
-    assert whole.dtype == torch.float32
-    assert whole.sum() == array.sum()
+def test_what_a_split_leaves_out_is_drawn():
+    part = torch.tensor([0] * 40 + [2] * 5)
+    drawn = complete_parts(part, seed=1)
+    assert drawn.bincount().tolist() == [36, 4, 5]
+    assert drawn[40:].tolist() == [2] * 5
+    assert drawn.equal(complete_parts(part, seed=1))
+    assert not drawn.equal(complete_parts(part, seed=2))
+    assert complete_parts(torch.zeros(40)).equal(assign_parts(40))
+    assert complete_parts(torch.tensor([0] * 40 + [1] * 5)).bincount().tolist() == [36, 5, 4]
+    assert complete_parts(part, validation=0).equal(part)
 
 
-def test_files_that_are_no_arrays_are_refused(tmp_path):
-    def refused(error, match):
-        with pytest.raises(error, match=match):
-            open_data(str(path))
+def test_data_are_described(tmp_path):
+    write_mnist(tmp_path / "m")
+    said = describe(open_source(tmp_path / "m"))
+    assert re.fullmatch(
+        r"m: 16 images of 3.2 \(uint8, \d+ to \d+\), 3 labels \(0, 1, 2; 5 to 6 data each\); "
+        r"10 to train, 2 to validate, 4 to test\.",
+        said,
+    )
+    people().to_csv(tmp_path / "p.csv", index=False)
+    said = describe(open_source(tmp_path / "p.csv", options={"label": "class"}))
+    assert "60 rows of 3 numeric and 2 categorical columns in 8 dimensions" in said
+    assert "data of 5 (float32, 0 to 1)" in describe(Source("x", torch.eye(5)))
 
-    path = tmp_path / "x.npy"
-    refused(FileNotFoundError, "found no such file")
-    np.save(path, np.zeros((20, 4)))
-    whole = path.read_bytes()
-    for content in (b"hello", whole[:40], whole[:-8]):
-        path.write_bytes(content)
-        refused(ValueError, "truncated or not in NumPy's format")
-    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    refused(ValueError, "truncated or not in NumPy's format")
-    for array in (np.array(["a", "b"]), np.zeros(3)):
-        np.save(path, array)
-        refused(ValueError, "numeric array")
-    with pytest.raises(ValueError, match="did you mean digits"):
-        open_data("digit")
+
+def test_grey_images_are_drawn_as_zeros_and_ones():
+    p = torch.tensor([0.0, 0.2, 0.7, 1.0]).expand(20_000, 4)
+    drawn = binarise(p, torch.Generator().manual_seed(0))
+    assert ((drawn == 0) | (drawn == 1)).all()
+    error = 5 * (p[0] * (1 - p[0]) / len(p)).sqrt()  # five standard errors
+    assert ((drawn.mean(0) - p[0]).abs() <= error).all()
+    assert drawn.equal(binarise(p, torch.Generator().manual_seed(0)))
+    assert not drawn.equal(binarise(p, torch.Generator().manual_seed(1)))
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([3, 200], torch.uint8, (0, 255)),
+        ([0, 16], torch.uint8, (0, 16)),
+        ([0.2, 0.7], torch.float32, (0, 1)),
+        ([0, 16.0], torch.float32, (0, 16)),
+        ([-1, 1], torch.float32, (-1, 1)),
+        ([2, 9], torch.int64, (0, 9)),
+    ],
+)
+def test_the_range_of_grey_follows_from_type_and_values(values, dtype, expected):
+    assert grey_range(torch.tensor([values], dtype=dtype)) == expected
+    with pytest.raises(ValueError, match="every pixel"):
+        grey_range(torch.full((3, 2), values[1], dtype=dtype))

@@ -1,6 +1,11 @@
-"""Densities against independent references, and against quadrature."""
+"""Densities, gradients and samplers of every prior against independent references."""
 
+from itertools import pairwise
+
+import numpy as np
 import torch
+from scipy.stats import chisquare
+from torch.func import functional_call
 
 from cases import Case, make_encoder, over_cases
 
@@ -29,3 +34,93 @@ def test_density_integrates_to_one(case: Case):
     cell = (reach * (axis[1] - axis[0])).prod()
     total = p.log_prob(grid).exp().sum() * cell
     assert abs(total.item() - 1) < case.kinks
+
+
+@over_cases
+def test_gradients_in_z_and_every_parameter(case: Case):
+    prior, encoder = case.build().double(), make_encoder().double()
+    names = [name for name, _ in prior.named_parameters()]
+    z = torch.randn(4, max(1, len(case.labels)), 2, dtype=torch.float64, requires_grad=True)
+    values = [p.detach().clone().requires_grad_() for p in prior.parameters()]
+
+    def log_prob(z, *values):
+        given = (encoder, case.context)
+        return functional_call(prior, dict(zip(names, values, strict=True)), given).log_prob(z)
+
+    assert torch.autograd.gradcheck(log_prob, (z, *values))
+
+
+@over_cases
+def test_every_parameter_learns(case: Case):
+    prior, encoder = case.build(), make_encoder()
+    z = torch.randn(8, max(1, len(case.labels)), 2, requires_grad=True)
+    prior(encoder, case.context).log_prob(z).sum().backward()
+    for name, parameter in prior.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+@over_cases
+def test_the_encoder_learns_through_the_priors_that_encode(case: Case):
+    prior, encoder = case.build().double(), make_encoder().double()
+    z = torch.randn(4, max(1, len(case.labels)), 2, dtype=torch.float64, requires_grad=True)
+    prior(encoder, case.context).log_prob(z).sum().backward()
+    weight = encoder.network.layers[0].weight
+    if not case.encodes:
+        assert weight.grad is None
+        return
+    step = 1e-6
+    with torch.no_grad():
+        weight[0, 0] += step
+        above = prior(encoder, case.context).log_prob(z).sum()
+        weight[0, 0] -= 2 * step
+        below = prior(encoder, case.context).log_prob(z).sum()
+    assert weight.grad[0, 0] != 0
+    torch.testing.assert_close(
+        weight.grad[0, 0], (above - below) / (2 * step), rtol=1e-5, atol=1e-8
+    )
+
+
+BINS, DRAWS = 6, 10_000
+
+
+@over_cases
+@torch.no_grad()
+def test_samples_fill_boxes_as_the_density_says(case: Case):
+    p = case.distribution()
+    # Quantiles of one half of the samples are the edges of boxes for the other half.
+    quantiles = torch.linspace(0.02, 0.98, BINS + 1, dtype=torch.float64)
+    x, y = (p.sample((DRAWS,))[:, d].quantile(quantiles).tolist() for d in (0, 1))
+    mass = np.array([[box_mass(p, *i, *j) for j in pairwise(y)] for i in pairwise(x)])
+    z = p.sample((DRAWS,)).numpy()
+    count, _, _ = np.histogram2d(z[:, 0], z[:, 1], bins=(x, y))
+    expected = DRAWS * np.append(mass, 1 - mass.sum())
+    observed = np.append(count, DRAWS - count.sum())
+    few = expected < 5
+    observed = np.append(observed[~few], observed[few].sum())
+    expected = np.append(expected[~few], expected[few].sum())
+    if expected[-1] < 1:
+        assert observed[-1] < 10
+        observed, expected = observed[:-1], expected[:-1]
+    assert len(expected) > 10
+    assert chisquare(observed, expected * observed.sum() / expected.sum()).pvalue > 1e-3
+
+
+def box_mass(p, left: float, right: float, below: float, above: float) -> float:
+    """The probability of a box, by Gauss-Legendre quadrature."""
+    nodes, weights = (torch.as_tensor(a) for a in np.polynomial.legendre.leggauss(40))
+    x = (left + right) / 2 + (right - left) / 2 * nodes
+    y = (below + above) / 2 + (above - below) / 2 * nodes
+    density = p.log_prob(torch.cartesian_prod(x, y)).exp().view(40, 40)
+    area = (right - left) * (above - below) / 4
+    return float(area * (weights[:, None] * weights * density).sum())
+
+
+@over_cases
+def test_a_seed_reproduces_samples_and_no_seed_repeats_them(case: Case):
+    p = case.build()(make_encoder(), case.context)
+    torch.manual_seed(3)
+    first, second = p.sample((4,)), p.sample((4,))
+    torch.manual_seed(3)
+    assert p.sample((4,)).equal(first)
+    assert not first.equal(second)

@@ -179,7 +179,7 @@ def test_a_batch_of_mixtures_is_bounded_one_by_one(bound):
 
 @pytest.mark.parametrize("bound", [kl_upper_bound, kl_lower_bound])
 def test_bounds_have_the_gradient_of_finite_differences(bound, monkeypatch):
-    monkeypatch.setattr("priory.distributions.kl_bounds.NUMBERS_AT_ONCE", 20)  # several parts
+    monkeypatch.setattr("priory.blockwise.NUMBERS", 20)  # several parts
     q, p = gaussians(3, dims=2), mixture(components=5, dims=2)
 
     def value(loc, scale, logits, means, scales):
@@ -200,7 +200,7 @@ def test_bounds_have_the_gradient_of_finite_differences(bound, monkeypatch):
 def test_parts_make_up_the_whole(monkeypatch):
     q, p = gaussians(7, dims=3, dtype=torch.float32), mixture(components=40, dims=3)
     whole = kl_lower_bound(q, p)
-    monkeypatch.setattr("priory.distributions.kl_bounds.NUMBERS_AT_ONCE", 100)
+    monkeypatch.setattr("priory.blockwise.NUMBERS", 100)
     torch.testing.assert_close(kl_lower_bound(q, p), whole)
 
 

@@ -4,12 +4,15 @@ import re
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import priory
 from priory import MLP, BernoulliDecoder, FlowPrior, GaussianEncoder, MixturePrior
+from priory.cli import main
 from priory.priors import prior_classes
+from source_files import people, write_counts
 
 ROOT = Path(__file__).parents[1]
 
@@ -103,3 +106,25 @@ def test_every_prior_has_a_page_and_a_row_in_the_table():
     assert {name for name, _ in rows} == set(prior_classes())
     pages = {path.name for path in (ROOT / "docs/priors").glob("*.md")}
     assert {page for _, page in rows} == pages - {"index.md"}
+
+
+def test_the_guide_to_data_runs(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    people().assign(id=range(60)).to_csv("people.csv", index=False)
+    people(5, seed=1).to_csv("others.csv", index=False)
+    counts = np.random.default_rng(0).poisson(1.0, (6, 3)).astype(np.float32)
+    cells = pandas.DataFrame({"cell_type": list("aabbcc")}, index=list("uvwxyz"))
+    genes = pandas.DataFrame(index=["g1", "g2", "g3"])
+    write_counts(Path("cells.h5ad"), np.log1p(counts), cells, genes, counts=counts)
+    options = ["--data-options", "{label: class, drop: [id]}", "--max-epochs", "1", "--quiet"]
+    options += ["--hidden-sizes", "[4]", "--importance-samples", "2", "--out", "runs/people"]
+    main(["train", "--data", "people.csv", *options])
+    names: dict[str, object] = {}
+    for block in blocks("docs/guides/data.md"):
+        exec(block, names)
+    assert names["again"].allclose(names["source"].x, atol=1e-5)
+    assert names["further"].x.shape == (5, 11)
+    assert list(names["people"]) == ["height", "eyes", "children", "born", "left"]
+    assert names["cells"].x.tolist() == counts.tolist()
+    assert set(names["x"].unique().tolist()) <= {0, 1}

@@ -1,7 +1,6 @@
 """What `import priory` costs, and what a missing extra says."""
 
-import subprocess
-import sys
+from processes import python
 
 HEAVY = ["lightning", "sklearn", "scipy", "matplotlib", "plotly", "zuko", "arviz", "jsonargparse"]
 HEAVY += ["pandas", "pyarrow", "PIL", "anndata"]
@@ -48,13 +47,6 @@ for missing, code in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
         break
     os.waitpid(child, 0)
 """
-
-
-def python(code: str, *words: str) -> str:
-    command = [sys.executable, "-c", code, *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_import_priory_imports_nothing_heavy_and_changes_no_global_state():

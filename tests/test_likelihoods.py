@@ -9,7 +9,7 @@ import torch
 from likelihood_cases import CASES
 from priory import VAE, StandardPrior, data, likelihoods, loss, networks
 from priory.data import Column, Columns, open_digits
-from priory.likelihoods import LIKELIHOODS, LikelihoodName, base, choose_likelihood
+from priory.likelihoods import LIKELIHOODS, LikelihoodName, choose_likelihood
 from priory.training import make_networks
 
 SPANS = [["numeric", 0, 2], ["categorical", 2, 5]]
@@ -103,7 +103,7 @@ def test_big_data_are_taken_in_blocks(monkeypatch, tmp_path):
     assert chosen.typical_counts == pytest.approx(expected, rel=1e-12)
     with pytest.raises(ValueError, match=r"got 200 in example 9000 at \[2\]"):
         choose_likelihood(x, num_values=10)
-    monkeypatch.setattr(base, "MOST_NUMBERS", 6)
+    monkeypatch.setattr("priory.blockwise.NUMBERS", 6)
     seen.clear()
     assert choose_likelihood(x[:10]).name == "categorical"
     assert set(seen) == {2}

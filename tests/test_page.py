@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from priory.report import write_page
-from test_report import SUBJECT, X, make_entry, make_vae
+from report_cases import SUBJECT, X, make_entry, make_vae
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)

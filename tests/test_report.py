@@ -13,39 +13,17 @@ import torch
 from PIL import Image
 
 import priory
-from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder
+from priory import MLP, VAE, GaussianEncoder
 from priory.data import Column, Columns
-from priory.evaluation import evaluate, exhibit, explore
 from priory.evaluation.decoding import decode_expected, expected
 from priory.likelihoods import GaussianDecoder
-from priory.priors import make_prior
-from priory.report import Entry, Recipe, Subject, write_page
-from priory.report.bars import Bars
+from priory.report import Entry, Recipe, write_page
 from priory.report.differences import holes_difference, nll_difference
 from priory.report.measures_table import measures_table
 from priory.report.page_data import MOST_POINTS
-from priory.report.sprite import sprite
+from priory.report.pictures import Bars, sprite
 from priory.report.verdict import verdict
-
-SUBJECT = Subject("Digits", "A test.", (0, 1), (Recipe("run", "priory train", "data: x"),))
-
-
-def make_vae(prior: str = "mog", latent_dim: int = 2, seed: int = 0) -> VAE:
-    torch.manual_seed(seed)
-    encoder = GaussianEncoder(MLP((6, 5), (2 * latent_dim,), (8,)), data_range=(0, 1))
-    options = {"num_components": 3, "data_shape": (6, 5), "data_range": (0, 1), "init": "random"}
-    model = make_prior(prior, latent_dim=latent_dim, **options)
-    return VAE(encoder, BernoulliDecoder(MLP((latent_dim,), (6, 5), (8,))), model).eval()
-
-
-def make_entry(vae: VAE, x: torch.Tensor, name: str = "MoGPrior", labels=None) -> Entry:
-    shown = exhibit(vae, x, num_samples=9)
-    seen = explore(vae, x, z=shown.z, labels=labels, side=9, num_samples=40, num_decoded=16)
-    size = sum(p.numel() for p in vae.prior.parameters())
-    return Entry(name, evaluate(vae, x, 8), shown, 3, 1.0, seen, labels, parameters=size)
-
-
-X = (torch.rand(24, 6, 5, generator=torch.Generator().manual_seed(1)) < 0.4).float()
+from report_cases import SUBJECT, X, make_entry, make_vae
 
 
 @pytest.fixture(scope="module")

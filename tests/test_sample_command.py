@@ -8,6 +8,7 @@ import torch
 import yaml
 
 import priory
+import shell
 from priory import (
     MLP,
     VAE,
@@ -74,13 +75,7 @@ def table(tmp_path, monkeypatch):
 
 def refused(words: list[str], message: str, capsys) -> None:
     before = sorted(Path().rglob("*"))
-    with pytest.raises(SystemExit) as stopped:
-        main(["sample", *words])
-    error = capsys.readouterr().err
-    assert stopped.value.code == 2
-    assert error.startswith("priory: error: ")
-    assert error.count("\n") == 1
-    assert message in error
+    shell.refused(["sample", *words], message, capsys)
     assert sorted(Path().rglob("*")) == before
 
 

@@ -1,7 +1,6 @@
 """Samples against data and priors against posteriors, where the answer is known."""
 
 import math
-import sys
 from itertools import combinations
 
 import pytest
@@ -21,7 +20,7 @@ from priory.evaluation import (
 
 
 def test_the_nearest_are_those_of_loops(monkeypatch):
-    monkeypatch.setattr(sys.modules["priory.evaluation.nearest"], "POINTS_AT_ONCE", 4)
+    monkeypatch.setattr("priory.blockwise.NUMBERS", 4)
     points, others = torch.randn(6, 2, 2), torch.randn(11, 2, 2)
     found = nearest(points, others, 3)
     for p, distances, index in zip(points, found.distance, found.index, strict=True):
@@ -36,7 +35,7 @@ def test_the_nearest_are_those_of_loops(monkeypatch):
 
 
 def test_sample_quality_is_its_equations(monkeypatch):
-    monkeypatch.setattr("priory.evaluation.samples.POINTS_AT_ONCE", 7)
+    monkeypatch.setattr("priory.blockwise.NUMBERS", 7)
     data, samples, k = torch.randn(20, 2), torch.randn(16, 2) + 0.7, 3
 
     def reach(points):

@@ -1,73 +1,15 @@
 """Data of every kind that users have, and what is said of those that are wrong."""
 
 import gzip
-import json
-import re
-import struct
 import urllib.error
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from priory.cli import main
-from priory.data import (
-    Column,
-    Columns,
-    Source,
-    assign_parts,
-    binarise,
-    complete_parts,
-    describe,
-    grey_range,
-    open_data,
-    open_like,
-    open_mnist,
-    open_source,
-    open_table,
-)
-from test_docs import blocks
-
-
-def write_idx(path: Path, array: np.ndarray, code: int = 0x08) -> bytes:
-    content = bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    content += array.astype(array.dtype.newbyteorder(">")).tobytes()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
-    return content
-
-
-def write_mnist(folder: Path, end: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Write 12 + 4 images of 3×2 as MNIST's files are, and return them with their labels."""
-    folder.mkdir(exist_ok=True)
-    x = np.random.default_rng(0).integers(0, 256, (16, 3, 2)).astype(np.uint8)
-    y = np.arange(16).astype(np.uint8) % 3
-    for start, rows in (("train", slice(12)), ("t10k", slice(12, 16))):
-        write_idx(folder / f"{start}-images-idx3-ubyte{end}", x[rows])
-        write_idx(folder / f"{start}-labels-idx1-ubyte{end}", y[rows])
-    return x, y
-
-
-def write_images(folder: Path, sizes=((3, 2),), mode="L", **files: str) -> None:
-    """Write one image of random pixels for each size, or for each file that is named."""
-    image = pytest.importorskip("PIL.Image")
-    rng = np.random.default_rng(0)
-    named = list(files.values()) or [f"{k}.png" for k in range(len(sizes))]
-    for k, name in enumerate(named):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        pixels = rng.integers(0, 256, (*sizes[k % len(sizes)], 4)).astype(np.uint8)
-        image.fromarray(pixels, "RGBA").convert(mode).save(folder / name)
-
-
-def refused(error: type[Exception], match: str, spec, **arguments) -> None:
-    """Expect one sentence."""
-    with pytest.raises(error, match=match) as caught:
-        open_source(spec, **arguments)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert re.search(r"\.$|\?$", message), message
-
+from priory.data import open_data, open_like, open_mnist, open_source
+from source_files import refused, write_idx, write_images, write_mnist
 
 # Files of MNIST's kind
 
@@ -154,6 +96,9 @@ def test_arrays_stay_on_disk_in_their_own_type(tmp_path):
         x = open_source(tmp_path / "x.npy").x
         assert x.dtype == seen
         assert x.tolist() == array.tolist()
+        whole = torch.cat([part.tensor() for part in open_data(tmp_path / "x.npy").parts])
+        assert whole.dtype == torch.float32
+        assert whole.sum() == array.sum()
     np.save(tmp_path / "x.npy", np.zeros((6, 2)))
     open_source(tmp_path / "x.npy").x.fill_(1)  # a private copy of the page
     assert np.load(tmp_path / "x.npy").sum() == 0
@@ -315,264 +260,6 @@ def test_folders_without_images_of_one_kind_are_refused(tmp_path):
     refused(ValueError, r"got 0\.png beside such folders", tmp_path)
 
 
-# Tables
-
-
-def people(n: int = 60, seed: int = 0):
-    pandas = pytest.importorskip("pandas")
-    rng = np.random.default_rng(seed)
-    return pandas.DataFrame(
-        {
-            "height": rng.normal(170, 10, n),
-            "eyes": rng.choice(["blue", "brown", "green"], n),
-            "children": rng.integers(0, 4, n),
-            "born": 1.7e9 + rng.normal(0, 3, n),
-            "left": rng.random(n) < 0.5,
-            "class": rng.choice(["x", "y"], n),
-        }
-    )
-
-
-@pytest.mark.parametrize("end", [".csv", ".csv.gz", ".tsv", ".parquet"])
-def test_a_table_becomes_numbers_and_back(tmp_path, end):
-    table = people()
-    path = tmp_path / f"people{end}"
-    if end == ".parquet":
-        pytest.importorskip("pyarrow")
-        table.to_parquet(path)
-    else:
-        table.to_csv(path, index=False, sep="\t" if end == ".tsv" else ",")
-    options = {"label": "class", "categorical": ["children"]}
-    source = open_source(path, seed=3, options=options)
-    assert source.x.shape == (60, 1 + 3 + 4 + 1 + 2)
-    assert source.part.equal(assign_parts(60, seed=3))
-    assert source.labels.tolist() == [["x", "y"].index(name) for name in table["class"]]
-    kinds = ["numeric", "categorical", "categorical", "numeric", "categorical"]
-    assert [kind for kind, _, _ in source.columns.spans] == kinds
-    # an independent reference, row by row, from the training rows alone
-    training = [row for row in range(60) if source.part[row] == 0]
-    heights = [table["height"][row] for row in training]
-    mean = sum(heights) / len(heights)
-    scale = (sum((h - mean) ** 2 for h in heights) / len(heights)) ** 0.5
-    for row in range(60):
-        expected = [(table["height"][row] - mean) / scale]
-        expected += [float(table["eyes"][row] == name) for name in ("blue", "brown", "green")]
-        expected += [float(table["children"][row] == number) for number in range(4)]
-        assert source.x[row, :8].tolist() == pytest.approx(expected, abs=1e-5)
-    assert source.x[training][:, [0, 8]].mean(0).abs().max() < 1e-5
-    assert source.x[training][:, 8].std(correction=0) == pytest.approx(1, abs=1e-5)
-
-    back = source.columns.decode(source.x)
-    assert back["height"].tolist() == pytest.approx(table["height"].tolist(), abs=1e-4)
-    assert back["born"].tolist() == pytest.approx(table["born"].tolist(), abs=1e-5)
-    for name in ("eyes", "children", "left"):
-        assert back[name].tolist() == table[name].tolist()
-    again = Columns.from_json(json.loads(json.dumps(source.columns.to_json())))
-    assert again == source.columns
-    assert again.encode(table).equal(source.x)
-    assert splits_of(path, options) == [48, 6, 6]
-
-
-def splits_of(path: Path, options: dict[str, object]) -> list[int]:
-    return [len(part) for part in open_data(str(path), options=options).parts]
-
-
-def test_further_tables_are_read_as_the_first(tmp_path):
-    table, other = people(), people(7, seed=1)
-    table.to_csv(tmp_path / "train.csv", index=False)
-    options = {"label": "class", "drop": ["children"]}
-    source = open_source(tmp_path / "train.csv", validation=0, test=0, options=options)
-    assert (source.part == 0).all()
-    other = other.assign(left=True, **{"class": "y"})  # constant, but not what was trained on
-    other.to_csv(tmp_path / "test.csv", index=False)
-    further = open_like(source, tmp_path / "test.csv")
-    assert further.x.equal(source.columns.encode(other))
-    assert further.labels.tolist() == [1] * 7
-    other[["born", "left", "eyes", "height"]].to_csv(tmp_path / "test.csv", index=False)
-    assert open_like(source, tmp_path / "test.csv").x.equal(further.x)
-    assert open_like(source, tmp_path / "test.csv").labels is None
-    for wrong, match in (
-        (other.drop(columns="born"), "expected the column 'born' in test.csv"),
-        (other.assign(age=3), "got 'age'; drop it"),
-        (other.assign(eyes=["grey"] * 7), "one of 'blue', .* in column 'eyes' .* 'grey' in row 0"),
-        (other.assign(born=["x", *"123456"]), "number in column 'born' .* got 'x' in row 0"),
-        (other.assign(born=[1, None, *range(5)]), "value in column 'born' .* none in row 1"),
-        (other.assign(**{"class": "z"}), "'x', 'y' in column 'class' .* got 'z' in row 0"),
-    ):
-        wrong.to_csv(tmp_path / "test.csv", index=False)
-        with pytest.raises(ValueError, match=match):
-            open_like(source, tmp_path / "test.csv")
-
-
-@pytest.mark.parametrize(
-    ("content", "options", "match"),
-    [
-        ("a,b\n1,2\n3,x\n5,6\n", {}, "number in column 'b' of t.csv, got 'x' in row 1"),
-        ("a,b\n1,2\n3,\n5,6\n", {}, "value in column 'b' of t.csv, got none in row 1"),
-        ("a,b\n1,x\n3,\n5,y\n", {}, "value in column 'b' of t.csv, got none in row 1"),
-        ("a,b\n1,2\n1,3\n1,4\n", {}, "column 'a' of t.csv, got 1.0 alone .* drop it"),
-        ("a,b\nu,2\nu,3\nu,4\n", {}, "column 'a' of t.csv, got 'u' alone .* drop it"),
-        ("a,b\n1,1e308\n2,-1e308\n4,1e308\n", {}, "scale above zero in column 'b'"),
-        ("a,b\n1,x\n2,y\n4,z\n", {}, "at most 2 categories in column 'b' .* got 3; drop it"),
-        ("a,b\n1,inf\n2,3\n4,5\n", {}, "finite numbers in column 'b' .* got inf in row 0"),
-        ("a,b\n1,2\n3,4,5\n", {}, "Expected 2 fields in line 3, saw 3"),
-        ("a,b\n1,2,3\n4,5,6\n", {}, "cannot be read as one"),
-        ("a,b\n", {}, "got a table without any"),
-        ("\n", {}, "cannot be read as one"),
-        ("", {}, "empty file"),
-        ("a,b\n1,2\n", {}, "at least 2 rows to train on in t.csv, got 1"),
-        ("a;b\n1;2\n3;4\n", {}, "say separator=';'"),
-        (",a\n0,1\n1,2\n2,5\n", {}, "got column 0 without"),
-        ("a,b\n1,2\n2,3\n3,5\n", {"label": "c"}, "expected a column of t.csv, got 'c'"),
-        ("age,b\n1,2\n2,3\n3,5\n", {"drop": ["agee"]}, "did you mean 'age'"),
-        ("a,b\n1,2\n2,3\n3,5\n", {"drop": ["a", "b"]}, "expected a column of data"),
-        ("a,b\n1,2.5\n2,3\n3,5\n", {"label": "b"}, "classes in column 'b'"),
-        ("a,b\n1,\n2,3\n3,5\n", {"label": "b"}, "column 'b' of t.csv, got none in row 0"),
-        ("a,b\n1,train\n2,tset\n3,test\n", {"part": "b"}, "got 'tset' in row 1"),
-        ("a,b\n1,test\n2,test\n3,test\n", {"part": "b"}, "data to train on"),
-        ("a,b\n1,2\n2,3\n3,5\n", {"colour": "red"}, "options .* among label, part, .* got colour"),
-    ],
-)
-def test_tables_that_are_wrong_are_refused(tmp_path, content, options, match):
-    pytest.importorskip("pandas")
-    (tmp_path / "t.csv").write_text(content)
-    refused(ValueError, match, tmp_path / "t.csv", validation=0, test=0, options=options)
-
-
-def test_a_constant_column_is_one_that_is_so_in_the_rows_to_train_on(tmp_path):
-    pytest.importorskip("pandas")
-    (tmp_path / "t.csv").write_text("a,b,part\n1,1,train\n2,1,train\n3,2,val\n4,3,test\n")
-    refused(ValueError, "column 'b'", tmp_path / "t.csv", options={"part": "part"})
-    source = open_table(tmp_path / "t.csv", part="part", drop=["b"])
-    assert source.part.tolist() == [0, 0, 1, 2]
-    assert source.x.flatten().tolist() == [-1, 1, 3, 5]
-    assert source.columns.names == ("a",)
-
-
-def test_gaps_are_filled_from_the_rows_to_train_on(tmp_path):
-    pytest.importorskip("pandas")
-    rows = ["1,u,train", "2,v,train", "6,v,train", ",,train", "100,u,val", "3,u,test"]
-    (tmp_path / "t.csv").write_text("\n".join(["a,b,part", *rows]))
-    for number, category, filled in (
-        ("mean", "frequent", (3.0, "v")),
-        ("median", "own", (2.0, "missing")),
-    ):
-        source = open_table(
-            tmp_path / "t.csv", part="part", missing_numbers=number, missing_categories=category
-        )
-        back = source.columns.decode(source.x)
-        assert (back["a"][3], back["b"][3]) == (pytest.approx(filled[0], abs=1e-6), filled[1])
-        assert back["a"][4] == pytest.approx(100, abs=1e-4)
-    assert source.columns.spans == [("numeric", 0, 1), ("categorical", 1, 4)]
-    (tmp_path / "t.csv").write_text("a,b\n1,\n2,\n3,\n")
-    for missing in ("frequent", "own"):
-        options = {"missing_categories": missing, "categorical": ["b"]}
-        with pytest.raises(ValueError, match=r"column 'b' .* got none"):
-            open_table(tmp_path / "t.csv", validation=0, test=0, **options)
-
-
-def test_a_column_of_names_is_refused(tmp_path):
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame({"a": np.arange(300), "name": [f"n{k}" for k in range(300)]})
-    table.to_csv(tmp_path / "t.csv", index=False)
-    refused(ValueError, "at most 256 categories in column 'name' .* got 300", tmp_path / "t.csv")
-    source = open_source(tmp_path / "t.csv", options={"categorical": ["name"]})
-    assert source.x.shape == (300, 301)
-
-
-def test_files_that_are_no_parquet_and_dates_are_refused(tmp_path):
-    pandas, arrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
-    path = tmp_path / "t.parquet"
-    table = people()
-    table.to_parquet(path)
-    for bad in (b"hello", path.read_bytes()[:-50]):
-        path.write_bytes(bad)
-        refused(ValueError, "not in Parquet's format", path)
-    twice = arrow.table([[1.0, 2], [3.0, 5]], names=["a", "a"])
-    arrow.parquet.write_table(twice, path)
-    refused(ValueError, "got 'a' twice", path)
-    table.assign(when=pandas.Timestamp("2020-01-01")).to_parquet(path)
-    refused(ValueError, "column 'when' .* got datetime64", path)
-    table.assign(bag=[[1, 2]] * 60).to_parquet(path)
-    refused(ValueError, "column 'bag'", path)
-
-
-@pytest.mark.parametrize(
-    ("make", "match"),
-    [
-        (lambda: Column("a", "categorical", categories=("x",)), "at least two categories"),
-        (lambda: Column("a", "numeric", scale=0.0), "a scale above zero"),
-        (lambda: Columns(()), "one or more columns"),
-        (lambda: Columns((Column("a", "numeric"),) * 2), "name of its own"),
-        (lambda: Columns((Column("a", "numeric"),)).decode(torch.zeros(3, 2)), "got 2"),
-        (lambda: Columns.from_json({"columns": []}), "one or more|label"),
-    ],
-)
-def test_columns_that_make_no_sense_are_refused(make, match):
-    with pytest.raises(ValueError, match=match):
-        make()
-
-
-# Counts
-
-
-def write_counts(path: Path, *arguments, **layers) -> None:
-    anndata, pandas = pytest.importorskip("anndata"), pytest.importorskip("pandas")
-    with (
-        pandas.option_context("mode.string_storage", "python"),
-        anndata.settings.override(allow_write_nullable_strings=True),
-    ):
-        frames = [
-            pandas.DataFrame({name: list(frame[name]) for name in frame}, index=list(frame.index))
-            for frame in arguments[1:]
-        ]
-        anndata.AnnData(arguments[0], *frames, layers=layers).write_h5ad(path)
-
-
-@pytest.mark.parametrize("storage", ["dense", "csr", "csc"])
-def test_counts_open(tmp_path, storage):
-    pandas = pytest.importorskip("pandas")
-    from scipy import sparse
-
-    store = {"dense": np.asarray, "csr": sparse.csr_matrix, "csc": sparse.csc_matrix}[storage]
-    counts = np.random.default_rng(0).poisson(1.0, (9, 4)).astype(np.float32)
-    cells = pandas.DataFrame(
-        {"type": list("abcabcabc"), "part": ["train"] * 7 + ["val", "test"]},
-        index=[f"cell{k}" for k in range(9)],
-    )
-    genes = pandas.DataFrame(index=["g1", "g2", "g3", "g4"])
-    path = tmp_path / "cells.h5ad"
-    write_counts(path, store(counts), cells, genes, scaled=store(np.log1p(counts)))
-    source = open_source(path, options={"label": "type", "part": "part"})
-    assert source.x.dtype == torch.int32
-    assert source.x.tolist() == counts.tolist()
-    assert source.labels.tolist() == [0, 1, 2] * 3
-    assert source.part.tolist() == [0] * 7 + [1, 2]
-    assert source.columns.names == ("g1", "g2", "g3", "g4")
-    assert source.columns.decode(source.x.float()).to_numpy().tolist() == counts.tolist()
-    assert "9 rows of 4 counts" in describe(source)
-    refused(ValueError, "from 0 and .* in column .* got 0.69", path, options={"layer": "scaled"})
-    refused(ValueError, "under one of X, scaled, got 'raw'", path, options={"layer": "raw"})
-    refused(ValueError, "did you mean 'type'", path, options={"label": "typ"})
-
-    write_counts(tmp_path / "other.h5ad", store(counts), cells, genes[::-1])
-    with pytest.raises(ValueError, match="got 'g4' for 'g1'"):
-        open_like(source, tmp_path / "other.h5ad")
-    counts[3, 1] = -1
-    write_counts(path, store(counts), cells, genes)
-    refused(ValueError, "counts.* in column 'g2' of cells.h5ad, got -1 in row 3", path)
-    path.write_bytes(path.read_bytes()[:1000])
-    refused(ValueError, "not in AnnData's format", path)
-
-
-def test_counts_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
-    pandas = pytest.importorskip("pandas")
-    cells, genes = pandas.DataFrame(index=list("abcd")), pandas.DataFrame(index=list("xyz"))
-    write_counts(tmp_path / "x.h5ad", np.ones((4, 3), np.float32), cells, genes)
-    monkeypatch.setattr("priory.data.sources.counts.MOST_BYTES", 40)
-    refused(ValueError, "4 cells of 3 genes, .* most variable genes", tmp_path / "x.h5ad")
-
-
 # Whatever the kind
 
 
@@ -612,76 +299,22 @@ def test_further_images_keep_the_numbers_of_the_labels(tmp_path):
         open_like(source, tmp_path / "further")
 
 
-def test_what_a_split_leaves_out_is_drawn():
-    part = torch.tensor([0] * 40 + [2] * 5)
-    drawn = complete_parts(part, seed=1)
-    assert drawn.bincount().tolist() == [36, 4, 5]
-    assert drawn[40:].tolist() == [2] * 5
-    assert drawn.equal(complete_parts(part, seed=1))
-    assert not drawn.equal(complete_parts(part, seed=2))
-    assert complete_parts(torch.zeros(40)).equal(assign_parts(40))
-    assert complete_parts(torch.tensor([0] * 40 + [1] * 5)).bincount().tolist() == [36, 5, 4]
-    assert complete_parts(part, validation=0).equal(part)
+def test_files_that_are_no_arrays_are_refused(tmp_path):
+    def refused(error, match):
+        with pytest.raises(error, match=match):
+            open_data(str(path))
 
-
-def test_data_are_described(tmp_path):
-    write_mnist(tmp_path / "m")
-    said = describe(open_source(tmp_path / "m"))
-    assert re.fullmatch(
-        r"m: 16 images of 3.2 \(uint8, \d+ to \d+\), 3 labels \(0, 1, 2; 5 to 6 data each\); "
-        r"10 to train, 2 to validate, 4 to test\.",
-        said,
-    )
-    people().to_csv(tmp_path / "p.csv", index=False)
-    said = describe(open_source(tmp_path / "p.csv", options={"label": "class"}))
-    assert "60 rows of 3 numeric and 2 categorical columns in 8 dimensions" in said
-    assert "data of 5 (float32, 0 to 1)" in describe(Source("x", torch.eye(5)))
-
-
-def test_grey_images_are_drawn_as_zeros_and_ones():
-    p = torch.tensor([0.0, 0.2, 0.7, 1.0]).expand(20_000, 4)
-    drawn = binarise(p, torch.Generator().manual_seed(0))
-    assert ((drawn == 0) | (drawn == 1)).all()
-    error = 5 * (p[0] * (1 - p[0]) / len(p)).sqrt()  # five standard errors
-    assert ((drawn.mean(0) - p[0]).abs() <= error).all()
-    assert drawn.equal(binarise(p, torch.Generator().manual_seed(0)))
-    assert not drawn.equal(binarise(p, torch.Generator().manual_seed(1)))
-
-
-@pytest.mark.parametrize(
-    ("values", "dtype", "expected"),
-    [
-        ([3, 200], torch.uint8, (0, 255)),
-        ([0, 16], torch.uint8, (0, 16)),
-        ([0.2, 0.7], torch.float32, (0, 1)),
-        ([0, 16.0], torch.float32, (0, 16)),
-        ([-1, 1], torch.float32, (-1, 1)),
-        ([2, 9], torch.int64, (0, 9)),
-    ],
-)
-def test_the_range_of_grey_follows_from_type_and_values(values, dtype, expected):
-    assert grey_range(torch.tensor([values], dtype=dtype)) == expected
-    with pytest.raises(ValueError, match="every pixel"):
-        grey_range(torch.full((3, 2), values[1], dtype=dtype))
-
-
-def test_the_guide_runs(tmp_path, monkeypatch):
-    pandas = pytest.importorskip("pandas")
-    monkeypatch.chdir(tmp_path)
-    people().assign(id=range(60)).to_csv("people.csv", index=False)
-    people(5, seed=1).to_csv("others.csv", index=False)
-    counts = np.random.default_rng(0).poisson(1.0, (6, 3)).astype(np.float32)
-    cells = pandas.DataFrame({"cell_type": list("aabbcc")}, index=list("uvwxyz"))
-    genes = pandas.DataFrame(index=["g1", "g2", "g3"])
-    write_counts(Path("cells.h5ad"), np.log1p(counts), cells, genes, counts=counts)
-    options = ["--data-options", "{label: class, drop: [id]}", "--max-epochs", "1", "--quiet"]
-    options += ["--hidden-sizes", "[4]", "--importance-samples", "2", "--out", "runs/people"]
-    main(["train", "--data", "people.csv", *options])
-    names: dict[str, object] = {}
-    for block in blocks("docs/guides/data.md"):
-        exec(block, names)
-    assert names["again"].allclose(names["source"].x, atol=1e-5)
-    assert names["further"].x.shape == (5, 11)
-    assert list(names["people"]) == ["height", "eyes", "children", "born", "left"]
-    assert names["cells"].x.tolist() == counts.tolist()
-    assert set(names["x"].unique().tolist()) <= {0, 1}
+    path = tmp_path / "x.npy"
+    refused(FileNotFoundError, "found no such file")
+    np.save(path, np.zeros((20, 4)))
+    whole = path.read_bytes()
+    for content in (b"hello", whole[:40], whole[:-8]):
+        path.write_bytes(content)
+        refused(ValueError, "truncated or not in NumPy's format")
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    refused(ValueError, "truncated or not in NumPy's format")
+    for array in (np.array(["a", "b"]), np.zeros(3)):
+        np.save(path, array)
+        refused(ValueError, "numeric array")
+    with pytest.raises(ValueError, match="did you mean digits"):
+        open_data("digit")

@@ -5,15 +5,14 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.distributions import GaussianMixture, loc_and_scale, marginal
-from priory.networks.context import Context, Encoder, call, given, num_labels_of
+from priory.networks.context import Context, Encoder, given, num_labels_of
+from priory.priors.parts.posteriors import encode_in_blocks
 from priory.vae import VAE
-
-AT_ONCE = 1024
 
 
 @torch.no_grad()
 def aggregated_posterior(
-    encoder: Encoder, data: Tensor, batch_size: int = AT_ONCE, context: Context | None = None
+    encoder: Encoder, data: Tensor, batch_size: int = 1024, context: Context | None = None
 ) -> GaussianMixture:
     r"""Return the mixture of the posteriors of all data, each with the same weight.
 
@@ -47,9 +46,7 @@ def aggregated_posterior(
         raise ValueError("expected at least one datum, got none.")
     context = given(context)
     context.check_batch(len(data))
-    blocks = [slice(start, start + batch_size) for start in range(0, len(data), batch_size)]
-    parts = [loc_and_scale(call(encoder, data[block], context[block])) for block in blocks]
-    loc, scale = (torch.cat(part) for part in zip(*parts, strict=True))
+    loc, scale = encode_in_blocks(encoder, data, context, most=batch_size)
     return GaussianMixture(loc.new_zeros(len(loc)), loc, scale)
 
 

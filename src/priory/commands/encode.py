@@ -1,16 +1,16 @@
 """`priory encode`: the latents of data."""
 
+import math
 from typing import Any
 
 import torch
 from rich.console import Console
 
+from priory.blockwise import blocks
 from priory.commands.columns_file import checked_out, write_columns
 from priory.commands.run_data import check_fits, open_part
 from priory.commands.user_classes import build_module
 from priory.saving import load
-
-AT_ONCE = 4096
 
 
 def encode(
@@ -43,13 +43,13 @@ def encode(
         encoder=build_module("encoder", encoder),
         decoder=build_module("decoder", decoder),
     )
-    rows = torch.arange(len(part)).split(AT_ONCE)
-    parts = []
-    for positions in rows:
+    everything, parts = torch.arange(len(part)), []
+    for rows in blocks(len(part), math.prod(part.data_shape)):
+        positions = everything[rows]
         known = None if part.labels is None else part.labels[positions]
         x = part.read(positions)
         if known is not None or not vae.needs_labels:
-            check_fits(vae, x, data or "the test data", known, int(positions[0]))
+            check_fits(vae, x, data or "the test data", known, rows.start)
         parts.append(vae.encode(x, vae.context_of(known)))
     z = torch.cat(parts)
     write_columns(path, z, [f"z{number}" for number in range(1, z.shape[1] + 1)])

@@ -7,6 +7,7 @@ from rich.console import Console
 from torch import Tensor
 from torch.distributions import Distribution
 
+from priory.blockwise import blocks
 from priory.commands.columns_file import checked_out
 from priory.commands.run_data import make_ready, open_part
 from priory.commands.samples_file import Samples, check_count, endings, write_samples
@@ -21,7 +22,6 @@ from priory.training import find_run
 from priory.vae import VAE
 
 FEW, MANY = 8, 64
-AT_ONCE = 1024
 
 
 def sample(
@@ -120,9 +120,9 @@ def _draw(vae: VAE, labels: Tensor | None, count: int) -> Tensor:
     if labels is None:
         return vae.prior_distribution().sample(torch.Size((count,)))
     parts = []
-    for some in labels.split(AT_ONCE):
-        p = vae.prior_distribution(Context(labels=some))
-        parts.append(p.sample() if p.batch_shape else p.sample(torch.Size((len(some),))))
+    for rows in blocks(len(labels), most=1024):  # each label may have a mixture of its own
+        p = vae.prior_distribution(Context(labels=labels[rows]))
+        parts.append(p.sample() if p.batch_shape else p.sample(labels[rows].shape))
     return torch.cat(parts)
 
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priory.data.checks import chunks
+from priory.blockwise import blocks
 
 
 def grey_range(x: Tensor) -> tuple[float, float]:
@@ -67,6 +67,6 @@ def binarise(
 
 
 def observed_range(x: Tensor) -> tuple[float, float]:
-    """Return the smallest and the largest value, read chunk by chunk."""
-    ends = [chunk.aminmax() for _, chunk in chunks(x)]
+    """Return the smallest and the largest value, read block by block."""
+    ends = [x[rows].aminmax() for rows in blocks(len(x), x[:1].numel())]
     return min(float(end.min) for end in ends), max(float(end.max) for end in ends)

@@ -1,6 +1,5 @@
 """What every source is held to, with the first thing that is wrong named."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from priory import arrays
-
-CHUNK_BYTES = 2**24
+from priory.blockwise import blocks
 
 
 def existing_file(path: str | Path) -> Path:
@@ -68,21 +66,15 @@ def check_data(x: Tensor, where: str | Path, least: int = 2) -> Tensor:
         )
     if not x.is_floating_point():
         return x
-    for start, chunk in chunks(x):
+    for rows in blocks(len(x), x[0].numel()):
+        chunk = x[rows]
         if not chunk.isfinite().all():
             row, *position = (~chunk.isfinite()).nonzero()[0].tolist()
             raise ValueError(
                 f"expected finite values in {where}, got {chunk[(row, *position)]:g} in datum "
-                f"{start + row} at {position}; remove or fill in such values first."
+                f"{rows.start + row} at {position}; remove or fill in such values first."
             )
     return x
-
-
-def chunks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Walk over data a few megabytes at a time, each chunk with the position of its first datum."""
-    size = max(1, CHUNK_BYTES // max(1, x[:1].nbytes))
-    for start in range(0, len(x), size):
-        yield start, x[start : start + size]
 
 
 def check_labels(labels: Tensor, num_data: int, where: str | Path) -> Int64[Tensor, " N"]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from priory.blockwise import blocks
 from priory.data.binarise import binarise
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ class Source:
     label_names: tuple[str, ...] | None = None
     part: Tensor | None = None
     columns: "Columns | None" = None
-
-
-READ_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Part:
         Grey values to be binarised are returned as the probabilities of a one.
         """
         whole = torch.empty(len(self), *self.data_shape)
-        for rows in torch.arange(len(self)).split(READ_AT_ONCE):
+        for rows in blocks(len(self), whole[:1].numel()):
             whole[rows] = self.values[self.index[rows]].float()
         return whole if self.grey is None else whole / self.grey
 
@@ -98,9 +96,10 @@ class Part:
         generator = torch.Generator().manual_seed(seed)
         drawn = Part(self.values, self.index, self.labels, grey)
         bits = torch.empty(len(self), *self.data_shape, dtype=torch.uint8)
-        for rows in torch.arange(len(self)).split(READ_AT_ONCE):
-            bits[rows] = drawn.read(rows, generator).to(torch.uint8)
-        return Part(bits, torch.arange(len(self)), self.labels)
+        positions = torch.arange(len(self))
+        for rows in blocks(len(self), bits[:1].numel()):
+            bits[rows] = drawn.read(positions[rows], generator).to(torch.uint8)
+        return Part(bits, positions, self.labels)
 
 
 @dataclass(frozen=True)

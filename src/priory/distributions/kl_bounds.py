@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 from torch.utils.checkpoint import checkpoint
 
+from priory.blockwise import blocks
 from priory.distributions.gaussian_kl import entropy, mixture_of
 from priory.distributions.mixture import kernel
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
-NUMBERS_AT_ONCE = 4 * 2**20
 """About the numbers that are worked on at a time where the work cannot be a matrix product."""
 
 
@@ -226,19 +226,17 @@ def _paired_bound(log_q: Tensor, log_p: Tensor, divergences: Tensor, num_iterati
 
 def _log_overlap(loc: Tensor, scale: Tensor, p: GaussianMixture) -> Tensor:
     """Return log ∫ q p for Gaussians q: its scales differ by pair, so that nothing is a product."""
-    step = max(1, NUMBERS_AT_ONCE // max(1, loc.numel()))
     components = p.loc.shape[-2]
     parts: list[Any] = []
-    for start in range(0, components, step):
-        size = min(step, components - start)
+    for some in blocks(components, loc.numel(), most=components):
         arguments = (
             loc.unsqueeze(-2),
             scale.unsqueeze(-2),
-            p.logits.narrow(-1, start, size),
-            p.loc.narrow(-2, start, size),
-            p.scale.narrow(-2, start, size),
+            p.logits[..., some],
+            p.loc[..., some, :],
+            p.scale[..., some, :],
         )
-        if size == components:
+        if some.stop - some.start == components:
             return _log_overlap_of(*arguments)
         parts.append(
             checkpoint(_log_overlap_of, *arguments, use_reentrant=False, preserve_rng_state=False)

@@ -7,6 +7,7 @@ from priory.networks.context import Context, given
 from priory.networks.modes import all_behind
 from priory.vae import VAE
 
+# Not `priory.blockwise`: these sizes follow what a decoder makes of z, and decide how it is drawn.
 SAMPLES_AT_ONCE = 2048
 """On a processor, whose cache then holds what a decoder says of small images."""
 

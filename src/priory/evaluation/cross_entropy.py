@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-SAMPLES_AT_ONCE = 8192
+from priory.blockwise import blocks
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"]) -> Estimate:
     if prior.batch_shape:
         per_datum = -prior.log_prob(z).double().mean(0)
     else:
-        parts = [prior.log_prob(part) for part in z.flatten(0, 1).split(SAMPLES_AT_ONCE)]
+        points = z.flatten(0, 1)
+        parts = [prior.log_prob(points[rows]) for rows in blocks(len(points))]
         per_datum = -torch.cat(parts).double().unflatten(0, z.shape[:2]).mean(0)
     error = float(per_datum.std()) / math.sqrt(len(per_datum)) if len(per_datum) > 1 else math.nan
     return Estimate(float(per_datum.mean()), error)

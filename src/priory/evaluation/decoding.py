@@ -4,10 +4,10 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Categorical, Distribution, Independent
 
+from priory.blockwise import blocks
 from priory.networks.context import Context, given, num_labels_of
 from priory.vae import VAE
 
-AT_ONCE = 1024
 DRAWS = 16
 
 
@@ -64,8 +64,7 @@ def decode(vae: VAE, z: Tensor, context: Context | None = None, mean: bool = Fal
 
     """
     parts = []
-    for start in range(0, len(z), AT_ONCE):
-        rows = slice(start, start + AT_ONCE)
+    for rows in blocks(len(z), most=1024):  # a decoder makes more of a row than an encoder
         likelihood = vae.likelihood(z[rows], given(context)[rows])
         parts.append(expected(likelihood) if mean else likelihood.sample())
     return torch.cat(parts)

@@ -9,11 +9,11 @@ from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from priory.aggregate import posterior_of_all
+from priory.blockwise import blocks
 from priory.distributions import GaussianMixture, loc_and_scale
 from priory.networks.context import Context
 from priory.vae import VAE
 
-SAMPLES_AT_ONCE = 8192
 SAMPLES_A_SPLIT = 2500
 
 
@@ -195,7 +195,7 @@ def in_holes(
 
 
 def _log_prob(distribution: Distribution, z: Tensor) -> Tensor:
-    return torch.cat([distribution.log_prob(part) for part in z.split(SAMPLES_AT_ONCE)]).double()
+    return torch.cat([distribution.log_prob(z[rows]) for rows in blocks(len(z))]).double()
 
 
 def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, float]:

@@ -86,6 +86,7 @@ def memorisation(
     of_samples, of_held_out = (
         nearest(points, training).distance[:, 0] for points in (samples, held_out)
     )
+    # SciPy's `mannwhitneyu` has U, but no z; and the core does without SciPy.
     ordered = of_held_out.sort().values
     below = torch.searchsorted(ordered, of_samples) + torch.searchsorted(
         ordered, of_samples, right=True

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-POINTS_AT_ONCE = 1024
+from priory.blockwise import blocks
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ def nearest(
 ) -> Nearest:
     """Find the k nearest of others to each point, in blocks and in float64.
 
+    Scikit-learn's neighbours, which the core does without, leave the device where the points are.
+
     Args:
         points: The points.
         others: Where to look.
@@ -52,15 +54,15 @@ def nearest(
         raise ValueError(f"expected at least {k + itself} points to look among, got {len(others)}.")
     points, others = points.flatten(1).double(), others.flatten(1).double()
     found = []
-    for start in range(0, len(points), POINTS_AT_ONCE):
-        block = points[start : start + POINTS_AT_ONCE]
+    for rows in blocks(len(points), most=1024):  # of pairs with as many others
+        block = points[rows]
         distance = block.new_empty(len(block), 0)
         index = distance.long()
-        for first in range(0, len(others), POINTS_AT_ONCE):
-            near = torch.cdist(block, others[first : first + POINTS_AT_ONCE])
-            if itself and first == start:
+        for columns in blocks(len(others), most=1024):
+            near = torch.cdist(block, others[columns])
+            if itself and columns == rows:
                 near.fill_diagonal_(torch.inf)
-            at = torch.arange(first, first + near.shape[1], device=near.device)
+            at = torch.arange(columns.start, columns.stop, device=near.device)
             distance = torch.cat([distance, near], 1)
             index = torch.cat([index, at.expand(len(block), -1)], 1)
             distance, chosen = distance.topk(min(k, distance.shape[1]), largest=False)

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priory.evaluation.nearest import POINTS_AT_ONCE, nearest
+from priory.blockwise import blocks
+from priory.evaluation.nearest import nearest
 
 Features = Callable[[Tensor], Tensor]
 """A function from data, `(N, *data_shape)`, to features, `(N, F)`."""
@@ -99,13 +100,13 @@ def sample_quality(
     )
     in_data, covered = samples.new_zeros(len(samples)), torch.zeros_like(of_data, dtype=torch.bool)
     recalled = torch.zeros_like(covered)
-    for rows in torch.arange(len(samples), device=samples.device).split(POINTS_AT_ONCE):
-        for columns in torch.arange(len(data), device=data.device).split(POINTS_AT_ONCE):
+    for rows in blocks(len(samples), most=1024):
+        for columns in blocks(len(data), most=1024):
             distance = torch.cdist(samples[rows], data[columns])
             inside = distance <= of_data[columns]
             in_data[rows] += inside.sum(1)
             covered[columns] |= inside.any(0)
-            recalled[columns] |= (distance <= of_samples[rows, None]).any(0)
+            recalled[columns] |= (distance <= of_samples[rows].unsqueeze(-1)).any(0)
     return SampleQuality(
         precision=float((in_data > 0).double().mean()),
         recall=float(recalled.double().mean()),

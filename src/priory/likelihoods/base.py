@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from priory.blockwise import blocks
 from priory.networks.data_range import DataRange
 from priory.networks.gaussian_encoder import GaussianEncoder, TransformName
 
@@ -16,8 +17,6 @@ Spans = Sequence[Sequence[Any]]
 """Blocks of columns, side by side: `(kind, start, stop)` of each, in order."""
 
 GREY_LEVELS = 256  # whole numbers below are grey levels, beyond they are counts
-MOST_ROWS = 4096
-MOST_NUMBERS = 2**22
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class Likelihood(ABC):
             ValueError: If a value is outside the support; the first such value is named.
 
         """
-        for start, part in blocks(x):
+        for start, part in float_blocks(x):
             outside = ~self.allowed(part)
             if outside.any():
                 row, *where = outside.nonzero()[0].tolist()
@@ -151,7 +150,7 @@ def observe(x: Tensor, num_values: int | None = None, spans: Spans | None = None
             f"expected data of shape (N, ...) with at least one value, got shape {tuple(x.shape)}."
         )
     low, high, whole = float("inf"), float("-inf"), True
-    for start, part in blocks(x):
+    for start, part in float_blocks(x):
         finite = part.isfinite()
         if not finite.all():
             row, *where = (~finite).nonzero()[0].tolist()
@@ -165,18 +164,17 @@ def observe(x: Tensor, num_values: int | None = None, spans: Spans | None = None
     return Observed(x, low, high, whole, num_values, spans)
 
 
-def blocks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
+def float_blocks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Give blocks of data as floating point, each with the position of its first example.
 
     Data may be of any type and lie in a file that is mapped into memory: no more than one block is
     ever converted.
     """
-    rows = max(1, min(MOST_ROWS, MOST_NUMBERS // max(1, math.prod(x.shape[1:]))))
-    for start in range(0, len(x), rows):
-        part = x[start : start + rows]
+    for rows in blocks(len(x), math.prod(x.shape[1:])):
+        part = x[rows]
         if part.dtype not in (torch.float32, torch.float64):  # float32 holds what 16 bits hold
             part = part.float() if part.element_size() <= 2 else part.double()
-        yield start, part
+        yield rows.start, part
 
 
 def whole_from_zero(x: Tensor, num_values: float = float("inf")) -> Tensor:

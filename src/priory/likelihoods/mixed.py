@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Independent, Normal, OneHotCategor
 
 from priory.distributions import LogMeanNegativeBinomial, MixedColumns
 from priory.distributions.log_mean_poisson import widened
-from priory.likelihoods.base import Likelihood, Observed, Spans, blocks, whole_from_zero
+from priory.likelihoods.base import Likelihood, Observed, Spans, float_blocks, whole_from_zero
 from priory.likelihoods.typical_counts import (
     MIN_DISPERSION,
     TypicalCounts,
@@ -227,7 +227,7 @@ class MixedLikelihood(Likelihood):
                 f"expected data of shape (N, {spans[-1][-1]}) for these spans, "
                 f"got {tuple(observed.x.shape)}."
             )
-        ends = [part.aminmax(dim=0) for _, part in blocks(observed.x)]
+        ends = [part.aminmax(dim=0) for _, part in float_blocks(observed.x)]
         low = torch.stack([end.min for end in ends]).amin(0).float()  # as batches are read
         high = torch.stack([end.max for end in ends]).amax(0).float()
         low, high = torch.where(low < high, low, low - 1), torch.where(low < high, high, high + 1)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from priory.likelihoods.base import Observed, blocks
+from priory.likelihoods.base import Observed, float_blocks
 
 TypicalCounts = float | Sequence[Any]
 """One number above zero, or a nested list with one for each dimension."""
@@ -23,7 +23,7 @@ def mean_counts(observed: Observed) -> list[Any]:
     """
     x = observed.x
     total = torch.zeros(x.shape[1:], dtype=torch.float64, device=x.device)
-    for _, part in blocks(x):
+    for _, part in float_blocks(x):
         total += part.sum(0, dtype=torch.float64)
     mean: list[Any] = (total.clamp(min=1) / len(x)).tolist()
     return mean

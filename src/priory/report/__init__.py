@@ -1,10 +1,9 @@
 """Figures and pages: they take tensors and never call a model."""
 
 from priory.report.comparison import Entry, write_figures
-from priory.report.figures import density_comparison, density_figure, grid_figure
+from priory.report.figures import density_comparison, density_figure, grid_figure, path_figure
 from priory.report.latent_map import LatentMap, latent_map
 from priory.report.page import Recipe, Subject, write_page
-from priory.report.path_figure import path_figure
 
 __all__ = [
     "Entry",

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from priory.blockwise import blocks
 from priory.data import Splits
-from priory.data.checks import chunks
 from priory.data.splits import mix
 from priory.likelihoods import Likelihood
 from priory.networks import MLP, ConvDecoderNetwork, ConvEncoderNetwork, GatedMLP, GaussianEncoder
@@ -92,8 +92,9 @@ def build(
 
 def _check_different(splits: Splits) -> None:
     """Check that there is anything to learn; reading ends with the first value that differs."""
-    first = splits.train.values.flatten()[0]
-    if all((chunk == first).all() for _, chunk in chunks(splits.train.values)):
+    x = splits.train.values
+    first = x.flatten()[0]
+    if all((x[rows] == first).all() for rows in blocks(len(x), x[0].numel())):
         raise ValueError(
             f"expected data with different values in {splits.name}, got {first.item():g} alone."
         )

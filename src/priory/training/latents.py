@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from priory.distributions import GaussianMixture, loc_and_scale
+from priory.distributions import GaussianMixture
 from priory.evaluation import Estimate, cross_entropy
 from priory.networks.context import Context, Encoder, call, given
 from priory.networks.modes import all_behind, evaluation_mode
 from priory.priors import Prior
-
-ENCODED_AT_ONCE = 4096
+from priory.priors.parts.posteriors import encode_in_blocks
 
 
 @contextmanager
@@ -155,10 +154,6 @@ def encode(
     context = given(context)
     call(encoder, x[:1], context[:1])  # where what is no encoder fails
     try:
-        starts = range(0, len(x), ENCODED_AT_ONCE)
-        blocks = [slice(start, start + ENCODED_AT_ONCE) for start in starts]
-        parts = [loc_and_scale(call(encoder, x[block], context[block])) for block in blocks]
+        return EncodedOnce(*encode_in_blocks(encoder, x, context))
     except TypeError:
         return EncodedAnew(encoder, x, context)
-    loc, scale = (torch.cat(part) for part in zip(*parts, strict=True))
-    return EncodedOnce(loc, scale)

@@ -10,7 +10,8 @@ from jaxtyping import Int32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from priory.data.checks import CHUNK_BYTES, check_data, existing_file
+from priory.blockwise import blocks
+from priory.data.checks import check_data, existing_file
 from priory.data.sources.own_split import parts_by_name
 from priory.data.splits import Source
 from priory.data.tables.cells import classes_of
@@ -107,15 +108,14 @@ def _read(path: Path, layer: str | None) -> tuple[Any, Any, list[str]]:
 
 def _dense(table: Any, genes: list[str], where: str) -> Int32[Tensor, "N D"]:
     x = np.empty(table.shape, np.int32)
-    rows = max(1, CHUNK_BYTES // (4 * table.shape[1]))
     sparse = hasattr(table, "toarray")
     if sparse:
         table = table.tocsr()
-    for start in range(0, len(x), rows):
-        chunk: NDArray[Any] = table[start : start + rows]
+    for rows in blocks(*table.shape):
+        chunk: NDArray[Any] = table[rows]
         chunk = chunk.toarray() if sparse else np.asarray(chunk)  # type: ignore[attr-defined]
-        check_counts(chunk, genes, where, start)
-        x[start : start + rows] = chunk
+        check_counts(chunk, genes, where, rows.start)
+        x[rows] = chunk
     return torch.from_numpy(x)
 
 

@@ -22,6 +22,9 @@ Kind = Literal["numeric", "categorical", "count"]
 class Column:
     """One column of a table.
 
+    Scikit-learn's scalers, encoders and imputers have no way back from JSON but to set the
+    attributes that fitting leaves, keep no type of a category, and name no row in an error.
+
     Attributes:
         name: Its name.
         kind: `"numeric"` is standardised, (value − mean) / scale; `"categorical"` is a one-hot

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from priory.blockwise import blocks
 from priory.extras import needs
 from priory.networks.context import Context, Encoder, call, given, given_labels
 from priory.priors.parts.base import Components, ComponentsPart
@@ -127,8 +128,6 @@ class FreeComponents(ComponentsPart):
         self.log_scale[at] = scale.log().to(self.loc)
 
 
-ENCODED_AT_ONCE = 4096
-
 Start = tuple[Float[Tensor, " K"], Float[Tensor, "K L"], Float[Tensor, "K L"]]
 """The weights, the means and the standard deviations of a mixture."""
 
@@ -145,8 +144,8 @@ def draw_posteriors(
 
     """
     context = given(context)
-    blocks = [slice(start, start + ENCODED_AT_ONCE) for start in range(0, len(x), ENCODED_AT_ONCE)]
-    return torch.cat([call(encoder, x[block], context[block]).sample() for block in blocks])
+    parts = [call(encoder, x[rows], context[rows]).sample() for rows in blocks(len(x))]
+    return torch.cat(parts)
 
 
 def kmeans_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Start:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from priory.blockwise import ROWS, blocks
 from priory.distributions import loc_and_scale
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder, call, num_labels_of
@@ -16,8 +17,6 @@ from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.networks.modes import evaluation_mode, modules_behind
 from priory.priors.parts.base import Components, ComponentsPart, Inputs, InputsPart, part_of
 from priory.priors.parts.starts import STARTS, starting_inputs
-
-ENCODED_AT_ONCE = 4096
 
 OTHER_IN_TRAINING = (
     nn.modules.batchnorm._NormBase,
@@ -93,10 +92,7 @@ class Posteriors(ComponentsPart):
             inputs = Inputs(inputs.u[rows % len(inputs.u)], told)
         training = other_in_training(encoder)
         with evaluation_mode(training) if training else nullcontext():
-            if len(inputs.u) <= ENCODED_AT_ONCE:
-                loc, scale = loc_and_scale(call(encoder, inputs.u, inputs.context))
-            else:
-                loc, scale = _encode_in_blocks(encoder, inputs)
+            loc, scale = encode_in_blocks(encoder, inputs.u, inputs.context)
         if self.scale == "shared":
             scale = self.log_scale.exp().expand_as(loc)
         sets = number if each_label else None if inputs.log_shares is not None else self.num_labels
@@ -124,10 +120,25 @@ class Posteriors(ComponentsPart):
         self.inputs.place(at, x)
 
 
-def _encode_in_blocks(encoder: Encoder, inputs: Inputs) -> tuple[Tensor, Tensor]:
-    starts = range(0, len(inputs.u), ENCODED_AT_ONCE)
-    blocks = [slice(start, start + ENCODED_AT_ONCE) for start in starts]
-    parts = [loc_and_scale(call(encoder, inputs.u[b], inputs.context[b])) for b in blocks]
+def encode_in_blocks(
+    encoder: Encoder, x: Tensor, context: Context, most: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the means and the scales of the posteriors of data, each `(N, L)`.
+
+    Args:
+        encoder: The module that returns q(z|x) as a diagonal Gaussian.
+        x: The data, `(N, *data_shape)`.
+        context: What is known of them.
+        most: The most that are encoded at a time; by default as `blocks` says.
+
+    Raises:
+        TypeError: If the encoder returns anything but a diagonal Gaussian.
+
+    """
+    if len(x) <= (ROWS if most is None else most):
+        return loc_and_scale(call(encoder, x, context))
+    every = blocks(len(x), most=most)
+    parts = [loc_and_scale(call(encoder, x[rows], context[rows])) for rows in every]
     loc, scale = (torch.cat(part) for part in zip(*parts, strict=True))
     return loc, scale
 

@@ -5,13 +5,12 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from priory.blockwise import blocks
 from priory.extras import needs
 
 Start = Literal["data", "kmeans", "kmedoids"]
 
 STARTS: tuple[Start, ...] = get_args(Start)
-
-ROWS_AT_ONCE = 1024
 
 
 @torch.no_grad()
@@ -62,5 +61,7 @@ def _medoid(flat: Tensor, inside: Tensor, centre: Tensor) -> Tensor:
     if len(position) == 0:
         return torch.cdist(centre.unsqueeze(0), flat)[0].argmin()
     members = flat[position]
-    sums = [torch.cdist(rows, members).sum(-1) for rows in members.split(ROWS_AT_ONCE)]
+    sums = [
+        torch.cdist(members[rows], members).sum(-1) for rows in blocks(len(members), len(members))
+    ]
     return position[torch.cat(sums).argmin()]

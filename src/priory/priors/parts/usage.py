@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
+from priory.blockwise import blocks
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale
 from priory.networks.context import Context, Encoder, call, given
 from priory.priors.base import Prior
@@ -19,15 +20,17 @@ Mixture = GaussianMixture | FactorizedGaussianMixture
 DEAD = 0.01
 """A component is dead below this part of an equal share of the data."""
 
-AT_ONCE = 4096
-
 
 @torch.no_grad()
 def mean_responsibilities(p: Mixture, z: Float[Tensor, "*points L"]) -> Float[Tensor, " K"]:
     r"""Return the share of the points that each component explains, $\frac1N \sum_n p(k|z_n)$."""
     total = p.logits.new_zeros(p.logits.shape[-1])
     count = 0
-    for part in z.split(AT_ONCE) if z.dim() == 2 and not p.batch_shape else (z,):
+    if z.dim() == 2 and not p.batch_shape:
+        parts = [z[rows] for rows in blocks(len(z), p.logits.shape[-1])]
+    else:
+        parts = [z]
+    for part in parts:
         share = p.responsibilities(part).flatten(0, -2)
         total, count = total + share.sum(0), count + len(share)
     return total / count
@@ -89,9 +92,8 @@ def explain(
 
 
 def _batches(x: Tensor, context: Context | None) -> Iterator[tuple[Tensor, Context]]:
-    for start in range(0, len(x), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        yield x[part], given(context)[part]
+    for rows in blocks(len(x)):
+        yield x[rows], given(context)[rows]
 
 
 def log_prob_of(
