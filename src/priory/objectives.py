@@ -8,8 +8,10 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from priory.arrays import Array
 from priory.distributions import kl_lower_bound, kl_upper_bound
 from priory.networks.context import Context
+from priory.networks.home import brought
 from priory.vae import VAE
 
 Rate = Literal["sample", "exact", "upper", "lower"]
@@ -61,7 +63,7 @@ def reparameterised(q: Distribution, num_samples: int) -> Float[Tensor, "S B L"]
 
 def elbo(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int = 1,
     *,
     context: Context | None = None,
@@ -114,7 +116,7 @@ def elbo(
 
 def loss(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int = 1,
     *,
     beta: float = 1.0,
@@ -163,7 +165,7 @@ def loss(
 
 def log_weights(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int,
     *,
     context: Context | None = None,
@@ -204,11 +206,12 @@ def log_weights(
 
 def _draw(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int,
     context: Context | None,
     sampler: Sampler = reparameterised,
 ) -> tuple[Distribution, Tensor, Tensor]:
+    x = brought(x, vae.encoder)
     q = vae.posterior(x, context)
     z = sampler(q, num_samples)
     return q, z, vae.likelihood(z, context).log_prob(x)

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from priory.arrays import as_tensor
+
 if TYPE_CHECKING:
     from priory.data.tables.columns import Columns
 
 
 @dataclass(frozen=True)
 class Source:
-    """Data as they come, before they are split.
+    """Data as they come, before they are split. Arrays become tensors.
 
     Attributes:
         name: What to call the data in tables and figures.
@@ -30,3 +32,8 @@ class Source:
     label_names: tuple[str, ...] | None = None
     part: Tensor | None = None
     columns: "Columns | None" = None
+
+    def __post_init__(self) -> None:
+        for name in ("x", "labels", "part"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, as_tensor(value))

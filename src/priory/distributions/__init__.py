@@ -10,7 +10,7 @@ from priory.distributions.logits_categorical import LogitsCategorical
 from priory.distributions.marginal import marginal
 from priory.distributions.marginals_of import marginals_of
 from priory.distributions.mixed_columns import MixedColumns
-from priory.distributions.mixture.blocks import working_dtype
+from priory.distributions.mixture.blocks import widened, working_dtype
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 from priory.distributions.monte_carlo_kl import KLEstimate, monte_carlo_kl
 from priory.distributions.resampled import ResampledDistribution
@@ -32,5 +32,6 @@ __all__ = [
     "marginal",
     "marginals_of",
     "monte_carlo_kl",
+    "widened",
     "working_dtype",
 ]

@@ -4,7 +4,10 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Categorical, Distribution, Independent
 
+from priory.arrays import Array
+from priory.distributions.unflattened import UnflattenedDistribution
 from priory.networks.context import Context, given, num_labels_of
+from priory.networks.home import taken
 from priory.vae import VAE
 
 AT_ONCE = 1024
@@ -28,6 +31,8 @@ def expected(likelihood: Distribution) -> Tensor:
         tensor([1.])
 
     """
+    if isinstance(likelihood, UnflattenedDistribution):
+        return likelihood.of_each(expected(likelihood.flat))
     base = likelihood
     while isinstance(base, Independent):
         base = base.base_dist
@@ -41,7 +46,9 @@ def expected(likelihood: Distribution) -> Tensor:
 
 
 @torch.no_grad()
-def decode(vae: VAE, z: Tensor, context: Context | None = None, mean: bool = False) -> Tensor:
+def decode(
+    vae: VAE, z: Tensor | Array, context: Context | None = None, mean: bool = False
+) -> Tensor:
     r"""Draw a datum from p(x|z) for each z, or take its mean, in blocks.
 
     Args:
@@ -63,7 +70,7 @@ def decode(vae: VAE, z: Tensor, context: Context | None = None, mean: bool = Fal
         torch.Size([5, 9])
 
     """
-    parts = []
+    z, parts = taken(z, vae.decoder), []
     for start in range(0, len(z), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
         likelihood = vae.likelihood(z[rows], given(context)[rows])
@@ -71,7 +78,7 @@ def decode(vae: VAE, z: Tensor, context: Context | None = None, mean: bool = Fal
     return torch.cat(parts)
 
 
-def decode_expected(vae: VAE, z: Tensor, label: int | None = None) -> Tensor:
+def decode_expected(vae: VAE, z: Tensor | Array, label: int | None = None) -> Tensor:
     """Return the expected datum at each point, `(*points, *data_shape)`.
 
     Args:
@@ -80,6 +87,7 @@ def decode_expected(vae: VAE, z: Tensor, label: int | None = None) -> Tensor:
         label: The class to decode for, by a decoder that takes one.
 
     """
+    z = taken(z, vae.decoder)
     points = z.flatten(0, -2)
     labels = None if label is None else torch.full((len(points),), label)
     x = decode(vae, points, Context(labels=labels), mean=True)

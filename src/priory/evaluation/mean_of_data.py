@@ -5,6 +5,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
+from priory.distributions import widened
 from priory.evaluation.cross_entropy import Estimate
 
 
@@ -26,7 +27,7 @@ def monte_carlo_mean(values: Float[Tensor, "S N"]) -> Estimate:
         3.000 ± 0.000
 
     """
-    values = values.double()
+    values = widened(values)
     samples, data = values.shape
     if samples > 1:
         error = math.sqrt(float(values.var(0).sum()) / samples) / data

@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from priory.arrays import Array, as_points
+from priory.distributions import widened
+
 POINTS_AT_ONCE = 1024
 
 
@@ -25,12 +28,14 @@ class Nearest:
 
 @torch.no_grad()
 def nearest(
-    points: Float[Tensor, "P *shape"],
-    others: Float[Tensor, "N *shape"],
+    points: Float[Tensor, "P *shape"] | Array,
+    others: Float[Tensor, "N *shape"] | Array,
     k: int = 1,
     itself: bool = False,
 ) -> Nearest:
-    """Find the k nearest of others to each point, in blocks and in float64.
+    """Find the k nearest of others to each point, in blocks and, where there is one, in float64.
+
+    Blocks of the others are brought to the device of the points.
 
     Args:
         points: The points.
@@ -48,16 +53,17 @@ def nearest(
         tensor([[1]])
 
     """
+    points, others = as_points(points), as_points(others)
     if not 1 <= k <= len(others) - itself:
         raise ValueError(f"expected at least {k + itself} points to look among, got {len(others)}.")
-    points, others = points.flatten(1).double(), others.flatten(1).double()
+    points, others = points.flatten(1), others.flatten(1)
     found = []
     for start in range(0, len(points), POINTS_AT_ONCE):
-        block = points[start : start + POINTS_AT_ONCE]
+        block = widened(points[start : start + POINTS_AT_ONCE])
         distance = block.new_empty(len(block), 0)
         index = distance.long()
         for first in range(0, len(others), POINTS_AT_ONCE):
-            near = torch.cdist(block, others[first : first + POINTS_AT_ONCE])
+            near = torch.cdist(block, others[first : first + POINTS_AT_ONCE].to(block))
             if itself and first == start:
                 near.fill_diagonal_(torch.inf)
             at = torch.arange(first, first + near.shape[1], device=near.device)

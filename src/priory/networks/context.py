@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import one_hot
 
 from priory.arrays import as_tensor
+from priory.distributions.argument_checks import unchecked_in_export
 from priory.networks.contract import Role, name_the_adapter, wrong_part, wrong_result
 from priory.networks.home import brought
 
@@ -330,6 +331,10 @@ class Head(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a distribution, as every module does; one that can be exported."""
+        return unchecked_in_export(super().__call__, *args, **kwargs)
 
     @property
     def num_labels(self) -> int | None:

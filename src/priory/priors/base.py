@@ -3,10 +3,13 @@
 import inspect
 import reprlib
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from priory.arrays import Array
+from priory.distributions.argument_checks import unchecked_in_export
 from priory.networks.context import Context, Encoder
 
 
@@ -31,6 +34,10 @@ class Prior(nn.Module, ABC):
     needs_labels: bool = False
     num_labels: int | None = None
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return p(z), as every module does what its `forward` does; one that can be exported."""
+        return unchecked_in_export(super().__call__, *args, **kwargs)
+
     @abstractmethod
     def forward(
         self, encoder: Encoder | None = None, context: Context | None = None
@@ -51,7 +58,7 @@ class Prior(nn.Module, ABC):
         return ", ".join(f"{name}={short.repr(getattr(self, name))}" for name in names)
 
     @abstractmethod
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+    def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """See the training data once, before training, to start from them where asked to.
 
         Args:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from priory.arrays import Array
 from priory.distributions.expanded import expanded
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
@@ -76,7 +77,7 @@ class FlowPrior(Prior):
         steps = getattr(self.network.transform, "transforms", [self.network.transform])
         return TransformedNoise([step() for step in steps], self.network.base())
 
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+    def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: the network starts at random."""
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
+from priory.arrays import Array
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
@@ -53,5 +54,5 @@ class StandardPrior(Prior):
         """Return N(0, I); the encoder is not used."""
         return Independent(Normal(self.loc, self.scale), 1)
 
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+    def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: there is nothing to start."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from priory.arrays import to_numpy
 from priory.extras import needs
 from priory.networks.data_range import DataRange
 from priory.report.sprite import is_image
@@ -43,7 +44,7 @@ def path_figure(along: Tensor, data_range: DataRange, least: tuple[float, float]
     style: dict[str, Any] = {"cmap": "gray_r", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
     names = ("along the density", "straight")
     for ax, row, name, value in zip(figure.subplots(2), shares, names, least, strict=True):
-        ax.imshow(torch.cat(list(row), 1).numpy(), aspect="auto", **style)
+        ax.imshow(to_numpy(torch.cat(list(row), 1)), aspect="auto", **style)
         ax.set_axis_off()
         ax.set_title(f"{name}: log p(z) ≥ {value:.1f} nats", fontsize=8, loc="left", pad=2)
     return figure

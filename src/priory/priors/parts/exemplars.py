@@ -73,7 +73,7 @@ class Exemplars(InputsPart):
         if len(x) < 2:
             raise ValueError(f"expected at least two training examples, got {len(x)}.")
         self.exemplars = x.detach().to(self.exemplars, copy=True)
-        self.labels = None if context.labels is None else context.labels.to(x.device)
+        self.labels = None if context.labels is None else context.labels.to(self.exemplars.device)
 
     def select(self, kept: Int[Tensor, " K"]) -> "Exemplars":
         """Return the exemplars at these positions.

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from priory.arrays import Array
+from priory.distributions import widened
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
 from priory.priors.parts.usage import Mixture, explain, log_prob_of
@@ -47,7 +49,7 @@ class WithComponents(Protocol):
 def prune(
     prior: WithComponents,
     encoder: Encoder,
-    data: Tensor,
+    data: Tensor | Array,
     keep: int | float,
     context: Context | None = None,
 ) -> Pruned:
@@ -88,7 +90,7 @@ def _number(keep: int | float, share: Tensor) -> int:
         )
     if isinstance(keep, int):
         return keep
-    enough = share.double().cumsum(0) >= keep * (1 - 1e-6)
+    enough = widened(share).cumsum(0) >= keep * (1 - 1e-6)
     return int((~enough).sum()) + 1 if enough.any() else len(share)
 
 

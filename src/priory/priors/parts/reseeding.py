@@ -1,11 +1,13 @@
 """Components that no datum uses, moved to data that the prior explains worst."""
 
+import math
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
+from priory.arrays import Array
 from priory.networks.context import Context, Encoder
 from priory.priors.parts.base import ComponentsPart, Weights
 from priory.priors.parts.usage import Explained, dead_positions
@@ -25,7 +27,7 @@ class Reseedable(Protocol):
     components that were replaced is about others; it fades by itself.
     """
 
-    def reseed(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> int:
+    def reseed(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> int:
         """Move the dead components and return how many there were.
 
         Args:
@@ -58,7 +60,7 @@ def move_dead(explained: Explained, x: Tensor, components: ComponentsPart, weigh
         return 0
     mass = min(1 / len(explained.share), MOST_MASS / len(dead))
     worst = worst_explained(explained, len(dead), mass)
-    components.place(dead, x[worst], explained.loc[worst], explained.scale[worst])
+    components.place(dead, x[worst.to(x.device)], explained.loc[worst], explained.scale[worst])
     weights.give(dead, mass)
     return len(dead)
 
@@ -75,7 +77,7 @@ def worst_explained(explained: Explained, count: int, mass: float) -> Tensor:
         mass: The mixing weight that each will have.
 
     """
-    log_prob, log_mass, taken = explained.log_prob.clone(), torch.tensor(mass).log().item(), []
+    log_prob, log_mass, taken = explained.log_prob.clone(), math.log(mass), []
     for _ in range(count):
         worst = log_prob.argmin()
         component = Independent(Normal(explained.loc[worst], explained.scale[worst]), 1)

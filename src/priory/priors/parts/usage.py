@@ -7,8 +7,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from priory.arrays import Array
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale
 from priory.networks.context import Context, Encoder, call, given
+from priory.networks.home import taken
 
 Mixture = GaussianMixture | FactorizedGaussianMixture
 
@@ -57,7 +59,7 @@ class Explained:
 
 @torch.no_grad()
 def explain(
-    prior: Callable[..., Mixture], encoder: Encoder, x: Tensor, context: Context | None
+    prior: Callable[..., Mixture], encoder: Encoder, x: Tensor | Array, context: Context | None
 ) -> Explained:
     """Encode data and ask the prior for the density and the responsibilities, batch by batch.
 
@@ -71,6 +73,7 @@ def explain(
         ValueError: If there are no data.
 
     """
+    x = taken(x, encoder)
     if len(x) == 0:
         raise ValueError("expected at least one datum, got none.")
     parts, total = [], torch.zeros(())
