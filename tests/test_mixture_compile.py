@@ -34,7 +34,7 @@ class Density(nn.Module):
         self.log_scale = nn.Parameter(0.1 * torch.randn(k, dims))
     def forward(self, z):
         scale = self.log_scale.exp()
-        return GaussianMixture(self.logits, self.loc, scale, validate_args=False).log_prob(z)
+        return GaussianMixture(self.logits, self.loc, scale).log_prob(z)
 density, z = Density(30, 8).eval(), torch.randn(50, 8)
 expected = density(z).detach()
 batch = {"z": {0: torch.export.Dim("batch")}}
@@ -43,7 +43,7 @@ torch.testing.assert_close(program.module()(z).detach(), expected)
 torch.testing.assert_close(program.module()(z[:7]).detach(), expected[:7])
 class Own(Density):
     def forward(self, z, logits):
-        p = GaussianMixture(logits, self.loc, self.log_scale.exp(), validate_args=False)
+        p = GaussianMixture(logits, self.loc, self.log_scale.exp())
         return p.log_prob(z)
 own, logits = Own(30, 8).eval(), torch.randn(50, 30)
 program_of_own = torch.export.export(own, (z, logits))
@@ -66,8 +66,8 @@ for points in (z, z[:7]):
 )
 
 
-def run(code: str) -> None:
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+def run(code: str, *words: str) -> None:
+    result = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-4000:]
 
 
@@ -85,3 +85,70 @@ def test_onnx_runtime_returns_the_same_density():
     for module in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(module)
     run(ONNX)
+
+
+PRIORS = """
+import io, sys, warnings
+import torch
+from torch import nn
+from torch.distributions import Distribution, Independent, Normal
+from priory import (
+    MLP, ConditionalMoGPrior, Context, FlowPrior, GaussianEncoder, GTMPrior, MoGPrior,
+    StandardPrior, VampPrior,
+)
+class Own(nn.Module):
+    def forward(self, x):
+        return Independent(Normal(x[:, :2], 1 + x[:, 2:]), 1)
+class Density(nn.Module):
+    def __init__(self, prior, encoder=None):
+        super().__init__()
+        self.prior, self.encoder = prior, encoder
+    def forward(self, z):
+        context = Context(labels=torch.tensor([2])) if self.prior.needs_labels else None
+        return self.prior(self.encoder, context).log_prob(z)
+encoder = GaussianEncoder(MLP((4,), (4,), (8,)))
+densities = [
+    Density(StandardPrior(2)),
+    Density(MoGPrior(2, 3)),
+    Density(GTMPrior(2, 9)),
+    Density(FlowPrior(2, "RealNVP", {"transforms": 2, "hidden_features": [8]})),
+    Density(FlowPrior(2, "NSF", {"transforms": 1, "hidden_features": [4], "bins": 4})),
+]
+traced = [
+    *densities,
+    Density(MoGPrior(2, 3, mixture="factorized")),
+    Density(ConditionalMoGPrior(2, 3, 4)),
+    Density(VampPrior(3, (4,)), encoder),
+    Density(VampPrior(3, (4,)), Own()),
+]
+z, onnx = torch.randn(5, 2), sys.argv[1:] == ["onnx"]
+warnings.simplefilter("ignore")  # the exporter's own
+for density in densities if onnx else traced:
+    expected = density(z).detach()
+    program = torch.export.export(density, (z,))
+    torch.testing.assert_close(program.module()(z).detach(), expected)
+    if onnx:
+        import onnxruntime
+        file = io.BytesIO()
+        torch.onnx.export(program).save(file)
+        session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+        (actual,) = session.run(None, {"z": z.numpy()})
+        torch.testing.assert_close(torch.from_numpy(actual), expected, rtol=1e-4, atol=1e-4)
+    try:  # and the checks are there again
+        density(torch.full((2, 2), torch.nan))
+    except ValueError:
+        continue
+    raise AssertionError("expected a refusal of NaN")
+assert Distribution._validate_args
+"""
+
+
+def test_every_prior_exports_with_its_checks_left_out():
+    run(PRIORS)
+
+
+@pytest.mark.slow
+def test_onnx_runtime_returns_the_same_densities_of_priors():
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(module)
+    run(PRIORS, "onnx")

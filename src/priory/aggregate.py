@@ -4,22 +4,27 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from priory.distributions import GaussianMixture, loc_and_scale, marginal
+from priory.arrays import Array
+from priory.distributions import GaussianMixture, loc_and_scale, marginal, widened
 from priory.networks.context import Context, Encoder, given, num_labels_of
+from priory.networks.home import home_of, taken
 from priory.priors.parts.posteriors import encode_in_blocks
 from priory.vae import VAE
 
 
 @torch.no_grad()
 def aggregated_posterior(
-    encoder: Encoder, data: Tensor, batch_size: int = 1024, context: Context | None = None
+    encoder: Encoder,
+    data: Tensor | Array,
+    batch_size: int = 1024,
+    context: Context | None = None,
 ) -> GaussianMixture:
     r"""Return the mixture of the posteriors of all data, each with the same weight.
 
     $$q(z) = \frac{1}{N} \sum_{n=1}^N q(z \mid x_n)$$
 
     The encoder is run as it stands (put it in evaluation mode first where that matters), in batches
-    and without a gradient.
+    and without a gradient, each of which is brought to its device.
 
     Args:
         encoder: The module that returns q(z|x) as a diagonal Gaussian.
@@ -42,6 +47,7 @@ def aggregated_posterior(
         torch.Size([100, 2])
 
     """
+    data = taken(data, encoder)
     if len(data) == 0:
         raise ValueError("expected at least one datum, got none.")
     context = given(context)
@@ -51,7 +57,7 @@ def aggregated_posterior(
 
 
 @torch.no_grad()
-def posterior_of_all(vae: VAE, x: Tensor, context: Context | None = None) -> Distribution:
+def posterior_of_all(vae: VAE, x: Tensor | Array, context: Context | None = None) -> Distribution:
     """Return q(z|x) of all data, `(N,)`, encoded in blocks where it is a diagonal Gaussian.
 
     Args:
@@ -60,6 +66,7 @@ def posterior_of_all(vae: VAE, x: Tensor, context: Context | None = None) -> Dis
         context: What is known of these data.
 
     """
+    x = taken(x, vae.encoder)
     first = vae.posterior(x[:1], given(context)[:1])
     try:
         loc_and_scale(first)
@@ -107,5 +114,6 @@ def marginal_prior(vae: VAE, context: Context | None = None) -> Distribution:
     p = vae.prior_distribution(all_labels)
     if not p.batch_shape:
         return p
-    weights = count.double() / count.sum()
-    return marginal(weights.to(next(vae.parameters()).dtype), p)
+    home = home_of(vae)
+    weights = widened(count) / count.sum()
+    return marginal(weights if home is None else weights.to(*home), p)

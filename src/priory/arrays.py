@@ -61,6 +61,36 @@ def as_tensor(x: Any, dtype: torch.dtype | None = None) -> Tensor:
     return tensor if dtype is None else tensor.to(dtype)
 
 
+def as_points(x: Tensor | Array) -> Tensor:
+    """Return points as a tensor: an array of whole numbers as torch's default type.
+
+    Args:
+        x: The points; of a tensor, and of an array of floating-point numbers, the type is kept.
+
+    """
+    points = as_tensor(x)
+    whole = not (isinstance(x, Tensor) or points.is_floating_point())
+    return points.to(torch.get_default_dtype()) if whole else points
+
+
+def to_numpy(x: Tensor) -> NDArray[Any]:
+    """Return the values of a tensor for other libraries, few of which take half precision.
+
+    Args:
+        x: The tensor, on any device; one of half precision becomes one of single.
+
+    Examples:
+        >>> import torch
+        >>> from priory.arrays import to_numpy
+        >>> to_numpy(torch.ones(2, dtype=torch.bfloat16, requires_grad=True))
+        array([1., 1.], dtype=float32)
+
+    """
+    x = x.detach().cpu()
+    array: NDArray[Any] = (x.float() if x.is_floating_point() and x.itemsize < 4 else x).numpy()
+    return array
+
+
 def _numpy(x: Any) -> NDArray[Any]:
     """Return the array in NumPy's hands, as it is."""
     if isinstance(x, np.ma.MaskedArray):

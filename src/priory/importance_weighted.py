@@ -1,21 +1,22 @@
 """The importance-weighted bound, and a gradient of it that does not fade."""
 
+import math
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
+from priory.arrays import Array
 from priory.distributions import loc_and_scale
-from priory.networks.context import Context
+from priory.networks.context import Context, at_home
 from priory.objectives import Sampler, reparameterised
 from priory.vae import VAE
 
 
 def importance_weighted_loss(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int,
     *,
     gradient: Literal["reparameterised", "doubly-reparameterised"] = "doubly-reparameterised",
@@ -65,13 +66,14 @@ def importance_weighted_loss(
         )
     twice = gradient == "doubly-reparameterised"
     p = vae.prior_distribution(context)
+    x = at_home(x, vae.encoder)
     q = vae.posterior(x, context)
     z = sampler(q, num_samples)
     if twice:
         loc, scale = loc_and_scale(q)
         q = Independent(Normal(loc.detach(), scale.detach()), 1)
     log_weights = vae.likelihood(z, context).log_prob(x) + p.log_prob(z) - q.log_prob(z)
-    bound = log_weights.logsumexp(0) - torch.tensor(float(num_samples)).log()  # (B,)
+    bound = log_weights.logsumexp(0) - math.log(num_samples)  # (B,)
     if twice and z.requires_grad:
         # The gradient that arrives at z carries the normalised weight once already.
         weight = log_weights.detach().softmax(0).unsqueeze(-1)

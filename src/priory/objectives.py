@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from priory.arrays import Array
 from priory.distributions import kl_lower_bound, kl_upper_bound
-from priory.networks.context import Context
+from priory.networks.context import Context, at_home
 from priory.vae import VAE
 
 Rate = Literal["sample", "exact", "upper", "lower"]
@@ -61,7 +62,7 @@ def reparameterised(q: Distribution, num_samples: int) -> Float[Tensor, "S B L"]
 
 def elbo(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int = 1,
     *,
     context: Context | None = None,
@@ -114,7 +115,7 @@ def elbo(
 
 def loss(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int = 1,
     *,
     beta: float = 1.0,
@@ -163,7 +164,7 @@ def loss(
 
 def log_weights(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int,
     *,
     context: Context | None = None,
@@ -204,11 +205,12 @@ def log_weights(
 
 def _draw(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int,
     context: Context | None,
     sampler: Sampler = reparameterised,
 ) -> tuple[Distribution, Tensor, Tensor]:
+    x = at_home(x, vae.encoder)
     q = vae.posterior(x, context)
     z = sampler(q, num_samples)
     return q, z, vae.likelihood(z, context).log_prob(x)

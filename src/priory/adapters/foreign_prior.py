@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform
 
+from priory.arrays import Array
 from priory.networks.context import Context, Encoder, given, num_arguments, num_labels_of
 from priory.networks.modes import modules_behind
 from priory.priors.base import Prior
@@ -98,7 +99,7 @@ class ModulePrior(Prior):
         _check_shapes(p, batch=self._num_arguments == 2)
         return p
 
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+    def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Show the training data to the module, where it has a method of this name."""
         if hasattr(self.module, "fit_data"):
             self.module.fit_data(x, encoder, context)  # type: ignore[operator]
@@ -150,7 +151,7 @@ class DistributionPrior(Prior):
         """Return the distribution with its tensors as they are now; the encoder is not used."""
         return self._with_tensors(self._emptied)  # type: ignore[no-any-return]
 
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+    def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: the distribution starts as it is."""
 
     def extra_repr(self) -> str:

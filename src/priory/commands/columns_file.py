@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from priory.arrays import to_numpy
 from priory.extras import needs
 from priory.files import write_whole
 
@@ -47,7 +48,7 @@ def write_columns(path: Path, numbers: Tensor, names: list[str]) -> None:
         names: The names of the C columns.
 
     """
-    array = numbers.detach().cpu().numpy()
+    array = to_numpy(numbers)
     content = io.BytesIO()
     if path.suffix == ".npy":
         np.save(content, array)

@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import Tensor
 
 from priory.aggregate import marginal_prior
+from priory.arrays import to_numpy
 from priory.commands.columns_file import checked_out
 from priory.commands.run_data import make_ready, open_part
 from priory.commands.user_classes import build_module
@@ -88,7 +89,7 @@ def interpolate(
 def _write(path: Path, along: Tensor, least: tuple[float, float]) -> None:
     content = io.BytesIO()
     if path.suffix == ".npy":
-        np.save(content, along.numpy())
+        np.save(content, to_numpy(along))
     else:
         low, high = float(along.min()), float(along.max())
         figure = path_figure(along, (low, high if high > low else low + 1), least)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from priory.arrays import as_tensor
 from priory.blockwise import blocks
 from priory.data.binarise import binarise
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Data as they come, before they are split.
+    """Data as they come, before they are split. Arrays become tensors.
 
     Attributes:
         name: What to call the data in tables and figures.
@@ -34,6 +35,11 @@ class Source:
     label_names: tuple[str, ...] | None = None
     part: Tensor | None = None
     columns: "Columns | None" = None
+
+    def __post_init__(self) -> None:
+        for name in ("x", "labels", "part"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, as_tensor(value))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from priory.distributions.log_mean_poisson import LogMeanPoisson
 from priory.distributions.logits_categorical import LogitsCategorical
 from priory.distributions.marginals import marginal, marginals_of
 from priory.distributions.mixed_columns import MixedColumns
-from priory.distributions.mixture.blocks import working_dtype
+from priory.distributions.mixture.blocks import widened, working_dtype
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 from priory.distributions.monte_carlo_kl import KLEstimate, monte_carlo_kl
 from priory.distributions.resampled_distribution import ResampledDistribution
@@ -31,5 +31,6 @@ __all__ = [
     "marginal",
     "marginals_of",
     "monte_carlo_kl",
+    "widened",
     "working_dtype",
 ]

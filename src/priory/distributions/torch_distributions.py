@@ -1,12 +1,16 @@
 """What is asked of torch's distributions: their moments, their argument checks, their `expand`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
+import torch
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, Independent, Normal
+
+# torch < 2.7 has no such function.
+is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)
 
 
 def loc_and_scale(
@@ -66,6 +70,7 @@ def log_prob_of(distribution: Distribution, value: Tensor) -> Float[Tensor, "...
 
 
 D = TypeVar("D", bound=Distribution)
+T = TypeVar("T")
 
 
 def expanded(
@@ -116,3 +121,30 @@ def without_argument_checks() -> Iterator[None]:
         yield
     finally:
         Distribution.set_default_validate_args(before)
+
+
+def unchecked_in_export(make: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Return what a call returns, which while `torch.export` traces it checks no arguments.
+
+    A graph cannot hold a check that depends on values. Neither the distributions that are made on
+    the way nor the one that is returned, which checks what it is asked for, have any then.
+
+    Args:
+        make: What is called; distributions come of it.
+        *args: Its arguments.
+        **kwargs: Likewise, by name.
+
+    """
+    if not is_exporting() or torch.compiler.is_dynamo_compiling():
+        return make(*args, **kwargs)
+    with without_argument_checks():
+        result = make(*args, **kwargs)
+    pending: list[Any] = [result]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Distribution):
+            value._validate_args = False
+            pending += vars(value).values()
+        elif isinstance(value, list | tuple):
+            pending += value
+    return result

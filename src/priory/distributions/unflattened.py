@@ -84,7 +84,7 @@ class UnflattenedDistribution(Distribution):
         before = value.dim() - self._dims - len(self.event_shape)
         stop = before + len(self.shape)
         flat = value.reshape(*value.shape[:before], math.prod(self.shape), *value.shape[stop:])
-        return self.restored(self.flat.log_prob(flat), before)
+        return self._restored(self.flat.log_prob(flat), before)
 
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draw from each distribution, `(*sample, *batch, *event)`."""
@@ -97,30 +97,23 @@ class UnflattenedDistribution(Distribution):
     @property
     def mean(self) -> Tensor:
         """The mean of each, `(*batch, *event)`."""
-        return self._of_each(self.flat.mean)
+        return self.of_each(self.flat.mean)
 
     @property
     def mode(self) -> Tensor:
         """The mode of each, `(*batch, *event)`."""
-        return self._of_each(self.flat.mode)
+        return self.of_each(self.flat.mode)
 
     @property
     def variance(self) -> Tensor:
         """The variance of each, `(*batch, *event)`."""
-        return self._of_each(self.flat.variance)
+        return self.of_each(self.flat.variance)
 
     def entropy(self) -> Tensor:
         """Return the entropy of each in nats, `(*batch,)`."""
-        return self._of_each(self.flat.entropy())
+        return self.of_each(self.flat.entropy())
 
-    def restored(self, values: Tensor, before: int = 0) -> Tensor:
-        """Return what `flat` says of each, with its batch in the shape that it stands for.
-
-        Args:
-            values: The values, `(*before, N, ...)`.
-            before: How many dimensions are before the batch.
-
-        """
+    def _restored(self, values: Tensor, before: int = 0) -> Tensor:
         return values.reshape(*values.shape[:before], *self.shape, *values.shape[before + 1 :])
 
     @property
@@ -130,8 +123,9 @@ class UnflattenedDistribution(Distribution):
 
     def _drawn(self, draw: Callable[[Size], Tensor], sample_shape: Sequence[int]) -> Tensor:
         added = self.batch_shape[: len(self.batch_shape) - self._dims]
-        return self.restored(draw(Size((*sample_shape, *added))), len(sample_shape) + len(added))
+        return self._restored(draw(Size((*sample_shape, *added))), len(sample_shape) + len(added))
 
-    def _of_each(self, values: Tensor) -> Tensor:
-        restored = self.restored(values)
+    def of_each(self, values: Tensor) -> Tensor:
+        """Return what `flat` says of each, `(N, ...)`, as `(*batch, ...)`."""
+        restored = self._restored(values)
         return restored.expand(*self.batch_shape, *restored.shape[self._dims :])

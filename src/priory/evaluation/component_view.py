@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
+from priory.arrays import Array, as_points
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.evaluation.decoding import decode_expected
 from priory.evaluation.nearest import nearest
@@ -50,8 +51,8 @@ class ComponentView:
 def component_view(
     vae: VAE,
     prior: Distribution,
-    z: Float[Tensor, "N L"],
-    codes: Float[Tensor, "N L"],
+    z: Float[Tensor, "N L"] | Array,
+    codes: Float[Tensor, "N L"] | Array,
     *,
     most: int = 500,
     num_near: int = 4,
@@ -85,6 +86,7 @@ def component_view(
     """
     if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture) or prior.batch_shape:
         return None
+    z, codes = as_points(z), as_points(codes)
     weight, order = prior.logits.exp().sort(descending=True, stable=True)
     order = order[:most]
     loc, scale = prior.loc[order], prior.scale[order]

@@ -5,11 +5,12 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.special import entr
 
+from priory.arrays import Array, as_points
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.priors.parts.usage import DEAD, dead_positions, mean_responsibilities
 
 
-def components_in_use(prior: Distribution, z: Float[Tensor, "N L"]) -> float | None:
+def components_in_use(prior: Distribution, z: Float[Tensor, "N L"] | Array) -> float | None:
     r"""Return the perplexity of the mean responsibilities over samples from q(z).
 
     $$\exp H\Big(\frac{1}{N} \sum_n p(k \mid z_n)\Big)$$
@@ -36,11 +37,11 @@ def components_in_use(prior: Distribution, z: Float[Tensor, "N L"]) -> float | N
     """
     if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture):
         return None
-    return float(entr(mean_responsibilities(prior, z)).sum().exp())
+    return float(entr(mean_responsibilities(prior, as_points(z))).sum().exp())
 
 
 def dead_components(
-    prior: Distribution, z: Float[Tensor, "*points L"], threshold: float = DEAD
+    prior: Distribution, z: Float[Tensor, "*points L"] | Array, threshold: float = DEAD
 ) -> Int[Tensor, " D"] | None:
     r"""Return the components that carry next to nothing of the aggregated posterior.
 
@@ -67,4 +68,4 @@ def dead_components(
     """
     if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture):
         return None
-    return dead_positions(mean_responsibilities(prior, z), threshold)
+    return dead_positions(mean_responsibilities(prior, as_points(z)), threshold)

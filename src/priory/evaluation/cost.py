@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from priory.networks.context import Context, given
+from priory.networks.home import brought
 from priory.networks.modes import all_behind
 from priory.vae import VAE
 
@@ -27,6 +28,7 @@ def samples_at_once(vae: VAE, x: Tensor, context: Context | None = None) -> int:
         context: What is known of these data.
 
     """
+    x = brought(x[:1], vae.encoder)
     size = x.dtype.itemsize * numbers_per_sample(vae, x, context)
     most = SAMPLES_AT_ONCE if x.device.type == "cpu" else ON_A_DEVICE * SAMPLES_AT_ONCE
     return max(1, min(most, MEMORY // size))

@@ -8,7 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from priory.arrays import Array, as_points
 from priory.blockwise import blocks
+from priory.distributions import widened
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Estimate:
 
 
 @torch.no_grad()
-def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"]) -> Estimate:
+def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"] | Array) -> Estimate:
     r"""Estimate the cross-entropy of a distribution over z under the aggregated posterior.
 
     $$E_{q(z)}[-\log p(z)] = \frac{1}{N} \sum_n E_{q(z \mid x_n)}[-\log p(z)]
@@ -53,11 +55,12 @@ def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"]) -> Estimate:
         1.838 ± 0.000
 
     """
+    z = as_points(z)
     if prior.batch_shape:
-        per_datum = -prior.log_prob(z).double().mean(0)
+        per_datum = -widened(prior.log_prob(z)).mean(0)
     else:
         points = z.flatten(0, 1)
         parts = [prior.log_prob(points[rows]) for rows in blocks(len(points))]
-        per_datum = -torch.cat(parts).double().unflatten(0, z.shape[:2]).mean(0)
+        per_datum = -widened(torch.cat(parts)).unflatten(0, z.shape[:2]).mean(0)
     error = float(per_datum.std()) / math.sqrt(len(per_datum)) if len(per_datum) > 1 else math.nan
     return Estimate(float(per_datum.mean()), error)

@@ -4,8 +4,11 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Categorical, Distribution, Independent
 
+from priory.arrays import Array
 from priory.blockwise import blocks
+from priory.distributions.unflattened import UnflattenedDistribution
 from priory.networks.context import Context, given, num_labels_of
+from priory.networks.home import taken
 from priory.vae import VAE
 
 DRAWS = 16
@@ -28,6 +31,8 @@ def expected(likelihood: Distribution) -> Tensor:
         tensor([1.])
 
     """
+    if isinstance(likelihood, UnflattenedDistribution):
+        return likelihood.of_each(expected(likelihood.flat))
     base = likelihood
     while isinstance(base, Independent):
         base = base.base_dist
@@ -41,7 +46,9 @@ def expected(likelihood: Distribution) -> Tensor:
 
 
 @torch.no_grad()
-def decode(vae: VAE, z: Tensor, context: Context | None = None, mean: bool = False) -> Tensor:
+def decode(
+    vae: VAE, z: Tensor | Array, context: Context | None = None, mean: bool = False
+) -> Tensor:
     r"""Draw a datum from p(x|z) for each z, or take its mean, in blocks.
 
     Args:
@@ -63,14 +70,14 @@ def decode(vae: VAE, z: Tensor, context: Context | None = None, mean: bool = Fal
         torch.Size([5, 9])
 
     """
-    parts = []
+    z, parts = taken(z, vae.decoder), []
     for rows in blocks(len(z), most=1024):  # a decoder makes more of a row than an encoder
         likelihood = vae.likelihood(z[rows], given(context)[rows])
         parts.append(expected(likelihood) if mean else likelihood.sample())
     return torch.cat(parts)
 
 
-def decode_expected(vae: VAE, z: Tensor, label: int | None = None) -> Tensor:
+def decode_expected(vae: VAE, z: Tensor | Array, label: int | None = None) -> Tensor:
     """Return the expected datum at each point, `(*points, *data_shape)`.
 
     Args:
@@ -79,6 +86,7 @@ def decode_expected(vae: VAE, z: Tensor, label: int | None = None) -> Tensor:
         label: The class to decode for, by a decoder that takes one.
 
     """
+    z = taken(z, vae.decoder)
     points = z.flatten(0, -2)
     labels = None if label is None else torch.full((len(points),), label)
     x = decode(vae, points, Context(labels=labels), mean=True)

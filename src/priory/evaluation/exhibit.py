@@ -8,8 +8,10 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.aggregate import marginal_prior, posterior_of_all
+from priory.arrays import Array
 from priory.distributions import GaussianMixture
 from priory.networks.context import Context, given
+from priory.networks.home import taken
 from priory.vae import VAE
 
 
@@ -40,7 +42,7 @@ class Exhibit:
 @torch.no_grad()
 def exhibit(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int = 64,
     num_reconstructions: int = 8,
     seed: int = 0,
@@ -65,6 +67,7 @@ def exhibit(
         torch.Size([5, 2])
 
     """
+    x = taken(x, vae.encoder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         prior = marginal_prior(vae, context)

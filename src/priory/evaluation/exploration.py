@@ -8,12 +8,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Size, Tensor
 
 from priory.aggregate import marginal_prior, posterior_of_all
+from priory.arrays import Array, as_points, as_tensor
 from priory.evaluation.component_view import ComponentView, component_view
 from priory.evaluation.decoding import decode_expected, label_to_decode
 from priory.evaluation.holes import in_holes, two_halves
 from priory.evaluation.interpolation import Interpolation, interpolate
 from priory.evaluation.plane import Plane, planes
 from priory.networks.context import Context
+from priory.networks.home import taken
 from priory.vae import VAE
 
 PIXELS = 720
@@ -69,11 +71,11 @@ class Exploration:
 @torch.no_grad()
 def explore(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     *,
-    z: Float[Tensor, "N L"],
+    z: Float[Tensor, "N L"] | Array,
     context: Context | None = None,
-    labels: Int[Tensor, " N"] | None = None,
+    labels: Int[Tensor, " N"] | Array | None = None,
     pairs: Sequence[tuple[int, int]] | None = None,
     side: int = 31,
     stops: int = 9,
@@ -109,6 +111,8 @@ def explore(
         torch.Size([3, 9, 9])
 
     """
+    x, z = taken(x, vae.encoder), as_points(z)
+    labels = None if labels is None else as_tensor(labels)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         prior = marginal_prior(vae, context)

@@ -1,7 +1,9 @@
 """Does the prior put mass where the aggregated posterior has none, and the reverse?"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 import torch
 from jaxtyping import Bool, Float
@@ -9,9 +11,11 @@ from torch import Size, Tensor
 from torch.distributions import Distribution
 
 from priory.aggregate import posterior_of_all
+from priory.arrays import Array, as_points
 from priory.blockwise import blocks
-from priory.distributions import GaussianMixture, loc_and_scale
+from priory.distributions import GaussianMixture, loc_and_scale, widened
 from priory.networks.context import Context
+from priory.networks.home import taken
 from priory.vae import VAE
 
 SAMPLES_A_SPLIT = 2500
@@ -95,7 +99,7 @@ def holes(
 @torch.no_grad()
 def model_holes(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     context: Context | None = None,
     prior: Distribution | None = None,
     num_splits: int = 8,
@@ -117,23 +121,24 @@ def model_holes(
         datum, or there are fewer than two data.
 
     """
+    x = taken(x, vae.encoder)
     p = vae.prior_distribution(context) if prior is None else prior
     q = None if p.batch_shape else _posteriors(vae, x, context)
     if q is None:
         return None
     found = [holes(p, *_halves(*q), num_samples=SAMPLES_A_SPLIT) for _ in range(num_splits)]
-    inside = torch.tensor([one.prior_in_holes for one in found], dtype=torch.float64)
-    outside = torch.tensor([one.posterior_outside for one in found], dtype=torch.float64)
+    inside = [one.prior_in_holes for one in found]
+    outside = [one.posterior_outside for one in found]
     return Holes(*_mean_and_error(inside), *_mean_and_error(outside))
 
 
-def _mean_and_error(values: Tensor) -> tuple[float, float]:
-    return float(values.mean()), float(values.std()) / math.sqrt(len(values))
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    return fmean(values), stdev(values) / math.sqrt(len(values))
 
 
 @torch.no_grad()
 def two_halves(
-    vae: VAE, x: Tensor, context: Context | None = None
+    vae: VAE, x: Tensor | Array, context: Context | None = None
 ) -> tuple[GaussianMixture, GaussianMixture] | None:
     """Return the aggregated posteriors of two halves of data, drawn at random.
 
@@ -146,7 +151,7 @@ def two_halves(
         Both; None where the posteriors are no diagonal Gaussians, or there are fewer than two data.
 
     """
-    q = _posteriors(vae, x, context)
+    q = _posteriors(vae, taken(x, vae.encoder), context)
     return None if q is None else _halves(*q)
 
 
@@ -166,7 +171,7 @@ def _halves(loc: Tensor, scale: Tensor) -> tuple[GaussianMixture, GaussianMixtur
 
 @torch.no_grad()
 def in_holes(
-    z: Float[Tensor, "S L"],
+    z: Float[Tensor, "S L"] | Array,
     reference: GaussianMixture,
     held_out: GaussianMixture,
     num_samples: int = 10_000,
@@ -191,11 +196,11 @@ def in_holes(
 
     """
     own = _log_prob(reference, held_out.sample(Size((num_samples,))))
-    return _log_prob(reference, z) < own.quantile(level)
+    return _log_prob(reference, as_points(z)) < own.quantile(level)
 
 
 def _log_prob(distribution: Distribution, z: Tensor) -> Tensor:
-    return torch.cat([distribution.log_prob(z[rows]) for rows in blocks(len(z))]).double()
+    return widened(torch.cat([distribution.log_prob(z[rows]) for rows in blocks(len(z))]))
 
 
 def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, float]:
@@ -205,7 +210,7 @@ def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, floa
     binomial, which moves as many values as lie about it for each that lies there of `own`.
     """
     low, threshold, high = own.quantile(own.new_tensor([level / 2, level, 1.5 * level]))
-    share = float((values < threshold).double().mean())
-    slope = float(((values >= low) & (values < high)).double().mean()) / level
+    share = int((values < threshold).sum()) / len(values)
+    slope = int(((values >= low) & (values < high)).sum()) / len(values) / level
     variance = share * (1 - share) / len(values) + slope**2 * level * (1 - level) / len(own)
     return share, math.sqrt(variance)

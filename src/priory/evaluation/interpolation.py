@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from priory.arrays import Array, as_points
+
 BENDS = 6
 STARTS = 4
 STEPS = 120
@@ -43,8 +45,8 @@ class Interpolation:
 
 def interpolate(
     prior: Distribution,
-    start: Float[Tensor, "N L"],
-    end: Float[Tensor, "N L"],
+    start: Float[Tensor, "N L"] | Array,
+    end: Float[Tensor, "N L"] | Array,
     num_points: int = 49,
     seed: int = 0,
 ) -> Interpolation:
@@ -89,6 +91,7 @@ def interpolate(
     """
     if num_points < 2:
         raise ValueError(f"expected at least two points of a path, got {num_points}.")
+    start, end = as_points(start), as_points(end)
     pairs, dims = start.shape
     apart = (end - start).norm(dim=-1)
     t = torch.linspace(0, 1, num_points).to(start)[:, None]

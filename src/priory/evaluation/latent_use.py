@@ -8,8 +8,10 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
 from priory.aggregate import aggregated_posterior, marginal_prior
-from priory.distributions import GaussianMixture, loc_and_scale, marginals_of
+from priory.arrays import Array
+from priory.distributions import GaussianMixture, loc_and_scale, marginals_of, widened
 from priory.networks.context import Context
+from priory.networks.home import taken
 from priory.vae import VAE
 
 ACTIVE = 0.01
@@ -47,7 +49,7 @@ class LatentUse:
 @torch.no_grad()
 def latent_use(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     *,
     context: Context | None = None,
     prior: Distribution | None = None,
@@ -82,6 +84,7 @@ def latent_use(
         torch.Size([2])
 
     """
+    x = taken(x, vae.encoder)
     if len(x) < 2:
         raise ValueError(f"expected at least two data, got {len(x)}.")
     q = aggregated_posterior(vae.encoder, x, context=context)
@@ -91,9 +94,9 @@ def latent_use(
     z = own.sample()
     marginals = marginals_of(q)
     assert marginals is not None  # a mixture without a batch shape has them
-    gain = own.log_prob(z).double() - marginals.log_prob(z.unsqueeze(-1)).double()
+    gain = widened(own.log_prob(z)) - widened(marginals.log_prob(z.unsqueeze(-1)))
     return LatentUse(
-        variance_of_mean=q.loc.double().var(0),
+        variance_of_mean=widened(q.loc).var(0),
         information=gain.mean(0),
         information_standard_error=gain.std(0) / len(gain) ** 0.5,
         rate=_rate(q, p),
@@ -108,4 +111,4 @@ def _rate(q: GaussianMixture, p: Distribution) -> Tensor | None:
     except TypeError:
         return None
     own, of_prior = (Normal(*t, validate_args=False) for t in ((q.loc, q.scale), (loc, scale)))
-    return kl_divergence(own, of_prior).double().mean(0)
+    return widened(kl_divergence(own, of_prior)).mean(0)

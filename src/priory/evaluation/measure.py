@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.aggregate import marginal_prior, posterior_of_all
+from priory.arrays import Array
 from priory.distributions import loc_and_scale
 from priory.evaluation.components import components_in_use, dead_components
 from priory.evaluation.exhibit import sample_data
@@ -22,6 +23,7 @@ from priory.evaluation.two_sample import (
     maximum_mean_discrepancy,
 )
 from priory.networks.context import Context, given
+from priory.networks.home import taken
 from priory.vae import VAE
 
 FEWEST = 10
@@ -30,8 +32,8 @@ FEWEST = 10
 @torch.no_grad()
 def measure(
     vae: VAE,
-    x: Tensor,
-    training: Tensor | None = None,
+    x: Tensor | Array,
+    training: Tensor | Array | None = None,
     *,
     context: Context | None = None,
     training_context: Context | None = None,
@@ -76,6 +78,8 @@ def measure(
         (0, None)
 
     """
+    x = taken(x, vae.encoder)
+    training = None if training is None else taken(training, vae.encoder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         nll = negative_log_likelihood(vae, x, num_samples, context, pareto_data, max_components)
@@ -92,7 +96,7 @@ def measure(
         near = None
         if pseudo_inputs is not None:
             found = nearest(pseudo_inputs, seen)
-            index = found.index if training is None else chosen[found.index]
+            index = found.index if training is None else chosen[found.index.to(chosen.device)]
             near = Nearest(found.distance, index)
         points = torch.randperm(len(x), device=x.device)[:max_points]
         of_prior = p.sample(torch.Size((len(points),)))

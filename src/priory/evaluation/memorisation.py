@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priory.arrays import Array
+from priory.distributions import widened
 from priory.evaluation.nearest import nearest
 from priory.evaluation.samples import Features, features_of
 
@@ -41,9 +43,9 @@ class Memorisation:
 
 @torch.no_grad()
 def memorisation(
-    samples: Float[Tensor, "M *shape"],
-    training: Float[Tensor, "T *shape"],
-    held_out: Float[Tensor, "N *shape"],
+    samples: Float[Tensor, "M *shape"] | Array,
+    training: Float[Tensor, "T *shape"] | Array,
+    held_out: Float[Tensor, "N *shape"] | Array,
     features: Features | None = None,
 ) -> Memorisation:
     r"""Test whether samples are closer to training data than held-out data are.
@@ -91,12 +93,12 @@ def memorisation(
     below = torch.searchsorted(ordered, of_samples) + torch.searchsorted(
         ordered, of_samples, right=True
     )
-    u = float(below.double().sum()) / 2
+    u = float(widened(below).sum()) / 2
     z = (u - count * held / 2) / math.sqrt(count * held * _spread(of_samples, of_held_out) / 12)
     size = min(len(training), held)
     few, others = (t[torch.randperm(len(t), device=t.device)[:size]] for t in (training, held_out))
     to_few, to_others = (nearest(samples, data).distance[:, 0] for data in (few, others))
-    closer = (to_few < to_others).double() + 0.5 * (to_few == to_others)
+    closer = (to_few < to_others).to(to_few) + 0.5 * (to_few == to_others)
     return Memorisation(
         z_score=z,
         probability=u / (count * held),
@@ -112,5 +114,5 @@ def _spread(one: Tensor, other: Tensor) -> float:
     """Return what M + N + 1 becomes where distances are tied."""
     count = len(one) + len(other)
     _, ties = torch.cat([one, other]).unique(return_counts=True)
-    lost = float((ties.double() ** 3 - ties).sum()) / (count * max(1, count - 1))
+    lost = float((widened(ties) ** 3 - ties).sum()) / (count * max(1, count - 1))
     return max(count + 1 - lost, 1e-12)

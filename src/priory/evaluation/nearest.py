@@ -6,7 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from priory.arrays import Array, as_points
 from priory.blockwise import blocks
+from priory.distributions import widened
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class Nearest:
 
 @torch.no_grad()
 def nearest(
-    points: Float[Tensor, "P *shape"],
-    others: Float[Tensor, "N *shape"],
+    points: Float[Tensor, "P *shape"] | Array,
+    others: Float[Tensor, "N *shape"] | Array,
     k: int = 1,
     itself: bool = False,
 ) -> Nearest:
-    """Find the k nearest of others to each point, in blocks and in float64.
+    """Find the k nearest of others to each point, in blocks and, where there is one, in float64.
+
+    Blocks of the others are brought to the device of the points.
 
     Scikit-learn's neighbours, which the core does without, leave the device where the points are.
 
@@ -50,16 +54,17 @@ def nearest(
         tensor([[1]])
 
     """
+    points, others = as_points(points), as_points(others)
     if not 1 <= k <= len(others) - itself:
         raise ValueError(f"expected at least {k + itself} points to look among, got {len(others)}.")
-    points, others = points.flatten(1).double(), others.flatten(1).double()
+    points, others = points.flatten(1), others.flatten(1)
     found = []
     for rows in blocks(len(points), most=1024):  # of pairs with as many others
-        block = points[rows]
+        block = widened(points[rows])
         distance = block.new_empty(len(block), 0)
         index = distance.long()
         for columns in blocks(len(others), most=1024):
-            near = torch.cdist(block, others[columns])
+            near = torch.cdist(block, others[columns].to(block))
             if itself and columns == rows:
                 near.fill_diagonal_(torch.inf)
             at = torch.arange(columns.start, columns.stop, device=near.device)

@@ -10,11 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from priory.distributions import GaussianMixture
+from priory.arrays import Array
+from priory.distributions import GaussianMixture, widened
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.nearest_components import NearestComponents, nearest_components
 from priory.evaluation.pareto import FEWEST, HEAVY, pareto_k
 from priory.networks.context import Context, given
+from priory.networks.home import brought, taken
 from priory.notebook import html_table
 from priory.vae import VAE
 
@@ -63,7 +65,7 @@ class NLL:
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:
         """The mean over data for each number of samples; on average it falls towards the truth."""
-        means = self.curve_per_datum.double().mean(1).tolist()
+        means = widened(self.curve_per_datum).mean(1).tolist()
         return tuple(zip(self.curve_samples, means, strict=True))
 
     @property
@@ -77,7 +79,7 @@ class NLL:
         if self.num_samples < 2:
             return math.nan
         half = self.curve_samples.index(self.num_samples // 2)
-        fall = (self.curve_per_datum[half] - self.curve_per_datum[-1]).double()
+        fall = widened(self.curve_per_datum[half] - self.curve_per_datum[-1])
         fall = fall / (self.num_samples / (self.num_samples // 2) - 1)
         error = float(fall.std()) / math.sqrt(len(fall)) if len(fall) > 1 else 0.0
         mean = float(fall.mean())
@@ -86,7 +88,8 @@ class NLL:
     @property
     def heavy_share(self) -> float | None:
         """The share of data with k > 0.7; None if k was not asked for."""
-        return None if self.pareto_k is None else float((self.pareto_k > HEAVY).double().mean())
+        k = self.pareto_k
+        return None if k is None else int((k > HEAVY).sum()) / max(1, len(k))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -130,7 +133,7 @@ class NLL:
 @torch.no_grad()
 def negative_log_likelihood(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int = 512,
     context: Context | None = None,
     pareto_data: int = 0,
@@ -175,6 +178,7 @@ def negative_log_likelihood(
         (torch.Size([5]), (1, 2, 5, 10, 20, 50, 100, 200, 256, 500, 512))
 
     """
+    x = taken(x, vae.encoder)
     if len(x) == 0:
         raise ValueError("expected at least one datum, got none.")
     if num_samples < 1:
@@ -194,7 +198,7 @@ def negative_log_likelihood(
         known = given(context)[start : start + size]
         p = vae.prior_distribution(known) if prior is None else prior
         own = chosen[(chosen >= start) & (chosen < start + size)] - start
-        block = _Block(vae, x[start : start + size], known, p, own.to(x.device), max_components)
+        block = _Block(vae, x[start : start + size], known, p, own, max_components)
         curve, effective = block.estimate(stops, step)
         curves.append(-curve)
         sizes.append(effective)
@@ -222,7 +226,8 @@ class _Block:
         chosen: Tensor,
         max_components: int | None,
     ) -> None:
-        self.vae, self.x, self.context, self.chosen = vae, x, context, chosen
+        self.vae, self.x, self.context = vae, brought(x, vae.encoder), context
+        self.chosen = chosen.to(self.x.device)
         self.posterior = vae.posterior(x, context)
         self.prior: Distribution | NearestComponents = prior
         if max_components is not None and _is_larger(prior, max_components):
@@ -236,14 +241,14 @@ class _Block:
 
     def estimate(self, stops: tuple[int, ...], step: int) -> tuple[Tensor, Tensor]:
         """Return the log-mean-exp at each number of samples, and the effective sample size."""
-        total = torch.full((), -math.inf)
+        total = torch.full((), -math.inf, device=self.x.device)
         squares, curve, dtype = total, [], total.dtype
         for before, stop in pairwise((0, *stops)):
             for start in range(before, stop, step):
                 weights = self._draw(min(step, stop - start))
                 dtype = weights.dtype
                 self.kept.append(weights[:, self.chosen])
-                weights = weights.double()
+                weights = widened(weights)
                 total = torch.logaddexp(total.to(weights), weights.logsumexp(0))
                 squares = torch.logaddexp(squares.to(weights), (2 * weights).logsumexp(0))
             curve.append(total - math.log(stop))

@@ -1,12 +1,13 @@
 """Is the tail of importance weights too heavy for their mean to be trusted?"""
 
-import math
 import warnings
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priory.arrays import Array, as_points, to_numpy
 from priory.extras import needs
 
 HEAVY = 0.7
@@ -19,7 +20,7 @@ EQUAL = 1e-4
 """Log-weights that spread by no more than this, in nats, differ by rounding alone."""
 
 
-def pareto_k(log_weights: Float[Tensor, "S M"]) -> Float[Tensor, " M"]:
+def pareto_k(log_weights: Float[Tensor, "S M"] | Array) -> Float[Tensor, " M"]:
     r"""Estimate the shape k of a generalised Pareto distribution of the largest weights.
 
     Weights have moments below the order $1/k$: a finite variance below $k = 1/2$, a finite mean
@@ -44,16 +45,17 @@ def pareto_k(log_weights: Float[Tensor, "S M"]) -> Float[Tensor, " M"]:
         tensor([-inf, -inf], dtype=torch.float64)
 
     """
+    log_weights = as_points(log_weights)
     if len(log_weights) < FEWEST:
         raise ValueError(
             f"expected at least {FEWEST} samples to fit a tail, got {len(log_weights)}."
         )
-    weights = log_weights.detach().cpu().double()
-    k = torch.full(weights.shape[1:], -math.inf, dtype=torch.float64)
-    (uneven,) = (weights.amax(0) - weights.amin(0) > EQUAL).nonzero(as_tuple=True)
-    if len(uneven):
+    weights = to_numpy(log_weights).astype(np.float64)
+    k = np.full(weights.shape[1:], -np.inf)
+    uneven = weights.max(0) - weights.min(0) > EQUAL
+    if uneven.any():
         with needs("measure"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ArviZ announces itself
             import arviz
-        k[uneven] = torch.from_numpy(arviz.psislw(weights[:, uneven].T.numpy())[1])
-    return k
+        k[uneven] = arviz.psislw(weights[:, uneven].T)[1]
+    return torch.from_numpy(k)

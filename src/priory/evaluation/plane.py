@@ -8,6 +8,9 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
+from priory.arrays import Array, as_points
+from priory.distributions import widened
+
 ORDINALS = ("first", "second", "third")
 
 
@@ -57,7 +60,7 @@ class Plane:
 
 @torch.no_grad()
 def planes(
-    prior: Distribution, z: Float[Tensor, "N L"], most: int = 3, seed: int = 0
+    prior: Distribution, z: Float[Tensor, "N L"] | Array, most: int = 3, seed: int = 0
 ) -> tuple[Plane, ...]:
     """Return the planes of the latent space that show most of q(z), the best first.
 
@@ -81,14 +84,15 @@ def planes(
         3
 
     """
+    z = as_points(z)
     dims = z.shape[-1]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        spread = prior.sample(Size((2000,)))
+        spread = prior.sample(Size((2000,))).to(z)
     if dims <= 2:
         names: tuple[str, ...] = ("z₁", "z₂")[:dims]
         return (_with_ends(z.new_zeros(dims), torch.eye(dims).to(z), names, z, spread),)
-    leading = torch.linalg.svd(z - z.mean(0), full_matrices=False).Vh[:3].mT
+    leading = torch.linalg.svd(widened(z - z.mean(0)), full_matrices=False).Vh[:3].mT.to(z)
     found = []
     for pair in list(combinations(range(leading.shape[1]), 2))[:most]:
         names = tuple(ORDINALS[number] for number in pair)

@@ -7,8 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priory.arrays import Array, as_points
 from priory.blockwise import blocks
+from priory.distributions import widened
 from priory.evaluation.nearest import nearest
+from priory.networks.home import brought
 
 Features = Callable[[Tensor], Tensor]
 """A function from data, `(N, *data_shape)`, to features, `(N, F)`."""
@@ -52,8 +55,8 @@ class SampleQuality:
 
 @torch.no_grad()
 def sample_quality(
-    samples: Float[Tensor, "M *shape"],
-    data: Float[Tensor, "N *shape"],
+    samples: Float[Tensor, "M *shape"] | Array,
+    data: Float[Tensor, "N *shape"] | Array,
     k: int = 5,
     features: Features | None = None,
 ) -> SampleQuality:
@@ -95,6 +98,7 @@ def sample_quality(
 
     """
     samples, data = features_of(samples, features), features_of(data, features)
+    data = data.to(samples.device)
     of_data, of_samples = (
         nearest(points, points, k, itself=True).distance[:, -1] for points in (data, samples)
     )
@@ -108,16 +112,17 @@ def sample_quality(
             covered[columns] |= inside.any(0)
             recalled[columns] |= (distance <= of_samples[rows].unsqueeze(-1)).any(0)
     return SampleQuality(
-        precision=float((in_data > 0).double().mean()),
-        recall=float(recalled.double().mean()),
+        precision=int((in_data > 0).sum()) / len(samples),
+        recall=int(recalled.sum()) / len(data),
         density=float(in_data.mean()) / k,
-        coverage=float(covered.double().mean()),
+        coverage=int(covered.sum()) / len(data),
         num_samples=len(samples),
         num_data=len(data),
         k=k,
     )
 
 
-def features_of(data: Tensor, features: Features | None) -> Float[Tensor, "N F"]:
-    """Return the features of data in float64, by default their values."""
-    return (data if features is None else features(data)).flatten(1).double()
+def features_of(data: Tensor | Array, features: Features | None) -> Float[Tensor, "N F"]:
+    """Return the features of data, by default their values, in a type wide enough for distances."""
+    values = as_points(data) if features is None else features(brought(data, features))
+    return widened(values.flatten(1))

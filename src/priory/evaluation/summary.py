@@ -8,11 +8,13 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.aggregate import marginal_prior, posterior_of_all
+from priory.arrays import Array
 from priory.evaluation.components import components_in_use
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.holes import model_holes
 from priory.evaluation.nll import negative_log_likelihood
 from priory.networks.context import Context, given, num_labels_of
+from priory.networks.home import brought, taken
 from priory.notebook import html_table
 from priory.objectives import ELBO
 from priory.vae import VAE
@@ -78,7 +80,11 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    vae: VAE, x: Tensor, num_samples: int = 512, seed: int = 0, context: Context | None = None
+    vae: VAE,
+    x: Tensor | Array,
+    num_samples: int = 512,
+    seed: int = 0,
+    context: Context | None = None,
 ) -> Evaluation:
     """Evaluate a model on held-out data, with noise of its own from the seed.
 
@@ -104,6 +110,7 @@ def evaluate(
         5
 
     """
+    x = taken(x, vae.encoder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         nll = negative_log_likelihood(vae, x, num_samples, context)
@@ -141,7 +148,7 @@ def _elbo(vae: VAE, x: Tensor, context: Context | None, p: Distribution, q: Dist
     for start in range(0, len(x), size):
         rows = slice(start, start + size)
         likelihood = vae.likelihood(z[:, rows], given(context)[rows])
-        parts.append(likelihood.log_prob(x[rows]).mean(0))
+        parts.append(likelihood.log_prob(brought(x[rows], vae.encoder)).mean(0))
     return ELBO(reconstruction=torch.cat(parts), rate=(q.log_prob(z) - p.log_prob(z)).mean(0))
 
 

@@ -9,10 +9,12 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.aggregate import aggregated_posterior, marginal_prior
-from priory.distributions import GaussianMixture, marginals_of
+from priory.arrays import Array
+from priory.distributions import GaussianMixture, marginals_of, widened
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.cross_entropy import Estimate
 from priory.networks.context import Context, given
+from priory.networks.home import brought, taken
 from priory.vae import VAE
 
 NEAR_THE_CEILING = 0.1
@@ -84,7 +86,7 @@ class Surgery:
 @torch.no_grad()
 def surgery(
     vae: VAE,
-    x: Tensor,
+    x: Tensor | Array,
     num_samples: int = 1,
     *,
     context: Context | None = None,
@@ -133,6 +135,7 @@ def surgery(
     """
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
+    x = taken(x, vae.encoder)
     q = aggregated_posterior(vae.encoder, x, context=context)
     p = marginal_prior(vae, context) if prior is None else prior
     size = max(1, samples_at_once(vae, x, context) // num_samples)
@@ -142,15 +145,15 @@ def surgery(
         known = given(context)[rows]
         own = Independent(Normal(q.loc[rows], q.scale[rows], validate_args=False), 1)
         z = own.sample(torch.Size((num_samples,)))
-        log_likelihood = vae.likelihood(z, known).log_prob(x[rows])
+        log_likelihood = vae.likelihood(z, known).log_prob(brought(x[rows], vae.encoder))
         densities = own.log_prob(z), q.log_prob(z), p.log_prob(z)
-        parts.append((z, log_likelihood, *(density.double() for density in densities)))
+        parts.append((z, log_likelihood, *(widened(density) for density in densities)))
     z, reconstruction, log_own, log_q, log_p = (torch.cat(t, 1) for t in zip(*parts, strict=True))
     return Surgery(
         reconstruction=monte_carlo_mean(reconstruction),
         mutual_information=monte_carlo_mean(log_own - log_q),
         marginal_kl=monte_carlo_mean(log_q - log_p),
-        elbo=monte_carlo_mean(reconstruction.double() - log_own + log_p),
+        elbo=monte_carlo_mean(widened(reconstruction) - log_own + log_p),
         num_data=len(x),
         dimensions=_dimensions(q, p, z, log_q, log_p, dimension_samples),
     )
@@ -182,7 +185,7 @@ def _dimensions(
 
 def _marginal_densities(distribution: Distribution, z: Tensor) -> Tensor | None:
     marginals = marginals_of(distribution)
-    return None if marginals is None else marginals.log_prob(z.unsqueeze(-1)).double()
+    return None if marginals is None else widened(marginals.log_prob(z.unsqueeze(-1)))
 
 
 def monte_carlo_mean(values: Float[Tensor, "S N"]) -> Estimate:
@@ -203,7 +206,7 @@ def monte_carlo_mean(values: Float[Tensor, "S N"]) -> Estimate:
         3.000 ± 0.000
 
     """
-    values = values.double()
+    values = widened(values)
     samples, data = values.shape
     if samples > 1:
         error = math.sqrt(float(values.var(0).sum()) / samples) / data

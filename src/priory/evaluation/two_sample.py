@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from math import isqrt, sqrt
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priory.arrays import Array, as_points, to_numpy
+from priory.distributions import widened
 from priory.extras import needs
 
 FOLDS = 5
@@ -53,8 +56,8 @@ class MMD:
 
 
 def classifier_test(
-    one: Float[Tensor, "M L"],
-    other: Float[Tensor, "N L"],
+    one: Float[Tensor, "M L"] | Array,
+    other: Float[Tensor, "N L"] | Array,
     classifier: Any = None,
     num_permutations: int = 99,
     seed: int = 0,
@@ -89,6 +92,7 @@ def classifier_test(
         ClassifierTest(accuracy=1.0, standard_error=0.0, p_value=0.05, num_samples=50)
 
     """
+    one, other = as_points(one), as_points(other)
     size = min(len(one), len(other))
     if size < 2 * FOLDS:
         raise ValueError(f"expected at least {2 * FOLDS} points of each sample, got {size}.")
@@ -100,8 +104,8 @@ def classifier_test(
     if classifier is None:
         neighbours = isqrt(2 * size * (FOLDS - 1) // FOLDS) | 1  # an odd number has no ties
         classifier = make_pipeline(StandardScaler(), KNeighborsClassifier(neighbours))
-    points = torch.cat([one[:size], other[:size]]).detach().cpu().double().numpy()
-    labels = torch.arange(2).repeat_interleave(size).numpy()
+    points = np.concatenate([to_numpy(one[:size]), to_numpy(other[:size])]).astype(np.float64)
+    labels = np.arange(2).repeat(size)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     accuracy, _, p_value = permutation_test_score(
         classifier, points, labels, cv=folds, n_permutations=num_permutations, random_state=seed
@@ -116,7 +120,9 @@ def classifier_test(
 
 @torch.no_grad()
 def maximum_mean_discrepancy(
-    one: Float[Tensor, "M L"], other: Float[Tensor, "N L"], num_permutations: int = 500
+    one: Float[Tensor, "M L"] | Array,
+    other: Float[Tensor, "N L"] | Array,
+    num_permutations: int = 500,
 ) -> MMD:
     r"""Compare two samples by the means of a Gaussian kernel within and between them.
 
@@ -147,10 +153,11 @@ def maximum_mean_discrepancy(
         True
 
     """
+    one, other = as_points(one), as_points(other)
     size = min(len(one), len(other))
     if size < 2:
         raise ValueError(f"expected at least two points of each sample, got {size}.")
-    points = torch.cat([one[:size], other[:size]]).double()
+    points = widened(torch.cat([one[:size], other[:size].to(one.device)]))
     squares = torch.cdist(points, points).square()
     rows, columns = torch.triu_indices(2 * size, 2 * size, 1, device=points.device)
     bandwidth = float(squares[rows, columns].median().sqrt()) or 1.0
@@ -165,5 +172,5 @@ def maximum_mean_discrepancy(
     within_second = kernel.sum() - within_first - 2 * between
     squared = (within_first + within_second) / (size * (size - 1)) - 2 * between / size**2
     # Divisions that are the same but for rounding count as being as large.
-    share = float((squared >= squared[0] - 1e-12).double().mean())
+    share = int((squared >= squared[0] - 1e-12).sum()) / len(squared)
     return MMD(float(squared[0]), share, bandwidth, size)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from priory.arrays import Array, as_tensor
 from priory.blockwise import blocks
 from priory.networks.data_range import DataRange
 from priory.networks.gaussian_encoder import GaussianEncoder, TransformName
@@ -117,7 +118,7 @@ class Likelihood(ABC):
         """Return an encoder that maps such data to [-1, 1] before its network."""
         return GaussianEncoder(network, self.data_range, self.transform)
 
-    def check(self, x: Tensor, what: str = "the data") -> None:
+    def check(self, x: Tensor | Array, what: str = "the data") -> None:
         """Check that data lie in the support, a block at a time.
 
         Args:
@@ -128,7 +129,7 @@ class Likelihood(ABC):
             ValueError: If a value is outside the support; the first such value is named.
 
         """
-        for start, part in float_blocks(x):
+        for start, part in float_blocks(as_tensor(x)):
             outside = ~self.allowed(part)
             if outside.any():
                 row, *where = outside.nonzero()[0].tolist()

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
+from priory.arrays import Array, as_tensor
+
 # Names imported "as" themselves are exports: those of every likelihood and of its decoder.
 from priory.likelihoods.base import Likelihood as Likelihood
 from priory.likelihoods.base import Spans, observe
@@ -52,7 +54,7 @@ else:
 
 
 def choose_likelihood(
-    x: Tensor,
+    x: Tensor | Array,
     name: str = "auto",
     num_values: int | None = None,
     *,
@@ -95,6 +97,7 @@ def choose_likelihood(
         raise ValueError(f"expected likelihood auto, {', '.join(LIKELIHOODS)}, got {name!r}.")
     if num_values is not None and num_values < 2:
         raise ValueError(f"expected at least two values, got {num_values}.")
+    x = as_tensor(x)
     observed = observe(x, num_values, spans)
     if name == "auto":
         reasons = ((kind, kind.suits(observed)) for kind in LIKELIHOODS.values())

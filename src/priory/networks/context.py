@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import one_hot
 
-from priory.arrays import as_tensor
+from priory.arrays import Array, as_tensor
+from priory.distributions.torch_distributions import unchecked_in_export
 from priory.networks.contract import Role, name_the_adapter, wrong_part, wrong_result
 from priory.networks.home import brought
 
@@ -187,10 +188,9 @@ def call(
     if not callable(module):
         raise wrong_part(module, role)
     if role != "prior" and isinstance(argument, Tensor):
-        first = next(module.parameters(), None) if isinstance(module, nn.Module) else None
-        if first is None or first.device != argument.device:
-            argument = brought(argument, module)
-            context = context.to(argument.device)
+        moved = at_home(argument, module)
+        if moved is not argument:
+            argument, context = moved, context.to(moved.device)
     try:
         result = tell(module, argument, context)
     except (AttributeError, TypeError) as error:
@@ -200,6 +200,15 @@ def call(
     if not isinstance(result, Distribution) or (role != "decoder" and len(result.event_shape) != 1):
         raise wrong_result(result, role)
     return result
+
+
+def at_home(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
+    """Return data as a tensor on the device of a module's numbers, where they mostly are."""
+    if isinstance(x, Tensor) and isinstance(module, nn.Module) and not x.is_complex():
+        first = next(module.parameters(), None)
+        if first is not None and first.device == x.device:
+            return x
+    return brought(x, module)
 
 
 def tell(module: Callable[..., Any], argument: Any, context: Context) -> Any:
@@ -319,6 +328,10 @@ class Head(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a distribution, as every module does; one that can be exported."""
+        return unchecked_in_export(super().__call__, *args, **kwargs)
 
     @property
     def num_labels(self) -> int | None:

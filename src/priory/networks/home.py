@@ -57,14 +57,15 @@ def taken(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
     return as_tensor(x, torch.get_default_dtype() if home is None else home[1])
 
 
-def brought(x: Tensor, module: Callable[..., Any]) -> Tensor:
-    """Return a tensor on the device of a module's numbers.
+def brought(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
+    """Return what `taken` does, on the device of a module's numbers.
 
     Args:
         x: A block of data, or points of the latent space.
         module: The module that they are for.
 
     """
+    x = taken(x, module)
     if torch.compiler.is_compiling():  # which is told of devices by the tensors that it gets
         return x
     home = home_of(module)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from priory.arrays import Array
 from priory.networks.context import Context, Encoder
 
 
@@ -51,7 +52,7 @@ class Prior(nn.Module, ABC):
         return ", ".join(f"{name}={short.repr(getattr(self, name))}" for name in names)
 
     @abstractmethod
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+    def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """See the training data once, before training, to start from them where asked to.
 
         Args:

@@ -11,7 +11,12 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions.torch_distributions import expanded, log_prob_of
+from priory.arrays import Array
+from priory.distributions.torch_distributions import (
+    expanded,
+    log_prob_of,
+    unchecked_in_export,
+)
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
@@ -78,11 +83,14 @@ class FlowPrior(Prior):
         self, encoder: Encoder | None = None, context: Context | None = None
     ) -> Distribution:
         """Return the distribution of the transformed noise; the encoder is not used."""
+        return unchecked_in_export(self._distribution)
+
+    def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
+        """Do nothing: the network starts at random."""
+
+    def _distribution(self) -> Distribution:
         steps = getattr(self.network.transform, "transforms", [self.network.transform])
         return TransformedNoise([step() for step in steps], self.network.base())
-
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
-        """Do nothing: the network starts at random."""
 
 
 class TransformedNoise(Distribution):

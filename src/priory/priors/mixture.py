@@ -1,5 +1,6 @@
 """Priors that are mixtures, composed of components and weights."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -7,8 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from priory.arrays import Array
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks.context import Context, Encoder, given, given_labels
+from priory.networks.home import taken
 from priory.priors.base import Prior
 from priory.priors.parts.base import Components, ComponentsPart, Weights, part_of
 from priory.priors.parts.usage import Mixture, Pruned, explain, move_dead, prune
@@ -48,8 +51,8 @@ class LearnedWeights(Weights):
     def give(self, at: Tensor, mass: float) -> None:
         """Give components at these positions a mass each; the others keep their proportions."""
         living = self.logits.index_fill(-1, at, -torch.inf).log_softmax(-1)
-        log_mass = torch.tensor([mass, 1 - mass * len(at)]).log().tolist()
-        self.logits.copy_((living + log_mass[1]).index_fill(-1, at, log_mass[0]))
+        rest = living + math.log1p(-mass * len(at))
+        self.logits.copy_(rest.index_fill(-1, at, math.log(mass)))
 
     def select(self, kept: Int[Tensor, " K"]) -> "LearnedWeights":
         """Return the weights at these positions, renormalised when they are used."""
@@ -236,7 +239,7 @@ class MixturePrior(Prior):
         return MIXTURES[self.mixture](logits, loc, scale)
 
     @torch.no_grad()
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+    def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Let the parts see the training data, which they check and may start from.
 
         Args:
@@ -248,12 +251,12 @@ class MixturePrior(Prior):
             ValueError: If the data do not fit the parts.
 
         """
-        log_weights = self.components.fit_data(x, encoder, given(context))
+        log_weights = self.components.fit_data(taken(x, encoder), encoder, given(context))
         if log_weights is not None:
             self.weights.start(log_weights)
 
     @torch.no_grad()
-    def reseed(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> int:
+    def reseed(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> int:
         """Replace dead components by ones at badly explained examples; return how many.
 
         A component is dead if its mean responsibility over samples of q(z|x) is below a hundredth
@@ -274,11 +277,16 @@ class MixturePrior(Prior):
         if not self.can_be_placed:
             got = " at ".join(f"{part} {part.role}" for part in self._parts()[:-1])
             raise ValueError(f"expected components that can be put at examples, got {got}.")
+        x = taken(x, encoder)
         self.components.check(x)
         return move_dead(explain(self, encoder, x, context), x, self.components, self.weights)
 
     def prune(
-        self, encoder: Encoder, data: Tensor, keep: int | float, context: Context | None = None
+        self,
+        encoder: Encoder,
+        data: Tensor | Array,
+        keep: int | float,
+        context: Context | None = None,
     ) -> Pruned:
         """Keep the components that data use most; the arguments are those of `priors.prune`."""
         return prune(self, encoder, data, keep, context)

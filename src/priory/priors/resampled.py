@@ -7,6 +7,7 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
+from priory.arrays import Array
 from priory.distributions import ResampledDistribution
 from priory.networks.context import Context, Encoder
 from priory.networks.mlp import MLP
@@ -115,7 +116,7 @@ class ResampledPrior(Prior):
         noise = self._draw(proposal) if self.training else self._draw_the_same(proposal)
         return ResampledDistribution(proposal, self.acceptance, self.truncation, noise)
 
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+    def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Show the training data to the proposal."""
         self.proposal.fit_data(x, encoder, context)
 

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
+from priory.arrays import Array
+from priory.distributions.torch_distributions import unchecked_in_export
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
@@ -51,7 +53,7 @@ class StandardPrior(Prior):
         self, encoder: Encoder | None = None, context: Context | None = None
     ) -> Distribution:
         """Return N(0, I); the encoder is not used."""
-        return Independent(Normal(self.loc, self.scale), 1)
+        return unchecked_in_export(lambda: Independent(Normal(self.loc, self.scale), 1))
 
-    def fit_data(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> None:
+    def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: there is nothing to start."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from priory.arrays import to_numpy
 from priory.extras import needs
 from priory.networks.data_range import DataRange
 from priory.report.latent_map import LatentMap
@@ -72,7 +73,7 @@ def grid_figure(
     if data.dim() not in (3, 4):
         figure = Figure(figsize=(6, 0.14 * len(data) + 0.8), layout="constrained")
         ax = figure.subplots()
-        ax.imshow(data.flatten(1).numpy(), aspect="auto", **style)
+        ax.imshow(to_numpy(data.flatten(1)), aspect="auto", **style)
         ax.set(xlabel="dimension of x", ylabel="datum")
         return figure
     columns = min(columns, len(data))
@@ -93,7 +94,7 @@ def grid_figure(
         sheet[top : top + height, left : left + width] = image
         if labels:
             ax.text(left, top - 1, labels[index], fontsize=7, va="bottom")
-    ax.imshow(sheet.numpy(), **style)  # one picture, as an axis for each takes seconds
+    ax.imshow(to_numpy(sheet), **style)  # one picture, as an axis for each takes seconds
     return figure
 
 
@@ -102,18 +103,18 @@ def _draw_density(ax: "Axes", shown: LatentMap, top: float) -> Any:
     ax.set(xlabel=shown.axes[0], ylabel=shown.axes[1])
     if len(shown.y) == 1:
         density = shown.log_density[0]
-        ax.plot(shown.x.numpy(), density.numpy(), color="tab:blue")
+        ax.plot(to_numpy(shown.x), to_numpy(density), color="tab:blue")
         floor = top - DEPTH
         ax.set_ylim(floor, top + 1)
-        ax.plot(shown.points[:, 0].numpy(), torch.full((len(shown.points),), floor), "k|", ms=12)
+        ax.plot(to_numpy(shown.points[:, 0]), torch.full((len(shown.points),), floor), "k|", ms=12)
         return None
     ceiling = math.ceil(top)
     density = shown.log_density.clamp(min=ceiling - DEPTH - 1)  # below all levels, left white
     levels = range(ceiling - DEPTH, ceiling + 1)
-    x, y = shown.x.numpy(), shown.y.numpy()
-    contours = ax.contourf(x, y, density.numpy(), levels=levels, cmap=COLOURS)
-    ax.contour(x, y, density.numpy(), levels, colors="white", linewidths=0.4, linestyles="solid")
-    ax.plot(*shown.points.T.numpy(), "k.", markersize=2.2)
+    x, y = to_numpy(shown.x), to_numpy(shown.y)
+    contours = ax.contourf(x, y, to_numpy(density), levels=levels, cmap=COLOURS)
+    ax.contour(x, y, to_numpy(density), levels, colors="white", linewidths=0.4, linestyles="solid")
+    ax.plot(*to_numpy(shown.points.T), "k.", markersize=2.2)
     ax.set_xlim(x[0], x[-1])
     ax.set_ylim(y[0], y[-1])
     ax.set_box_aspect(1)  # both axes share their limits
@@ -150,7 +151,7 @@ def path_figure(along: Tensor, data_range: DataRange, least: tuple[float, float]
     style: dict[str, Any] = {"cmap": "gray_r", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
     names = ("along the density", "straight")
     for ax, row, name, value in zip(figure.subplots(2), shares, names, least, strict=True):
-        ax.imshow(torch.cat(list(row), 1).numpy(), aspect="auto", **style)
+        ax.imshow(to_numpy(torch.cat(list(row), 1)), aspect="auto", **style)
         ax.set_axis_off()
         ax.set_title(f"{name}: log p(z) ≥ {value:.1f} nats", fontsize=8, loc="left", pad=2)
     return figure

@@ -142,7 +142,7 @@ def _columns(points: Tensor) -> list[list[float]]:
 
 
 def _rounded(values: Tensor) -> list[float]:
-    return [float(f"{v:.4g}") for v in values.double().nan_to_num(0, 999, -999).tolist()]
+    return [float(f"{v:.4g}") for v in values.cpu().double().nan_to_num(0, 999, -999).tolist()]
 
 
 def _some(count: int, most: int) -> Tensor:

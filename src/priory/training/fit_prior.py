@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from priory.arrays import Array, as_tensor
 from priory.data.splits import assign_parts
 from priory.evaluation import Estimate, cross_entropy
 from priory.extras import needs
 from priory.networks.context import Context, Encoder, call
 from priory.networks.contract import wrong_part
+from priory.networks.home import taken
 from priory.priors import Prior, make_prior
 from priory.training.latents import EncodedAnew, EncodedOnce, Labelled, Samples, encode, frozen
 from priory.training.maximum_likelihood import maximise_likelihood
@@ -81,11 +82,11 @@ MOST_SAMPLES = 20_000
 def fit_prior(
     prior: str | Prior,
     encoder: Encoder,
-    data: Tensor | NDArray[Any],
+    data: Tensor | Array,
     *,
-    held_out: Tensor | NDArray[Any] | None = None,
-    labels: Tensor | NDArray[Any] | None = None,
-    held_out_labels: Tensor | NDArray[Any] | None = None,
+    held_out: Tensor | Array | None = None,
+    labels: Tensor | Array | None = None,
+    held_out_labels: Tensor | Array | None = None,
     num_components: int | None = None,
     init: str = "data",
     max_epochs: int = 1000,
@@ -159,7 +160,7 @@ def fit_prior(
         )
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"expected batches of at least one datum, got batch_size={batch_size}.")
-    train, held = _two_parts(data, labels, held_out, held_out_labels, seed)
+    train, held = _two_parts(encoder, data, labels, held_out, held_out_labels, seed)
     if not (len(train.x) and len(held.x)):
         raise ValueError(
             f"expected data to fit to and data held out, got {len(train.x)} and {len(held.x)}."
@@ -207,11 +208,11 @@ def fit_prior(
 def prior_for(
     name: str,
     encoder: Encoder,
-    x: Tensor,
+    x: Tensor | Array,
     *,
     num_components: int | None = None,
     init: str = "data",
-    labels: Tensor | None = None,
+    labels: Tensor | Array | None = None,
     **options: Any,
 ) -> Prior:
     """Build a prior by its name from what an encoder and its data show.
@@ -229,6 +230,7 @@ def prior_for(
         ValueError: If the name or an option is unknown, or a fact is out of range.
 
     """
+    x, labels = taken(x, encoder), _labels(labels)
     if num_components is None:
         num_components = min(500, max(1, len(x) // 20))
     with torch.no_grad(), frozen(encoder):
@@ -246,27 +248,25 @@ def prior_for(
 
 
 def _two_parts(
-    data: Tensor | NDArray[Any],
-    labels: Tensor | NDArray[Any] | None,
-    held_out: Tensor | NDArray[Any] | None,
-    held_out_labels: Tensor | NDArray[Any] | None,
+    encoder: Encoder,
+    data: Tensor | Array,
+    labels: Tensor | Array | None,
+    held_out: Tensor | Array | None,
+    held_out_labels: Tensor | Array | None,
     seed: int,
 ) -> tuple[Labelled, Labelled]:
-    x, y = _tensor(data, torch.float32), _tensor(labels, torch.long)
+    x, y = taken(data, encoder), _labels(labels)
     if y is not None and len(y) != len(x):
         raise ValueError(f"expected a label for each of {len(x)} data, got {len(y)}.")
     if held_out is not None:
-        held = Labelled(_tensor(held_out, torch.float32), _tensor(held_out_labels, torch.long))
-        return Labelled(x, y), held
+        return Labelled(x, y), Labelled(taken(held_out, encoder), _labels(held_out_labels))
     part = assign_parts(len(x), test=0.0, seed=seed).to(x.device)
     train, held = (Labelled(x, y)[(part == number).nonzero().squeeze(-1)] for number in (0, 1))
     return train, held
 
 
-def _tensor(values: Tensor | NDArray[Any] | None, dtype: torch.dtype) -> Any:
-    if values is None or isinstance(values, Tensor):
-        return values
-    return torch.as_tensor(values, dtype=dtype)
+def _labels(labels: Tensor | Array | None) -> Tensor | None:
+    return None if labels is None else as_tensor(labels)
 
 
 def _samples(latents: EncodedOnce | EncodedAnew, data: Labelled) -> Samples:
@@ -274,4 +274,4 @@ def _samples(latents: EncodedOnce | EncodedAnew, data: Labelled) -> Samples:
     chosen = torch.randperm(len(data.x))[:MOST_DATA]
     each = max(2, min(10, MOST_SAMPLES // len(chosen)))
     z = torch.stack([latents.draw(chosen) for _ in range(each)])
-    return Samples(z, data.context[chosen])
+    return Samples(z, data.context[chosen].to(z.device))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from priory.arrays import Array, as_tensor
 from priory.data import Source, Splits, split
 from priory.extras import needs
 from priory.likelihoods import choose_likelihood
@@ -33,7 +33,7 @@ with needs("train"):
 
 
 def fit(
-    x: Tensor | NDArray[Any],
+    x: Tensor | Array,
     prior: str | Prior = "VampPrior",
     *,
     latent_dim: int | None = None,
@@ -74,7 +74,7 @@ def fit(
         torch.Size([5, 9])
 
     """
-    x = torch.as_tensor(x, dtype=torch.float32)
+    x = as_tensor(x).to(torch.float32)
     likelihood = choose_likelihood(x)
     how = TrainingSettings(**settings)
     splits = split(Source("data", x), test=0.0, seed=how.seed)

@@ -73,7 +73,8 @@ def maximise_likelihood(
             prior.train()
             for index in torch.randperm(len(data.x), generator=order).split(batch_size):
                 known = Context(index=index, labels=data[index].labels)
-                loss = _loss(prior(encoder, known), draw(index))
+                z = draw(index)
+                loss = _loss(prior(encoder, known.to(z.device)), z)
                 optimizer.zero_grad()
                 loss.backward(inputs=learned)  # a plain function may hide a network
                 optimizer.step()

@@ -37,6 +37,11 @@ def working_dtype(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type in WITHOUT_FLOAT64 else torch.float64
 
 
+def widened(tensor: Tensor) -> Tensor:
+    """Return a tensor in the type in which sums are worked out on its device."""
+    return tensor.to(working_dtype(tensor.device))
+
+
 def direct_form(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     r"""Return each component's weighted log-density as it is written, for arguments that broadcast.
 

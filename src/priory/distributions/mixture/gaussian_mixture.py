@@ -9,8 +9,8 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
 from priory.distributions.mixture import kernel
-from priory.distributions.mixture.blocks import working_dtype
-from priory.distributions.torch_distributions import expanded
+from priory.distributions.mixture.blocks import widened
+from priory.distributions.torch_distributions import expanded, is_exporting
 
 
 class GaussianMixture(Distribution):
@@ -84,7 +84,7 @@ class GaussianMixture(Distribution):
             shape = logits.shape
         else:
             shape = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
-        if 0 in shape:  # torch refuses to check no vectors
+        if 0 in shape or is_exporting():  # torch refuses to check no vectors, or to trace a check
             validate_args = False
         super().__init__(Size(shape[:-1]), Size(loc.shape[-1:]), validate_args=validate_args)
         if logits.shape != loc.shape[:-1]:
@@ -152,7 +152,7 @@ class GaussianMixture(Distribution):
         if self.batch_shape == loc.shape[:-2]:
             return self._average(scale.square() + (loc - self.mean.unsqueeze(-2)).square())
         # Mixtures that share components take these about one centre, and the terms cancel.
-        loc, scale = _widened(loc), _widened(scale)
+        loc, scale = widened(loc), widened(scale)
         offset = loc - loc.mean(-2, keepdim=True)
         square = self._average(scale.square() + offset.square())
         return (square - self._average(offset).square()).clamp_min(0).to(self.loc.dtype)
@@ -160,9 +160,5 @@ class GaussianMixture(Distribution):
     def _average(self, values: Tensor) -> Tensor:
         """Return the mean over components of what each has, `(*batch, L)`."""
         weights = self._unexpanded[0].exp().unsqueeze(-2)
-        average = _widened(weights) @ _widened(values)  # in a type that autocast leaves alone
+        average = widened(weights) @ widened(values)  # in a type that autocast leaves alone
         return average.squeeze(-2).to(values.dtype).expand(*self.batch_shape, *self.event_shape)
-
-
-def _widened(tensor: Tensor) -> Tensor:
-    return tensor.to(working_dtype(tensor.device))

@@ -21,6 +21,7 @@ from priory.distributions.mixture.blocks import (
     working_dtype,
 )
 from priory.distributions.mixture.operators import opaque
+from priory.distributions.torch_distributions import is_exporting
 
 KEPT_MEMORY = 64 * 2**20
 """Bytes that a call may keep for its backward pass; what needs more is computed again."""
@@ -31,8 +32,6 @@ long, for it is no normal number."""
 
 Piece = tuple[slice, DirectBlock | ExpandedBlock]
 
-# torch < 2.7 has no such function.
-_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)
 # Torch has no public way to ask; without these a transform is refused by torch with a reason.
 _transforms_are_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 _is_batched = getattr(torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False)
@@ -100,7 +99,7 @@ def log_prob(
     inputs = (z, logits, loc, scale)
     if _is_subclassed(*inputs):
         return handle_torch_function(log_prob, inputs, *inputs)
-    if _is_exporting():  # into operations that every runtime knows
+    if is_exporting():  # into operations that every runtime knows
         return torch.logsumexp(direct_form(*inputs)[0], dim=-1)
     if _is_transformed(*inputs):
         return direct_form(*_widened(*inputs))[0].logsumexp(-1).to(_result_dtype(*inputs))

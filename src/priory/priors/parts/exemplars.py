@@ -74,7 +74,7 @@ class Exemplars(InputsPart):
             raise ValueError(f"expected at least two training examples, got {len(x)}.")
         like = x if self.exemplars.is_meta else self.exemplars  # of a prior loaded without its data
         self.exemplars = x.detach().to(like, copy=True)
-        self.labels = None if context.labels is None else context.labels.to(x.device)
+        self.labels = None if context.labels is None else context.labels.to(self.exemplars.device)
 
     def select(self, kept: Int[Tensor, " K"]) -> "Exemplars":
         """Return the exemplars at these positions.

@@ -3,10 +3,12 @@
 import warnings
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from priory.arrays import to_numpy
 from priory.blockwise import blocks
 from priory.extras import needs
 from priory.networks.context import Context, Encoder, call, given, given_labels
@@ -164,9 +166,9 @@ def kmeans_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Sta
     """
     with needs("train"):
         from sklearn.cluster import KMeans
-    z = z.cpu()
+    z = torch.from_numpy(to_numpy(z))
     kmeans = KMeans(num_components, init="k-means++", n_init=1, random_state=seed)
-    member = torch.as_tensor(kmeans.fit(z.numpy()).labels_, dtype=torch.long)
+    member = torch.as_tensor(kmeans.fit(to_numpy(z)).labels_, dtype=torch.long)
     one_hot = nn.functional.one_hot(member, num_components).to(z)
     count = one_hot.sum(0).clamp(min=1)
     centre = one_hot.T @ z / count.unsqueeze(-1)
@@ -195,14 +197,15 @@ def em_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Start:
     with needs("train"):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
+    samples = to_numpy(z)
     em = GaussianMixture(num_components, covariance_type="diag", random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from there
-        em.fit(z.cpu().double().numpy())
+        em.fit(samples.astype(np.float64))
     weights, loc, variance = (
-        torch.as_tensor(t).to(z.cpu()) for t in (em.weights_, em.means_, em.covariances_)
+        torch.from_numpy(t.astype(samples.dtype)) for t in (em.weights_, em.means_, em.covariances_)
     )
-    return weights, loc, variance.sqrt().maximum(_floor(z.cpu(), 0.01))
+    return weights, loc, variance.sqrt().maximum(_floor(torch.from_numpy(samples), 0.01))
 
 
 def _floor(z: Tensor, share: float) -> Tensor:

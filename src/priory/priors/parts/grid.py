@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from priory.distributions import widened
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder
 from priory.networks.data_range import DataRange
@@ -218,11 +219,11 @@ def fit_last_layer(network: MLP, x: Tensor, y: Tensor) -> None:
     """
     *hidden, last = network.layers
     assert isinstance(last, nn.Linear)
-    features = nn.Sequential(*hidden)(x.flatten(1)).double()
+    features = widened(nn.Sequential(*hidden)(x.flatten(1)))
     features = torch.cat([features, torch.ones_like(features[:, :1])], dim=-1)
     gram = features.mT @ features
-    penalty = RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
+    penalty = RIDGE * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
     penalty[-1, -1] = 1e-9  # the offset is free
-    weights = torch.linalg.solve(gram + penalty.to(gram), features.mT @ y.double())
+    weights = torch.linalg.solve(gram + penalty, features.mT @ widened(y))
     last.weight.copy_(weights[:-1].mT)
     last.bias.copy_(weights[-1])

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from priory.arrays import to_numpy
 from priory.blockwise import blocks
 from priory.extras import needs
 
@@ -45,13 +46,15 @@ def starting_inputs(x: Tensor, count: int, init: Start) -> Tensor:
         return x[chosen.to(x.device)]
     with needs("train"):
         from sklearn.cluster import KMeans
-    flat = x.flatten(1).cpu()
-    kmeans = KMeans(count, init="k-means++", n_init=1, random_state=seed).fit(flat.numpy())
+    flat = to_numpy(x.flatten(1))
+    kmeans = KMeans(count, init="k-means++", n_init=1, random_state=seed).fit(flat)
     centres: Tensor = torch.as_tensor(kmeans.cluster_centers_)
     if init == "kmeans":
         return centres.view(count, *x.shape[1:])
     member = torch.as_tensor(kmeans.labels_)
-    medoids = [_medoid(flat, member == k, centre) for k, centre in enumerate(centres)]
+    medoids = [
+        _medoid(torch.from_numpy(flat), member == k, centre) for k, centre in enumerate(centres)
+    ]
     return x[torch.stack(medoids).to(x.device)]
 
 

@@ -1,5 +1,6 @@
 """How much of the data each component of a mixture explains, and what may be done about it."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -9,9 +10,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
+from priory.arrays import Array
 from priory.blockwise import blocks
-from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale
+from priory.distributions import (
+    FactorizedGaussianMixture,
+    GaussianMixture,
+    loc_and_scale,
+    widened,
+)
 from priory.networks.context import Context, Encoder, call, given
+from priory.networks.home import taken
 from priory.priors.base import Prior
 from priory.priors.parts.base import ComponentsPart, Weights
 
@@ -64,7 +72,7 @@ class Explained:
 
 @torch.no_grad()
 def explain(
-    prior: Callable[..., Mixture], encoder: Encoder, x: Tensor, context: Context | None
+    prior: Callable[..., Mixture], encoder: Encoder, x: Tensor | Array, context: Context | None
 ) -> Explained:
     """Encode data and ask the prior for the density and the responsibilities, batch by batch.
 
@@ -78,6 +86,7 @@ def explain(
         ValueError: If there are no data.
 
     """
+    x = taken(x, encoder)
     if len(x) == 0:
         raise ValueError("expected at least one datum, got none.")
     parts, total = [], torch.zeros(())
@@ -138,7 +147,7 @@ class WithComponents(Protocol):
 def prune(
     prior: WithComponents,
     encoder: Encoder,
-    data: Tensor,
+    data: Tensor | Array,
     keep: int | float,
     context: Context | None = None,
 ) -> Pruned:
@@ -179,7 +188,7 @@ def _number(keep: int | float, share: Tensor) -> int:
         )
     if isinstance(keep, int):
         return keep
-    enough = share.double().cumsum(0) >= keep * (1 - 1e-6)
+    enough = widened(share).cumsum(0) >= keep * (1 - 1e-6)
     return int((~enough).sum()) + 1 if enough.any() else len(share)
 
 
@@ -198,7 +207,7 @@ class Reseedable(Protocol):
     components that were replaced is about others; it fades by itself.
     """
 
-    def reseed(self, x: Tensor, encoder: Encoder, context: Context | None = None) -> int:
+    def reseed(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> int:
         """Move the dead components and return how many there were.
 
         Args:
@@ -231,7 +240,7 @@ def move_dead(explained: Explained, x: Tensor, components: ComponentsPart, weigh
         return 0
     mass = min(1 / len(explained.share), MOST_MASS / len(dead))
     worst = worst_explained(explained, len(dead), mass)
-    components.place(dead, x[worst], explained.loc[worst], explained.scale[worst])
+    components.place(dead, x[worst.to(x.device)], explained.loc[worst], explained.scale[worst])
     weights.give(dead, mass)
     return len(dead)
 
@@ -248,7 +257,7 @@ def worst_explained(explained: Explained, count: int, mass: float) -> Tensor:
         mass: The mixing weight that each will have.
 
     """
-    log_prob, log_mass, taken = explained.log_prob.clone(), torch.tensor(mass).log().item(), []
+    log_prob, log_mass, taken = explained.log_prob.clone(), math.log(mass), []
     for _ in range(count):
         worst = log_prob.argmin()
         component = Independent(Normal(explained.loc[worst], explained.scale[worst]), 1)
