@@ -251,7 +251,8 @@ class MixturePrior(Prior):
             ValueError: If the data do not fit the parts.
 
         """
-        log_weights = self.components.fit_data(taken(x, encoder), encoder, given(context))
+        x = x if isinstance(x, Tensor) else taken(x, encoder)
+        log_weights = self.components.fit_data(x, encoder, given(context))
         if log_weights is not None:
             self.weights.start(log_weights)
 
