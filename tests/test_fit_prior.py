@@ -10,7 +10,15 @@ from torch.distributions import Independent, Laplace, Normal
 
 import priory
 from cases import DATA, Case, make_encoder, over_cases
-from priory import ExemplarPrior, MoGPrior, StandardPrior, VampPrior, fit_prior
+from priory import (
+    MLP,
+    ExemplarPrior,
+    GaussianEncoder,
+    MoGPrior,
+    StandardPrior,
+    VampPrior,
+    fit_prior,
+)
 from priory.evaluation import cross_entropy
 from priory.training import prior_for
 
@@ -164,3 +172,20 @@ def test_bad_settings_are_refused():
         fit_prior("vapm", Affine(), two_heaps(), **QUIET)
     with pytest.raises(FloatingPointError, match="learning rate"):
         fit_prior(MoGPrior(2, 2), Affine(), 1e25 * two_heaps(), **QUIET)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bfloat16", "half"])
+@pytest.mark.parametrize(
+    ("name", "init"),
+    [("mog", "data"), ("mog", "em"), ("vamp", "data"), ("vamp", "kmeans"), ("vamp", "kmedoids")],
+)
+def test_an_encoder_of_half_precision_is_enough(name, init, dtype):
+    encoder = GaussianEncoder(MLP((4,), (4,), (8,))).to(dtype)
+    x = torch.rand(60, 4).to(dtype)
+    found = fit_prior(
+        name, encoder, x, num_components=3, init=init, max_epochs=1, verbose=False, held_out=x[:20]
+    )
+    assert math.isfinite(found.after.held_out.value)
+    prior = found.prior
+    assert {parameter.dtype for parameter in prior.parameters()} == {dtype}
+    assert not any(parameter.isnan().any() for parameter in prior.parameters())

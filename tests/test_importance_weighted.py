@@ -102,3 +102,13 @@ def test_shares_of_a_batch_draw_its_noise():
     shares = [terms(x[:2]), terms(x[2:], start=2)]
     assert torch.cat([share.rate for share in shares]).allclose(whole.rate, atol=1e-6)
     assert torch.cat([s.reconstruction for s in shares]).allclose(whole.reconstruction, atol=1e-5)
+
+
+def test_the_bound_is_exact_in_the_type_of_the_inputs():
+    vae, x, count = small_vae(StandardPrior(2)).double(), torch.ones(5, *DATA_SHAPE).double(), 7
+    torch.manual_seed(0)
+    bound = -importance_weighted_loss(vae, x, count)
+    torch.manual_seed(0)
+    weights = log_weights(vae, x, count)
+    expected = (weights.logsumexp(0) - torch.tensor(7.0, dtype=torch.float64).log()).mean()
+    assert abs((bound - expected).item()) < 1e-12

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from priory.arrays import Array, as_points, to_numpy
+from priory.distributions import working_dtype
 from priory.extras import needs
 
 HEAVY = 0.7
@@ -58,4 +59,5 @@ def pareto_k(log_weights: Float[Tensor, "S M"] | Array) -> Float[Tensor, " M"]:
             warnings.simplefilter("ignore")  # ArviZ announces itself
             import arviz
         k[uneven] = arviz.psislw(weights[:, uneven].T)[1]
-    return torch.from_numpy(k)
+    single = working_dtype(log_weights.device) == torch.float32
+    return torch.from_numpy(k.astype(np.float32) if single else k)

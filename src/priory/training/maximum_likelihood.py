@@ -62,7 +62,9 @@ def maximise_likelihood(
     learned = [parameter for parameter in prior.parameters() if parameter.requires_grad]
     if not learned:
         return 0
-    optimizer = torch.optim.Adam(learned, learning_rate)
+    # In half precision Adam's own 1e-8 is zero, and what has no gradient yet becomes NaN.
+    eps = max(1e-8, *(torch.finfo(parameter.dtype).tiny for parameter in learned))
+    optimizer = torch.optim.Adam(learned, learning_rate, eps=eps)
     best, best_epoch, epoch = held_out.score(prior, encoder).value, 0, 0
     state = copy.deepcopy(prior.state_dict())
     columns = (*map(TextColumn, COLUMNS), TimeElapsedColumn())
