@@ -69,6 +69,11 @@ def test_a_part_of_another_role_is_refused():
         part_of("weights", MoGPrior(2, 3).components)
 
 
+def test_what_is_no_prior_is_refused_as_a_proposal_with_the_adapter_named():
+    with pytest.raises(TypeError, match=r"expected a prior, .*got Linear; .*as_prior\(x\)"):
+        prior_of(torch.nn.Linear(2, 2), latent_dim=2)
+
+
 def test_facts_of_a_model_reach_the_parts_of_a_prior():
     facts = {
         "latent_dim": 2,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from priory.networks.contract import wrong_part
 from priory.networks.data_range import DataRange
 from priory.priors.base import Prior
 from priory.priors.parts.base import part_of
@@ -99,7 +100,7 @@ def make_prior(
     return prior_of({"kind": name, **options}, **facts)
 
 
-def prior_of(description: str | Mapping[str, Any] | Prior, **facts: Any) -> Prior:
+def prior_of(description: Any, **facts: Any) -> Prior:
     """Return a prior from its name, from a mapping, or as it is.
 
     Args:
@@ -110,6 +111,7 @@ def prior_of(description: str | Mapping[str, Any] | Prior, **facts: Any) -> Prio
             say.
 
     Raises:
+        TypeError: If it is none of these.
         ValueError: If a name or an argument is unknown, an argument is missing or out of range, or
             the prior needs labels and there are none.
 
@@ -121,6 +123,8 @@ def prior_of(description: str | Mapping[str, Any] | Prior, **facts: Any) -> Prio
     """
     if isinstance(description, Prior):
         return description
+    if not isinstance(description, str | Mapping):
+        raise wrong_part(description, "prior")
     mapping = {"kind": description} if isinstance(description, str) else dict(description)
     cls = prior_class(str(mapping.pop("kind", None)))
     options, takes = translated(cls.__name__, mapping), inspect.signature(cls).parameters
