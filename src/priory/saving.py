@@ -182,7 +182,7 @@ def _buildable() -> Mapping[str, type[nn.Module]]:
     rooms = (networks, likelihoods)
     ours = {name: getattr(room, name) for room in rooms for name in room.__all__}
     modules = {n: c for n, c in ours.items() if inspect.isclass(c) and issubclass(c, nn.Module)}
-    return {**modules, **prior_classes()}
+    return {**modules, **prior_classes(composed=True)}
 
 
 def _describe(value: Any) -> Any:

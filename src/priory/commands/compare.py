@@ -18,7 +18,7 @@ from priory.commands.report_entry import report_entry
 from priory.commands.run_data import open_run_data
 from priory.data import DataFormat, describe
 from priory.likelihoods import LikelihoodName, choose_likelihood
-from priory.priors import MixturePrior, prior_class, prior_classes
+from priory.priors import prior_class, prior_classes
 from priory.report import Entry, Recipe, Subject, write_figures, write_page
 from priory.report.comparison import HEADER, notes
 from priory.saving import save
@@ -181,11 +181,7 @@ def compare(
 def _names(priors: str | list[str], labelled: bool) -> list[str]:
     """Return the names of priors; all are those that data without labels leave possible."""
     if priors == "all":
-        return [
-            name
-            for name, cls in prior_classes().items()
-            if (labelled or not cls.needs_labels) and cls is not MixturePrior  # of parts yet to say
-        ]
+        return [n for n, cls in prior_classes().items() if labelled or not cls.needs_labels]
     given = priors.split(",") if isinstance(priors, str) else priors
     names = [prior_class(name.strip()).__name__ for name in given]
     if not names or len(set(names)) < len(names):

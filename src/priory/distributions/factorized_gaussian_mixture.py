@@ -7,7 +7,7 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
-from priory.distributions.torch_distributions import expanded
+from priory.distributions.torch_distributions import expanded, is_exporting
 
 
 class FactorizedGaussianMixture(Distribution):
@@ -60,6 +60,8 @@ class FactorizedGaussianMixture(Distribution):
             scale.mT.unsqueeze(-1),
             validate_args=False,
         )
+        if is_exporting():
+            validate_args = False
         super().__init__(joint.batch_shape, joint.event_shape, validate_args=validate_args)
 
     @property

@@ -136,8 +136,7 @@ class Context:
         return self.about_labels
 
     def _given(self) -> dict[str, Tensor]:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 def _checked(field: Field[Any], value: Any) -> Tensor:
@@ -164,7 +163,11 @@ def _checked(field: Field[Any], value: Any) -> Tensor:
 
 def given(context: Context | None) -> Context:
     """Return a context, an empty one where there is none."""
-    return Context() if context is None else context
+    return NOTHING if context is None else context
+
+
+NOTHING = Context()
+"""What is known where no context is given."""
 
 
 def call(
@@ -254,15 +257,18 @@ def takes_any_batch(decoder: object) -> bool:
 def _declares(module: object) -> bool:
     if isinstance(module, partial) and "context" in module.keywords:
         return False
-    return num_labels_of(module) is not None or hasattr(_unwrapped(module), "takes_context")
+    inner = _unwrapped(module)
+    return hasattr(type(inner), "takes_context") or num_labels_of(inner) is not None
 
 
 def _unwrapped(module: object) -> object:
-    """Return what a wrapper calls; a compiled module passes attributes on by itself."""
+    """Return what a wrapper calls, a compiled module and its methods too."""
+    if isinstance(module, nn.Module):
+        if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
+            return _unwrapped(module.module)
+        return module._modules.get("_orig_mod", module)
     if isinstance(module, partial):
         return _unwrapped(module.func)
-    if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
-        return _unwrapped(module.module)
     return getattr(module, "__self__", module)
 
 

@@ -251,7 +251,7 @@ class MixturePrior(Prior):
             ValueError: If the data do not fit the parts.
 
         """
-        x = x if isinstance(x, Tensor) else taken(x, encoder)
+        x = x if isinstance(x, Tensor) and not x.is_complex() else taken(x, encoder)
         log_weights = self.components.fit_data(x, encoder, given(context))
         if log_weights is not None:
             self.weights.start(log_weights)

@@ -18,15 +18,25 @@ from priory.suggestions import did_you_mean
 T = TypeVar("T", bound=type)
 
 
-def prior_classes() -> dict[str, type[Prior]]:
-    """Return every prior of this package by its name: the final classes below `Prior`."""
+def prior_classes(composed: bool = False) -> dict[str, type[Prior]]:
+    """Return every prior of this package by its name: the final classes below `Prior`.
+
+    Args:
+        composed: Whether to return those too of which a name does not say all: `MixturePrior`,
+            whose components have to be said.
+
+    """
     house, classes, pending = __name__.rpartition(".")[0], {}, [Prior]
     while pending:
         for cls in pending.pop().__subclasses__():
             pending.append(cls)
             if cls.__module__.startswith(house):
                 classes[cls.__name__] = cls
-    return dict(sorted(classes.items()))
+    return {
+        name: cls
+        for name, cls in sorted(classes.items())
+        if composed or "components" not in inspect.signature(cls).parameters
+    }
 
 
 def prior_class(name: str) -> type[Prior]:
@@ -44,7 +54,8 @@ def prior_class(name: str) -> type[Prior]:
         'VampPrior'
 
     """
-    known = {full.lower().removesuffix("prior"): cls for full, cls in prior_classes().items()}
+    classes = prior_classes(composed=True)
+    known = {full.lower().removesuffix("prior"): cls for full, cls in classes.items()}
     short = name.lower().removesuffix("prior")
     if short not in known:
         raise ValueError(

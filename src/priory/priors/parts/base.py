@@ -152,6 +152,12 @@ class Weights(Part):
 
     role = "weights"
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether they are the same; a word is compared with their kind, as in 0.1."""
+        return self.kind == other if isinstance(other, str) else self is other
+
+    __hash__ = nn.Module.__hash__
+
     @abstractmethod
     def select(self, kept: Int[Tensor, " K"]) -> "Weights":
         """Return a new part with the weights at these positions."""
