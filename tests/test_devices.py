@@ -197,7 +197,8 @@ def test_data_are_brought_in_blocks(monkeypatch):
     data = X.repeat(10, 1).as_subclass(Elsewhere)
     with pytest.raises(RuntimeError, match="two devices"):
         data + X.repeat(10, 1)
-    monkeypatch.setattr("priory.training.latents.ENCODED_AT_ONCE", 30)
+    for place in ("blockwise", "priors.parts.posteriors"):
+        monkeypatch.setattr(f"priory.{place}.ROWS", 30)
     monkeypatch.setattr("priory.evaluation.cost.SAMPLES_AT_ONCE", 30)
     Elsewhere.moved.clear()
     aggregated_posterior(model().encoder, data, batch_size=30)

@@ -207,7 +207,7 @@ def call(
 
 def at_home(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
     """Return data as a tensor on the device of a module's numbers, where they mostly are."""
-    if isinstance(x, Tensor) and isinstance(module, nn.Module) and not x.is_complex():
+    if type(x) is Tensor and isinstance(module, nn.Module) and not x.is_complex():
         first = next(module.parameters(), None)
         if first is not None and first.device == x.device:
             return x

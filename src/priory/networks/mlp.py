@@ -100,8 +100,8 @@ def batch_shape(x: Tensor, in_shape: Sequence[int]) -> Size:
         ValueError: If the inputs have another shape.
 
     """
-    batch = x.shape[: x.dim() - len(in_shape)]
-    if x.shape[len(batch) :] != tuple(in_shape):
+    batch = Size(x.shape[: x.dim() - len(in_shape)])  # a plain tuple of some subclasses
+    if tuple(x.shape[len(batch) :]) != tuple(in_shape):
         raise ValueError(
             f"expected inputs of shape (*batch, {', '.join(map(str, in_shape))}), "
             f"got {tuple(x.shape)}."
