@@ -254,3 +254,10 @@ def test_the_range_may_differ_by_dimension():
     actual = encoder(torch.tensor([[0.25, 30.0]])).mean
     torch.testing.assert_close(actual, network(torch.tensor([[-0.5, 1.0]]))[:, :2])
     assert encoder.data_range == ([0, -10], [1, 30])
+
+
+@over_decoders
+def test_no_examples_have_no_densities(name):
+    x = example(name)
+    empty = x.expand(0, *x.shape)
+    assert build(name)(torch.zeros(0, 2)).log_prob(empty).shape == (0,)

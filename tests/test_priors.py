@@ -294,6 +294,13 @@ def test_weights_are_learned_or_uniform():
     torch.testing.assert_close(uniform(make_encoder()).logits.exp(), torch.full((4,), 0.25))
 
 
+@over_cases
+def test_no_points_have_no_densities(case: Case):
+    p = case.build()(make_encoder(), case.context)
+    assert p.log_prob(torch.zeros(0, *p.batch_shape, 2)).shape == (0, *p.batch_shape)
+    assert p.sample((0,)).shape == (0, *p.batch_shape, 2)
+
+
 class WithBatchNorm(nn.Module):
     def __init__(self):
         super().__init__()

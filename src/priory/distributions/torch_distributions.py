@@ -6,8 +6,8 @@ from typing import Any, TypeVar, cast
 
 import torch
 from jaxtyping import Float
-from torch import Size, Tensor
-from torch.distributions import Distribution, Independent, Normal
+from torch import Size, Tensor, distributions
+from torch.distributions import Distribution, Normal
 
 # torch < 2.7 has no such function.
 is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)
@@ -41,16 +41,42 @@ def loc_and_scale(
 
     """
     match distribution:
-        case Independent(base_dist=Normal() as normal, reinterpreted_batch_ndims=1):
+        case distributions.Independent(base_dist=Normal() as normal, reinterpreted_batch_ndims=1):
             return normal.loc, normal.scale
     got = type(distribution).__name__
-    if isinstance(distribution, Independent):
+    if isinstance(distribution, distributions.Independent):
         base, dims = type(distribution.base_dist).__name__, distribution.reinterpreted_batch_ndims
         got = f"Independent({base}, {dims})"
     raise TypeError(
         "expected a diagonal Gaussian over vectors, Independent(Normal(loc, scale), 1), from the "
         f"encoder, got {got}; let it return one, or use a prior that needs no encoder."
     )
+
+
+class Independent(distributions.Independent):  # type: ignore[type-arg]
+    """Torch's `Independent`, of which no values have no densities: torch's own cannot sum them.
+
+    Examples:
+        >>> import torch
+        >>> from torch.distributions import Normal
+        >>> from priory.distributions.torch_distributions import Independent
+        >>> p = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
+        >>> p.log_prob(torch.zeros(0, 2)).shape
+        torch.Size([0])
+
+    """
+
+    def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
+        """Return the log-density in nats, `(*sample, *batch)`."""
+        return self._summed(self.base_dist.log_prob(value))
+
+    def entropy(self) -> Float[Tensor, "*batch"]:
+        """Return the entropy in nats."""
+        return self._summed(self.base_dist.entropy())
+
+    def _summed(self, values: Tensor) -> Tensor:
+        dims = self.reinterpreted_batch_ndims
+        return values.flatten(-dims).sum(-1) if dims else values
 
 
 def log_prob_of(distribution: Distribution, value: Tensor) -> Float[Tensor, "..."]:
@@ -64,7 +90,7 @@ def log_prob_of(distribution: Distribution, value: Tensor) -> Float[Tensor, "...
 
     """
     match distribution:
-        case Independent(base_dist=base, reinterpreted_batch_ndims=1):
+        case distributions.Independent(base_dist=base, reinterpreted_batch_ndims=1):
             return cast(Tensor, base.log_prob(value).sum(-1))
     return distribution.log_prob(value)
 

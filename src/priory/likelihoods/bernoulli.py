@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, Independent
+from torch.distributions import Bernoulli, Distribution
 
+from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import Likelihood, Observed, whole_from_zero
 from priory.networks.context import Context, Head
 

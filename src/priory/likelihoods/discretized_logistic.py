@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
 from priory.distributions import DiscretizedLogistic
+from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import GREY_LEVELS, Likelihood, Observed, whole_from_zero
 from priory.likelihoods.location_scale import LocationScale, pixel_shape
 from priory.networks.context import Context, Head

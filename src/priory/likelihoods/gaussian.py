@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Normal
 
+from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import Likelihood, Observed
 from priory.likelihoods.location_scale import LocationScale, pixel_shape
 from priory.networks.context import Context, Head

@@ -1,15 +1,17 @@
 """Tables whose columns are of several kinds."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal, OneHotCategorical
+from torch.distributions import Distribution, Normal, OneHotCategorical
 
 from priory.distributions import LogMeanNegativeBinomial, MixedColumns
 from priory.distributions.log_mean_poisson import widened
+from priory.distributions.torch_distributions import Independent, without_argument_checks
 from priory.likelihoods.base import Likelihood, Observed, Spans, float_blocks, whole_from_zero
 from priory.likelihoods.typical_counts import (
     MIN_DISPERSION,
@@ -99,7 +101,9 @@ class MixedDecoder(Head):
         for kind, start, stop in self.spans:
             columns, size = out[..., start:stop], stop - start
             if kind == "categorical":
-                parts.append(OneHotCategorical(logits=columns))
+                # Torch refuses to check no vectors.
+                with nullcontext() if columns.numel() else without_argument_checks():
+                    parts.append(OneHotCategorical(logits=columns))
                 continue
             spread, log_spread = log_spread[:size], log_spread[size:]
             if kind == "numeric":

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
 from priory.distributions import LogMeanNegativeBinomial
 from priory.distributions.log_mean_poisson import widened
+from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import GREY_LEVELS, Likelihood, Observed, whole_from_zero
 from priory.likelihoods.typical_counts import (
     MIN_DISPERSION,

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
 from priory.distributions import LogMeanPoisson
 from priory.distributions.log_mean_poisson import widened
+from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import Likelihood, Observed, whole_from_zero
 from priory.likelihoods.typical_counts import TypicalCounts, log_typical_counts, mean_counts
 from priory.networks.constants import add_constant, in_two_parts

@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Normal
 
+from priory.distributions.torch_distributions import Independent
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, Head
 from priory.networks.data_range import DataRange, checked_range, range_tensors

@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Normal
 
 from priory.arrays import Array
-from priory.distributions.torch_distributions import unchecked_in_export
+from priory.distributions.torch_distributions import Independent, unchecked_in_export
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
