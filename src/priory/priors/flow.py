@@ -93,6 +93,7 @@ class FlowPrior(Prior):
         return TransformedNoise([step() for step in steps], self.network.base())
 
 
+# zuko's own has no support, no constraints of its arguments and no `_instance` in `expand`.
 class TransformedNoise(Distribution):
     """The distribution of vectors whose image under a chain of transforms is noise.
 
