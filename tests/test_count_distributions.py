@@ -9,7 +9,8 @@ from torch import nn
 from torch.distributions import Independent, NegativeBinomial, Poisson, kl_divergence
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from priory.distributions import LogMeanNegativeBinomial, LogMeanPoisson, log_mean_poisson
+from priory.distributions import LogMeanNegativeBinomial, LogMeanPoisson
+from priory.distributions.mixture import blocks
 from priory.likelihoods import (
     GaussianDecoder,
     MixedDecoder,
@@ -113,7 +114,7 @@ def test_without_float64_the_error_is_as_stated(monkeypatch, dispersion):
         spread = (log_mean.exp() + (dispersion or 0.0) * log_mean.exp() ** 2).sqrt()
         x = (log_mean.exp() + spread * (6 * torch.rand(2000) - 3)).clamp(min=0).round()
         expected = make(log_mean).log_prob(x)
-        monkeypatch.setattr(log_mean_poisson, "WITHOUT_FLOAT64", {"cpu"})
+        monkeypatch.setattr(blocks, "WITHOUT_FLOAT64", {"cpu"})
         assert (make(log_mean).log_prob(x) - expected).abs().max() < error
         monkeypatch.undo()
 
@@ -139,7 +140,7 @@ over_decoders = pytest.mark.parametrize("make", DECODERS.values(), ids=DECODERS)
 
 @over_decoders
 def test_a_decoder_does_without_float64_where_there_is_none(make, monkeypatch):
-    monkeypatch.setattr(log_mean_poisson, "WITHOUT_FLOAT64", {"cpu"})
+    monkeypatch.setattr(blocks, "WITHOUT_FLOAT64", {"cpu"})
     decoder, z = make(), torch.zeros(2, 3, requires_grad=True)
     with WithoutFloat64():
         p = decoder(z)

@@ -10,7 +10,7 @@ from torch.distributions import NegativeBinomial, constraints
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import logsigmoid
 
-from priory.distributions.log_mean_poisson import widened
+from priory.distributions.mixture.blocks import widened
 
 LARGEST = 1e9  # whose lgamma float64 resolves to 4e-6
 

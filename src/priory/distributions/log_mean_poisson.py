@@ -9,12 +9,7 @@ from torch import Size, Tensor
 from torch.distributions import Poisson, constraints
 from torch.distributions.utils import lazy_property
 
-WITHOUT_FLOAT64 = {"mps"}
-
-
-def widened(tensor: Tensor) -> Tensor:
-    """Return a tensor in float64, or as it is on a device that has none."""
-    return tensor if tensor.device.type in WITHOUT_FLOAT64 else tensor.double()
+from priory.distributions.mixture.blocks import widened
 
 
 class LogMeanPoisson(Poisson):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, OneHotCategorical
 
 from priory.distributions import LogMeanNegativeBinomial, MixedColumns
-from priory.distributions.log_mean_poisson import widened
+from priory.distributions.mixture.blocks import widened
 from priory.distributions.torch_distributions import Independent, without_argument_checks
 from priory.likelihoods.base import Likelihood, Observed, Spans, float_blocks, whole_from_zero
 from priory.likelihoods.typical_counts import (

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from priory.distributions import LogMeanNegativeBinomial
-from priory.distributions.log_mean_poisson import widened
+from priory.distributions.mixture.blocks import widened
 from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import GREY_LEVELS, Likelihood, Observed, whole_from_zero
 from priory.likelihoods.typical_counts import (

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from priory.distributions import LogMeanPoisson
-from priory.distributions.log_mean_poisson import widened
+from priory.distributions.mixture.blocks import widened
 from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import Likelihood, Observed, whole_from_zero
 from priory.likelihoods.typical_counts import TypicalCounts, log_typical_counts, mean_counts
