@@ -15,7 +15,7 @@ def refused(arguments: list[str], message: str, capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     error = capsys.readouterr().err
-    assert message in error
+    assert message in error, error
     assert stopped.value.code == 2
     assert error.startswith("priory: error: ")
     assert error.count("\n") == 1

@@ -10,7 +10,7 @@ import yaml
 import priory
 from priory import MLP, VAE, BernoulliDecoder, ExemplarPrior, GaussianEncoder, StandardPrior
 from priory.cli import main
-from priory.training import find_run
+from priory.runs import Run
 
 QUICK = ["--importance-samples", "8", "--max-epochs", "4", "--num-components", "5"]
 
@@ -82,14 +82,14 @@ def test_a_run_can_be_refitted_again_and_repeats_itself(run):
 
 @pytest.mark.usefixtures("_undrawn")
 def test_a_model_is_found_from_its_run(run):
-    found = find_run(run / "StandardPrior")
-    assert (found.model, found.config["seed"]) == (run / "StandardPrior", 3)
+    found = Run.open(run / "StandardPrior")
+    assert (found.path, found.home, found.seed) == (run / "StandardPrior", run, 3)
     main(["refit", str(run / "StandardPrior"), *QUICK, "--out", "flat"])
-    assert find_run("flat").config["prior"] == "VampPrior"
+    assert Run.open("flat").config.fitting.prior == "VampPrior"
     (run.parent / "one").mkdir()
     (run / "StandardPrior").rename(run.parent / "one" / "Model")
-    lone = find_run(run.parent / "one")
-    assert (lone.model.name, lone.config) == ("Model", {})
+    lone = Run.open(run.parent / "one")
+    assert (lone.path.name, lone.config) == ("Model", None)
 
 
 @pytest.mark.usefixtures("_undrawn")
@@ -115,16 +115,16 @@ def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
         (["run/StandardPrior", "--prior-options", "{speed: 1}"], "got speed"),
         (["run/StandardPrior", "--data", "nowhere.npy"], "no such file"),
         (["run/StandardPrior", "--data", "digits"], "got (1, 8, 8)"),
-        (["run/StandardPrior", "--data", "sevens.npy"], "datum 0 of sevens"),
+        (["run/StandardPrior", "--data", "sevens.npy"], "example 0 of sevens"),
         (["run/StandardPrior", "--max-epochs", "0"], "at least one epoch"),
         (["run/StandardPrior", "--importance-samples", "0"], "importance sample"),
-        (["run/StandardPrior", "--num-components", "0"], "num_components=0"),
+        (["run/StandardPrior", "--num-components", "0"], "num_components from 1 to 1,000,000, got 0"),
         (["run/StandardPrior", "--num-components", "200"], "got 96"),
         (["run/StandardPrior", "--out", "run"], "does not exist yet"),
         (["run/StandardPrior", "--out", "run/StandardPrior/new"], "beyond the old model's"),
         (["damaged/StandardPrior"], "truncated or damaged"),
-        (["strange/StandardPrior"], "name the data with --data"),
-        (["broken/StandardPrior"], "config.yaml, got a file that is damaged"),
+        (["strange/StandardPrior"], "the data with --data"),
+        (["broken/StandardPrior"], "which is damaged"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -1,6 +1,7 @@
 """What is wrong is said in a sentence, and a run that stops on the way goes on."""
 
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from priory.cli import main
 from shell import QUICK, SAMPLES, refused
@@ -74,8 +76,8 @@ def write_wrong() -> None:
         ("--data x.npy --validation 2", "got 2 and 0.1"),
         ("--data x.npy --validation constant.npy", "got torch.float64 of shape (4,)"),
         ("--data x.npy --prior-options {wieghts: uniform}", "did you mean weights?"),
-        ("--data x.npy --trainer.acelerator cpu", "did you mean trainer.accelerator?"),
-        ("--data x.npy --trainer.callbacks.class_path nowhere.Print", "got nowhere.Print"),
+        ("--data x.npy --trainer.acelerator cpu", "did you mean accelerator?"),
+        ("--data x.npy --trainer.callbacks.class_path nowhere.Print", "trainer.callbacks"),
         ("--data x.npy --trainer.strategy ddpp", "invalid strategy name"),
         ("--data x.npy --importance-samples 0", "at least one importance sample"),
         ("--data x.npy --out there", "does not exist yet"),
@@ -149,20 +151,32 @@ LONG = ["--data", "x.npy", *QUICK, *SAMPLES, "--max-epochs", "5", "--checkpoint-
 
 MINE = """
 import torch
-from lightning.pytorch import Callback
-from priory import GaussianEncoder, MLP
-
-class Break(Callback):
-    def __init__(self, at: int):
-        self.at = at
-
-    def on_train_epoch_start(self, trainer, pl_module):
-        if trainer.current_epoch == self.at:
-            next(iter(pl_module.vae.encoder.parameters())).data.fill_(float("nan"))
+from torch import nn
+from priory import GaussianEncoder, MLP, MoGPrior
 
 class MyEncoder(GaussianEncoder):
-    def __init__(self, width: int = 4):
-        super().__init__(MLP((8, 8), (6,), (width,)), (0, 255))
+    def __init__(self, data_shape, width: int = 4, breaks_at: int = -1):
+        super().__init__(MLP(data_shape, (6,), (width,)), (0, 255))
+        self.left = breaks_at
+
+    def forward(self, x, context=None):
+        if self.training:
+            self.left -= 1
+            if self.left == -1:
+                next(iter(self.parameters())).data.fill_(float("nan"))
+        return super().forward(x, context)
+
+class MyPrior(MoGPrior):
+    pass
+
+class Flat(nn.Module):
+    def __init__(self, latent_dim, spread=1.0):
+        super().__init__()
+        self.loc = nn.Parameter(torch.zeros(latent_dim))
+        self.spread = spread
+
+    def forward(self):
+        return torch.distributions.Independent(torch.distributions.Normal(self.loc, self.spread), 1)
 """
 
 
@@ -187,8 +201,8 @@ def test_a_full_disk_costs_no_checkpoint(stopped):
         ("last.ckpt", b"PK", "truncated, damaged or holds more than tensors"),
         ("last.ckpt", "code", "truncated, damaged or holds more than tensors"),
         ("last.ckpt", "other", "expected a checkpoint of this model"),
-        ("config.yaml", b"data: {", "got a file that is damaged"),
-        ("config.yaml", b"- 1", "got a file that is damaged"),
+        ("config.yaml", b"data: {", "config.yaml (line 1), which is damaged"),
+        ("config.yaml", b"- 1", "expected a file of options by name"),
     ],
 )
 def test_a_damaged_run_is_not_resumed(stopped, name, content, message, capsys):
@@ -216,20 +230,86 @@ def test_damaged_data_formats_and_runs_that_are_none_are_refused(stopped, capsys
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(stopped, capsys):
-    breaks = "{callbacks: [{class_path: mine.Break, init_args: {at: %d}}]}"
-    train = ["train", *LONG, "--trainer"]
-    refused([*train, breaks % 3, "--out", "broken"], "nan in epoch 3, batch 0, from the", capsys)
-    assert torch.load("broken/last.ckpt", weights_only=True)["epoch"] == 2
-    refused([*train, breaks % 0, "--out", "first"], "nan in epoch 0, batch 0, from the", capsys)
+    train = ["train", *LONG, "--encoder", "mine:MyEncoder", "--prior", "standard"]
+    steps = 2 * 3  # two batches in an epoch
+    breaks = ["--encoder-options", f"{{breaks_at: {steps}}}", "--out", "broken"]
+    refused([*train, *breaks], "nan in epoch 3, batch 0, from the", capsys)
+    assert Path("broken/last.ckpt").is_file()
+    breaks = ["--encoder-options", "{breaks_at: 0}", "--out", "first"]
+    refused([*train, *breaks], "nan in epoch 0, batch 0, from the", capsys)
     assert not Path("first").exists()  # there is nothing to go on from
 
 
-def test_classes_of_ones_own_are_named_again(stopped, capsys):
-    Path("my.yaml").write_text("encoder: {class_path: mine.MyEncoder, init_args: {width: 5}}")
-    main(["train", *LONG, "--config", "my.yaml", "--out", "own"])
+def test_classes_of_ones_own_are_named_in_the_shell_alone(stopped, capsys):
+    own = ["--encoder", "mine:MyEncoder", "--encoder-options", "{width: 5}"]
+    main(["train", *LONG, *own, "--out", "own"])
+    config = yaml.safe_load(Path("own/config.yaml").read_text())
+    assert config["encoder"] == "given"
+    assert config["encoder_options"] == {"data_shape": [8, 8], "width": 5}
+    assert "mine" not in Path("own/config.yaml").read_text()
     Path("own/metrics.json").unlink()  # as if it had been killed
-    refused(["train", "--resume", "--out", "own"], "class of encoder to be given again", capsys)
+    refused(["train", "--resume", "--out", "own"], "add --encoder module:Name", capsys)
+    main(["train", "--resume", "--out", "own", "--encoder", "mine:MyEncoder"])
     refused(["encode", "own", "--data", "x.npy"], "--encoder", capsys)
-    again = "{class_path: mine.MyEncoder, init_args: {width: 5}}"
-    main(["encode", "own", "--data", "x.npy", "--encoder", again, "--out", "z.npy"])
+    again = ["--encoder", "mine:MyEncoder"]
+    main(["encode", "own", "--data", "x.npy", *again, "--out", "z.npy"])
     assert np.load("z.npy").shape == (120, 3)
+    for name in ("encoder", "decoder", "prior"):
+        for value in ("mine:MyEncoder", "{class_path: mine.MyEncoder}"):
+            Path("own.yaml").write_text(f"{name}: {value}\n")
+            expected = f"as no file names a class, got 'mine:MyEncoder' for {name}"
+            refused(["train", "--config", "own.yaml"], expected, capsys)
+    old = "{class_path: mine.MyEncoder, init_args: {width: 5}}"
+    refused(["train", "--encoder", old], "--encoder package.module:Name", capsys)
+    refused(["train", "--encoder.class_path", "mine.X"], "--encoder package.module:Name", capsys)
+
+
+@pytest.mark.parametrize("prior", ["mine:MyPrior", "mine:Flat"])
+def test_a_prior_of_ones_own_trains_resumes_and_goes_everywhere(prior, stopped, capsys):
+    own = ["--prior", prior]
+    main(["train", *LONG, *own, "--out", "own"])
+    Path("own/metrics.json").unlink()
+    refused(["train", "--resume", "--out", "own"], "add --prior module:Name", capsys)
+    main(["train", "--resume", "--out", "own", *own])
+    refused(["evaluate", "own"], "--prior", capsys)
+    main(["evaluate", "own", *own, "--importance-samples", "8"])
+    main(["report", "own", *own])
+    main(["score", "own", *own, *SAMPLES])
+    main(["sample", "own", *own])
+    main(["refit", "own", "--old-prior", prior, *own, *SAMPLES, "--max-epochs", "1"])
+    main(["compare", *LONG[:2], *QUICK, *SAMPLES, "--priors", f"mog,{prior}", "--out", "both"])
+    name = prior.partition(":")[2]
+    assert list(json.loads(Path("both/metrics.json").read_text())) == ["MoGPrior", name]
+    refused(["compare", "--config", "both/config.yaml"], "--priors", capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a [1]\nb: *a\n", "without aliases (*name)"),
+        ("[" * 30 + "]" * 30, "nested at most 20 deep"),
+        ("data: !!python/object:os.system x\n", "which is damaged"),
+        ("importance_samples: 1000000000000\n", "at most 1,000,000"),
+        ("latent_dim: 1000000000000\n", "latent_dim from 1 to 1,000,000"),
+        ("hidden_sizes: [1000000000]\n", "hidden_sizes from 1 to 1,000,000"),
+        ("validation: null\n", "expected a number or text for validation"),
+        ("max_epochs: yes\n", "expected a whole number for max_epochs"),
+        ("trainer: {callbacks: some.installed.Class}\n", "trainer.callbacks"),
+        ("trainer: {default_root_dir: /somewhere}\n", "trainer.default_root_dir"),
+        ("data_options: {label: {class_path: os.x}}\n", "as no file names a class"),
+        (f"data: {'x' * 2_000_000}", "of at most 1,000,000 bytes"),
+    ],
+    ids=lambda text: text[:30],
+)
+def test_a_configuration_is_checked_when_it_is_read(text, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    for file in ("run/config.yaml", "mine.yaml"):
+        Path(file).write_text(text)
+    refused(["train", "--config", "mine.yaml", "--out", "new"], message, capsys)
+    refused(["train", "--resume", "--out", "run"], message, capsys)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.name != ".lock") == [
+        "config.yaml",
+        "mine.yaml",
+        "run",
+    ]

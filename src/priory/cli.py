@@ -1,13 +1,15 @@
 """The command line: `priory COMMAND --option value`."""
 
+import signal
 import sys
+import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any, NoReturn
 
-from priory.extras import needs
-
-WORDS: dict[Any, Any] = {list[str]: (str, "+"), list[int] | None: (int, 2)}
+from priory.suggestions import did_you_mean
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -17,76 +19,92 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The words after `priory`; by default those of the shell.
 
     """
-    try:
-        with needs("cli"):
-            import jsonargparse
-
-            from priory.commands import COMMANDS, for_parser
-            from priory.commands.wording import in_one_sentence
-    except ImportError as error:
-        _refuse(str(error))
-
     words = sys.argv[1:] if arguments is None else list(arguments)
-
-    class Parser(jsonargparse.ArgumentParser):
-        """Options are written with dashes, those of yes or no alone, and errors in one line."""
-
-        def add_argument(self, *names: str, **settings: Any) -> Any:
-            dashed = [n.replace("_", "-") if n.startswith("--") else n for n in names]
-            dashed = [f"-{n[2:]}" for n in names if len(n) == 3 and n[1] == "-"] + dashed
-            hint = getattr(settings.get("action"), "_typehint", None)
-            if hint in WORDS:  # one after another, with no brackets
-                del settings["action"]
-                kind, count = WORDS[hint]
-                settings |= {"type": kind, "nargs": count}
-            if settings.get("type") is bool:
-                settings.pop("type")
-                settings["action"] = jsonargparse.ActionYesNo(yes_prefix="", no_prefix="no-")
-            return super().add_argument(*dashed, **settings)
-
-        def instantiate(self, namespace: Any, *_: Any, **__: Any) -> Any:
-            """Leave classes that are named to the commands, which know what may be built."""
-            own = namespace[namespace.subcommand]
-            for name, value in vars(own).items():
-                setattr(own, name, _plain(value))
-            return namespace
-
-        instantiate_classes = instantiate
-
-        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-            _refuse(in_one_sentence(message, words, COMMANDS))
-
-    def _plain(value: Any) -> Any:
-        if isinstance(value, jsonargparse.Namespace):
-            value = vars(value)
-        if isinstance(value, dict):
-            return {name: _plain(one) for name, one in value.items()}
-        return [_plain(one) for one in value] if isinstance(value, list) else value
-
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    name = words[0] if words else "--help"
     try:
-        with _working_directory_last():
-            jsonargparse.auto_cli(
-                for_parser(words),
-                args=words,
-                parser_class=Parser,
-                prog="priory",
-                allow_abbrev=False,
-                description="Priors for latent variable models: train, measure and look at them.",
-            )
-    except KeyboardInterrupt:
+        with _warnings_in_a_line(), _ended_by_signals():
+            _run(name, words[1:])
+    except KeyboardInterrupt as stopped:
+        print(str(stopped) or "priory: interrupted.", file=sys.stderr)
         sys.exit(130)
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
+        if debug:
+            raise
         _refuse(str(error))
+    except Exception as error:
+        if debug:
+            raise
+        _refuse(
+            f"unexpected {type(error).__name__}: {error}; please report it, with what --debug adds."
+        )
+
+
+def _run(name: str, words: list[str]) -> None:
+    from priory.commands import SUMMARIES, command
+
+    if name in ("-h", "--help"):
+        print(_overview(SUMMARIES))
+    elif name == "--version":
+        print(version("priory"))
+    elif name not in SUMMARIES:
+        if name.startswith("-"):
+            raise ValueError(f"expected a command, got {name} before one; see priory --help.")
+        near = did_you_mean(name, SUMMARIES)
+        raise ValueError(f"expected a command ({', '.join(SUMMARIES)}), got {name!r}{near}")
+    else:
+        from priory.commands.parser import arguments_of
+
+        asked = command(name)
+        asked(**arguments_of(name, asked, words, _warn))
+
+
+def _overview(summaries: dict[str, str]) -> str:
+    lines = [f"  {name:<12} {summary}" for name, summary in summaries.items()]
+    return "\n".join(
+        [
+            "usage: priory COMMAND [options]",
+            "",
+            "Priors for latent variable models: train, measure and look at them.",
+            "",
+            *lines,
+            "",
+            "priory COMMAND --help says what a command takes; --debug shows where an error arose.",
+        ]
+    )
 
 
 @contextmanager
-def _working_directory_last() -> Iterator[None]:
-    """Let a user's own classes be found where the command is run."""
-    sys.path.append("")
+def _warnings_in_a_line() -> Iterator[None]:
+    def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
+        _warn(str(message))
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("default", category=DeprecationWarning, module="priory")
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let a request to end be an exception, so that what was begun is cleared away."""
+
+    def stop(number: int, _: Any) -> NoReturn:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        sys.path.remove("")
+        signal.signal(signal.SIGTERM, before)
+
+
+def _warn(message: str) -> None:
+    print(f"priory: warning: {' '.join(message.split())}", file=sys.stderr)
 
 
 def _refuse(message: str) -> NoReturn:

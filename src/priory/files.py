@@ -2,7 +2,34 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+
+def checked_file(out: str | Path, suffixes: Sequence[str] = (), why: str = "") -> Path:
+    """Return the path of a file to write, checked before the work for it is done.
+
+    Args:
+        out: The file.
+        suffixes: The endings that it may have; any by default.
+        why: What to add to the error about an ending.
+
+    Raises:
+        FileExistsError: If it exists.
+        FileNotFoundError: If its directory does not.
+        ValueError: If it has another ending.
+
+    """
+    path = Path(out)
+    if suffixes and path.suffix not in suffixes:
+        raise ValueError(f"expected a file that ends in {', '.join(suffixes)}{why}, got {out}.")
+    if path.exists():
+        raise FileExistsError(
+            f"expected a file that does not exist yet, got {out}; name another with --out."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"expected a directory at {path.parent}, found none; make it.")
+    return path
 
 
 def write_whole(path: str | Path, content: bytes) -> None:

@@ -1,7 +1,6 @@
 """Numbers for each datum, written as the ending of a file says."""
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +12,6 @@ from priory.extras import needs
 from priory.files import write_whole
 
 SUFFIXES = (".csv", ".parquet", ".npy")
-
-
-def checked_out(out: str, suffixes: Sequence[str] = SUFFIXES, why: str = "") -> Path:
-    """Return the path of a file to write, before the work for it is done.
-
-    Args:
-        out: The file.
-        suffixes: The endings that it may have.
-        why: What to add to the error about an ending.
-
-    Raises:
-        FileExistsError: If it exists.
-        FileNotFoundError: If its directory does not.
-        ValueError: If it has another ending.
-
-    """
-    path = Path(out)
-    if path.suffix not in suffixes:
-        raise ValueError(f"expected a file that ends in {', '.join(suffixes)}{why}, got {out}.")
-    if path.exists():
-        raise FileExistsError(f"expected a file that does not exist yet, got {out}; name another.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"expected a directory at {path.parent}, found none; make it.")
-    return path
 
 
 def write_columns(path: Path, numbers: Tensor, names: list[str]) -> None:

@@ -1,184 +1,145 @@
 """`priory refit`: a new prior for a trained model."""
 
-import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import torch
-import yaml
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from priory.aggregate import marginal_prior
-from priory.commands.run_data import DEFAULTS, check_fits, is_ready, open_run_data
+from priory.commands.own_classes import own_part, own_parts
 from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
 from priory.priors import Prior
 from priory.report import density_comparison, latent_map
 from priory.report.latent_map import common_limits
-from priory.saving import load, save
-from priory.training import (
-    FoundRun,
-    PriorFit,
-    find_run,
-    fit_prior,
-    new_run_directory,
-    next_free,
-    prior_for,
-)
+from priory.runs import RefitConfig, Run, new_run_directory, next_free
+from priory.runs.layout import METRICS
+from priory.runs.options import OwnNetworks, arguments_for, set_threads
+from priory.runs.parsing import flat
+from priory.runs.plain_yaml import GIVEN
+from priory.runs.run import held_out, write_config, write_record
+from priory.saving import save
+from priory.training import PriorFit, fit_prior, prior_for
+from priory.training.fit_prior import facts_for
 from priory.vae import VAE
 
 
 def refit(
     run: str,
-    prior: str = "VampPrior",
-    num_components: int | None = None,
-    init: str = "data",
-    prior_options: dict[str, Any] | None = None,
-    data: str | None = None,
-    data_options: dict[str, Any] | None = None,
-    labels: str | None = None,
-    binarise: Literal["none", "dynamic", "static"] | None = None,
-    validation: float | str | None = None,
-    test: float | str | None = None,
-    seed: int | None = None,
-    max_epochs: int = 1000,
-    patience: int = 20,
-    batch_size: int | None = None,
-    learning_rate: float = 5e-3,
-    importance_samples: int = 512,
+    config: RefitConfig,
+    classes: OwnNetworks,
+    old_prior: str | None = None,
     out: str | None = None,
 ) -> None:
-    """Fit a new prior to a trained model and show what it changed; the old run stays as it is.
+    """Fit a new prior to a trained model and show what it changed.
 
-    Encoder and decoder stay as they are; the prior is fitted to the aggregated posterior of the
-    training data, and stops by the validation data. The new run directory holds the model with its
-    new prior, the numbers before and after, and a figure of both priors.
+    The old run, its encoder and its decoder stay as they are; the prior is fitted to the aggregated
+    posterior of the training data, and stops by the validation data. The new run directory holds
+    the model with its new prior, the numbers before and after, and a figure of both priors.
 
     Args:
         run: The directory of a run, or of a model within it, such as
             `runs/compare-1/StandardPrior`.
-        prior: The name of the new prior.
-        num_components: The number of its components; by default one for every 20 training data, at
-            most 500.
-        init: Where its components start: `random`, from `data`, or, for some priors, by `em` or
-            `kmeans`.
-        prior_options: Further arguments of the prior's own, such as `{weights: uniform}`.
-        data: Other data to fit and to measure on; by default those of the run, as are the next six.
-        data_options: Further options of their kind, such as `{label: species}` for a table.
-        labels: A file of labels, one for each datum.
-        binarise: Whether grey values are drawn as zeros and ones; here, once.
-        validation: The fraction of the data to validate on, where they bring no split of their own,
-            or a file of such data.
-        test: The fraction to test on, or a file, likewise.
-        seed: The seed of the split and of everything random.
-        max_epochs: The most epochs to train.
-        patience: Epochs without a better held-out cross-entropy after which training stops.
-        batch_size: The number of data in a batch; by default a hundredth of them, between 64 and
-            1000.
-        learning_rate: The step size of Adam.
-        importance_samples: The importance samples per datum for the test NLL.
-        out: The run directory, made by the command; by default the first free of `runs/refit-1`,
-            `runs/refit-2`, ...
+        config: What to fit, to what and how.
+        classes: Parts of the model.
+        old_prior: The prior of the run, where it is of a class of your own, as `module:Name`.
+        out: The run directory, made by the command; the first free of `runs/refit-1`,
+            `runs/refit-2`, ... if not given.
+
+    Examples:
+        priory refit runs/compare-1/StandardPrior --prior VampPrior --num-components 50
 
     """
-    if importance_samples < 1:
-        raise ValueError(f"expected at least one importance sample, got {importance_samples}.")
-    found = find_run(run)
-    asked = {
-        "data": data,
-        "data_options": data_options,
-        "labels": labels,
-        "binarise": binarise,
-        "validation": validation,
-        "test": test,
-        "seed": seed,
-    }
-    origin = _origin(found, asked)
-    static = {**origin, "binarise": "static"} if origin["binarise"] == "dynamic" else origin
-    old, splits, seed = load(found.model), open_run_data(static), int(origin["seed"])
-    x, held_out = splits.train.tensor(), splits.validation.tensor()
-    part = splits.test if len(splits.test) else splits.validation
-    unseen = part.tensor()
-    check_fits(old, unseen, splits.name)
+    how = config.fitting
+    set_threads(config.machine.threads)
+    old_part = {} if old_prior is None else {"prior": own_part("prior", old_prior)}
+    opened = Run.open(run, **own_parts(classes), **old_part)
+    config = _with_data_of(opened, config)
+    seed = config.fitting.seed or 0
+    old, splits = opened.model, config.data.open(seed, drawn_once=True)
+    x, part = splits.train.tensor(), held_out(splits)
+    unseen, labels = part.tensor(), splits.train.labels
+    opened.check_fits(unseen, splits.name, part.labels)
+    target = Path(out) if out is not None else next_free("runs", "refit")
+    if target.resolve().is_relative_to(opened.path.resolve()):
+        raise ValueError(f"expected a directory beyond the old model's, got {target}.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        if not is_ready(old):  # grey values are what it is made of, and not one draw of them
-            cast(Prior, old.prior).fit_data(open_run_data(origin).train.tensor(), old.encoder)
-        fitted = prior_for(
+        prior, config = _prior(config, old, x, labels)
+    with new_run_directory(target) as scratch:
+        fit = fit_prior(
             prior,
             old.encoder,
             x,
-            num_components=num_components,
-            init=init,
-            labels=splits.train.labels,
-            **(prior_options or {}),
-        )
-    config = {
-        "run": str(run),
-        "prior": type(fitted).__name__,
-        "num_components": num_components,
-        "init": init,
-        "prior_options": prior_options,
-        **origin,
-        "max_epochs": max_epochs,
-        "patience": patience,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "importance_samples": importance_samples,
-    }
-    target = Path(out) if out is not None else next_free("runs", "refit")
-    if target.resolve().is_relative_to(found.model.resolve()):
-        raise ValueError(f"expected a directory beyond the old model's, got {target}.")
-    with new_run_directory(target) as scratch:
-        fit = fit_prior(
-            fitted,
-            old.encoder,
-            x,
-            held_out=held_out,
-            labels=splits.train.labels,
+            held_out=splits.validation.tensor(),
+            labels=labels,
             held_out_labels=splits.validation.labels,
-            max_epochs=max_epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
+            max_epochs=how.max_epochs,
+            patience=how.patience,
+            batch_size=how.batch_size,
+            learning_rate=how.learning_rate,
             seed=seed,
         )
         new = VAE(old.encoder, old.decoder, fit.prior).eval()
+        samples = config.measuring.importance_samples
         before, after = (
-            evaluate(vae, unseen, importance_samples, seed, vae.context_of(part.labels))
-            for vae in (old, new)
+            evaluate(vae, unseen, samples, seed, vae.context_of(part.labels)) for vae in (old, new)
         )
         save(new, scratch)
         DataFormat.of(splits).write(scratch)
-        (scratch / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-        (scratch / "metrics.json").write_text(_metrics(before, after, fit))
+        write_config(config, scratch, run=str(run))
+        write_record(scratch / METRICS, _metrics(before, after, fit))
         _draw(scratch, old, new, unseen, part.labels, seed)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(_table({"before": (old, before), "after": (new, after)}, splits.name))
     console.print(f"The run is {target}.")
 
 
-def _origin(found: FoundRun, asked: dict[str, Any]) -> dict[str, Any]:
-    """Return where the data come from: as asked, or else as the run has it."""
-    given = {name: value for name, value in asked.items() if value is not None}
-    origin = {**{name: found.config.get(name, DEFAULTS[name]) for name in DEFAULTS}, **given}
-    shares = isinstance(origin["validation"], float | int | str) and isinstance(
-        origin["test"], float | int | str
-    )
-    if not (isinstance(origin["data"], str) and isinstance(origin["seed"], int) and shares):
+def _with_data_of(run: Run, config: RefitConfig) -> RefitConfig:
+    """Return a configuration with the data and the seed of a run where none are asked for."""
+    options = flat(run.data_options) if run.data_options else {}
+    given = {n: v for n, v in flat(config.data).items() if v is not None}
+    defaults = {"validation": 0.1, "test": 0.1, "binarise": "none"}
+    data = replace(config.data, **(defaults | options | given))
+    if data.data is None:
         raise ValueError(
-            f"expected the data of {found.model} in a config.yaml beside it or above, got "
-            f"{origin}; name the data with --data."
+            f"expected the data of {run.path} in a config.yaml beside it or above, got none; name "
+            "the data with --data."
         )
-    return origin
+    seed = run.seed if config.fitting.seed is None else config.fitting.seed
+    return replace(config, data=data, fitting=replace(config.fitting, seed=seed))
 
 
-def _metrics(before: Evaluation, after: Evaluation, fit: PriorFit) -> str:
-    metrics = {
+def _prior(
+    config: RefitConfig, vae: VAE, x: Tensor, labels: Tensor | None
+) -> tuple[Prior, RefitConfig]:
+    """Return the new prior, and the configuration that builds it again."""
+    how = config.fitting
+    if ":" not in how.prior:
+        prior = prior_for(
+            how.prior,
+            vae.encoder,
+            x,
+            num_components=how.num_components,
+            init=how.init,
+            labels=labels,
+            **(how.prior_options or {}),
+        )
+        return prior, replace(config, fitting=replace(how, prior=type(prior).__name__))
+    z = vae.encode(x[:1], vae.context_of(None if labels is None else labels[:1]))
+    facts = facts_for(vae.encoder, z, x, how.num_components, how.init, labels)
+    factory = own_part("prior", how.prior)
+    told = arguments_for(factory, how.prior_options, facts)
+    return factory(**told), replace(config, fitting=replace(how, prior=GIVEN, prior_options=told))
+
+
+def _metrics(before: Evaluation, after: Evaluation, fit: PriorFit) -> dict[str, Any]:
+    return {
         "before": before.numbers,
         "after": after.numbers,
         "cross_entropy": {
@@ -188,7 +149,6 @@ def _metrics(before: Evaluation, after: Evaluation, fit: PriorFit) -> str:
         },
         "epochs": fit.epochs,
     }
-    return json.dumps(metrics, indent=2) + "\n"
 
 
 @torch.no_grad()

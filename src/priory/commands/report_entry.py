@@ -1,12 +1,17 @@
 """What a report holds of a model, as the commands gather it."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from rich import box
+from rich.console import JustifyMethod
+from rich.table import Table
 
 from priory.data import Part
 from priory.evaluation import Evaluation, evaluate, exhibit, explore
 from priory.report import Entry
+from priory.report.comparison import HEADER, notes
+from priory.runs.run import read_record
 from priory.training import read_curves
 from priory.vae import VAE
 
@@ -70,21 +75,17 @@ def report_entry(
     )
 
 
-def read_record(file: Path, writer: str) -> dict[str, Any] | None:
-    """Return the numbers that a command wrote; None where there is no such file.
-
-    Raises:
-        ValueError: If the file is damaged.
-
-    """
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_text())
-    except ValueError as error:
-        raise ValueError(
-            f"expected what {writer} wrote in {file}, got a file that is damaged."
-        ) from error
-    if not isinstance(found, dict):
-        raise ValueError(f"expected what {writer} wrote in {file}, got another file.")
-    return found
+def comparison_table(entries: Sequence[Entry], title: str) -> Table:
+    samples = entries[0].evaluation.num_samples
+    caption = f"NLL by {samples} importance samples per datum, ± its standard error over data"
+    caption = "\n".join([caption, *notes(entries)])
+    table = Table(
+        title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    for index, head in enumerate(HEADER):
+        justify: JustifyMethod = "right" if index else "left"
+        least = max(map(len, head.split()))
+        table.add_column(head, justify=justify, no_wrap=" in " not in head, min_width=least)
+    for entry in entries:
+        table.add_row(*entry.row)
+    return table

@@ -1,24 +1,21 @@
 """`priory sample`: data that a model makes up."""
 
-from typing import Any
-
 import torch
 from rich.console import Console
 from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.blockwise import blocks
-from priory.commands.columns_file import checked_out
-from priory.commands.run_data import make_ready, open_part
+from priory.commands.own_classes import open_run
 from priory.commands.samples_file import Samples, check_count, endings, write_samples
-from priory.commands.user_classes import build_module
 from priory.data import DataFormat
 from priory.distributions import GaussianMixture
 from priory.evaluation import decode
+from priory.files import checked_file
 from priory.networks.context import Context
-from priory.saving import load
+from priory.runs import Run
+from priory.runs.options import OwnClasses, check_range
 from priory.suggestions import did_you_mean
-from priory.training import find_run
 from priory.vae import VAE
 
 FEW, MANY = 8, 64
@@ -26,14 +23,13 @@ FEW, MANY = 8, 64
 
 def sample(
     run: str,
+    classes: OwnClasses,
     n: int | None = None,
     component: int | None = None,
     per_component: bool = False,
     label: int | str | None = None,
     mean: bool = False,
     seed: int = 0,
-    encoder: dict[str, Any] | None = None,
-    decoder: dict[str, Any] | None = None,
     out: str | None = None,
 ) -> None:
     """Write data drawn from a model, as a picture or in the data's own units.
@@ -42,50 +38,47 @@ def sample(
     are there, unless one is named.
 
     Args:
-        run: The directory of a run, or of a model within it, such as
-            `runs/compare-1/VampPrior`.
-        n: How many data to draw, by default 64; of each component with `--per-component`, by
-            default 8.
+        run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
+        classes: Parts of the model.
+        n: How many examples to draw, 64 if not given; of each component with `--per-component`, 8.
         component: Draw from this component of a mixture alone, by its position from 0.
         per_component: Draw from each component of a mixture, the heaviest first, a row for each.
-        label: Draw data of this label, by its name or number.
-        mean: Take the mean of p(x|z), which is smooth and has no noise of its own, for each z; by
-            default x is drawn, as data are.
+        label: Draw examples of this label, by its name or number.
+        mean: Take the mean of p(x|z), which is smooth and has no noise of its own, for each z.
         seed: The seed of the draws.
-        encoder: The model's encoder, where it is of a class of your own, as for `priory train`.
-        decoder: Likewise its decoder.
         out: The file to write: of images a picture, `.png` or `.pdf`; of any data `.csv`,
-            `.parquet` or `.npy`. By default `samples.png` for images and else `samples.csv`.
+            `.parquet` or `.npy`; `samples.png` for images and else `samples.csv` if not given.
+
+    Examples:
+        priory sample runs/people -n 1000 --out made-up.csv
 
     """
-    found = find_run(run)
-    form = DataFormat.read(found.home)
+    opened = open_run(run, classes)
+    form = opened.format or DataFormat.read(opened.home)
     allowed = endings(form)
     why = "" if ".png" in allowed else " (pictures are for images)"
-    path = checked_out(out or f"samples{allowed[0]}", allowed, why)
+    path = checked_file(out or f"samples{allowed[0]}", allowed, why)
     n = (FEW if per_component else MANY) if n is None else n
     if n < 1:
         raise ValueError(f"expected at least one sample, got n={n}.")
+    check_range("n", n, 1, 10**8)
     if per_component and component is not None:
         raise ValueError("expected a component or per_component, got both; leave one out.")
-    vae = load(
-        found.model,
-        encoder=build_module("encoder", encoder),
-        decoder=build_module("decoder", decoder),
-    )
-    make_ready(vae, run)
+    vae = opened.model
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         code = None if label is None else _code(vae, form, label)
         order, weights = _components(vae, code, component, per_component)
         total = n if order is None else n * len(order)
         check_count(path, total)
-        labels = _labels(vae, run, code, total)
+        labels = _labels(opened, code, total)
         z = _draw(vae, labels, total) if order is None else _draw_from(vae, code, order, n)
         x = decode(vae, z, Context(labels=labels), mean)
     samples = Samples(x, form, labels, order if per_component else None, weights)
     write_samples(path, samples, getattr(vae.encoder, "data_range", None))
-    Console(soft_wrap=True).print(f"{len(x)} samples of {type(vae.prior).__name__}: {path}.")
+    Console(soft_wrap=True, markup=False).print(
+        f"{len(x)} samples of {type(vae.prior).__name__}: {path}."
+    )
 
 
 def _code(vae: VAE, form: DataFormat, label: int | str) -> int:
@@ -103,16 +96,18 @@ def _code(vae: VAE, form: DataFormat, label: int | str) -> int:
     return names.index(str(label))
 
 
-def _labels(vae: VAE, run: str, code: int | None, count: int) -> Tensor | None:
+def _labels(run: Run, code: int | None, count: int) -> Tensor | None:
     """Return the label of each sample: the one asked for, or as frequent as in the test data."""
-    if not vae.needs_labels:
+    if not run.model.needs_labels:
         return None
     if code is not None:
         return torch.full((count,), code)
-    _, part = open_part(run, None, None, None)
-    if part.labels is None:
-        raise ValueError(f"expected labels of the data of {run}, got none; name one with --label.")
-    return part.labels[torch.randint(len(part), (count,))]
+    labels = run.test.labels
+    if labels is None:
+        raise ValueError(
+            f"expected labels of the data of {run.path}, got none; name one with --label."
+        )
+    return labels[torch.randint(len(labels), (count,))]
 
 
 def _draw(vae: VAE, labels: Tensor | None, count: int) -> Tensor:

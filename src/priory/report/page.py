@@ -1,6 +1,7 @@
 """One self-contained page: it opens from disk, and asks the network for nothing."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -32,6 +33,12 @@ class Recipe:
     name: str
     command: str
     config: str
+
+    @classmethod
+    def of(cls, command: str, directory: Path, config: str, name: str = "") -> "Recipe":
+        """Return the recipe of a run in a directory."""
+        words = shlex.join(["priory", command, "--config", str(directory / "config.yaml")])
+        return cls(name or f"priory {command}", words, config)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from priory.vae import VAE
 def build(
     splits: Splits,
     likelihood: Likelihood,
-    prior: str | Prior,
+    prior: str | Prior | Callable[[], Prior],
     *,
     latent_dim: int | None = None,
     num_components: int | None = None,
@@ -28,8 +28,8 @@ def build(
     prior_options: Mapping[str, Any] | None = None,
     network: str = "mlp",
     hidden_sizes: Sequence[int] = (256, 256),
-    encoder: nn.Module | None = None,
-    decoder: nn.Module | None = None,
+    encoder: nn.Module | Callable[[], nn.Module] | None = None,
+    decoder: nn.Module | Callable[[], nn.Module] | None = None,
     seed: int = 0,
 ) -> VAE:
     """Build a model for data, and show its prior the training data.
@@ -40,7 +40,7 @@ def build(
     Args:
         splits: The data.
         likelihood: Their likelihood.
-        prior: The name of a prior, or a prior.
+        prior: The name of a prior, a prior, or a function that makes one.
         latent_dim: The number of latent dimensions L; by default the prior's, or a quarter of the
             data's, between 2 and 40.
         num_components: The number of components K; by default one for every 20 data, at most 500.
@@ -48,8 +48,8 @@ def build(
         prior_options: Further arguments of a prior given by name.
         network: The kind of networks.
         hidden_sizes: The widths of their hidden layers.
-        encoder: An encoder of the user's own.
-        decoder: A decoder of the user's own.
+        encoder: An encoder of the user's own, or a function that makes one.
+        decoder: Likewise a decoder.
         seed: The seed of every start.
 
     Raises:
@@ -58,36 +58,53 @@ def build(
             the model needs, or the prior refuses them.
 
     """
-    if not isinstance(prior, str | Prior):
+    if not isinstance(prior, str | Prior) and (isinstance(prior, nn.Module) or not callable(prior)):
         raise wrong_part(prior, "prior")
     _check_different(splits)
     if latent_dim is None and isinstance(prior, Prior):
         latent_dim = getattr(prior, "latent_dim", None)
-    if latent_dim is None:
-        latent_dim = min(40, max(2, math.prod(splits.data_shape) // 4))
-    if num_components is None:
-        num_components = min(500, max(1, len(splits.train) // 20))
+    facts = facts_of(splits, likelihood, latent_dim, num_components, init)
+    latent_dim = facts["latent_dim"]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         ours = make_networks(likelihood, splits.data_shape, latent_dim, hidden_sizes, network)
-        vae = VAE(encoder or ours[0], decoder or ours[1], nn.Identity())
+        vae = VAE(_made(encoder, ours[0]), _made(decoder, ours[1]), nn.Identity())
         torch.manual_seed(mix(seed, 1))
         if isinstance(prior, str):
-            prior = make_prior(
-                prior,
-                latent_dim=latent_dim,
-                num_components=num_components,
-                init=init,
-                data_shape=splits.data_shape,
-                data_range=likelihood.data_range,
-                num_labels=splits.num_labels,
-                **(prior_options or {}),
-            )
-        vae.prior = prior
+            prior = make_prior(prior, **facts, **(prior_options or {}))
+        prior = vae.prior = prior if isinstance(prior, Prior) else prior()
         _check_labels(vae, splits)
         context = vae.context_of(splits.train.labels)
         prior.fit_data(splits.train.tensor(), vae.encoder, context)
     return vae
+
+
+def facts_of(
+    splits: Splits,
+    likelihood: Likelihood,
+    latent_dim: int | None = None,
+    num_components: int | None = None,
+    init: str = "data",
+) -> dict[str, Any]:
+    """Return what a part of a model may be told: its sizes, and what data look like."""
+    if latent_dim is None:
+        latent_dim = min(40, max(2, math.prod(splits.data_shape) // 4))
+    if num_components is None:
+        num_components = min(500, max(1, len(splits.train) // 20))
+    return {
+        "latent_dim": latent_dim,
+        "num_components": num_components,
+        "init": init,
+        "data_shape": splits.data_shape,
+        "data_range": likelihood.data_range,
+        "num_labels": splits.num_labels,
+    }
+
+
+def _made(given: nn.Module | Callable[[], nn.Module] | None, ours: nn.Module) -> nn.Module:
+    if given is None:
+        return ours
+    return given if isinstance(given, nn.Module) else given()
 
 
 def _check_different(splits: Splits) -> None:

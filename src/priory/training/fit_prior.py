@@ -230,21 +230,30 @@ def prior_for(
         ValueError: If the name or an option is unknown, or a fact is out of range.
 
     """
-    x, labels = taken(x, encoder), _labels(labels)
-    if num_components is None:
-        num_components = min(500, max(1, len(x) // 20))
+    x, y = taken(x, encoder), _labels(labels)
     with torch.no_grad(), frozen(encoder):
-        z = call(encoder, x[:1], Context(labels=labels)[:1]).mean
-    return make_prior(
-        name,
-        latent_dim=z.shape[-1],
-        num_components=num_components,
-        init=init,
-        data_shape=tuple(x.shape[1:]),
-        data_range=getattr(encoder, "data_range", (float(x.min()), float(x.max()))),
-        num_labels=None if labels is None else int(labels.max()) + 1,
-        **options,
-    ).to(z)
+        z = call(encoder, x[:1], Context(labels=y)[:1]).mean
+    facts = facts_for(encoder, z, x, num_components, init, y)
+    return make_prior(name, **facts, **options).to(z)
+
+
+def facts_for(
+    encoder: Encoder,
+    z: Tensor,
+    x: Tensor,
+    num_components: int | None = None,
+    init: str = "data",
+    labels: Tensor | None = None,
+) -> dict[str, Any]:
+    """Return what a prior may be told of an encoder, its codes and its data."""
+    return {
+        "latent_dim": z.shape[-1],
+        "num_components": num_components or min(500, max(1, len(x) // 20)),
+        "init": init,
+        "data_shape": tuple(x.shape[1:]),
+        "data_range": getattr(encoder, "data_range", (float(x.min()), float(x.max()))),
+        "num_labels": None if labels is None else int(labels.max()) + 1,
+    }
 
 
 def _two_parts(

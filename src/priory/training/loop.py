@@ -123,6 +123,8 @@ def train(
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 10.0,
     trainer: Mapping[str, Any] | None = None,
+    machine: Any = None,
+    logger: Any = "csv",
 ) -> History:
     """Train a VAE until its validation ELBO stops rising, and keep the best weights.
 

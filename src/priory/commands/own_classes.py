@@ -1,0 +1,100 @@
+"""Classes of the user's own, which the command line alone can name."""
+
+import functools
+import importlib
+import sys
+from typing import Any
+
+from torch import nn
+
+from priory.adapters import as_prior
+from priory.networks.contract import check_part
+from priory.runs import Run
+from priory.runs.options import Factory, OwnClasses, OwnNetworks
+from priory.runs.plain_yaml import GIVEN
+
+
+def open_run(path: str, classes: OwnClasses) -> Run:
+    """Open a run whose model may have parts of the user's own classes."""
+    return Run.open(path, **own_parts(classes))
+
+
+def own_parts(options: Any) -> dict[str, Factory]:
+    """Return what makes the encoder, the decoder and the prior, where they are named as classes.
+
+    Args:
+        options: Options with these three, and with the arguments of each.
+
+    """
+    factories = {}
+    for name in ("encoder", "decoder", "prior"):
+        path = getattr(options, name, None)
+        if path is not None and path != GIVEN and (name != "prior" or ":" in path):
+            given = (
+                getattr(options, f"{name}_options") if isinstance(options, OwnNetworks) else None
+            )
+            factories[name] = own_part(name, path, given)
+    return factories
+
+
+def own_part(name: str, path: str, given: dict[str, Any] | None = None) -> Factory:
+    """Return what makes an encoder, a decoder or a prior of the user's own class.
+
+    Args:
+        name: Which of them.
+        path: The class or function, as `module:Name`.
+        given: Arguments that take the place of others.
+
+    """
+    factory = load_object(path, f"{name} as package.module:{name.capitalize()}")
+
+    @functools.wraps(factory, updated=())
+    def make(**arguments: Any) -> nn.Module:
+        module = factory(**arguments)
+        if name == "prior":
+            return as_prior(module)
+        check_part(module, name)
+        return module  # type: ignore[no-any-return]
+
+    return make if given is None else lambda **_: make(**given)
+
+
+def own_logger(name: str) -> Any:
+    """Return where training curves go: a logger of the user's own, or the name of one."""
+    return load_object(name, "logger as package.module:Logger")() if ":" in name else name
+
+
+def load_object(path: str, what: str) -> Any:
+    """Import what `package.module:name` stands for, also from the working directory.
+
+    Args:
+        path: The path.
+        what: What was expected, for the errors.
+
+    Raises:
+        ImportError: If the module cannot be imported.
+        ValueError: If the path has another form, or names nothing that can be called.
+
+    """
+    module_name, colon, name = path.partition(":")
+    if not (module_name and colon and name):
+        raise ValueError(f"expected a {what}, got {path!r}.")
+    sys.path.append("")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"there is no module {error.name!r} (for {path!r}); run the command from the directory "
+            "that holds it, or install its package."
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise ImportError(
+            f"expected a module that can be imported for {path!r}, got "
+            f"{type(error).__name__}: {error}; mend {module_name}."
+        ) from error
+    finally:
+        sys.path.remove("")
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        raise ValueError(f"expected a function {name!r} in {module_name!r}, got {factory!r}.")
+    return factory

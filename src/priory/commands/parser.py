@@ -1,0 +1,171 @@
+"""What a command is called with, from its words and its file of options."""
+
+import argparse
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
+
+from priory.extras import needs
+from priory.runs.parsing import (
+    Parser,
+    assembled,
+    check_types,
+    choices_of,
+    described_in,
+    kind_of,
+    short,
+)
+from priory.runs.plain_yaml import read_plain, without_classes, without_trainer
+from priory.suggestions import did_you_mean
+
+with needs("cli"):
+    from docstring_parser import parse as parse_docstring
+    from jsonargparse import DefaultHelpFormatter
+
+
+class HelpFormatter(DefaultHelpFormatter):
+    """Help without a parser's types: a short usage, and defaults where there are any."""
+
+    def __init__(self, prog: str, **settings: Any) -> None:
+        super().__init__(prog, max_help_position=32, width=100, **settings)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return str(action.metavar or action.dest.upper())
+        value = f" {self._format_args(action, action.dest.upper())}" if action.nargs != 0 else ""
+        return action.option_strings[0] + value
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text, default = action.help or "", action.default
+        if not action.option_strings or default in (None, False, "", argparse.SUPPRESS):
+            return text.replace("%", "%%") if "%(" not in text else text
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+        shown = shown.strip("()[]").replace(", ", ",") if isinstance(default, tuple) else shown
+        return f"{text.rstrip('.')} ({shown}).".replace("%", "%%")
+
+    def _format_usage(self, usage: Any, actions: Any, *_: Any, **__: Any) -> str:
+        words = [a.metavar or a.dest.upper() for a in actions if not a.option_strings]
+        return f"usage: {' '.join([self._prog, *map(str, words), '[options]'])}\n\n"
+
+
+def parser_of(name: str, command: Callable[..., None]) -> Parser:
+    """Return the parser of a command: a group for each of its dataclasses, the rest in the last."""
+    about = parse_docstring(inspect.getdoc(command) or "")
+    example = about.examples[0].description if about.examples else ""
+    parser = Parser(
+        prog=f"priory {name}",
+        description="\n\n".join(filter(None, (about.short_description, about.long_description))),
+        epilog=f"example: {example}" if example else None,
+        formatter_class=HelpFormatter,
+    )
+    hints, described = get_type_hints(command), described_in(command)
+    others = {}
+    for key, parameter in inspect.signature(command).parameters.items():
+        if is_dataclass(hints[key]):
+            parser.add_options(hints[key])
+        elif parameter.default is parameter.empty:
+            parser.add_option(key, hints[key], parameter.default, described[key])
+        else:
+            others[key] = parameter.default
+    group = parser.add_argument_group("Run")
+    for key, default in others.items():
+        parser.add_option(key, hints[key], default, described[key], group)
+    text = "A file of options in YAML; options in the shell count more."
+    group.add_argument("--config", metavar="FILE", type=str, default=None, help=text)
+    return parser
+
+
+def arguments_of(
+    name: str, command: Callable[..., None], words: Sequence[str], warn: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return the arguments of a command.
+
+    Args:
+        name: Its name.
+        command: The function.
+        words: The words after its name.
+        warn: What to do with a sentence about an old spelling.
+
+    Raises:
+        SystemExit: With status 0, after its help.
+        ValueError: If an option is unknown, or a value is of the wrong type or out of range.
+
+    """
+    parser = parser_of(name, command)
+    try:
+        words = without_old_spellings(words, parser, warn)
+        first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        first.add_argument("--config")
+        file = first.parse_known_args(words)[0].config
+        if file is not None:
+            values = without_trainer(read_plain(file))
+            typed = {word.partition("=")[0].removeprefix("--") for word in words}
+            kept = {n: v for n, v in values.items() if n.replace("_", "-") not in typed}
+            kept = without_classes(kept, file, refuse=True)
+            check_types(kept, parser.hints, str(file))
+            parser.set_defaults(kept)
+            if "run" in kept and words[0].startswith("-"):  # no run is named in the shell
+                words = [kept["run"], *words]
+        values = vars(parser.parse_args(words))
+    except argparse.ArgumentError as error:
+        raise ValueError(_in_one_sentence(str(error), name, parser)) from error
+    hints = get_type_hints(command)
+    return {
+        key: assembled(hints[key], values) if is_dataclass(hints[key]) else values[key]
+        for key in inspect.signature(command).parameters
+    }
+
+
+def without_old_spellings(
+    words: Sequence[str], parser: Parser, warn: Callable[[str], None]
+) -> list[str]:
+    """Return words with those of version 0.1 in today's spelling, and say so.
+
+    Raises:
+        ValueError: If an old spelling has a new one that only the user can write.
+
+    """
+    new: list[str] = []
+    for word in words:
+        if found := re.match(r"--trainer\.(\w+)(=.*)?$", word):
+            if "precision" not in parser.hints:
+                raise ValueError(f"expected no {word}, as this command trains nothing.")
+            (option,) = without_trainer({"trainer": {found[1]: None}})
+            flag = f"--{option.replace('_', '-')}"
+            warn(f"--trainer.{found[1]} is from version 0.1; write {flag} instead.")
+            new.append(flag + (found[2] or ""))
+        elif found := re.match(r"--(encoder|decoder)\.", word):
+            raise _module_name(found[1])
+        elif new and new[-1] in ("--encoder", "--decoder") and "class_path" in word:
+            raise _module_name(new[-1][2:])
+        else:
+            dashes, equals, value = word.partition("=")
+            is_option = dashes.startswith("--")
+            new.append((dashes.replace("_", "-") if is_option else dashes) + equals + value)
+    return new
+
+
+def _module_name(part: str) -> ValueError:
+    return ValueError(
+        f"expected the class of the {part} as --{part} package.module:Name, with its arguments in "
+        f"--{part}-options '{{name: value}}', got the spelling of version 0.1."
+    )
+
+
+def _in_one_sentence(message: str, name: str, parser: Parser) -> str:
+    """Say what was expected and what was got, and what was perhaps meant."""
+    if found := re.match(r"unrecognized arguments: (\S+)", message):
+        got, known = found[1].partition("=")[0], [n.replace("_", "-") for n in parser.hints]
+        near = did_you_mean(got.lstrip("-"), known, "--{}".format)
+        return f"expected options of priory {name}, got {got}{near}"
+    if found := re.match(r"the following arguments are required: (\w+)$", message):
+        return f"expected {found[1].upper()} after priory {name}, got nothing; see --help."
+    if found := re.match(r'Parser key "(\w+)":.*G(?:ot|iven) value: (.*)', message, re.S):
+        hint = parser.hints.get(found[1])
+        if hint is not None and (kind := kind_of(hint)):
+            words = [choice for choice in choices_of(hint) if isinstance(choice, str)]
+            value = short(found[2])
+            return f"expected {kind} for {found[1]}, got {value}{did_you_mean(value, words)}"
+    return " ".join(message.split())

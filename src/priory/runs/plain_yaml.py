@@ -1,0 +1,128 @@
+"""Configurations in YAML, read as plain values that name no class, whoever wrote them."""
+
+from pathlib import Path
+from typing import Any
+
+from priory.extras import needs
+
+with needs("cli"):
+    import yaml
+
+MOST_BYTES, MOST_DEPTH = 1_000_000, 20
+CLASSES = ("encoder", "decoder", "prior", "priors", "logger")
+"""Options whose value may be a class of the user's own, as `module:Name`, in the shell alone."""
+GIVEN = "given"
+"""What a configuration holds in the place of such a class: it is given again in the shell."""
+
+
+def read_plain(file: str | Path) -> dict[str, Any]:
+    """Read a mapping of plain values.
+
+    Args:
+        file: The file. It is small, not deeply nested, and has no aliases, which a few lines of
+            YAML can make expand to any size.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no such file.
+
+    """
+    file = Path(file)
+    if not file.is_file():
+        raise FileNotFoundError(f"expected a file of options in YAML at {file}, found none.")
+    if file.stat().st_size > MOST_BYTES:
+        raise ValueError(f"expected a file of options of at most {MOST_BYTES:,} bytes, got {file}.")
+    try:
+        text = file.read_text()
+        _check_events(text, file)
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        if str(error).startswith("expected"):
+            raise
+        place = f" (line {mark.line + 1})" if (mark := getattr(error, "problem_mark", None)) else ""
+        raise ValueError(
+            f"expected a file of options in YAML, got {file}{place}, which is damaged."
+        ) from error
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise ValueError(
+            f"expected a file of options by name, such as `latent_dim: 2`, got {file}."
+        )
+    return values
+
+
+def _check_events(text: str, file: Path) -> None:
+    """Refuse what would grow or nest without end, before any value is made."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > MOST_DEPTH:
+            place = f"line {event.start_mark.line + 1} of {file}"
+            raise ValueError(
+                f"expected plain values without aliases (*name), nested at most {MOST_DEPTH} deep, "
+                f"got others in {place}; write the values out."
+            )
+
+
+def without_classes(values: dict[str, Any], file: str | Path, *, refuse: bool) -> dict[str, Any]:
+    """Return a configuration with `given` in the place of every class that it names.
+
+    Args:
+        values: The configuration.
+        file: Where it was read.
+        refuse: Whether to refuse it instead, and print the option to type.
+
+    Raises:
+        ValueError: If a class is named where none can be given, or is to be refused.
+
+    """
+    plain = dict(values)
+    for name, value in values.items():
+        named = _class_in(value, name in CLASSES)
+        if named is None:
+            continue
+        if refuse or name not in CLASSES:
+            advice = f"; if you trust it, type --{name} {named}" if name in CLASSES else ""
+            raise ValueError(
+                f"expected plain values in {file}, as no file names a class, got {named!r} for "
+                f"{name}{advice}."
+            )
+        if name == "priors":
+            words = value.split(",") if isinstance(value, str) else value
+            plain[name] = ",".join(GIVEN if ":" in str(word) else str(word) for word in words)
+        else:
+            plain[name] = GIVEN
+    return plain
+
+
+def _class_in(value: Any, is_class: bool = False) -> str | None:
+    """Return the class that a value names, as `module:Name`; None if it names none."""
+    if isinstance(value, dict):
+        if "class_path" in value:
+            module, _, name = str(value["class_path"]).rpartition(".")
+            return f"{module}:{name}"
+        values = [*value.values()]
+    elif isinstance(value, list):
+        values = value
+    else:
+        return value if is_class and isinstance(value, str) and ":" in value else None
+    return next(filter(None, (_class_in(one, is_class) for one in values)), None)
+
+
+TRAINER = {
+    "accelerator": "accelerator",
+    "check_val_every_n_epoch": "validate_every",
+    "devices": "devices",
+    "logger": "logger",
+    "num_nodes": "num_nodes",
+    "precision": "precision",
+    "strategy": "strategy",
+}
+
+
+def without_trainer(values: dict[str, Any]) -> dict[str, Any]:
+    """Stand-in."""
+    plain = dict(values)
+    for name, value in (plain.pop("trainer", None) or {}).items():
+        plain[TRAINER[name]] = value
+    return plain

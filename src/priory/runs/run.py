@@ -1,0 +1,355 @@
+"""A run: a directory, and all that is in it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.distributions.constraints import Constraint
+
+from priory.data import DataFormat, Part, Splits, open_source
+from priory.extras import needs
+from priory.files import write_whole
+from priory.priors import Prior
+from priory.runs.layout import CONFIG, METRICS, model_directories
+from priory.runs.options import (
+    CompareConfig,
+    DataOptions,
+    Factory,
+    MeasuringOptions,
+    RefitConfig,
+    TrainConfig,
+    arguments_for,
+)
+from priory.runs.parsing import checked, flat
+from priory.runs.plain_yaml import read_plain, without_classes, without_trainer
+from priory.saving import load
+from priory.training.curves import read_curves
+from priory.vae import VAE
+
+with needs("cli"):
+    import yaml
+
+Config = TrainConfig | CompareConfig | RefitConfig
+C = TypeVar("C", TrainConfig, CompareConfig, RefitConfig)
+"""The configuration of a run, of the kind that made it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of `priory train`, `compare` or `refit`, or a model saved by `priory.save`.
+
+    Attributes:
+        path: The directory of the saved model.
+        home: That of the configuration and the numbers: the same, or the one above.
+        config: The configuration that made it; None for a model alone.
+
+    Examples:
+        >>> import tempfile, priory
+        >>> from priory.runs import Run
+        >>> vae = priory.fit(priory.data.open_digits().x, max_epochs=1, verbose=False)
+        >>> with tempfile.TemporaryDirectory() as path:
+        ...     priory.save(vae, path)
+        ...     run = Run.open(path)
+        ...     type(run.model.prior).__name__, run.config
+        ('VampPrior', None)
+
+    """
+
+    path: Path
+    home: Path
+    config: Config | None
+    parts: Mapping[str, nn.Module | Factory] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        encoder: nn.Module | Factory | None = None,
+        decoder: nn.Module | Factory | None = None,
+        prior: nn.Module | Factory | None = None,
+    ) -> "Run":
+        """Open a run.
+
+        Args:
+            path: Its directory, or that of a model within it, such as `runs/compare-1/MoGPrior`.
+            encoder: The encoder of the model, where it is of a class of the user's own: a module,
+                or what makes one with the arguments that the run was trained with.
+            decoder: Likewise the decoder.
+            prior: Likewise the prior.
+
+        Raises:
+            FileNotFoundError: If there is no saved model.
+            ValueError: If there are several, or the configuration is damaged.
+
+        """
+        runs = cls.open_all(path, encoder=encoder, decoder=decoder, prior=prior)
+        if len(runs) > 1:
+            raise ValueError(
+                f"expected a run with one saved model, got {len(runs)} at {path}; name one of "
+                f"{', '.join(str(run.path) for run in runs)}."
+            )
+        return runs[0]
+
+    @classmethod
+    def open_all(cls, path: str | Path, **parts: nn.Module | Factory | None) -> "list[Run]":
+        """Open all models of a run, in the order of its configuration."""
+        given = {name: part for name, part in parts.items() if part is not None}
+        runs = []
+        for model in model_directories(path):
+            homes = (model, model.resolve().parent)
+            home = next((home for home in homes if (home / CONFIG).is_file()), model)
+            config = read_config(home / CONFIG) if (home / CONFIG).is_file() else None
+            runs.append(cls(model, home, config, given))
+        first = runs[0].config
+        named = str(first.model.priors).split(",") if isinstance(first, CompareConfig) else []
+        places = {name: place for place, name in enumerate(named)}
+        return sorted(runs, key=lambda run: places.get(run.path.name, len(places)))
+
+    @cached_property
+    def model(self) -> VAE:
+        """The model, in evaluation mode and ready to be called."""
+        vae = cast(VAE, load(self.path, **{n: self._made(n, p) for n, p in self.parts.items()}))
+        if not _is_ready(vae):
+            try:
+                training = None if self.data_options is None else self.data.train
+            except FileNotFoundError:
+                training = None
+            if training is None:
+                raise ValueError(
+                    f"expected the training data of {self.path}, of which its "
+                    f"{type(vae.prior).__name__} is made, where {CONFIG} names them, found none; "
+                    "put them back."
+                )
+            cast(Prior, vae.prior).fit_data(training.tensor(), vae.encoder)
+        return vae
+
+    def _made(self, name: str, part: nn.Module | Factory) -> nn.Module:
+        if isinstance(part, nn.Module):
+            return part
+        model = self.config.model if isinstance(self.config, TrainConfig) else None
+        return part(**arguments_for(part, getattr(model, f"{name}_options", None), {}))
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything random in the run; zero for a model alone."""
+        if isinstance(self.config, RefitConfig):
+            return self.config.fitting.seed or 0
+        return 0 if self.config is None else self.config.training.seed
+
+    @property
+    def importance_samples(self) -> int:
+        """The importance samples that its NLL was measured with, or would be."""
+        measuring = MeasuringOptions() if self.config is None else self.config.measuring
+        return measuring.importance_samples
+
+    @property
+    def data_options(self) -> DataOptions | None:
+        """Where its data come from; None where that is not known."""
+        options = None if self.config is None else self.config.data
+        return options if options is not None and options.data is not None else None
+
+    @cached_property
+    def data(self) -> Splits:
+        """The data that it was trained, validated and tested on.
+
+        Raises:
+            FileNotFoundError: If they are no longer there.
+            ValueError: If it does not say where they come from.
+
+        """
+        return self._opened(drawn_once=False)
+
+    def _opened(self, *, drawn_once: bool) -> Splits:
+        if self.data_options is None:
+            raise ValueError(
+                f"expected the data of {self.path} in its {CONFIG}, got none; name them with "
+                "--data."
+            )
+        return self.data_options.open(self.seed, drawn_once=drawn_once)
+
+    @cached_property
+    def test(self) -> Part:
+        """Its test data, or, where it kept none, those it validated on."""
+        return held_out(self.data)
+
+    @cached_property
+    def training(self) -> Part | None:
+        """Its training data, grey values drawn once; None where they are no longer known."""
+        if self.data_options is None:
+            return None
+        try:
+            if self.data_options.binarise == "dynamic":
+                return self._opened(drawn_once=True).train
+            return self.data.train
+        except FileNotFoundError:
+            return None
+
+    @cached_property
+    def format(self) -> DataFormat | None:
+        """What its data look like; None for a model alone."""
+        try:
+            return DataFormat.read(self.home)
+        except FileNotFoundError:
+            return None
+
+    def part(
+        self,
+        data: str | None = None,
+        labels: str | None = None,
+        data_options: Mapping[str, Any] | None = None,
+    ) -> Part:
+        """Open further data, read as those trained on were: by default its own test data.
+
+        Args:
+            data: A file or a folder.
+            labels: A file of labels.
+            data_options: Options of its kind.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it cannot be read, or does not fit.
+
+        """
+        if data is None:
+            part = self.test
+        elif self.format is not None:
+            options = {"labels": labels, "options": data_options, "seed": self.seed}
+            part = self.format.open(data, **options)
+        else:  # a model alone does not say what its data looked like
+            source = open_source(data, labels=labels, options=data_options)
+            part = Part(source.x, torch.arange(len(source.x)), source.labels)
+        return part
+
+    def labelled_part(self, *further: Any) -> Part:
+        """Open further data, as `part` does, with the labels that the model needs."""
+        part, data = self.part(*further), next(iter(further), None)
+        if self.model.needs_labels and part.labels is None:
+            raise ValueError(
+                f"expected labels of {data or 'the test data'}, which the model "
+                f"({type(self.model.prior).__name__}) needs, got none; name a file of them with "
+                "--labels, or data that bring them."
+            )
+        return part
+
+    @property
+    def curves(self) -> dict[str, list[float | None]]:
+        """The validation curves of its training."""
+        return read_curves(self.path)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Its numbers, as `metrics.json` has them for this model; nothing where there are none."""
+        record = read_record(self.home / METRICS, "a run") or {}
+        return cast(dict[str, Any], record.get(self.path.name, record))
+
+    @torch.no_grad()
+    def check_fits(
+        self, x: Tensor, name: str, labels: Tensor | None = None, start: int = 0
+    ) -> None:
+        """Check that data are such as the model was trained on.
+
+        Args:
+            x: The data, `(N, *data_shape)`.
+            name: What to call them in an error.
+            labels: Their labels, where the model takes them.
+            start: The position of the first of them.
+
+        Raises:
+            ValueError: If they have another shape, or one is outside the support of the likelihood.
+
+        """
+        vae = self.model
+        context = vae.context_of(None if labels is None else labels[:1])
+        z = vae.posterior(torch.zeros_like(x[:1]), context).mean  # of x it may not be finite
+        likelihood = vae.likelihood(z, context)
+        if x.shape[1:] != likelihood.event_shape:
+            shape = ", ".join(map(str, likelihood.event_shape))
+            raise ValueError(
+                f"expected data of shape (N, {shape}), such as the model was trained on, got "
+                f"{tuple(x.shape)} from {name}; name others with --data."
+            )
+        inside = cast(Constraint, likelihood.support).check(x)
+        if not inside.all():
+            first = start + int((~inside).nonzero()[0])
+            raise ValueError(
+                f"expected data within the support of the model's likelihood, got others in "
+                f"example {first} of {name}; name others with --data."
+            )
+
+
+def held_out(splits: Splits) -> Part:
+    """Return the data to measure on: those to test on, or else those to validate on."""
+    return splits.test if len(splits.test) else splits.validation
+
+
+def read_config(file: Path, kind: type[C] | None = None) -> Any:
+    """Read the configuration of a run, checked once, here; it names no class.
+
+    Args:
+        file: The file.
+        kind: The kind of configuration; by default that which its options say.
+
+    Returns:
+        The configuration; None where it is of no kind in particular, as it names no data.
+
+    Raises:
+        ValueError: If it is damaged, or an option is unknown, of the wrong type or out of range.
+
+    """
+    values = without_classes(without_trainer(read_plain(file)), file, refuse=False)
+    if kind is None and "data" not in values:  # a file that no command wrote
+        return None
+    if kind is None:
+        kinds = {"priors": CompareConfig, "run": RefitConfig}
+        kind = next((kinds[n] for n in kinds if n in values), TrainConfig)  # type: ignore[assignment]
+    values.pop("run", None)
+    return checked(cast(type[C], kind), values, str(file))
+
+
+def write_config(config: Config, directory: Path, **more: Any) -> str:
+    """Write the configuration of a run into its directory, and return its text."""
+    text = cast(str, yaml.safe_dump({**more, **flat(config)}, sort_keys=False))
+    write_whole(directory / CONFIG, text.encode())
+    return text
+
+
+def read_record(file: Path, writer: str) -> dict[str, Any] | None:
+    """Return the numbers that a command wrote; None where there is no such file.
+
+    Raises:
+        ValueError: If the file is damaged.
+
+    """
+    if not file.is_file():
+        return None
+    try:
+        record = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"expected what {writer} wrote in {file}, got a file that is damaged."
+        ) from error
+    if not isinstance(record, dict):
+        raise ValueError(f"expected what {writer} wrote in {file}, got another file.")
+    return record
+
+
+def write_record(file: Path, record: Mapping[str, Any]) -> None:
+    """Write numbers as JSON."""
+    write_whole(file, (json.dumps(record, indent=2) + "\n").encode())
+
+
+def _is_ready(vae: VAE) -> bool:
+    """Whether a loaded prior can be called, or is made of training data that are not saved."""
+    if vae.prior.needs_labels:  # which know no data
+        return True
+    try:
+        vae.prior_distribution()
+    except RuntimeError:
+        return False
+    return True
