@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,13 +18,13 @@ from rich.console import Console
 from priory import training
 from priory.commands.report_entry import report_entry
 from priory.commands.run_data import open_run_data
-from priory.commands.user_classes import build_module, names_a_class, trainer_options
+from priory.commands.user_classes import build_module, names_a_class
 from priory.data import DataFormat, describe
 from priory.files import write_whole
 from priory.likelihoods import LikelihoodName, choose_likelihood
 from priory.report import Recipe, Subject, write_figures, write_page
 from priory.saving import save
-from priory.training import TrainingSettings, build, next_free
+from priory.training import Machine, TrainingSettings, build, next_free
 
 CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.json", "last.ckpt"
 
@@ -175,7 +175,8 @@ def _train(
         decoder=build_module("decoder", config["decoder"]),
         seed=how.seed,
     )
-    options = trainer_options(config["trainer"])
+    changes, logger, every = Machine.from_trainer(config["trainer"] or {})
+    machine, how = Machine(**changes), replace(how, validate_every=every or how.validate_every)
     console.print(f"{describe(splits)}\n{likelihood}; {vae.prior}; {how}.", highlight=False)
     with _begun(run, first):
         if first:
@@ -190,7 +191,8 @@ def _train(
             curves=run,
             checkpoint=run / CHECKPOINT,
             checkpoint_seconds=seconds,
-            trainer=options,
+            machine=machine,
+            logger="csv" if logger is None else logger,
         )
     if not first:
         return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from priory.training.build import build, make_networks
 from priory.training.curves import read_curves
 from priory.training.fit_prior import CrossEntropy, PriorFit, fit_prior, prior_for
+from priory.training.machine import Machine, threads_for
 from priory.training.run_directory import (
     FoundRun,
     find_run,
@@ -17,15 +18,14 @@ from priory.training.settings import Muon, TrainingSettings
 
 if TYPE_CHECKING:
     from priory.training.loop import History, fit, train
-    from priory.training.module import Training
 
 __all__ = [
     "CrossEntropy",
     "FoundRun",
     "History",
+    "Machine",
     "Muon",
     "PriorFit",
-    "Training",
     "TrainingSettings",
     "build",
     "find_run",
@@ -37,14 +37,20 @@ __all__ = [
     "next_free",
     "prior_for",
     "read_curves",
+    "threads_for",
     "train",
 ]
 
-LAZY = {"History": "loop", "Training": "module", "fit": "loop", "train": "loop"}
-"""Names that need Lightning, which is heavy, and the files that hold them."""
+LAZY = ("History", "fit", "train")
+"""Names that need Lightning, which is heavy."""
 
 
 def __getattr__(name: str) -> Any:
     if name in LAZY:
-        return getattr(import_module(f"priory.training.{LAZY[name]}"), name)
+        return getattr(import_module("priory.training.loop"), name)
+    if name == "Training":
+        raise ImportError(
+            "priory.training.Training, a LightningModule, is gone since 0.2.0: train with "
+            "priory.training.train, or with priory.loss in a loop of your own."
+        )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
