@@ -78,7 +78,10 @@ def write_wrong() -> None:
         ("--data x.npy --validation constant.npy", "got torch.float64 of shape (4,)"),
         ("--data x.npy --prior-options {wieghts: uniform}", "did you mean weights?"),
         ("--data x.npy --trainer.acelerator cpu", "did you mean trainer.accelerator?"),
-        ("--data x.npy --trainer.callbacks.class_path nowhere.Print", "no trainer.callbacks.class_path; use"),
+        (
+            "--data x.npy --trainer.callbacks.class_path nowhere.Print",
+            "no trainer.callbacks.class_path; use",
+        ),
         ("--data x.npy --trainer.strategy ddpp", "'ddpp'; did you mean ddp?"),
         ("--data x.npy --importance-samples 0", "at least one importance sample"),
         ("--data x.npy --out there", "does not exist yet"),

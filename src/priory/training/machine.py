@@ -94,7 +94,7 @@ got 'float16'; did you mean 16-true?
                     f"expected {name} {', '.join(names)}, got {value!r}"
                     f"{did_you_mean(str(value), names)}"
                 )
-        if not re.fullmatch(r"auto|-1|0*[1-9]\d*|\d+(,\d+)*,?", str(self.devices)):
+        if not re.fullmatch(r"auto|-1|0*[1-9]\d*|\d+(,\d+)*,|\d+(,\d+)+", str(self.devices)):
             raise ValueError(
                 "expected a number of devices, 'auto' for all, or the positions of some, such as "
                 f"'0,2', got devices={self.devices!r}."

@@ -10,6 +10,7 @@ from priory.training.settings import TrainingSettings
 with needs("train"):
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -69,7 +70,7 @@ class Progress:
         if self.live is None:
             self.console.print(line, highlight=False, soft_wrap=True)
         else:
-            self.live.update(line)
+            self.live.update(Text(line))
 
     def _line(self, epoch: int, left: int, without_better: int, seconds: float) -> str:
         most, patience, metrics = self.settings.max_epochs, self.settings.patience, self.latest
