@@ -37,7 +37,7 @@ from priory.evaluation import decode
 from priory.likelihoods import choose_likelihood
 from priory.report import grid_figure
 from priory.saving import load
-from priory.training import TrainingSettings, build, train
+from priory.training import Machine, TrainingSettings, build, train
 
 ROOT = Path(__file__).parents[1]
 RESULTS = DOCS / "results"
@@ -175,13 +175,12 @@ def time_epoch(name: str, data: str | None) -> None:
     config = recipe(name) | ({"data": data} if data else {})
     splits = opened(config)
     vae = built(config, splits)
-    trainer = {**(config.get("trainer") or {})}
-    every = trainer.get("check_val_every_n_epoch", 1)
-    settings = settings_of(config | {"max_epochs": 2 * every})
-    clock = Clock()
-    trainer["callbacks"] = [clock]
+    changes, _, every = Machine.from_trainer(config.get("trainer") or {})
+    every = every or 1
+    settings = settings_of(config | {"max_epochs": 2 * every, "validate_every": every})
+    clock, machine = Clock(), Machine(**changes)
     with open(os.devnull, "w") as nowhere:
-        train(vae, splits, settings, console=Console(file=nowhere), trainer=trainer)
+        train(vae, splits, settings, machine=machine, logger=clock, console=Console(file=nowhere))
     seconds = json.loads(SECONDS.read_text()) if SECONDS.is_file() else {}
     seconds[name] = round((clock.ends[-1] - clock.ends[every - 1]) / every, 2)
     seconds["threads"], seconds["load"] = torch.get_num_threads(), round(os.getloadavg()[0], 1)

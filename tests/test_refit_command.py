@@ -118,7 +118,10 @@ def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
         (["run/StandardPrior", "--data", "sevens.npy"], "example 0 of sevens"),
         (["run/StandardPrior", "--max-epochs", "0"], "at least one epoch"),
         (["run/StandardPrior", "--importance-samples", "0"], "importance sample"),
-        (["run/StandardPrior", "--num-components", "0"], "num_components from 1 to 1,000,000, got 0"),
+        (
+            ["run/StandardPrior", "--num-components", "0"],
+            "num_components from 1 to 1,000,000, got 0",
+        ),
         (["run/StandardPrior", "--num-components", "200"], "got 96"),
         (["run/StandardPrior", "--out", "run"], "does not exist yet"),
         (["run/StandardPrior", "--out", "run/StandardPrior/new"], "beyond the old model's"),

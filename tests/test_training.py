@@ -10,14 +10,9 @@ from priory.data import Source, split
 from priory.data.splits import mix
 from priory.likelihoods import choose_likelihood
 from priory.objectives import elbo
-from priory.training import (
-    Training,
-    TrainingSettings,
-    make_networks,
-    new_run_directory,
-    next_free,
-    train,
-)
+from priory.training import TrainingSettings, make_networks, new_run_directory, next_free, train
+from priory.training.settings import OPTIMIZERS
+from priory.training.step import Step
 from priory.vae import VAE
 
 
@@ -86,16 +81,16 @@ def test_a_seed_repeats_a_run():
 
 def test_every_epoch_has_all_data_in_an_order_of_its_own(monkeypatch):
     splits = split(Source("rows", torch.eye(120)), test=0.0)
-    orders = [[] for _ in range(4)]
-    step = Training.training_step
+    shown, forward = [], Step.forward
 
-    def watch(self, batch, batch_index):
+    def watch(self, batch, beta):
         assert batch.x.equal(splits.train.tensor()[batch.position])
-        orders[self.current_epoch] += batch.x.argmax(-1).tolist()
-        return step(self, batch, batch_index)
+        shown.extend(batch.x.argmax(-1).tolist())
+        return forward(self, batch, beta)
 
-    monkeypatch.setattr(Training, "training_step", watch)
+    monkeypatch.setattr(Step, "forward", watch)
     train(make_vae(splits, MoGPrior(2, 4)), splits, TrainingSettings(max_epochs=4))
+    orders = torch.tensor(shown).view(4, len(splits.train)).tolist()
     assert len({tuple(order) for order in orders}) == 4
     assert len({tuple(sorted(order)) for order in orders}) == 1
 
@@ -165,7 +160,7 @@ def test_training_that_diverges_says_where():
 def test_weight_decay_reaches_the_optimiser(optimizer, decay, found):
     splits = split(Source("stripes", stripes()))
     settings = TrainingSettings(optimizer=optimizer, weight_decay=decay)
-    made = Training(make_vae(splits, MoGPrior(2, 4)), splits, settings).configure_optimizers()
+    made = OPTIMIZERS[optimizer](make_vae(splits, MoGPrior(2, 4)), 0.1, settings.weight_decay)
     assert [group["weight_decay"] for group in made.param_groups] == found
 
 
@@ -212,9 +207,8 @@ def test_bad_settings_are_refused():
     for settings in ({"weight_decay": -1.0, "optimizer": "muon"}, {"weight_decay": 0.1}):
         with pytest.raises(ValueError, match="weight"):
             TrainingSettings(**settings)
-    for trainer in ({"check_val_every_n_epoch": 3}, {"limit_val_batches": 0}):
-        with pytest.raises(ValueError, match="validate at least once in 2 epochs"):
-            train(vae, splits, TrainingSettings(max_epochs=2), trainer=trainer)
+    with pytest.raises(ValueError, match="validate at least once in 2 epochs"):
+        TrainingSettings(max_epochs=2, validate_every=3)
     with pytest.raises(ValueError, match="got nan"):
         priory.fit(stripes() * torch.nan)
     with pytest.raises(ValueError, match="did you mean"):

@@ -57,7 +57,7 @@ def _run(name: str, words: list[str]) -> None:
         from priory.commands.parser import arguments_of
 
         asked = command(name)
-        asked(**arguments_of(name, asked, words, _warn))
+        asked(**arguments_of(name, asked, words))
 
 
 def _overview(summaries: dict[str, str]) -> str:

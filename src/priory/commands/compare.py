@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.measure import Measurement
 
 from priory import training
-from priory.commands.own_classes import own_part, own_parts
+from priory.commands.own_classes import own_logger, own_part, own_parts
 from priory.commands.report_entry import comparison_table, report_entry
 from priory.data import DataFormat, describe
 from priory.report import Recipe, Subject, write_figures, write_page
@@ -61,7 +61,13 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
         for name, vae in models.items():
             start = time.perf_counter()
             history = training.train(
-                vae, splits, how, machine=config.machine, console=console, curves=run / name
+                vae,
+                splits,
+                how,
+                machine=config.machine,
+                logger=own_logger(config.machine.logger),
+                console=console,
+                curves=run / name,
             )
             seconds = time.perf_counter() - start
             save(vae, run / name)

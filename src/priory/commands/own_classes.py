@@ -37,7 +37,7 @@ def own_parts(options: Any) -> dict[str, Factory]:
     return factories
 
 
-def own_part(name: str, path: str, given: dict[str, Any] | None = None) -> Factory:
+def own_part(name: Any, path: str, given: dict[str, Any] | None = None) -> Factory:
     """Return what makes an encoder, a decoder or a prior of the user's own class.
 
     Args:

@@ -21,6 +21,7 @@ from priory.runs.plain_yaml import read_plain, without_classes, without_trainer
 from priory.suggestions import did_you_mean
 
 with needs("cli"):
+    import yaml
     from docstring_parser import parse as parse_docstring
     from jsonargparse import DefaultHelpFormatter
 
@@ -29,7 +30,7 @@ class HelpFormatter(DefaultHelpFormatter):
     """Help without a parser's types: a short usage, and defaults where there are any."""
 
     def __init__(self, prog: str, **settings: Any) -> None:
-        super().__init__(prog, max_help_position=32, width=100, **settings)
+        super().__init__(prog, max_help_position=32, width=100, **settings)  # type: ignore[no-untyped-call]
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings:
@@ -77,16 +78,13 @@ def parser_of(name: str, command: Callable[..., None]) -> Parser:
     return parser
 
 
-def arguments_of(
-    name: str, command: Callable[..., None], words: Sequence[str], warn: Callable[[str], None]
-) -> dict[str, Any]:
+def arguments_of(name: str, command: Callable[..., None], words: Sequence[str]) -> dict[str, Any]:
     """Return the arguments of a command.
 
     Args:
         name: Its name.
         command: The function.
         words: The words after its name.
-        warn: What to do with a sentence about an old spelling.
 
     Raises:
         SystemExit: With status 0, after its help.
@@ -95,7 +93,7 @@ def arguments_of(
     """
     parser = parser_of(name, command)
     try:
-        words = without_old_spellings(words, parser, warn)
+        words = without_old_spellings(words, parser)
         first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         first.add_argument("--config")
         file = first.parse_known_args(words)[0].config
@@ -118,24 +116,22 @@ def arguments_of(
     }
 
 
-def without_old_spellings(
-    words: Sequence[str], parser: Parser, warn: Callable[[str], None]
-) -> list[str]:
-    """Return words with those of version 0.1 in today's spelling, and say so.
+def without_old_spellings(words: Sequence[str], parser: Parser) -> list[str]:
+    """Return words with those of version 0.1 in today's spelling.
 
     Raises:
         ValueError: If an old spelling has a new one that only the user can write.
 
     """
     new: list[str] = []
-    for word in words:
-        if found := re.match(r"--trainer\.(\w+)(=.*)?$", word):
+    rest = iter(words)
+    for word in rest:
+        if found := re.match(r"--trainer(?:\.([\w.]+))?(?:=(.*))?$", word):
             if "precision" not in parser.hints:
                 raise ValueError(f"expected no {word}, as this command trains nothing.")
-            (option,) = without_trainer({"trainer": {found[1]: None}})
-            flag = f"--{option.replace('_', '-')}"
-            warn(f"--trainer.{found[1]} is from version 0.1; write {flag} instead.")
-            new.append(flag + (found[2] or ""))
+            value = yaml.safe_load(found[2] or next(rest, ""))
+            options = without_trainer({"trainer": {found[1]: value} if found[1] else value})
+            new += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         elif found := re.match(r"--(encoder|decoder)\.", word):
             raise _module_name(found[1])
         elif new and new[-1] in ("--encoder", "--decoder") and "class_path" in word:

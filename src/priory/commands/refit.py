@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from rich import box
@@ -104,7 +104,7 @@ def _with_data_of(run: Run, config: RefitConfig) -> RefitConfig:
     """Return a configuration with the data and the seed of a run where none are asked for."""
     options = flat(run.data_options) if run.data_options else {}
     given = {n: v for n, v in flat(config.data).items() if v is not None}
-    defaults = {"validation": 0.1, "test": 0.1, "binarise": "none"}
+    defaults: dict[str, Any] = {"validation": 0.1, "test": 0.1, "binarise": "none"}
     data = replace(config.data, **(defaults | options | given))
     if data.data is None:
         raise ValueError(
@@ -135,7 +135,9 @@ def _prior(
     facts = facts_for(vae.encoder, z, x, how.num_components, how.init, labels)
     factory = own_part("prior", how.prior)
     told = arguments_for(factory, how.prior_options, facts)
-    return factory(**told), replace(config, fitting=replace(how, prior=GIVEN, prior_options=told))
+    return cast(Prior, factory(**told)), replace(
+        config, fitting=replace(how, prior=GIVEN, prior_options=told)
+    )
 
 
 def _metrics(before: Evaluation, after: Evaluation, fit: PriorFit) -> dict[str, Any]:

@@ -63,7 +63,9 @@ def train(
     classes = own_parts(config.model)
     with claimed(run, new=not resume) if first else nullcontext():
         if resume and (run / CONFIG).is_file():
-            saved = read_config(run / CONFIG, TrainConfig)
+            saved = read_config(run / CONFIG)
+            if not isinstance(saved, TrainConfig):
+                raise ValueError(f"expected a run of priory train in {run}, got another.")
             config = continued(saved, config, run)
             if (run / METRICS).is_file():
                 if config.training.max_epochs <= saved.training.max_epochs:

@@ -13,9 +13,8 @@ from priory.data import Part, Splits, open_data
 from priory.likelihoods import Likelihood, LikelihoodName, choose_likelihood
 from priory.priors import prior_class, prior_classes
 from priory.runs.plain_yaml import GIVEN
-from priory.training import TrainingSettings
+from priory.training import Machine, TrainingSettings
 from priory.training.build import build, facts_of
-from priory.training.machine import Machine
 from priory.vae import VAE
 
 if TYPE_CHECKING:
@@ -151,7 +150,10 @@ class ModelOptions:
         self, splits: Splits, likelihood: Likelihood, seed: int, classes: Mapping[str, Factory]
     ) -> VAE:
         """Build the model of options that are `resolved`."""
-        own = {n: partial(c, **(getattr(self, f"{n}_options"))) for n, c in classes.items()}
+        own: dict[str, Any] = {
+            name: partial(factory, **getattr(self, f"{name}_options"))
+            for name, factory in classes.items()
+        }
         return build(
             splits,
             likelihood,
@@ -256,7 +258,7 @@ class StartOptions:
     from_: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MachineOptions(Machine):
     """Machine.
 

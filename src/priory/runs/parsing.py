@@ -143,7 +143,7 @@ def flat(options: Any) -> dict[str, Any]:
 
 def groups_of(options: type) -> Iterator[type]:
     """Return the dataclasses that a dataclass holds; itself if it holds none."""
-    held = [h for n, h in get_type_hints(options).items() if is_dataclass(h)]
+    held = [h for h in get_type_hints(options).values() if isinstance(h, type) and is_dataclass(h)]
     yield from (group for one in held for group in groups_of(one)) if held else (options,)
 
 

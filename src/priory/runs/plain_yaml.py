@@ -1,9 +1,11 @@
 """Configurations in YAML, read as plain values that name no class, whoever wrote them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from priory.extras import needs
+from priory.training import Machine
 
 with needs("cli"):
     import yaml
@@ -57,7 +59,8 @@ def _check_events(text: str, file: Path) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent) or depth > MOST_DEPTH:
-            place = f"line {event.start_mark.line + 1} of {file}"
+            mark: Any = event.start_mark
+            place = f"line {mark.line + 1} of {file}"
             raise ValueError(
                 f"expected plain values without aliases (*name), nested at most {MOST_DEPTH} deep, "
                 f"got others in {place}; write the values out."
@@ -109,20 +112,17 @@ def _class_in(value: Any, is_class: bool = False) -> str | None:
     return next(filter(None, (_class_in(one, is_class) for one in values)), None)
 
 
-TRAINER = {
-    "accelerator": "accelerator",
-    "check_val_every_n_epoch": "validate_every",
-    "devices": "devices",
-    "logger": "logger",
-    "num_nodes": "num_nodes",
-    "precision": "precision",
-    "strategy": "strategy",
-}
+def without_trainer(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration of 0.1.0 in today's words: what it passed on to Lightning's Trainer.
 
+    Raises:
+        ValueError: If it passed on what is no longer understood.
 
-def without_trainer(values: dict[str, Any]) -> dict[str, Any]:
-    """Stand-in."""
+    """
     plain = dict(values)
-    for name, value in (plain.pop("trainer", None) or {}).items():
-        plain[TRAINER[name]] = value
-    return plain
+    trainer = plain.pop("trainer", None) or {}
+    if not isinstance(trainer, dict):
+        raise ValueError(f"expected a mapping for trainer, got {trainer!r}; leave it out.")
+    machine, logger, every = Machine.from_trainer(trainer)
+    told = {"logger": "csv" if logger in (True, False) else logger, "validate_every": every}
+    return plain | machine | {name: value for name, value in told.items() if value is not None}

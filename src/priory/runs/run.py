@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,6 @@ with needs("cli"):
     import yaml
 
 Config = TrainConfig | CompareConfig | RefitConfig
-C = TypeVar("C", TrainConfig, CompareConfig, RefitConfig)
 """The configuration of a run, of the kind that made it."""
 
 
@@ -219,8 +218,7 @@ class Run:
         if data is None:
             part = self.test
         elif self.format is not None:
-            options = {"labels": labels, "options": data_options, "seed": self.seed}
-            part = self.format.open(data, **options)
+            part = self.format.open(data, labels=labels, options=data_options, seed=self.seed)
         else:  # a model alone does not say what its data looked like
             source = open_source(data, labels=labels, options=data_options)
             part = Part(source.x, torch.arange(len(source.x)), source.labels)
@@ -288,33 +286,29 @@ def held_out(splits: Splits) -> Part:
     return splits.test if len(splits.test) else splits.validation
 
 
-def read_config(file: Path, kind: type[C] | None = None) -> Any:
+def read_config(file: Path) -> Config | None:
     """Read the configuration of a run, checked once, here; it names no class.
 
-    Args:
-        file: The file.
-        kind: The kind of configuration; by default that which its options say.
-
     Returns:
-        The configuration; None where it is of no kind in particular, as it names no data.
+        The configuration, of the kind that its options say; None if it names no data, as all do
+        that a command writes.
 
     Raises:
         ValueError: If it is damaged, or an option is unknown, of the wrong type or out of range.
 
     """
     values = without_classes(without_trainer(read_plain(file)), file, refuse=False)
-    if kind is None and "data" not in values:  # a file that no command wrote
+    if "data" not in values:
         return None
-    if kind is None:
-        kinds = {"priors": CompareConfig, "run": RefitConfig}
-        kind = next((kinds[n] for n in kinds if n in values), TrainConfig)  # type: ignore[assignment]
+    kinds: dict[str, type[Config]] = {"priors": CompareConfig, "run": RefitConfig}
+    kind = next((kinds[name] for name in kinds if name in values), TrainConfig)
     values.pop("run", None)
-    return checked(cast(type[C], kind), values, str(file))
+    return checked(kind, values, str(file))
 
 
 def write_config(config: Config, directory: Path, **more: Any) -> str:
     """Write the configuration of a run into its directory, and return its text."""
-    text = cast(str, yaml.safe_dump({**more, **flat(config)}, sort_keys=False))
+    text: str = yaml.safe_dump({**more, **flat(config)}, sort_keys=False)
     write_whole(directory / CONFIG, text.encode())
     return text
 

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 from priory.training.build import build, make_networks
 from priory.training.curves import read_curves
 from priory.training.fit_prior import CrossEntropy, PriorFit, fit_prior, prior_for
+from priory.training.machine import Machine, threads_for
 from priory.training.settings import Muon, TrainingSettings
 
 if TYPE_CHECKING:
     from priory.training.loop import History, fit, train
-    from priory.training.module import Training
 
 __all__ = [
     "CrossEntropy",
     "History",
+    "Machine",
     "Muon",
     "PriorFit",
-    "Training",
     "TrainingSettings",
     "build",
     "fit",
@@ -25,27 +25,31 @@ __all__ = [
     "make_networks",
     "prior_for",
     "read_curves",
+    "threads_for",
     "train",
 ]
 
 LAZY = {
     "History": "training.loop",
-    "Machine": "training.machine",
-    "Training": "training.module",
     "fit": "training.loop",
     "new_run_directory": "runs",
     "next_free": "runs",
-    "threads_for": "training.machine",
     "train": "training.loop",
 }
 """Names that need Lightning, which is heavy, or have moved, and where they are."""
-MOVED = {"FoundRun": "Run", "find_run": "Run.open", "find_runs": "Run.open_all"}
-"""Names of 0.1.0, and what is in their place in `priory.runs`."""
+MOVED = {
+    "FoundRun": "is priory.runs.Run since 0.2.0.",
+    "Training": "a LightningModule, is gone since 0.2.0: train with priory.training.train, or with "
+    "priory.loss in a loop of your own.",
+    "find_run": "is priory.runs.Run.open since 0.2.0.",
+    "find_runs": "is priory.runs.Run.open_all since 0.2.0.",
+}
+"""Names of 0.1.0, and what is in their place."""
 
 
 def __getattr__(name: str) -> Any:
     if name in LAZY:
         return getattr(import_module(f"priory.{LAZY[name]}"), name)
     if name in MOVED:
-        raise AttributeError(f"priory.training.{name} is now priory.runs.{MOVED[name]}.")
+        raise ImportError(f"priory.training.{name} {MOVED[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,36 +1,92 @@
-"""The curves of a run that was resumed: each epoch once."""
+"""The curves of a training: a row for each epoch, once, also in a run that was resumed."""
 
 import csv
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 from priory.files import write_whole
 
-CURVES, EARLIER = "metrics.csv", "metrics.earlier.csv"
+CURVES = "metrics.csv"
+COLUMNS = (
+    "components_in_use",
+    "elbo",
+    "epoch",
+    "rate",
+    "reconstruction",
+    "step",
+    "train_loss",
+)
+
+Row = dict[str, float]
 
 
-def set_curves_aside(directory: Path, epoch: int) -> None:
-    """Put what was logged before an epoch where the logger does not replace it.
+class Log:
+    """Where the curves go: `metrics.csv`, and what else wants to know of them.
 
     Args:
-        directory: The directory of the curves.
-        epoch: The first epoch that will be logged again.
+        directory: The directory of `metrics.csv`, which is brought to the rows so far; None writes
+            none.
+        logger: `"csv"` for that file alone, False or None for nothing, `"tensorboard"`, or an
+            object with `log_metrics(metrics, step)` and `finalize(status)`.
+        rows: What was logged before.
+
+    Raises:
+        ImportError: If TensorBoard is asked for and not installed.
+        TypeError: If the logger is none.
 
     """
-    rows = _read(directory / EARLIER) + _read(directory / CURVES)
-    kept = [row for row in rows if int(row["epoch"]) < epoch]
-    if kept:
-        _write(directory / EARLIER, kept)
-    (directory / CURVES).unlink(missing_ok=True)
+
+    def __init__(self, directory: Path | None, logger: Any, rows: list[Row]) -> None:
+        self.path = directory / CURVES if directory and logger not in (None, False) else None
+        self.logger = _logger(logger, directory, rows)
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.path, (",".join(COLUMNS) + "\n" + _lines(rows)).encode())
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if self.logger is not None:
+            self.logger.finalize("failed" if kind else "success")
+
+    def add(self, row: Row) -> None:
+        """Write the row of an epoch."""
+        if self.path:
+            with self.path.open("a", newline="") as file:
+                file.write(_lines([row]))
+        if self.logger is not None:
+            step = int(row["step"])
+            self.logger.log_metrics({n: v for n, v in row.items() if n != "step"}, step)
 
 
-def join_curves(directory: Path) -> None:
-    """Put what was set aside back before what was logged since."""
-    earlier = _read(directory / EARLIER)
-    if earlier:
-        _write(directory / CURVES, earlier + _read(directory / CURVES))
-        (directory / EARLIER).unlink()
+def _logger(logger: Any, directory: Path | None, rows: list[Row]) -> Any:
+    if logger in ("csv", None, True, False):
+        return None
+    if logger != "tensorboard":
+        if not callable(getattr(logger, "log_metrics", None)):
+            raise TypeError(
+                "expected the logger 'csv' or 'tensorboard', or an object with log_metrics(metrics,"
+                f" step) and finalize(status), as Lightning Fabric's have, got {logger!r}."
+            )
+        return logger
+    from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+
+    purged = int(rows[-1]["step"]) + 1 if rows else None
+    try:
+        return TensorBoardLogger(directory or "logs", name="", version="", purge_step=purged)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "tensorboard is not installed; install it with pip install tensorboard."
+        ) from error
+
+
+def _lines(rows: list[Row]) -> str:
+    text = io.StringIO()
+    csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
@@ -51,7 +107,12 @@ def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
         {'epoch': [0.0], 'elbo': [-9.5]}
 
     """
-    rows = [row for row in _read(Path(directory) / CURVES) if row.get("elbo")]
+    path = Path(directory) / CURVES
+    if not path.is_file():
+        return {}
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("elbo")]
+    rows = [row for row in rows if (row.get("epoch") or "").isdigit()]  # not one cut by a kill
     names = [name for name in ("epoch", "elbo", "rate", "components_in_use") if rows]
     return {
         name: [_number(row[name]) for row in rows]
@@ -66,20 +127,3 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [row for row in rows if (row.get("epoch") or "").isdigit()]  # not one cut by a kill
-
-
-def _write(path: Path, rows: list[dict[str, str]]) -> None:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())

@@ -1,11 +1,10 @@
 """From an array, or a model and data, to a trained model."""
 
-import logging
-import pickle
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,23 @@ import torch
 from torch import Tensor
 
 from priory.arrays import Array, as_tensor
-from priory.data import Source, Splits, split
+from priory.data import Batches, Source, Splits, split
 from priory.extras import needs
 from priory.likelihoods import choose_likelihood
-from priory.priors import Prior
+from priory.priors import Prior, Reseedable
 from priory.training.build import build
-from priory.training.callbacks import BestWeights, EpochProgress, LastCheckpoint, WholeCheckpointIO
-from priory.training.curves import join_curves, set_curves_aside
-from priory.training.module import Training
-from priory.training.settings import TrainingSettings
+from priory.training.checkpoint import check_state, read_checkpoint, write_checkpoint
+from priory.training.curves import Log, Row
+from priory.training.epoch import train_epoch, validate
+from priory.training.machine import Machine
+from priory.training.settings import OPTIMIZERS, TrainingSettings
+from priory.training.step import Average, Step
 from priory.vae import VAE
 
 with needs("train"):
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-    from lightning.pytorch import Trainer
-    from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
-    from lightning.pytorch.loggers import CSVLogger
     from rich.console import Console
+
+    from priory.training.progress import Progress
 
 
 def fit(
@@ -113,137 +112,155 @@ class History:
     best_elbo: float
 
 
+@dataclass
+class State:
+    """Where a training is, beside its weights and its optimiser.
+
+    Attributes:
+        epoch: The epochs trained.
+        without_better: The epochs since the best validation ELBO.
+        best_elbo: That ELBO, in nats per datum.
+        best_weights: The weights that had it, on the CPU.
+        curves: What was logged, a row for each epoch.
+
+    """
+
+    epoch: int = 0
+    without_better: int = 0
+    best_elbo: float = -math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    curves: list[Row] = field(default_factory=list)
+
+    def judge(self, elbo: float, vae: VAE, epochs: int) -> None:
+        """Keep the weights if they are better than those before, so many epochs ago."""
+        if elbo > self.best_elbo:
+            self.best_elbo, self.without_better = elbo, 0
+            self.best_weights = {n: w.detach().cpu().clone() for n, w in vae.state_dict().items()}
+        else:
+            self.without_better += epochs
+
+
 def train(
     vae: VAE,
     splits: Splits,
     settings: TrainingSettings | None = None,
     *,
+    machine: Machine | None = None,
+    logger: Any = "csv",
     console: Console | None = None,
     curves: Path | None = None,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 10.0,
     trainer: Mapping[str, Any] | None = None,
-    machine: Any = None,
-    logger: Any = "csv",
 ) -> History:
     """Train a VAE until its validation ELBO stops rising, and keep the best weights.
 
     A run that is killed and called again with the same arguments goes on from its checkpoint, and
-    ends with the same weights as one that was never interrupted.
+    ends with the same weights as one that was never interrupted. One that has ended goes on when it
+    is called with more epochs or more patience.
+
+    The noise of a training step is drawn anew from (seed, epoch, step), and that of validation is
+    the same every time, so that early stopping follows the model and not the dice. Distributions
+    check their arguments in validation and in the first epoch, also in the first that a resumed run
+    trains; later a step looks at the loss alone.
 
     Args:
         vae: The model; it is trained in place.
         splits: The data.
         settings: How to train.
+        machine: Where to train.
+        logger: What else is told of the curves beside `metrics.csv`: `"tensorboard"`, or an object
+            with `log_metrics(metrics, step)` and `finalize(status)`, as Lightning Fabric's loggers
+            have; `"csv"` is no more than that file, and False not even that.
         console: Where to show progress; None shows none.
         curves: A directory for the training curves (`metrics.csv`); None keeps none.
         checkpoint: The file of the checkpoint, from which training goes on where it exists; None
             writes none.
-        checkpoint_seconds: The least time between two checkpoints.
-        trainer: Further arguments of Lightning's `Trainer`, such as its strategy or a logger.
+        checkpoint_seconds: The least time between two checkpoints; the last is written in any case.
+        trainer: Arguments of Lightning's `Trainer`, which 0.1.0 used; they are translated with a
+            warning.
 
     Returns:
         How training went; the model itself is left in evaluation mode.
 
     Raises:
-        ValueError: If the checkpoint is damaged or that of another model, or the arguments of the
-            `Trainer` do not go together, never validate or ask for a device that is not there.
+        ValueError: If the checkpoint is damaged or that of another model, components are to be
+            re-seeded where the prior has none that can be, or a device is not there.
         FloatingPointError: If the loss is no longer finite; the last checkpoint stays.
 
     """
-    settings = settings or TrainingSettings()
-    module = Training(vae, splits, settings)
-    options = dict(trainer or {})
-    every = options.get("check_val_every_n_epoch", 1)
-    if options.get("limit_val_batches") == 0 or (every or 1) > settings.max_epochs:
+    settings, machine = settings or TrainingSettings(), machine or Machine()
+    if trainer:
+        changes, earlier_logger, every = Machine.from_trainer(trainer)
+        machine = replace(machine, **changes)
+        settings = replace(settings, validate_every=every or settings.validate_every)
+        logger = logger if earlier_logger is None else earlier_logger
+    if settings.reseed_every is not None and not isinstance(vae.prior, Reseedable):
         raise ValueError(
-            f"expected to validate at least once in {settings.max_epochs} epochs, as the best "
-            "validation ELBO says which weights to keep, got limit_val_batches="
-            f"{options.get('limit_val_batches')} and check_val_every_n_epoch={every}; train longer "
-            "or validate more often."
+            "expected a prior whose components can be re-seeded, such as a VampPrior, got "
+            f"{type(vae.prior).__name__}; leave reseed_every out."
         )
-    best = BestWeights()  # before the averaging, whose weights it keeps
-    callbacks: list[Callback] = [best]
-    if settings.ema_decay is not None:
-        callbacks.append(EMAWeightAveraging(use_buffers=False, decay=settings.ema_decay))
-    if settings.patience is not None:
-        callbacks.append(EarlyStopping("elbo", mode="max", patience=settings.patience))
-    if console:
-        callbacks.append(EpochProgress(type(vae.prior).__name__, console))
-    if checkpoint:
-        callbacks.append(LastCheckpoint(checkpoint, checkpoint_seconds))
-    if curves and "logger" not in options:
-        options["logger"] = CSVLogger(curves, name="", version="", flush_logs_every_n_steps=1)
-    resumed = checkpoint if checkpoint and checkpoint.is_file() else None
-    with torch.random.fork_rng(), _quiet_lightning():
-        torch.manual_seed(settings.seed)
-        if resumed and curves:
-            set_curves_aside(curves, _read(resumed)["epoch"] + 1)
-        loop = _make_trainer(
-            {
-                "accelerator": "auto",
-                "devices": 1,
-                "logger": False,
-                **options,
-                "callbacks": [*callbacks, *options.get("callbacks", [])],
-                "max_epochs": settings.max_epochs,
-                "gradient_clip_val": settings.gradient_clip,
-                "enable_checkpointing": checkpoint is not None,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-                "num_sanity_val_steps": 0,
-                "log_every_n_steps": len(module.train_batches),
-                "use_distributed_sampler": False,
-                "plugins": [WholeCheckpointIO(), *options.get("plugins", [])],
-            }
-        )
-        try:
-            loop.fit(module, ckpt_path=resumed, weights_only=True)
-        except RuntimeError as error:
-            if "Error(s) in loading state_dict" not in str(error):
-                raise
-            raise ValueError(
-                f"expected a checkpoint of this model in {resumed}, got one of another; resume "
-                "with the options of the run that wrote it."
-            ) from error
-        module.load_state_dict(best.weights)
-        if curves and loop.is_global_zero:
-            join_curves(curves)
+    state, saved = State(), None
+    if checkpoint and checkpoint.is_file():
+        saved = read_checkpoint(checkpoint)
+        check_state(saved, vae, settings, checkpoint)
+        state = State(**{name: saved[name] for name in vars(state)})
+    batch_size = settings.batch_size_for(len(splits.train))
+    batches = Batches(splits.train, batch_size, seed=settings.seed)
+    held_out = Batches(splits.validation, max(batch_size, 1024))
+    optimizer = OPTIMIZERS[settings.optimizer](vae, settings.learning_rate, settings.weight_decay)
+    machine.check_compiler()
+    fabric = machine.fabric()
+    for part in (batches, held_out):
+        part.set_process(fabric.global_rank, fabric.world_size)
+    first = fabric.is_global_zero
+    log = Log(curves if first else None, logger, state.curves)
+
+    if not vae.training:
+        vae.train()
+    step = Step(vae, settings)
+    fabric.to_device(fabric.strategy.precision.convert_module(step))
+    loss_of = fabric.strategy.setup_module(step)
+    decay = settings.ema_decay
+    average = None if decay is None else Average(vae, decay)
+    if saved:
+        vae.load_state_dict(saved["weights"])
+        optimizer.load_state_dict(saved["optimizer"])
+        fabric.strategy.precision.load_state_dict(saved["precision"])
+        if average:
+            average.weights = [w.to(fabric.device) for w in saved["average"]]
+    start, written = state.epoch, time.monotonic()
+    progress = Progress(type(vae.prior).__name__, settings, console if first else None, start)
+    with torch.random.fork_rng(), machine.own_threads(), log, progress:
+        while settings.epochs_left(state.epoch, state.without_better):
+            epoch = state.epoch
+            if machine.compile and epoch == max(1, start):
+                step.compile(options={"fallback_random": True})
+            checked = epoch == (0 if machine.compile else start)
+            loss = train_epoch(step, loss_of, optimizer, average, batches, fabric, epoch, checked)
+            row = {"epoch": epoch, "step": (epoch + 1) * len(batches) - 1, "train_loss": loss}
+            if (epoch + 1) % settings.validate_every == 0:
+                with average.in_place() if average else nullcontext():
+                    row |= validate(step, held_out, fabric, epoch)
+                    state.judge(row["elbo"], vae, settings.validate_every)
+            state.curves.append(row)
+            state.epoch += 1
+            log.add(row)
+            left = settings.epochs_left(state.epoch, state.without_better)
+            progress.show(state.epoch, row, state.without_better)
+            due = time.monotonic() - written >= checkpoint_seconds or not left
+            if checkpoint and fabric.broadcast(due):  # the first process says whether it is
+                if first:
+                    whole = {
+                        **vars(state),
+                        "settings": asdict(settings),
+                        "weights": vae.state_dict(),
+                        "optimizer": optimizer.state_dict(),
+                        "precision": fabric.strategy.precision.state_dict(),
+                        "average": average and average.weights,
+                    }
+                    write_checkpoint(checkpoint, whole)
+                written = time.monotonic()
+    vae.load_state_dict(state.best_weights)
     vae.cpu().eval()
-    return History(epochs=loop.current_epoch, best_elbo=best.elbo)
-
-
-def _make_trainer(options: Mapping[str, Any]) -> Trainer:
-    try:
-        return Trainer(**options)
-    except MisconfigurationException as error:
-        raise ValueError(
-            f"expected arguments that Lightning's Trainer can work with, got: {error}"
-        ) from error
-
-
-def _read(checkpoint: Path) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        raise ValueError(
-            f"expected a checkpoint in {checkpoint}, got a file that is truncated, damaged or "
-            "holds more than tensors; remove it to start again."
-        ) from error
-    return state
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated")  # Lightning's own
-            warnings.filterwarnings("ignore", ".*Experiment logs directory")  # nothing is lost
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    return History(epochs=state.epoch, best_elbo=state.best_elbo)

@@ -1,20 +1,79 @@
-"""Where to train."""
+"""Where to train: on which devices, in how many processes and threads, in which precision."""
 
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from priory.extras import needs
+from priory.suggestions import did_you_mean
+from priory.vae import VAE
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
+PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true")
+OLDER_PRECISIONS = {"32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": "bf16-mixed"}
+
+KEPT = ("accelerator", "devices", "num_nodes", "strategy", "precision")
+TRANSLATED = (*KEPT, "check_val_every_n_epoch", "logger")
+"""Arguments of Lightning's Trainer that 0.1.0 took and that are still understood."""
+
+REPLACED = {
+    "max_epochs": "max_epochs",
+    "gradient_clip_val": "gradient_clip",
+    "enable_checkpointing": "checkpoint_seconds",
+    "enable_progress_bar": "quiet",
+    "callbacks": "a logger, whose log_metrics is called after each epoch",
+    "default_root_dir": "out",
+    "limit_val_batches": "validation, the share of the data to validate on",
+}
+"""Others, and what to use instead; for what is not here a loop of one's own."""
+
+SMALL_STEP = 2.5e8
+"""Multiplications in a step below which a second thread costs more than it gives."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Machine:
-    """Machine.
+    """Where to train.
+
+    Under `torchrun` the number of processes is that of `torchrun`.
 
     Args:
-        accelerator: The kind of device.
-        devices: How many of them.
-        num_nodes: Of how many machines.
-        strategy: How several share the work.
-        precision: The type of numbers.
-        compile: Whether to compile.
-        threads: Threads.
+        accelerator: The kind of device: `"cpu"`, `"gpu"`, `"cuda"` or `"mps"`; `"auto"` takes the
+            best that is there.
+        devices: The number of devices on each machine, with a process for each; `"auto"` takes all,
+            and `"0,2"` those two.
+        num_nodes: The number of machines.
+        strategy: How processes work together: `"ddp"` is what `"auto"` takes for several, and
+            `"ddp_find_unused_parameters_true"` is for models that leave parts out of some steps.
+        precision: The precision of the weights (`"32-true"`, `"64-true"`, `"bf16-true"`,
+            `"16-true"`), or of the computation alone (`"bf16-mixed"`, `"16-mixed"`).
+        compile: Whether the loss is compiled by `torch.compile`, after the first epoch; what is
+            drawn is the same, and the sums are equal up to rounding.
+        threads: The threads of each process; None leaves them as they are.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Examples:
+        >>> from priory.training import Machine
+        >>> Machine(precision="bf16-mixed", threads=1).threads
+        1
+        >>> Machine(precision="float16")
+        Traceback (most recent call last):
+        ...
+        ValueError: expected precision 32-true, 64-true, 16-mixed, bf16-mixed, 16-true, bf16-true, \
+got 'float16'; did you mean 16-true?
 
     """
 
@@ -26,7 +85,183 @@ class Machine:
     compile: bool = False
     threads: int | None = None
 
+    def __post_init__(self) -> None:
+        choices = {"accelerator": ACCELERATORS, "strategy": STRATEGIES, "precision": PRECISIONS}
+        for name, names in choices.items():
+            value = getattr(self, name)
+            if value not in names:
+                raise ValueError(
+                    f"expected {name} {', '.join(names)}, got {value!r}"
+                    f"{did_you_mean(str(value), names)}"
+                )
+        if not re.fullmatch(r"auto|-1|0*[1-9]\d*|\d+(,\d+)*,|\d+(,\d+)+", str(self.devices)):
+            raise ValueError(
+                "expected a number of devices, 'auto' for all, or the positions of some, such as "
+                f"'0,2', got devices={self.devices!r}."
+            )
+        for name, number in (("num_nodes", self.num_nodes), ("threads", self.threads)):
+            if number is not None and number < 1:
+                raise ValueError(f"expected {name} of at least 1, got {number}.")
 
-def threads_for(vae, batch_size):
-    """Stand-in."""
-    return 1
+    @staticmethod
+    def from_trainer(
+        options: Mapping[str, Any],
+    ) -> tuple[dict[str, Any], str | bool | None, int | None]:
+        """Translate what 0.1.0 passed on to Lightning's `Trainer`, with a warning.
+
+        Args:
+            options: The arguments: `precision`, `devices`, `num_nodes`, `strategy`, `accelerator`,
+                `logger` and `check_val_every_n_epoch`, each a plain value.
+
+        Returns:
+            The arguments of a `Machine`, the logger and the epochs between validations; None where
+            nothing is said of them.
+
+        Raises:
+            ValueError: If there is any other argument, or a value is not plain.
+
+        Examples:
+            >>> import warnings
+            >>> from priory.training import Machine
+            >>> with warnings.catch_warnings(action="ignore"):
+            ...     Machine.from_trainer({"precision": 16, "check_val_every_n_epoch": 5})
+            ({'precision': '16-mixed'}, None, 5)
+
+        """
+        for name, value in options.items():
+            whole, _, part = name.partition(".")
+            if whole in REPLACED:
+                raise ValueError(f"expected no trainer.{name}; use {REPLACED[whole]}.")
+            if part or name not in TRANSLATED:
+                near = did_you_mean(name, TRANSLATED, "trainer.{}".format, "")
+                raise ValueError(
+                    f"expected of Lightning's Trainer only {', '.join(TRANSLATED)}, got "
+                    f"trainer.{name}{near or '; write a loop of your own with priory.loss for it.'}"
+                )
+            if not isinstance(value, str | int | float | None):
+                raise ValueError(
+                    f"expected text, a number, true or false for trainer.{name}, got "
+                    f"{type(value).__name__}; say it by the option of that name, which for the "
+                    "logger also takes one of your own."
+                )
+        given = {name: value for name, value in options.items() if value is not None}
+        if not given:
+            return {}, None, None
+        every, logger = given.get("check_val_every_n_epoch"), given.get("logger")
+        changes = {name: given[name] for name in KEPT if name in given}
+        if "precision" in changes:
+            precision = str(changes["precision"])
+            changes["precision"] = OLDER_PRECISIONS.get(precision, precision)
+        Machine(**changes)  # an error says more than the warning
+        words = [f"{name}={value!r}" for name, value in changes.items()]
+        words += [f"logger={logger!r}"] * (logger is not None)
+        words += [f"validate_every={every!r}"] * (every is not None)
+        warnings.warn(
+            f"the mapping trainer is of 0.1.0 and will go; say {', '.join(words)} instead.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return changes, logger, every
+
+    def fabric(self) -> "Fabric":
+        """Return the Lightning Fabric of this machine, its processes started.
+
+        Raises:
+            ImportError: If Lightning is not installed.
+            ValueError: If there are no such devices.
+
+        """
+        with needs("train"):
+            from lightning.fabric import Fabric
+            from lightning.fabric.utilities.exceptions import MisconfigurationException
+        devices, num_nodes = self.devices, self.num_nodes
+        outside = torch.distributed.is_torchelastic_launched()
+        if outside:
+            local = int(os.environ["LOCAL_WORLD_SIZE"])
+            if devices not in (1, local, str(local), "auto", -1, "-1"):
+                raise ValueError(
+                    f"expected as many devices as torchrun has processes here, {local}, got "
+                    f"devices={devices!r}; leave devices out."
+                )
+            devices, num_nodes = local, int(os.environ["WORLD_SIZE"]) // local
+        try:
+            with quiet_lightning():
+                fabric = Fabric(
+                    accelerator=self.accelerator,
+                    devices=devices,
+                    num_nodes=num_nodes,
+                    strategy=self.strategy,
+                    precision=self.precision,  # type: ignore[arg-type]
+                )
+                on_cpu = self.accelerator == "auto" and fabric.device.type == "cpu"
+                if on_cpu and devices not in (1, "1", "auto") and not outside:
+                    raise ValueError("only its CPU was found")
+                fabric.launch()
+        except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split()).partition(". ")[0].rstrip(".!")
+            raise ValueError(
+                f"expected devices that this machine has, got accelerator={self.accelerator!r}, "
+                f"devices={self.devices!r} and strategy={self.strategy!r} ({reason}); ask for "
+                "others, or for accelerator='cpu' with a number of processes."
+            ) from error
+        return fabric
+
+    def check_compiler(self) -> None:
+        """Check that there is a compiler where one is needed.
+
+        Raises:
+            ValueError: If there is none.
+
+        """
+        if not self.compile:
+            return
+        try:
+            torch.compile(torch.sin)(torch.zeros(2))
+        except Exception as error:
+            raise ValueError(
+                "expected a compiler that torch.compile can use, such as g++ or, on a GPU, Triton, "
+                f"got {type(error).__name__}; install one, or train without compile."
+            ) from error
+
+    @contextmanager
+    def own_threads(self) -> Iterator[None]:
+        """Let torch use the threads that were asked for, and afterwards those of before."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def threads_for(vae: VAE, batch_size: int) -> int:
+    """Return the threads with which a step of training costs least: one for a small model.
+
+    Args:
+        vae: The model.
+        batch_size: The number of examples in a batch.
+
+    Returns:
+        One where a step has fewer than a quarter of a thousand million multiplications, by the
+        weights of all networks and the examples and pseudo-inputs that go through them; torch's own
+        number where it has more.
+
+    """
+    networks = sum(p.numel() for part in (vae.encoder, vae.decoder) for p in part.parameters())
+    components = int(getattr(vae.prior, "num_components", 0))
+    work = networks * (batch_size + components)
+    return 1 if work < SMALL_STEP else torch.get_num_threads()
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Let Lightning say nothing below a warning."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

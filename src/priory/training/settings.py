@@ -1,5 +1,6 @@
 """How to train: the settings, and the optimisers that they name."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
@@ -40,6 +41,7 @@ class TrainingSettings:
         reseed_every: Epochs between searches for components that no datum uses, which then start
             again from data that the prior explains worst; none never does.
         seed: The seed of the order and the noise.
+        validate_every: Epochs from one validation to the next.
 
     Raises:
         ValueError: If a setting is out of range, or two exclude each other.
@@ -62,10 +64,12 @@ class TrainingSettings:
     num_samples: int = 1
     reseed_every: int | None = None
     seed: int = 0
+    validate_every: int = 1
 
     def __post_init__(self) -> None:
         at_least = {
             "max_epochs": 1,
+            "validate_every": 1,
             "num_samples": 1,
             "warmup_epochs": 0,
             "beta": 0,
@@ -80,6 +84,12 @@ class TrainingSettings:
             value = getattr(self, name)
             if not (value is None and name == "gradient_clip") and not value > 0:
                 raise ValueError(f"expected {name} above zero, got {value}.")
+        if self.validate_every > self.max_epochs:
+            raise ValueError(
+                f"expected to validate at least once in {self.max_epochs} epochs, as the best "
+                "validation ELBO says which weights to keep, got validate_every="
+                f"{self.validate_every}; train longer or validate more often."
+            )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"expected ema_decay between 0 and 1, got {self.ema_decay}.")
         if self.weight_decay is not None and self.optimizer not in ("adamw", "muon"):
@@ -118,6 +128,19 @@ class TrainingSettings:
     def batch_size_for(self, num_data: int) -> int:
         """Return the number of data in a batch, of so many to train on."""
         return self.batch_size or min(1000, max(64, num_data // 100))
+
+    def epochs_left(self, epoch: int, without_better: int) -> int:
+        """Return the epochs to go after so many, should the validation ELBO not rise again."""
+        left = self.max_epochs - epoch
+        if self.patience is not None:
+            left = min(left, self.patience - without_better)
+        return max(left, 0)
+
+    def share_at(self, progress: float) -> float:
+        """Return the share of the step size after a part of all steps, by the schedule."""
+        if self.schedule == "constant":
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     def beta_at(self, epoch: int) -> float:
         """Return the weight of the rate in an epoch, counted from zero."""
