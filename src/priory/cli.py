@@ -26,8 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with _warnings_in_a_line(), _ended_by_signals():
             _run(name, words[1:])
-    except KeyboardInterrupt as stopped:
-        print(str(stopped) or "priory: interrupted.", file=sys.stderr)
+    except KeyboardInterrupt:
         sys.exit(130)
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
         if debug:

@@ -2,7 +2,9 @@
 
 import itertools
 import os
+import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,9 +124,13 @@ def claimed(path: Path, *, new: bool) -> Iterator[None]:
         with FileLock(path / LOCK, timeout=0):
             try:
                 yield
-            except Exception:  # an interrupted run stays, and is resumed
+            except Exception:
                 if made and not (path / CHECKPOINT).is_file():
                     shutil.rmtree(path, ignore_errors=True)
+                raise
+            except BaseException:  # an interrupted run stays, and is resumed
+                advice = f"priory train --resume --out {shlex.quote(str(path))}"
+                print(f"priory: interrupted; go on with {advice}", file=sys.stderr)
                 raise
             finally:  # still held, so that whoever comes now finds nothing left to write
                 (path / LOCK).unlink(missing_ok=True)

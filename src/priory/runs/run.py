@@ -1,7 +1,7 @@
 """A run: a directory, and all that is in it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -263,15 +263,13 @@ class Run:
 
         """
         vae = self.model
+        if self.format is not None and x.shape[1:] != self.format.data_shape:
+            raise _unlike(self.format.data_shape, x, name)
         context = vae.context_of(None if labels is None else labels[:1])
         z = vae.posterior(torch.zeros_like(x[:1]), context).mean  # of x it may not be finite
         likelihood = vae.likelihood(z, context)
         if x.shape[1:] != likelihood.event_shape:
-            shape = ", ".join(map(str, likelihood.event_shape))
-            raise ValueError(
-                f"expected data of shape (N, {shape}), such as the model was trained on, got "
-                f"{tuple(x.shape)} from {name}; name others with --data."
-            )
+            raise _unlike(likelihood.event_shape, x, name)
         inside = cast(Constraint, likelihood.support).check(x)
         if not inside.all():
             first = start + int((~inside).nonzero()[0])
@@ -279,6 +277,13 @@ class Run:
                 f"expected data within the support of the model's likelihood, got others in "
                 f"example {first} of {name}; name others with --data."
             )
+
+
+def _unlike(shape: Sequence[int], x: Tensor, name: str) -> ValueError:
+    return ValueError(
+        f"expected data of shape (N, {', '.join(map(str, shape))}), such as the model was trained "
+        f"on, got {tuple(x.shape)} from {name}; name others with --data."
+    )
 
 
 def held_out(splits: Splits) -> Part:

@@ -1,0 +1,160 @@
+"""A run is one object; its directory has one owner; it is trained further, and started from."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from safetensors.torch import load_file
+
+import priory
+from priory.cli import main
+from priory.runs import CompareConfig, Run, TrainConfig, new_run_directory
+from priory.runs.layout import LOCK, claimed
+from shell import QUICK, SAMPLES, refused
+from source_files import npy
+
+TRAIN = ["train", "--data", "x.npy", *QUICK, *SAMPLES, "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        npy()
+        main([*TRAIN, "--out", "run"])
+        main(["compare", *TRAIN[1:-1], "--priors", "mog,standard", "--out", "both"])
+    return folder
+
+
+@pytest.fixture
+def here(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    return trained
+
+
+def test_a_run_gives_all_that_is_in_it(here):
+    run = Run.open("run")
+    assert isinstance(run.config, TrainConfig)
+    assert (run.path, run.home, run.seed, run.importance_samples) == (
+        Path("run"),
+        Path("run"),
+        0,
+        8,
+    )
+    assert type(run.model.prior).__name__ == "VampPrior"
+    assert not run.model.training
+    parts = (run.data.train, run.data.validation, run.test)
+    assert sum(map(len, parts)) == 120
+    assert run.training.values.equal(run.data.train.values)
+    assert len(run.curves["elbo"]) == run.metrics["epochs"] == 2
+    assert len(run.part("x.npy")) == 120
+
+
+def test_the_models_of_a_comparison_are_opened_in_its_order(here):
+    runs = Run.open_all("both")
+    assert [run.path.name for run in runs] == ["MoGPrior", "StandardPrior"]
+    assert all(isinstance(run.config, CompareConfig) for run in runs)
+    assert [run.metrics["epochs"] for run in runs] == [2, 2]
+    with pytest.raises(ValueError, match="name one of both/MoGPrior, both/StandardPrior"):
+        Run.open("both")
+    assert Run.open("both/StandardPrior").home.resolve() == (here / "both").resolve()
+
+
+def test_a_saved_model_alone_is_a_run_without_data(here, tmp_path):
+    priory.save(Run.open("run").model, tmp_path / "saved")
+    alone = Run.open(tmp_path / "saved")
+    assert (alone.config, alone.training, alone.metrics, alone.curves) == (None, None, {}, {})
+    with pytest.raises(ValueError, match="name them with --data"):
+        alone.part()
+    assert alone.part("x.npy").tensor().shape == (120, 8, 8)
+
+
+def test_a_finished_run_trained_further_is_one_that_was_asked_for_all_epochs(here, tmp_path):
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    main([*TRAIN, "--max-epochs", "4", "--out", str(whole)])
+    main([*TRAIN, "--out", str(run)])
+    main(["train", "--resume", "--out", str(run), "--max-epochs", "4", "--quiet"])
+    for name in ("config.yaml", "metrics.csv", "metrics.json", "model.safetensors"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_finished_run_stays_and_says_so(here, capsys):
+    before = Path("run/metrics.json").stat().st_mtime_ns
+    main(["train", "--resume", "--out", "run"])
+    assert "run is finished already." in capsys.readouterr().out
+    assert Path("run/metrics.json").stat().st_mtime_ns == before
+
+
+def test_a_run_is_started_from_the_weights_of_another(here, tmp_path, capsys):
+    new = str(tmp_path / "new")
+    main(
+        [*TRAIN[:3], "--from", "run", "--max-epochs", "1", "--learning-rate", "1e-9", "--out", new]
+    )
+    old, weights = (load_file(Path(run) / "model.safetensors") for run in ("run", new))
+    assert old.keys() == weights.keys()
+    for name, tensor in old.items():
+        torch.testing.assert_close(weights[name], tensor, atol=1e-5, rtol=0)
+    words = [*TRAIN[:3], "--from", "run", "--out", str(tmp_path / "no")]
+    refused([*words, "--latent-dim", "7"], "got latent_dim=7 too", capsys)
+    np.save(tmp_path / "other.npy", np.zeros((30, 5)) + np.arange(5))
+    refused([*words, "--data", str(tmp_path / "other.npy")], "such as the model", capsys)
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_directory_has_one_owner_and_only_its_maker_removes_it(tmp_path):
+    run = tmp_path / "run"
+    with claimed(run, new=True):
+        (run / "config.yaml").write_text("mine")
+        for new in (True, False):
+            with pytest.raises((FileExistsError, ValueError)), claimed(run, new=new):
+                pass
+        assert (run / "config.yaml").read_text() == "mine"
+    assert not (run / LOCK).exists()
+    with pytest.raises(ZeroDivisionError), claimed(run, new=False):
+        raise ZeroDivisionError
+    assert run.exists()  # which another made
+    with pytest.raises(ZeroDivisionError), claimed(tmp_path / "fresh", new=True):
+        raise ZeroDivisionError
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_a_run_that_goes_on_is_not_resumed(here, capsys):
+    with FileLock(Path("run") / LOCK):
+        refused(["train", "--resume", "--out", "run"], "no other process is training", capsys)
+
+
+def test_what_a_killed_run_left_is_cleared_by_the_next_and_not_while_it_goes_on(tmp_path):
+    left, held = (tmp_path / f".[x].unfinished-{name}" for name in ("left", "held"))
+    for leftover in (left, held):
+        leftover.mkdir()
+        (leftover / LOCK).touch()
+    with FileLock(held / LOCK), new_run_directory(tmp_path / "[x]") as scratch:
+        assert scratch.is_dir()
+        assert (left.exists(), held.exists()) == (False, True)
+    assert sorted(os.listdir(tmp_path)) == [held.name, "[x]"]
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_ends_a_run_with_its_status_and_how_to_go_on(name, status, here, tmp_path):
+    run = tmp_path / "run"
+    words = [*TRAIN, "--max-epochs", "100000", "--checkpoint-seconds", "0", "--out", str(run)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "priory", *words], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (run / "last.ckpt").is_file() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(getattr(signal, name))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert f"priory train --resume --out {run}" in errors
+    assert "Traceback" not in errors
+    assert not (run / LOCK).exists()
