@@ -21,29 +21,28 @@ import platform
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from matplotlib.figure import Figure
 from rich.console import Console
 from tables import DOCS, put_table
 
-from priory.commands.run_data import make_ready
-from priory.data import open_data
 from priory.evaluation import decode
-from priory.likelihoods import choose_likelihood
 from priory.report import grid_figure
-from priory.saving import load
-from priory.training import Machine, TrainingSettings, build, train
+from priory.runs import Run, TrainConfig
+from priory.runs.parsing import flat
+from priory.runs.run import read_config
+from priory.training import train
 
 ROOT = Path(__file__).parents[1]
 RESULTS = DOCS / "results"
 SECONDS = RESULTS / "seconds.json"
-OF_THE_MACHINE = ("data", "seed")
-"""What a run of a recipe may say otherwise: where the data lie, and the seed."""
+OF_THE_MACHINE = ("data", "seed", "threads")
+"""What a run of a recipe may say otherwise: where the data lie, the seed and the threads."""
 
 NLL_SAMPLES = 5000
 
@@ -57,52 +56,26 @@ PUBLISHED = {
 AIMED_AT = {"mnist/standard": 84.0, "mnist/vamp": 82.0, "mnist/exemplar": 81.7}
 
 
-def recipe(name: str) -> dict[str, Any]:
-    """Return the options of a recipe."""
-    options: dict[str, Any] = yaml.safe_load((ROOT / "recipes" / f"{name}.yaml").read_text())
-    return options
+def recipe(name: str) -> TrainConfig:
+    """Return the configuration of a recipe."""
+    config = read_config(ROOT / "recipes" / f"{name}.yaml")
+    assert isinstance(config, TrainConfig)
+    return config
 
 
-def opened(config: dict[str, Any]) -> Any:
-    """Open the data of a configuration."""
-    return open_data(
-        config["data"],
-        config.get("seed", 0),
-        config.get("validation", 0.1),
-        config.get("test", 0.1),
-        options=config.get("data_options"),
-        binarise=config.get("binarise", "none"),
-    )
-
-
-def built(config: dict[str, Any], splits: Any) -> Any:
+def built(config: TrainConfig, splits: Any) -> Any:
     """Build the model of a configuration, as it was before it was trained."""
-    spans = None if splits.columns is None else splits.columns.spans
-    names = ("latent_dim", "num_components", "prior_options")
-    return build(
-        splits,
-        choose_likelihood(splits.modelled, spans=spans),
-        config["prior"],
-        **{name: config.get(name) for name in names},
-        network=config.get("network", "mlp"),
-        hidden_sizes=config.get("hidden_sizes", (256, 256)),
-        seed=config.get("seed", 0),
-    )
-
-
-def settings_of(config: dict[str, Any]) -> TrainingSettings:
-    """Return the settings of training among the options of a configuration."""
-    names = TrainingSettings.__dataclass_fields__.keys() & config.keys()
-    return TrainingSettings(**{name: config[name] for name in names})
+    return config.model.build(splits, config.model.choose(splits), config.training.seed, {})
 
 
 def record(name: str, run: Path) -> None:
     """Write down what a run of a recipe has given."""
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    for option, value in recipe(name).items():
-        if option not in OF_THE_MACHINE and (got := config.get(option)) != value:
+    finished = Run.open(run)
+    config = flat(finished.config)
+    for option, value in flat(recipe(name)).items():
+        if option not in OF_THE_MACHINE and (got := config[option]) != value:
             raise SystemExit(f"{run} has {option} {got!r}, and the recipe {value!r}.")
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = finished.metrics
     with (run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     validated = [row for row in rows if row["elbo"]]
@@ -128,7 +101,7 @@ def record(name: str, run: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(shortened(found), indent=1) + "\n")
     if config["seed"] == 0 and name in PUBLISHED:
-        draw(name, config, run)
+        draw(name, finished)
     print(f"{path.stem}: NLL {found['measures']['nll']['mean']:.2f}")
 
 
@@ -148,11 +121,9 @@ def record_of(name: str, seed: int) -> Path:
     return RESULTS / "runs" / f"{name.replace('/', '-')}-{seed}.json"
 
 
-def draw(name: str, config: dict[str, Any], run: Path) -> None:
+def draw(name: str, run: Run) -> None:
     """Draw what samples of a run are expected to be, and its pseudo-inputs before and after."""
-    splits = opened(config)
-    vae = load(run)
-    make_ready(vae, str(run))
+    vae = run.model
     torch.manual_seed(0)
     with torch.no_grad():
         z = vae.prior_distribution().sample((32,))
@@ -160,7 +131,7 @@ def draw(name: str, config: dict[str, Any], run: Path) -> None:
     pseudo_inputs = getattr(vae.prior, "pseudo_inputs", None)
     if pseudo_inputs is not None:
         heaviest = vae.prior.logits.argsort(descending=True)[:16]
-        before = built(config, splits).prior.pseudo_inputs
+        before = built(run.config, run.data).prior.pseudo_inputs
         pictures["before"] = before[heaviest].detach()
         pictures["after"] = pseudo_inputs[heaviest].detach()
     for what, data in pictures.items():
@@ -172,15 +143,13 @@ def time_epoch(name: str, data: str | None) -> None:
     """Write down what an epoch of a recipe takes but for the first ones, validation included."""
     from training_speed import Clock
 
-    config = recipe(name) | ({"data": data} if data else {})
-    splits = opened(config)
-    vae = built(config, splits)
-    changes, _, every = Machine.from_trainer(config.get("trainer") or {})
-    every = every or 1
-    settings = settings_of(config | {"max_epochs": 2 * every, "validate_every": every})
-    clock, machine = Clock(), Machine(**changes)
+    config = recipe(name)
+    where = replace(config.data, data=data or config.data.data)
+    splits = where.open(config.training.seed)
+    vae, clock, every = built(config, splits), Clock(), config.training.validate_every
+    how, machine = replace(config.training, max_epochs=2 * every), config.machine
     with open(os.devnull, "w") as nowhere:
-        train(vae, splits, settings, machine=machine, logger=clock, console=Console(file=nowhere))
+        train(vae, splits, how, machine=machine, logger=clock, console=Console(file=nowhere))
     seconds = json.loads(SECONDS.read_text()) if SECONDS.is_file() else {}
     seconds[name] = round((clock.ends[-1] - clock.ends[every - 1]) / every, 2)
     seconds["threads"], seconds["load"] = torch.get_num_threads(), round(os.getloadavg()[0], 1)
@@ -268,7 +237,7 @@ def tables(kind: str, found: dict[str, list[dict[str, Any]]]) -> list[str]:
     head += ["published", "aim"] if kind == "mnist" else []
     rows = [likelihood_row(*item) for item in highest_first]
     rows += [
-        [recipe(name)["prior"], f"`{name}`", "0", "not run to its end", "", *known(name)]
+        [recipe(name).model.prior, f"`{name}`", "0", "not run to its end", "", *known(name)]
         for name in sorted(missing - of_kind.keys())
     ]
     did = ["recipe", "rate", "marginal KL", "in holes, %", "in use", "epochs", "s / epoch"]

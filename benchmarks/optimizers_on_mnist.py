@@ -10,11 +10,12 @@ is the processor's, on one thread.
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from literature import built, opened, recipe, settings_of
+from literature import built, recipe
 from tables import put_table
 
 from priory.training import train
@@ -34,11 +35,11 @@ TRIALS: list[dict[str, Any]] = [
 
 def run(data: str, trial: dict[str, Any]) -> dict[str, Any]:
     """Train as a trial has it, and return where it comes to."""
-    config = recipe("mnist/vamp") | {"data": data} | trial
-    splits = opened(config)
+    config = recipe("mnist/vamp")
+    splits = replace(config.data, data=data).open(config.training.seed)
     vae = built(config, splits)
     start = time.process_time()
-    history = train(vae, splits, settings_of(config), trainer=config["trainer"])
+    history = train(vae, splits, replace(config.training, **trial), machine=config.machine)
     seconds = (time.process_time() - start) / trial["max_epochs"]
     return {
         **trial,

@@ -1,6 +1,5 @@
 """The command line, through its entry point."""
 
-import importlib
 import json
 import re
 import shutil
@@ -16,10 +15,10 @@ from matplotlib.figure import Figure
 
 import priory
 from cases import CASES
+from priory import training
 from priory.cli import main
 from priory.commands import SUMMARIES, command
 from priory.priors import prior_classes
-from priory import training
 from priory.training import train
 
 QUICK = ["--max-epochs", "2", "--hidden-sizes", "[16]", "--importance-samples", "8"]

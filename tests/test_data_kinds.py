@@ -12,8 +12,8 @@ import torch
 import priory
 from priory import ExemplarPrior
 from priory.cli import main
-from priory.commands.run_data import make_ready
 from priory.data import DataFormat, open_data
+from priory.runs import Run
 from shell import QUICK, SAMPLES, refused
 from source_files import counts, csv, digits, gaps, idx, images, iris, npy, npz, parquet, tensors
 
@@ -164,8 +164,7 @@ def test_exemplars_of_grey_images_are_again_those_that_were_trained(tmp_path, mo
     np.save("x.npy", np.random.default_rng(0).integers(0, 256, (60, 4, 4)).astype(np.uint8))
     grey = ["--data", "x.npy", "--binarise", "dynamic", "--prior", "ExemplarPrior"]
     main(["train", *grey, *QUICK, *SAMPLES, "--out", "run"])
-    vae = priory.load("run")
-    make_ready(vae, "run")
+    vae = Run.open("run").model
     trained = open_data("x.npy", binarise="dynamic").train.tensor()
     assert len(trained.unique()) > 2
     made_of = vae.prior_distribution().loc

@@ -84,11 +84,10 @@ print(hasattr(priory, "cellar"))
 def test_commands_that_train_nothing_do_without_lightning():
     code = """
 import sys
-from priory.commands import COMMANDS, for_parser, wording
-for_parser(["--help"])
-for name in COMMANDS:
+from priory.commands import SUMMARIES, command, parser
+for name in SUMMARIES:
     if name not in ("compare", "train"):
-        assert callable(COMMANDS[name])
+        parser.parser_of(name, command(name))
         assert "lightning" not in sys.modules, name
 """
     assert python(code) == ""

@@ -23,7 +23,6 @@ from priory import (
 )
 from priory.aggregate import posterior_of_all
 from priory.cli import main
-from priory.commands.run_data import open_run_data
 from priory.data import DataFormat, open_data
 from priory.evaluation import classifier_test, measure
 
@@ -116,8 +115,8 @@ def test_the_command_writes_what_was_found(tmp_path, monkeypatch, capsys):
     (tmp_path / "run" / "config.yaml").write_text("data: bits.npy\nseed: 3\n")
     DataFormat.of(open_data("bits.npy", 3)).write(tmp_path / "run")
     opened = []
-    watched = lambda config: opened.append(config) or open_run_data(config)  # noqa: E731
-    monkeypatch.setattr("priory.commands.run_data.open_run_data", watched)
+    watched = lambda *where: opened.append(where) or open_data(*where)  # noqa: E731
+    monkeypatch.setattr("priory.runs.options.open_data", watched)
     main(["evaluate", "run", "--importance-samples", "40"])
     assert len(opened) == 1
     found = json.loads((tmp_path / "run" / "measures.json").read_text())

@@ -164,6 +164,12 @@ class Run:
         """
         return self._opened(drawn_once=False)
 
+    @cached_property
+    def measured(self) -> Splits:
+        """The same, to measure by: grey values of the training data are drawn once."""
+        drawn = self.data_options is not None and self.data_options.binarise == "dynamic"
+        return self._opened(drawn_once=True) if drawn else self.data
+
     def _opened(self, *, drawn_once: bool) -> Splits:
         if self.data_options is None:
             raise ValueError(
@@ -172,20 +178,16 @@ class Run:
             )
         return self.data_options.open(self.seed, drawn_once=drawn_once)
 
-    @cached_property
+    @property
     def test(self) -> Part:
         """Its test data, or, where it kept none, those it validated on."""
-        return held_out(self.data)
+        return held_out(self.measured)
 
-    @cached_property
+    @property
     def training(self) -> Part | None:
-        """Its training data, grey values drawn once; None where they are no longer known."""
-        if self.data_options is None:
-            return None
+        """Its training data to measure by; None where they are no longer known."""
         try:
-            if self.data_options.binarise == "dynamic":
-                return self._opened(drawn_once=True).train
-            return self.data.train
+            return None if self.data_options is None else self.measured.train
         except FileNotFoundError:
             return None
 
