@@ -159,7 +159,11 @@ def check_numbers(actual: Any, stored: Any, where: str = "") -> None:
 def test_a_run_of_0_1_0_is_evaluated_to_the_same_numbers(run, runs, capsys):
     main(["evaluate", run, "--importance-samples", "64", "--out", "new.json"])
     stored = json.loads((runs / run / "measures.json").read_text())
-    check_numbers(json.loads((runs / "new.json").read_text()), stored)
+    found = json.loads((runs / "new.json").read_text())
+    for name in ("prior_in_holes_standard_error", "posterior_outside_standard_error"):
+        if stored["holes"] is not None:  # these cover the sampling of data now
+            assert found["holes"][name] >= stored["holes"].pop(name)
+    check_numbers(found, stored)
 
 
 @pytest.mark.parametrize("run", ["table", "arrays", "compare/ExemplarPrior"])

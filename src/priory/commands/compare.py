@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from rich import box
-from rich.console import Console, JustifyMethod
+from rich.console import Console
 from rich.measure import Measurement
-from rich.table import Table
 
-from priory.commands.report_entry import report_entry
+from priory import report
 from priory.commands.run_data import open_run_data
 from priory.data import DataFormat, describe
 from priory.likelihoods import LikelihoodName, choose_likelihood
 from priory.priors import prior_class, prior_classes
 from priory.report import Entry, Recipe, Subject, write_figures, write_page
-from priory.report.comparison import HEADER, notes
 from priory.saving import save
 from priory.training import (
     TrainingSettings,
@@ -143,7 +140,7 @@ def compare(
             seconds = time.perf_counter() - start
             save(vae, run / name)
             entries.append(
-                report_entry(
+                report.entry(
                     name,
                     vae,
                     splits.test,
@@ -158,6 +155,8 @@ def compare(
         DataFormat.of(splits).write(run)
         (run / "config.yaml").write_text(config)
         (run / "metrics.json").write_text(_metrics(entries))
+        for entry in entries:
+            entry.evaluation.write_log_prob(run / entry.name)
         write_figures(run, entries, chosen.data_range)
         command = shlex.join(["priory", "compare", "--config", str(target / "config.yaml")])
         subject = Subject(
@@ -172,7 +171,8 @@ def compare(
             columns=splits.columns,
         )
         write_page(run / "report.html", entries, subject)
-    table = _table(entries, f"{splits.name}: {len(splits.test)} test data, nats per datum")
+    title = f"{splits.name}: {len(splits.test)} test data"
+    table = report.comparison_table(entries, title, splits.columns)
     console.width = max(console.width, Measurement.get(console, console.options, table).minimum)
     console.print(table)
     console.print(f"The report is {target / 'report.html'}.")
@@ -201,19 +201,3 @@ def _metrics(entries: Sequence[Entry]) -> str:
         for entry in entries
     }
     return json.dumps(metrics, indent=2) + "\n"
-
-
-def _table(entries: Sequence[Entry], title: str) -> Table:
-    samples = entries[0].evaluation.num_samples
-    caption = f"NLL by {samples} importance samples per datum, ± its standard error over data"
-    caption = "\n".join([caption, *notes(entries)])
-    table = Table(
-        title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for index, head in enumerate(HEADER):
-        justify: JustifyMethod = "right" if index else "left"
-        least = max(map(len, head.split()))
-        table.add_column(head, justify=justify, no_wrap=" in " not in head, min_width=least)
-    for entry in entries:
-        table.add_row(*entry.row)
-    return table

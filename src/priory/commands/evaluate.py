@@ -1,20 +1,18 @@
 """`priory evaluate`: all that can be asked of a trained model."""
 
 import json
-import math
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from torch import Tensor
 
+from priory import report
 from priory.commands.run_data import make_ready, open_parts
-from priory.evaluation import NLL, Measures, measure
+from priory.data import DataFormat
+from priory.evaluation import measure
 from priory.files import write_whole
 from priory.saving import load
+from priory.training import find_run
 
 
 def evaluate(
@@ -62,57 +60,10 @@ def evaluate(
         max_training=max_training,
         seed=seed,
     )
-    write_whole(target, (json.dumps(_plain(found), indent=2) + "\n").encode())
+    write_whole(target, (json.dumps(found.as_json(), indent=2) + "\n").encode())
     console = Console(highlight=False, soft_wrap=True)
-    console.print(_table(found))
+    columns = DataFormat.read(find_run(run).home).columns
+    console.print(report.scores_table(found, f"{found.num_data} held-out data", columns))
     for sentence in found.warnings:
         console.print(sentence)
     console.print(f"All numbers are in {target}.")
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON can hold; numbers that are not finite become null."""
-    if isinstance(value, NLL):
-        return _likelihood(value)
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Tensor):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _likelihood(nll: NLL) -> dict[str, Any]:
-    """Return the numbers of an NLL without those of each datum, which `priory score` writes."""
-    sizes = nll.effective_sample_size.double()
-    k = nll.pareto_k
-    return {
-        "mean": nll.mean,
-        "standard_error": _plain(nll.standard_error),
-        "num_samples": nll.num_samples,
-        "effective_sample_size": {"median": float(sizes.median()), "least": float(sizes.min())},
-        "pareto_k": None
-        if k is None
-        else {"num_data": len(k), "median": _plain(float(k.median())), "heavy": nll.heavy_share},
-        "curve": [{"num_samples": s, "nll": value} for s, value in nll.curve],
-        "still_to_fall": _plain(nll.still_to_fall),
-        "trustworthy": nll.trustworthy,
-        "warnings": list(nll.warnings),
-    }
-
-
-def _table(found: Measures) -> Table:
-    table = Table(
-        title=f"{found.num_data} held-out data, nats per datum",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("")
-    table.add_column("found", justify="right")
-    table.add_column("to read it by", overflow="fold")
-    for row in found.readings:
-        table.add_row(*row)
-    return table

@@ -7,9 +7,7 @@ from typing import Any, Literal, cast
 
 import torch
 import yaml
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from priory.aggregate import marginal_prior
@@ -17,7 +15,7 @@ from priory.commands.run_data import DEFAULTS, check_fits, is_ready, open_run_da
 from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
 from priory.priors import Prior
-from priory.report import density_comparison, latent_map
+from priory.report import comparison_table, density_comparison, latent_map
 from priory.report.latent_map import common_limits
 from priory.saving import load, save
 from priory.training import (
@@ -158,7 +156,12 @@ def refit(
         (scratch / "metrics.json").write_text(_metrics(before, after, fit))
         _draw(scratch, old, new, unseen, part.labels, seed)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(_table({"before": (old, before), "after": (new, after)}, splits.name))
+    both = {
+        f"before: {type(old.prior).__name__}": before,
+        f"after: {type(new.prior).__name__}": after,
+    }
+    title = f"{splits.name}: {before.num_data} unseen data"
+    console.print(comparison_table(both, title, splits.columns))
     console.print(f"The run is {target}.")
 
 
@@ -204,21 +207,3 @@ def _draw(directory: Path, old: VAE, new: VAE, x: Tensor, labels: Tensor | None,
         figure = density_comparison([latent_map(t, p, z, limits) for t, p in priors.items()])
     figure.savefig(directory / "priors.png", dpi=150)
     figure.savefig(directory / "priors.pdf")
-
-
-def _table(rows: dict[str, tuple[VAE, Evaluation]], name: str) -> Table:
-    evaluations = [evaluation for _, evaluation in rows.values()]
-    table = Table(
-        title=f"{name}: {evaluations[0].num_data} unseen data, nats per datum",
-        caption=f"NLL by {evaluations[0].num_samples} importance samples per datum, ± its standard "
-        "error over data",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for head in ("", "prior", "test NLL", "ELBO", "reconstruction", "rate"):
-        table.add_column(head, justify="right" if head not in ("", "prior") else "left")
-    for row, (vae, e) in rows.items():
-        nll = f"{e.nll:.2f} ± {e.nll_standard_error:.2f}"
-        terms = (f"{term:.2f}" for term in (e.elbo, e.reconstruction, e.rate))
-        table.add_row(row, type(vae.prior).__name__, nll, *terms)
-    return table

@@ -9,12 +9,12 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from priory.commands.report_entry import read_record, report_entry
 from priory.commands.run_data import make_ready, open_part
 from priory.commands.user_classes import build_module
 from priory.data import DataFormat, Part, open_source
 from priory.networks.data_range import DataRange
-from priory.report import Recipe, Subject, write_page
+from priory.report import Recipe, Subject, entry, write_page
+from priory.report.entries import read_record
 from priory.saving import load
 from priory.training import FoundRun, find_runs
 from priory.vae import VAE
@@ -81,7 +81,7 @@ def report(
         console.print(f"{name}: {len(model.part)} data ...", markup=False)
         config, metrics = model.found.config, _metrics(model)
         entries.append(
-            report_entry(
+            entry(
                 name,
                 model.vae,
                 model.part,

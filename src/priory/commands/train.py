@@ -15,8 +15,7 @@ import yaml
 from lightning.fabric.utilities.rank_zero import _get_rank
 from rich.console import Console
 
-from priory import training
-from priory.commands.report_entry import report_entry
+from priory import report, training
 from priory.commands.run_data import open_run_data
 from priory.commands.user_classes import build_module, names_a_class, trainer_options
 from priory.data import DataFormat, describe
@@ -202,7 +201,7 @@ def _train(
         "samples each.",
         highlight=False,
     )
-    entry = report_entry(
+    entry = report.entry(
         prior,
         vae,
         part,
@@ -213,6 +212,7 @@ def _train(
         curves=run,
     )
     evaluation = entry.evaluation
+    evaluation.write_log_prob(run)
     metrics = {"data": name, **evaluation.numbers, **asdict(history)}
     (run / prior).mkdir(exist_ok=True)
     write_figures(run, [entry], likelihood.data_range)
@@ -232,9 +232,9 @@ def _train(
     write_whole(run / METRICS, (json.dumps(metrics, indent=2) + "\n").encode())
     (run / CHECKPOINT).unlink(missing_ok=True)
     console.print(
-        f"{name} NLL {evaluation.nll:.2f} ± {evaluation.nll_standard_error:.2f} nats, by "
-        f"{evaluation.num_samples} importance samples per datum; the report is "
-        f"{run / 'report.html'}.",
+        f"{name} NLL {evaluation.nll:.2f} ± {evaluation.nll_standard_error:.2f}, by "
+        f"{evaluation.num_samples} importance samples per example, ± its standard error over them, "
+        f"in {report.density_unit(splits.columns)[0]}; the report is {run / 'report.html'}.",
         highlight=False,
     )
 

@@ -1,6 +1,8 @@
 """Which dimensions of the latent space does a model use?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,6 +12,8 @@ from torch.distributions import Distribution, Independent, Normal, kl_divergence
 from priory.aggregate import aggregated_posterior, marginal_prior
 from priory.arrays import Array
 from priory.distributions import GaussianMixture, loc_and_scale, marginals_of, widened
+from priory.evaluation.measure import Measure
+from priory.evaluation.study import Study
 from priory.networks.context import Context
 from priory.networks.home import taken
 from priory.vae import VAE
@@ -44,6 +48,10 @@ class LatentUse:
     def active_units(self) -> int:
         """The number of active dimensions."""
         return int((self.variance_of_mean > ACTIVE).sum())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the numbers, the active units among them."""
+        return {**vars(self), "active_units": self.active_units}
 
 
 @torch.no_grad()
@@ -112,3 +120,26 @@ def _rate(q: GaussianMixture, p: Distribution) -> Tensor | None:
         return None
     own, of_prior = (Normal(*t, validate_args=False) for t in ((q.loc, q.scale), (loc, scale)))
     return widened(kl_divergence(own, of_prior)).mean(0)
+
+
+def latent_use_of(study: Study) -> LatentUse | None:
+    """Measure the latent dimensions in use, where posteriors are diagonal Gaussians."""
+    data = study.fitted
+    if not study.is_gaussian or len(data.x) < 2:
+        return None
+    return study.once("latent use", lambda: latent_use(study.vae, data.x, context=data.context))
+
+
+def _of_all(record: Mapping[str, Any]) -> dict[str, str]:
+    return {"of": f" of {len(record['latent_use']['variance_of_mean'])}"}
+
+
+ACTIVE_UNITS = Measure(
+    "latent_use.active_units",
+    "active units",
+    "latent dimensions that vary with the data",
+    latent_use_of,
+    unit="count",
+    form=".0f",
+    remark=_of_all,
+)

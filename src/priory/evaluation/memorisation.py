@@ -9,8 +9,9 @@ from torch import Tensor
 
 from priory.arrays import Array
 from priory.distributions import widened
-from priory.evaluation.nearest import nearest
-from priory.evaluation.samples import Features, features_of
+from priory.evaluation.measure import Measure
+from priory.evaluation.nearest import Features, features_of, nearest
+from priory.evaluation.study import Study
 
 
 @dataclass(frozen=True)
@@ -116,3 +117,23 @@ def _spread(one: Tensor, other: Tensor) -> float:
     _, ties = torch.cat([one, other]).unique(return_counts=True)
     lost = float((widened(ties) ** 3 - ties).sum()) / (count * max(1, count - 1))
     return max(count + 1 - lost, 1e-12)
+
+
+def memorisation_of(study: Study) -> Memorisation | None:
+    """Test whether samples of a model are copies of its training data, where these are at hand."""
+    training = study.training
+    if training is None:
+        return None
+    samples, held_out = study.decoded_samples, study.x[study.points]
+    return study.once(
+        "memorisation", lambda: memorisation(samples, training.x, held_out, study.features)
+    )
+
+
+COPYING = Measure(
+    "memorisation.z_score",
+    "copying",
+    "z-score; far below 0 samples are copies of training data, far above 0 the model underfits",
+    memorisation_of,
+    form=".1f",
+)

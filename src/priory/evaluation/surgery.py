@@ -1,7 +1,10 @@
 """Where does the rate of an ELBO go: into information on data, or into a poor prior?"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,6 +16,8 @@ from priory.arrays import Array
 from priory.distributions import GaussianMixture, marginals_of, widened
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.cross_entropy import Estimate
+from priory.evaluation.measure import DOUBTFUL, Measure
+from priory.evaluation.study import Study
 from priory.networks.context import Context, given
 from priory.networks.home import brought, taken
 from priory.vae import VAE
@@ -81,6 +86,17 @@ class Surgery:
         beyond these may be anything above, and the marginal KL is that of a set of islands.
         """
         return self.ceiling - self.mutual_information.value < NEAR_THE_CEILING
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the numbers cannot be trusted, in a sentence; empty if nothing speaks for it."""
+        if not self.at_the_ceiling:
+            return ()
+        return (
+            f"The mutual information is within {NEAR_THE_CEILING} nats of log N = "
+            f"{self.ceiling:.2f}, which it cannot exceed: it may be anything above, and the "
+            "marginal KL says little.",
+        )
 
 
 @torch.no_grad()
@@ -213,3 +229,57 @@ def monte_carlo_mean(values: Float[Tensor, "S N"]) -> Estimate:
     else:
         error = float(values.std()) / math.sqrt(data) if data > 1 else math.nan
     return Estimate(float(values.mean()), error)
+
+
+def surgery_of(study: Study) -> Surgery | None:
+    """Take the ELBO of training data apart, or of held-out without any; None without Gaussians."""
+    if not study.is_gaussian:
+        return None
+    data = study.fitted
+    samples = max(1, min(10, 10_000 // len(data.x)))
+    return study.once("surgery", lambda: surgery(study.vae, data.x, samples, context=data.context))
+
+
+def _near(record: Mapping[str, Any]) -> bool:
+    apart = record["surgery"]
+    if "num_data" not in apart or "mutual_information" not in apart:
+        return False
+    ceiling = math.log(apart["num_data"])
+    return bool(ceiling - apart["mutual_information"]["value"] < NEAR_THE_CEILING)
+
+
+def _of(record: Mapping[str, Any]) -> str:
+    return "of held-out examples" if record.get("num_training", 1) is None else "of training data"
+
+
+def _ceiling(record: Mapping[str, Any]) -> dict[str, str]:
+    ceiling = f"{_of(record)}, at most log N = {math.log(record['surgery']['num_data']):.2f}"
+    return {"mark": DOUBTFUL if _near(record) else "", "note": ceiling}
+
+
+def _says_little(record: Mapping[str, Any]) -> dict[str, str]:
+    if not _near(record):
+        return {"note": _of(record)}
+    note = f"{_of(record)}; † the mutual information is so near to log N that it says little"
+    return {"mark": DOUBTFUL, "note": note}
+
+
+_term = partial(
+    Measure,
+    compute=surgery_of,
+    unit="nats",
+    covers="over samples of z, for the data as they are",
+)
+MUTUAL_INFORMATION = _term(
+    "surgery.mutual_information",
+    "mutual information",
+    "what a code tells of its example",
+    remark=_ceiling,
+)
+MARGINAL_KL = _term(
+    "surgery.marginal_kl",
+    "marginal KL(q(z) ‖ p(z))",
+    "what a better prior could gain",
+    better="lower",
+    remark=_says_little,
+)

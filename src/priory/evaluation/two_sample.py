@@ -1,5 +1,6 @@
 """Can samples of the prior be told from samples of the aggregated posterior?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt, sqrt
 from typing import Any
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from priory.arrays import Array, as_points, to_numpy
 from priory.distributions import widened
+from priory.evaluation.measure import Measure
+from priory.evaluation.study import FEWEST, Study
 from priory.extras import needs
 
 FOLDS = 5
@@ -174,3 +177,50 @@ def maximum_mean_discrepancy(
     # Divisions that are the same but for rounding count as being as large.
     share = int((squared >= squared[0] - 1e-12).sum()) / len(squared)
     return MMD(float(squared[0]), share, bandwidth, size)
+
+
+def classifier_of(study: Study) -> ClassifierTest | None:
+    """Ask a classifier to tell the prior from q(z) of held-out data, where these are enough."""
+    if len(study.points) < FEWEST:
+        return None
+    one, other = study.prior_samples, study.z[study.points]
+    return study.once("classifier", lambda: classifier_test(one, other, seed=study.seed))
+
+
+def discrepancy_of(study: Study) -> MMD | None:
+    """Return the maximum mean discrepancy of the prior and q(z) of held-out data."""
+    if len(study.x) < 2:
+        return None
+    one, other = study.prior_samples, study.z[study.points]
+    return study.once("discrepancy", lambda: maximum_mean_discrepancy(one, other))
+
+
+def _p_value(name: str) -> Any:
+    def remark(record: Mapping[str, Any]) -> dict[str, str]:
+        return {"note": f"p = {record[name]['p_value']:.3g}"} if "p_value" in record[name] else {}
+
+    return remark
+
+
+CLASSIFIER = Measure(
+    "classifier.accuracy",
+    "told from q(z)",
+    "share of samples of the prior and of q(z) that a classifier tells apart",
+    classifier_of,
+    unit="share",
+    better="lower",
+    perfect=0.5,
+    covers="over the points classified",
+    form=".1%",
+    remark=_p_value("classifier"),
+)
+DISCREPANCY = Measure(
+    "discrepancy.squared",
+    "MMD² to q(z)",
+    "maximum mean discrepancy of the prior and q(z), squared",
+    discrepancy_of,
+    better="lower",
+    perfect=0.0,
+    form=".4f",
+    remark=_p_value("discrepancy"),
+)
