@@ -106,7 +106,7 @@ def test_an_information_at_its_ceiling_is_marked(entry):
     assert [cell.best for cell in kl.cells] == [True, False]
     information, kl = rows(measured("A", 4.55, 1.0), measured("B", 4.0, 2.0))
     assert [cell.text for cell in information.cells] == ["† 4.55", "4.00"]
-    assert "† the mutual information is so near" in kl.how
+    assert "† so near to it" in information.how
     assert [cell.text for cell in kl.cells] == ["† 1.00", "2.00"]
     assert not any(cell.best for cell in kl.cells)
 
@@ -146,7 +146,11 @@ def test_the_verdict_follows_from_the_numbers(entry):
 
 
 def test_a_single_prior_is_told_what_to_try(entry):
-    surgery = {"marginal_kl": {"value": 1.25, "standard_error": 0.05}}
+    surgery = {
+        "num_data": 100,
+        "mutual_information": {"value": 2.0, "standard_error": 0.05},
+        "marginal_kl": {"value": 1.25, "standard_error": 0.05},
+    }
     many = {"share_in_holes": 0.25, "share_in_holes_standard_error": 0.01}
     one = with_nll(entry, "MoGPrior", 50 + torch.randn(24), **many, components_in_use=1.2)
     found = verdict([replace(one, measures={"surgery": surgery})])

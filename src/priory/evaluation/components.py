@@ -80,10 +80,7 @@ def dead_components(
 
 def dead_components_of(study: Study) -> Tensor | None:
     """Return the components of a prior that training data do not use, or held-out without any."""
-    data = study.fitted
-    z = study.once(
-        "z of fitted", lambda: posterior_of_all(study.vae, data.x, data.context).sample()
-    )
+    z = study.once("fitted z", lambda: posterior_of_all(study.vae, *study.fitted).sample())
     return dead_components(study.prior, z)
 
 
@@ -92,7 +89,7 @@ def nearest_to_pseudo_inputs(study: Study) -> Nearest | None:
     pseudo_inputs: Tensor | None = getattr(study.vae.prior, "pseudo_inputs", None)
     if pseudo_inputs is None:
         return None
-    near, chosen = nearest(pseudo_inputs, study.fitted.x), study.fitted.positions
+    near, chosen = nearest(pseudo_inputs, study.fitted[0]), study.chosen
     if chosen is None:
         return near
     return Nearest(near.distance, chosen[near.index.to(chosen.device)])

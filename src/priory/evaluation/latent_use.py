@@ -1,6 +1,5 @@
 """Which dimensions of the latent space does a model use?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,14 +123,10 @@ def _rate(q: GaussianMixture, p: Distribution) -> Tensor | None:
 
 def latent_use_of(study: Study) -> LatentUse | None:
     """Measure the latent dimensions in use, where posteriors are diagonal Gaussians."""
-    data = study.fitted
-    if not study.is_gaussian or len(data.x) < 2:
+    x, context = study.fitted
+    if not study.is_gaussian or len(x) < 2:
         return None
-    return study.once("latent use", lambda: latent_use(study.vae, data.x, context=data.context))
-
-
-def _of_all(record: Mapping[str, Any]) -> dict[str, str]:
-    return {"of": f" of {len(record['latent_use']['variance_of_mean'])}"}
+    return study.once("latent use", lambda: latent_use(study.vae, x, context=context))
 
 
 ACTIVE_UNITS = Measure(
@@ -141,5 +136,5 @@ ACTIVE_UNITS = Measure(
     latent_use_of,
     unit="count",
     form=".0f",
-    remark=_of_all,
+    remark=lambda record: {"of": f" of {len(record['latent_use']['variance_of_mean'])}"},
 )

@@ -121,13 +121,10 @@ def _spread(one: Tensor, other: Tensor) -> float:
 
 def memorisation_of(study: Study) -> Memorisation | None:
     """Test whether samples of a model are copies of its training data, where these are at hand."""
-    training = study.training
-    if training is None:
+    if study.chosen is None:
         return None
-    samples, held_out = study.decoded_samples, study.x[study.points]
-    return study.once(
-        "memorisation", lambda: memorisation(samples, training.x, held_out, study.features)
-    )
+    data = study.decoded_samples, study.fitted[0], study.x[study.points]
+    return study.once("memorisation", lambda: memorisation(*data, study.features))
 
 
 COPYING = Measure(

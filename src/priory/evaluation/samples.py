@@ -1,9 +1,7 @@
 """Are samples of a model like data, and are all data like samples?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -132,10 +130,6 @@ def sample_quality_of(study: Study) -> SampleQuality | None:
     )
 
 
-def _if_equal(record: Mapping[str, Any]) -> dict[str, str]:
-    return {"note": f"{SampleQuality(**record['samples']).coverage_if_equal:.2f} if they were data"}
-
-
 _quality = partial(Measure, compute=sample_quality_of, better="higher")
 PRECISION = _quality(
     "samples.precision", "precision", "share of samples that are near an example", perfect=1.0
@@ -147,5 +141,10 @@ DENSITY = _quality(
     "samples.density", "density", "how densely examples lie about samples", perfect=1.0
 )
 COVERAGE = _quality(
-    "samples.coverage", "coverage", "share of examples with a sample about them", remark=_if_equal
+    "samples.coverage",
+    "coverage",
+    "share of examples with a sample about them",
+    remark=lambda record: {
+        "note": f"{SampleQuality(**record['samples']).coverage_if_equal:.2f} if they were data"
+    },
 )

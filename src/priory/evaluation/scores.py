@@ -56,7 +56,7 @@ TABLE: tuple[Measure, ...] = (
 
 QUICK_ORDER = (attrgetter("nll"), elbo_terms, attrgetter("z"), holes_of)
 ORDER: tuple[Callable[[Study], object], ...] = (
-    *map(attrgetter, ("nll", "training", "z", "points", "prior_samples", "decoded_samples")),
+    *map(attrgetter, ("nll", "chosen", "z", "points", "prior_samples", "decoded_samples")),
     *(surgery_of, latent_use_of, dead_components_of, holes_of, discrepancy_of, memorisation_of),
     elbo_terms,
 )
@@ -320,5 +320,5 @@ def measure(
     )
     study.draw_in_order(ORDER)
     scores = Scores.ask(study)
-    taken = None if study.training is None else len(study.training.x)
+    taken = None if study.chosen is None else len(study.chosen)
     return replace(scores, record={"num_training": taken, **scores.record})

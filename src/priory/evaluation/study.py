@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar, cast
 from zlib import crc32
@@ -25,22 +24,6 @@ from priory.vae import VAE
 T = TypeVar("T")
 FEWEST = 10
 """With fewer points two samples are not compared."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Some examples, with what is known of them.
-
-    Attributes:
-        x: The examples, `(N, *data_shape)`.
-        context: What is known of them.
-        positions: Their positions among those given, `(N,)`; None for all in order.
-
-    """
-
-    x: Tensor
-    context: Context
-    positions: Tensor | None = None
 
 
 class Study:
@@ -91,7 +74,7 @@ class Study:
         seed: int = 0,
     ) -> None:
         self.vae, self.x, self.context = vae, taken(x, vae.encoder), given(context)
-        self.all_training = None if training is None else taken(training, vae.encoder)
+        self.training = None if training is None else taken(training, vae.encoder)
         self.training_context = given(training_context)
         self.num_samples, self.max_components = num_samples, max_components
         self.pareto_data, self.max_training, self.max_points = pareto_data, max_training, max_points
@@ -145,9 +128,9 @@ class Study:
         )
 
     @property
-    def log_prob(self) -> LogProb:
-        """Log p(x) of each held-out example, with what tells the example from others."""
-        return LogProb.of(self.x, -self.nll.per_datum)
+    def log_prob(self) -> LogProb | None:
+        """Log p(x) of each held-out example, where the NLL was asked for."""
+        return LogProb.of(self.x, -self.nll.per_datum) if "nll" in self._kept else None
 
     @property
     def given_prior(self) -> Distribution:
@@ -192,21 +175,21 @@ class Study:
         return self.once("z", self.posterior.sample)
 
     @property
-    def training(self) -> Examples | None:
-        """Training data, as many as are taken; None without any."""
-        return self.once("training", self._training)
-
-    def _training(self) -> Examples | None:
-        if self.all_training is None:
+    def chosen(self) -> Tensor | None:
+        """The positions of the training data that are taken; None without any."""
+        if self.training is None:
             return None
-        chosen = torch.randperm(len(self.all_training), device=self.all_training.device)
-        chosen = chosen[: self.max_training]
-        return Examples(self.all_training[chosen], self.training_context[chosen], chosen)
+        count, device = len(self.training), self.training.device
+        return self.once(
+            "chosen", lambda: torch.randperm(count, device=device)[: self.max_training]
+        )
 
-    @property
-    def fitted(self) -> Examples:
-        """Training data, or the held-out without any."""
-        return self.training or Examples(self.x, self.context)
+    @cached_property
+    def fitted(self) -> tuple[Tensor, Context]:
+        """Those training data and what is known of them, or the held-out without any."""
+        if self.training is None or self.chosen is None:
+            return self.x, self.context
+        return self.training[self.chosen], self.training_context[self.chosen]
 
     @property
     def points(self) -> Tensor:

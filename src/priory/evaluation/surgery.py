@@ -235,33 +235,18 @@ def surgery_of(study: Study) -> Surgery | None:
     """Take the ELBO of training data apart, or of held-out without any; None without Gaussians."""
     if not study.is_gaussian:
         return None
-    data = study.fitted
-    samples = max(1, min(10, 10_000 // len(data.x)))
-    return study.once("surgery", lambda: surgery(study.vae, data.x, samples, context=data.context))
+    x, context = study.fitted
+    samples = max(1, min(10, 10_000 // len(x)))
+    return study.once("surgery", lambda: surgery(study.vae, x, samples, context=context))
 
 
-def _near(record: Mapping[str, Any]) -> bool:
-    apart = record["surgery"]
-    if "num_data" not in apart or "mutual_information" not in apart:
-        return False
-    ceiling = math.log(apart["num_data"])
-    return bool(ceiling - apart["mutual_information"]["value"] < NEAR_THE_CEILING)
-
-
-def _of(record: Mapping[str, Any]) -> str:
-    return "of held-out examples" if record.get("num_training", 1) is None else "of training data"
-
-
-def _ceiling(record: Mapping[str, Any]) -> dict[str, str]:
-    ceiling = f"{_of(record)}, at most log N = {math.log(record['surgery']['num_data']):.2f}"
-    return {"mark": DOUBTFUL if _near(record) else "", "note": ceiling}
-
-
-def _says_little(record: Mapping[str, Any]) -> dict[str, str]:
-    if not _near(record):
-        return {"note": _of(record)}
-    note = f"{_of(record)}; † the mutual information is so near to log N that it says little"
-    return {"mark": DOUBTFUL, "note": note}
+def _about(record: Mapping[str, Any]) -> dict[str, str]:
+    data = "held-out examples" if record.get("num_training", 1) is None else "training data"
+    ceiling = math.log(record["surgery"]["num_data"])
+    note = f"of {data}, where mutual information is at most log N = {ceiling:.2f}"
+    if ceiling - record["surgery"]["mutual_information"]["value"] >= NEAR_THE_CEILING:
+        return {"note": note}
+    return {"mark": DOUBTFUL, "note": f"{note}; † so near to it that this says little"}
 
 
 _term = partial(
@@ -269,17 +254,14 @@ _term = partial(
     compute=surgery_of,
     unit="nats",
     covers="over samples of z, for the data as they are",
+    remark=_about,
 )
 MUTUAL_INFORMATION = _term(
-    "surgery.mutual_information",
-    "mutual information",
-    "what a code tells of its example",
-    remark=_ceiling,
+    "surgery.mutual_information", "mutual information", "what a code tells of its example"
 )
 MARGINAL_KL = _term(
     "surgery.marginal_kl",
     "marginal KL(q(z) ‖ p(z))",
     "what a better prior could gain",
     better="lower",
-    remark=_says_little,
 )

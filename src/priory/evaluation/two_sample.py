@@ -1,6 +1,5 @@
 """Can samples of the prior be told from samples of the aggregated posterior?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt, sqrt
 from typing import Any
@@ -195,13 +194,6 @@ def discrepancy_of(study: Study) -> MMD | None:
     return study.once("discrepancy", lambda: maximum_mean_discrepancy(one, other))
 
 
-def _p_value(name: str) -> Any:
-    def remark(record: Mapping[str, Any]) -> dict[str, str]:
-        return {"note": f"p = {record[name]['p_value']:.3g}"} if "p_value" in record[name] else {}
-
-    return remark
-
-
 CLASSIFIER = Measure(
     "classifier.accuracy",
     "told from q(z)",
@@ -212,7 +204,7 @@ CLASSIFIER = Measure(
     perfect=0.5,
     covers="over the points classified",
     form=".1%",
-    remark=_p_value("classifier"),
+    remark=lambda record: {"note": f"p = {record['classifier']['p_value']:.3g}"},
 )
 DISCREPANCY = Measure(
     "discrepancy.squared",
@@ -222,5 +214,5 @@ DISCREPANCY = Measure(
     better="lower",
     perfect=0.0,
     form=".4f",
-    remark=_p_value("discrepancy"),
+    remark=lambda record: {"note": f"p = {record['discrepancy']['p_value']:.3g}"},
 )
