@@ -56,7 +56,7 @@ def run(prior: str, latent_dim: int, seed: int) -> dict[str, Any]:
         "seed": seed,
         "epochs": history.epochs,
         "seconds_per_epoch": seconds / history.epochs,
-        **asdict(evaluation),
+        **evaluation.numbers,
     }
 
 

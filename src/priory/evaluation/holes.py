@@ -66,8 +66,8 @@ def holes(
     P_{z \sim q_B}\big[\log p(z) < Q_{0.01}\{\log p(z') : z' \sim p\}\big].$$
 
     The two halves make a prior equal to q(z) score one in a hundred however few the data are: a
-    sample that was drawn about a datum of its own would always be at home. The price is power: of
-    few data, many samples of $q_B$ are far from all of $q_A$, the threshold is low, and holes
+    sample that was drawn about an example of its own would always be at home. The price is power:
+    of few data, many samples of $q_B$ are far from all of $q_A$, the threshold is low, and holes
     between the data go unseen. Compare shares on the same data only.
 
     Args:
@@ -129,7 +129,7 @@ def model_holes(
 
     Returns:
         The shares; None where the posteriors are no diagonal Gaussians, the prior is one for each
-        datum, or there are fewer than two data.
+        example, or there are fewer than two data.
 
     """
     x = taken(x, vae.encoder)

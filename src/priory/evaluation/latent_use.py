@@ -28,7 +28,7 @@ class LatentUse:
         variance_of_mean: The variance over data of the posterior's mean, `(L,)`; a dimension is
             active above 0.01. That is a threshold for latents of about unit scale, as under the
             standard prior; another prior may have a scale of its own.
-        information: The mutual information of a datum's index and each dimension alone,
+        information: The mutual information of an example's index and each dimension alone,
             $\frac1N \sum_n KL(q(z_l|x_n) \| q(z_l))$, in nats, `(L,)`, for every prior; it cannot
             exceed log N. Dimensions may tell the same, so that the sum may exceed that of all.
         information_standard_error: Its Monte Carlo standard error, `(L,)`.

@@ -19,13 +19,13 @@ class Memorisation:
     r"""How samples lie to training data, against how held-out data do.
 
     Attributes:
-        z_score: The statistic of Mann and Whitney of the distances to the nearest training datum,
+        z_score: The statistic of Mann and Whitney of the distances to the nearest training example,
             standardised: far below zero, samples are closer to the training data than data are
             (copying); far above, they are further away (underfitting).
-        probability: That of a sample to be further from the training data than a held-out datum,
+        probability: That of a sample to be further from the training data than a held-out example,
             $U / MN$; one half where neither is.
-        p_value: The chance of a z as low as this if a sample is no closer than a held-out datum.
-        closer_to_training: The share of samples whose nearest training datum is closer than their
+        p_value: The chance of a z as low as this if a sample is no closer than a held-out example.
+        closer_to_training: The share of samples whose nearest training example is closer than their
             nearest held-out one, of as many of each; one half without copying.
         closer_to_training_standard_error: Its standard error over samples.
         num_samples: The number of samples M.
@@ -51,7 +51,7 @@ def memorisation(
 ) -> Memorisation:
     r"""Test whether samples are closer to training data than held-out data are.
 
-    With $d(x)$ the distance of x to the nearest training datum, and a tie counted as one half,
+    With $d(x)$ the distance of x to the nearest training example, and a tie counted as one half,
 
     $$U = \sum_{i,j} 1[d(y_j) > d(x_i)], \qquad
     z = \frac{U - MN/2}{\sqrt{MN (M + N + 1) / 12}}$$

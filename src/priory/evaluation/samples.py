@@ -19,7 +19,7 @@ class SampleQuality:
     """Four shares that compare samples of a model with data.
 
     Attributes:
-        precision: The share of samples within the neighbourhood of some datum.
+        precision: The share of samples within the neighbourhood of some example.
         recall: The share of data within the neighbourhood of some sample.
         density: How many neighbourhoods of data a sample lies in, of k expected; one for samples
             that are distributed as data, and it may be more.

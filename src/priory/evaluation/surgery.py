@@ -54,11 +54,11 @@ class Dimensions:
 
 @dataclass(frozen=True)
 class Surgery:
-    r"""The ELBO taken apart, in nats per datum, with Monte Carlo standard errors.
+    r"""The ELBO taken apart, in nats per example, with Monte Carlo standard errors.
 
     Attributes:
         reconstruction: $E[\log p(x|z)]$.
-        mutual_information: Between the index of a datum and its code, from 0 to log N.
+        mutual_information: Between the index of an example and its code, from 0 to log N.
         marginal_kl: $KL(q(z) \| p(z))$.
         elbo: Reconstruction minus both, of the same samples.
         num_data: The number of data N.
@@ -123,11 +123,11 @@ def surgery(
         vae: The model, in evaluation mode where that matters; its posteriors are diagonal
             Gaussians.
         x: Data, `(N, *data_shape)`.
-        num_samples: Samples of z per datum; the time goes as N² times this.
+        num_samples: Samples of z per example; the time goes as N² times this.
         context: What is known of these data. The prior is that over all their labels.
         prior: p(z), where it is another.
-        dimension_samples: How many samples of q(z), each of another datum where these are as many,
-            to take dimensions apart with; none at zero.
+        dimension_samples: How many samples of q(z), each of another example where these are as
+            many, to take dimensions apart with; none at zero.
 
     Raises:
         TypeError: If the posteriors are no diagonal Gaussians.
@@ -180,7 +180,7 @@ def _dimensions(
 ) -> Dimensions | None:
     if num_samples < 1:
         return None
-    by_data = torch.randperm(z.shape[1], device=z.device)  # one sample of each datum, then another
+    by_data = torch.randperm(z.shape[1], device=z.device)  # one sample of each, then another
     chosen = torch.arange(z.shape[0], device=z.device)[:, None] * z.shape[1] + by_data
     chosen = chosen.flatten()[:num_samples]
     z, log_q, log_p = z.flatten(0, 1)[chosen], log_q.flatten()[chosen], log_p.flatten()[chosen]
@@ -208,7 +208,7 @@ def monte_carlo_mean(values: Float[Tensor, "S N"]) -> Estimate:
     r"""Return the mean over data of the means over samples, with its Monte Carlo standard error.
 
     The data are what they are, and the samples the only noise: the error is
-    $\frac{1}{N} \sqrt{\sum_n s_n^2 / S}$ with the variance $s_n^2$ over the samples of a datum.
+    $\frac{1}{N} \sqrt{\sum_n s_n^2 / S}$ with the variance $s_n^2$ over the samples of an example.
     With one sample for each, it is the standard error over all of them, which holds the differences
     between data too, and is too large.
 

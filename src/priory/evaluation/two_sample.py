@@ -73,7 +73,7 @@ def classifier_test(
 
     Args:
         one: A sample, such as of the prior.
-        other: Another, such as of q(z), one for each held-out datum.
+        other: Another, such as of q(z), one for each held-out example.
         classifier: Any classifier of scikit-learn; by default, that of the $\sqrt{n}$ nearest
             neighbours, of standardised dimensions.
         num_permutations: The number of random divisions behind the p-value; each takes as long as
@@ -137,7 +137,7 @@ def maximum_mean_discrepancy(
 
     Args:
         one: A sample, such as of the prior.
-        other: Another, such as of q(z), one for each held-out datum.
+        other: Another, such as of q(z), one for each held-out example.
         num_permutations: The number of random divisions behind the p-value, with the generator of
             torch.
 
