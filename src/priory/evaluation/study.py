@@ -32,19 +32,7 @@ class Study:
     What is drawn is drawn when it is first asked for, and once. Its noise is from the seed and its
     name, so that it is the same whichever measures are asked, and in whichever order.
 
-    Args:
-        vae: The model, in evaluation mode where that matters.
-        x: Held-out data, `(N, *data_shape)`.
-        training: The data it was trained on, where they are at hand.
-        context: What is known of the held-out data.
-        training_context: What is known of the training data.
-        num_samples: The importance samples per example for the NLL.
-        max_components: As for `negative_log_likelihood`, as is the next.
-        pareto_data: The number of examples to fit the tails of importance weights of.
-        max_training: The most training data to take, the first of a random order.
-        max_points: The most samples, and held-out data, for what compares points in pairs.
-        features: What to compare samples by; by default the values themselves.
-        seed: The seed of the noise; the generator of the caller is left as it was.
+    The arguments are those of [`measure`][priory.evaluation.measure].
 
     Examples:
         >>> import torch

@@ -120,13 +120,10 @@ def comparison_table(
         columns: The columns of a table, where the data are one.
 
     """
-    if isinstance(entries, Mapping):
-        named, timed = dict(entries), False
-        rows = [row_of(name, evaluation) for name, evaluation in entries.items()]
+    if timed := not isinstance(entries, Mapping):
+        rows, evaluations = [e.row for e in entries], [e.evaluation for e in entries]
     else:
-        named, timed = {entry.name: entry.evaluation for entry in entries}, True
-        rows = [entry.row for entry in entries]
-    evaluations = list(named.values())
+        rows, evaluations = [row_of(*pair) for pair in entries.items()], [*entries.values()]
     shown = [measure for measure in evaluations[0].measures if measure.title]
     first = [shown[0].read(evaluation.record) for evaluation in evaluations]
     about = f"{shown[0].title}: {density_unit(columns)[0]}; {shown[0].how(first)}."
