@@ -14,7 +14,6 @@ import argparse
 import json
 import statistics
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ def run(prior: str, latent_dim: int, seed: int) -> dict[str, Any]:
         "seed": seed,
         "epochs": history.epochs,
         "seconds_per_epoch": seconds / history.epochs,
-        **asdict(evaluation),
+        **evaluation.numbers,
     }
 
 

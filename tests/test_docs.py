@@ -11,6 +11,7 @@ import torch
 import priory
 from priory import MLP, BernoulliDecoder, FlowPrior, GaussianEncoder, MixturePrior
 from priory.cli import main
+from priory.evaluation import evaluate
 from priory.priors import prior_classes
 from source_files import people, write_counts
 
@@ -128,3 +129,17 @@ def test_the_guide_to_data_runs(tmp_path, monkeypatch):
     assert list(names["people"]) == ["height", "eyes", "children", "born", "left"]
     assert names["cells"].x.tolist() == counts.tolist()
     assert set(names["x"].unique().tolist()) <= {0, 1}
+
+
+def test_the_guide_of_measures_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {"x": (torch.rand(12, 6) < 0.5).float()}
+    encoder, decoder = GaussianEncoder(MLP((6,), (4,))), BernoulliDecoder(MLP((2,), (6,)))
+    names["vae"] = priory.VAE(encoder, decoder, priory.StandardPrior(2)).eval()
+    for run in ("runs/train-1", "runs/train-2"):
+        (tmp_path / run).mkdir(parents=True)
+        evaluate(names["vae"], names["x"], 4).write_log_prob(tmp_path / run)
+    for block in blocks("docs/guides/measures.md"):
+        exec(block, names)
+    assert names["pairs"].shape == (12, 2)
+    assert "spread of codes: " in capsys.readouterr().out

@@ -16,7 +16,7 @@ MISSING = [
     ),
     ("pandas", "from priory.data import open_table; open_table(sys.executable)", "data"),
     ("anndata", "from priory.data import open_counts; open_counts(sys.executable)", "data"),
-    ("jsonargparse", "import priory.cli; priory.cli.main([])", "cli"),
+    ("jsonargparse", "import priory.cli; priory.cli.main(['train'])", "cli"),
     (
         "matplotlib.figure",
         "from priory.report import grid_figure; grid_figure(torch.zeros(2, 4, 4), (0, 1))",

@@ -32,7 +32,7 @@ X = linear_data(60)
 @pytest.fixture(autouse=True)
 def _few_permutations(monkeypatch):
     quick = partial(classifier_test, num_permutations=3)
-    monkeypatch.setattr(sys.modules["priory.evaluation.measure"], "classifier_test", quick)
+    monkeypatch.setattr(sys.modules["priory.evaluation.two_sample"], "classifier_test", quick)
 
 
 def test_all_measures_of_a_model_and_its_seed():

@@ -18,5 +18,7 @@ def test_models_and_numbers_show_themselves():
     assert f"{nll.mean:.2f} ± {nll.standard_error:.2f} nats" in nll._repr_html_()
     assert nll.warnings[0] in nll._repr_html_()
     found = evaluate(vae, x, 8)
-    assert "per_datum" not in found._repr_html_()
-    assert f"<th>nll</th><td>{found.nll:.4g}</td>" in found._repr_html_()
+    assert f"<th>NLL</th><td>{found.nll:.2f} ± {found.nll_standard_error:.2f} (" in str(
+        found._repr_html_()
+    )
+    assert "over the held-out examples (NLL, ELBO" in found._repr_html_()

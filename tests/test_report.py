@@ -15,13 +15,14 @@ from PIL import Image
 import priory
 from priory import MLP, VAE, GaussianEncoder
 from priory.data import Column, Columns
+from priory.evaluation import LogProb
 from priory.evaluation.decoding import decode_expected, expected
 from priory.likelihoods import GaussianDecoder
 from priory.report import Entry, Recipe, write_page
 from priory.report.differences import holes_difference, nll_difference
-from priory.report.measures_table import measures_table
 from priory.report.page_data import MOST_POINTS
 from priory.report.pictures import Bars, sprite
+from priory.report.tables import measures_table
 from priory.report.verdict import verdict
 from report_cases import SUBJECT, X, make_entry, make_vae
 
@@ -31,11 +32,17 @@ def entry() -> Entry:
     return make_entry(make_vae(), X)
 
 
-def with_nll(entry: Entry, name: str, nll: torch.Tensor, **more: object) -> Entry:
+def with_nll(
+    entry: Entry, name: str, nll: torch.Tensor, data: torch.Tensor | None = None, **more: object
+) -> Entry:
     error = float(nll.std()) / len(nll) ** 0.5
     numbers = {"nll": float(nll.mean()), "nll_standard_error": error, **more}
-    found = replace(entry.evaluation, **numbers, nll_per_datum=tuple(nll.tolist()))
-    return replace(entry, name=name, evaluation=found)
+    evaluation = replace(
+        entry.evaluation,
+        record={**entry.evaluation.record, **numbers},
+        log_prob=LogProb.of(X if data is None else data, -nll),
+    )
+    return replace(entry, name=name, evaluation=evaluation)
 
 
 def test_differences_on_the_same_data_have_the_error_of_the_differences(entry):
@@ -47,7 +54,7 @@ def test_differences_on_the_same_data_have_the_error_of_the_differences(entry):
     assert found.value == pytest.approx(float(gap.mean()), rel=1e-4)
     assert found.error == pytest.approx(float(gap.std()) / 24**0.5, rel=1e-3)
     assert found.is_clear
-    apart = replace(second, exploration=replace(second.exploration, data=X + 0.5))
+    apart = with_nll(entry, "B", 50 + hard + gap, data=X + 0.5)
     other = nll_difference(apart, first)
     assert not other.paired
     errors = (first.evaluation.nll_standard_error, second.evaluation.nll_standard_error)
@@ -66,18 +73,18 @@ def test_the_best_is_bold_only_beyond_the_noise(entry):
 
     def bold(*entries):
         rows = {row.name: row.cells for row in measures_table(entries)}
-        return [cell.best for cell in rows["NLL, \N{MINUS SIGN}log p(x)"]]
+        return [cell.best for cell in rows["NLL"]]
 
     assert bold(first, worse) == [True, False]
     assert bold(first, tied, worse) == [False, False, False]
     assert bold(first) == [False]
     rows = {row.name: row.cells for row in measures_table([worse])}
-    assert rows["NLL, \N{MINUS SIGN}log p(x)"][0].text == f"{worse.evaluation.nll:.2f}"
+    assert rows["NLL"][0].text == f"{worse.evaluation.nll:.2f}"
     assert rows["training"][0].text == "3 epochs, 1 s"
     given = with_nll(entry, "D", 10 + hard, given_labels=True)
     assert bold(first, worse) == [True, False]
-    named = {row.name for row in measures_table([first, given])}
-    assert any("p(x|y)" in name for name in named)
+    (how,) = (row.how for row in measures_table([first, given]) if row.name == "NLL")
+    assert "\N{MINUS SIGN}log p(x|y)" in how
     assert not any(cell.best for row in measures_table([first, given]) for cell in row.cells)
 
 
@@ -130,21 +137,25 @@ def test_the_verdict_follows_from_the_numbers(entry):
     found = verdict([better, closed])
     assert found.answer.startswith("Choose Better")
     assert any("look at Closed" in reason for reason in found.reasons)
-    assert "20.0 ± 1.0 % (Better)" in found.reasons[1]
+    assert "20.0 % ± 1.0 % (Better)" in found.reasons[1]
     labelled = with_nll(entry, "Labelled", 40 + hard, given_labels=True)
     assert verdict([plain, labelled]).answer.startswith("No choice follows")
-    elsewhere = replace(plain, exploration=replace(entry.exploration, data=X + 1))
+    elsewhere = with_nll(entry, "Elsewhere", 50 + hard, data=X + 1)
     assert "different test data" in verdict([better, elsewhere]).caution
     assert holes_difference(replace(plain), closed).value == pytest.approx(0.18)
 
 
 def test_a_single_prior_is_told_what_to_try(entry):
-    surgery = {"marginal_kl": {"value": 1.25, "standard_error": 0.05}}
+    surgery = {
+        "num_data": 100,
+        "mutual_information": {"value": 2.0, "standard_error": 0.05},
+        "marginal_kl": {"value": 1.25, "standard_error": 0.05},
+    }
     many = {"share_in_holes": 0.25, "share_in_holes_standard_error": 0.01}
     one = with_nll(entry, "MoGPrior", 50 + torch.randn(24), **many, components_in_use=1.2)
     found = verdict([replace(one, measures={"surgery": surgery})])
     text = " ".join(found.reasons)
-    assert "25.0 ± 1.0 % of its samples" in text
+    assert "25.0 % ± 1.0 % of its samples" in text
     assert "one in 4" in text
     assert "priory refit" in text
     assert "fewer would do: `--num-components 2`" in text

@@ -11,8 +11,8 @@ import priory
 from cases import DATA_SHAPE, make_encoder
 from priory import MLP, VAE, BernoulliDecoder, MoGPrior, ResampledPrior, make_prior
 from priory.distributions import ResampledDistribution
-from priory.evaluation import Evaluation, Exhibit, evaluate
-from priory.report.comparison import Entry, notes
+from priory.evaluation import Exhibit, Scores, evaluate
+from priory.report.entries import Entry, notes
 from priory.testing import check_prior
 
 MIXTURE = {"kind": "MoGPrior", "num_components": 3, "spread": 1.5}
@@ -143,7 +143,7 @@ def test_a_proposal_that_needs_the_encoder_takes_the_facts_of_the_model(tmp_path
     assert priory.load(tmp_path).prior_distribution().log_prob(z).equal(p.log_prob(z))
 
 
-def make_entry(name: str, evaluation: Evaluation) -> Entry:
+def make_entry(name: str, evaluation: Scores) -> Entry:
     x = torch.zeros(1, 4)
     shown = Exhibit(priory.StandardPrior(2)(), torch.zeros(1, 2), x, x, x, None, None)
     return Entry(name, evaluation, shown, 1, 1.0)
@@ -157,8 +157,8 @@ def test_numbers_of_an_estimate_say_so():
     marked = [cell.startswith("≈") for cell in entry.row]
     assert marked[:5] == [False, True, True, False, True]
     assert not any(marked[5:])
-    (note,) = notes([entry])
+    (note,) = notes([evaluation])
     assert f"± {evaluation.prior_standard_error:.2g} nats" in note
     plain = evaluate(make_vae(priory.StandardPrior(2)), x, 16)
     assert plain.prior_standard_error is None
-    assert notes([make_entry("StandardPrior", plain)]) == []
+    assert notes([plain]) == []

@@ -1,9 +1,11 @@
 """Files that are whole or not there."""
 
+import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def checked_file(out: str | Path, suffixes: Sequence[str] = (), why: str = "") -> Path:
@@ -66,3 +68,28 @@ def write_whole(path: str | Path, content: bytes) -> None:
     except BaseException:
         Path(scratch).unlink(missing_ok=True)
         raise
+
+
+def read_record(file: Path, writer: str) -> dict[str, Any] | None:
+    """Return the numbers that a command wrote; None where there is no such file.
+
+    Raises:
+        ValueError: If the file is damaged.
+
+    """
+    if not file.is_file():
+        return None
+    try:
+        record = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"expected what {writer} wrote in {file}, got a file that is damaged."
+        ) from error
+    if not isinstance(record, dict):
+        raise ValueError(f"expected what {writer} wrote in {file}, got another file.")
+    return record
+
+
+def write_record(file: Path, record: Mapping[str, Any]) -> None:
+    """Write numbers as JSON."""
+    write_whole(file, (json.dumps(record, indent=2) + "\n").encode())

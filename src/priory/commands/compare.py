@@ -7,15 +7,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.measure import Measurement
 
-from priory import training
+from priory import report, training
 from priory.commands.own_classes import own_logger, own_part, own_parts
-from priory.commands.report_entry import comparison_table, report_entry
 from priory.data import DataFormat, describe
+from priory.files import write_record
 from priory.report import Recipe, Subject, write_figures, write_page
 from priory.runs import CompareConfig, new_run_directory, next_free
 from priory.runs.layout import METRICS, PAGE
 from priory.runs.options import set_threads
-from priory.runs.run import write_config, write_record
+from priory.runs.run import write_config
 from priory.saving import save
 
 
@@ -72,7 +72,7 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
             seconds = time.perf_counter() - start
             save(vae, run / name)
             entries.append(
-                report_entry(
+                report.entry(
                     name,
                     vae,
                     splits.test,
@@ -95,6 +95,8 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
             for e in entries
         }
         write_record(run / METRICS, metrics)
+        for entry in entries:
+            entry.evaluation.write_log_prob(run / entry.name)
         write_figures(run, entries, chosen.data_range)
         subject = Subject(
             title=f"Priors on {splits.name}",
@@ -109,8 +111,8 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
             columns=splits.columns,
         )
         write_page(run / PAGE, entries, subject)
-    title = f"{splits.name}: {len(splits.test)} test data, nats per datum"
-    table = comparison_table(entries, title)
+    title = f"{splits.name}: {len(splits.test)} test examples"
+    table = report.comparison_table(entries, title, splits.columns)
     console.width = max(console.width, Measurement.get(console, console.options, table).minimum)
     console.print(table)
     console.print(f"The report is {target / PAGE}.")

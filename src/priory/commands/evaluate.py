@@ -2,13 +2,12 @@
 
 from rich.console import Console
 
-from priory.commands.measures_record import measures_table, plain
+from priory import report
 from priory.commands.own_classes import open_run
 from priory.evaluation import measure
-from priory.files import checked_file
+from priory.files import checked_file, write_record
 from priory.runs.layout import MEASURES
 from priory.runs.options import FurtherData, OwnClasses, check_range, check_samples
-from priory.runs.run import write_record
 
 
 def evaluate(
@@ -55,9 +54,10 @@ def evaluate(
         max_training=max_training,
         seed=seed,
     )
-    write_record(target, plain(found))
+    write_record(target, found.as_json())
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    console.print(measures_table(found))
+    columns = None if opened.format is None else opened.format.columns
+    console.print(report.scores_table(found, f"{found.num_data} held-out examples", columns))
     for sentence in found.warnings:
         console.print(sentence)
     console.print(f"All numbers are in {target}.")

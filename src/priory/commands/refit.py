@@ -5,24 +5,23 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from priory.aggregate import marginal_prior
 from priory.commands.own_classes import own_part, own_parts
 from priory.data import DataFormat
 from priory.evaluation import Evaluation, evaluate
+from priory.files import write_record
 from priory.priors import Prior
-from priory.report import density_comparison, latent_map
+from priory.report import comparison_table, density_comparison, latent_map
 from priory.report.latent_map import common_limits
 from priory.runs import RefitConfig, Run, new_run_directory, next_free
 from priory.runs.layout import METRICS
 from priory.runs.options import OwnNetworks, arguments_for, set_threads
 from priory.runs.parsing import flat
 from priory.runs.plain_yaml import GIVEN
-from priory.runs.run import held_out, write_config, write_record
+from priory.runs.run import held_out, write_config
 from priory.saving import save
 from priory.training import PriorFit, fit_prior, prior_for
 from priory.training.fit_prior import facts_for
@@ -96,7 +95,12 @@ def refit(
         write_record(scratch / METRICS, _metrics(before, after, fit))
         _draw(scratch, old, new, unseen, part.labels, seed)
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    console.print(_table({"before": (old, before), "after": (new, after)}, splits.name))
+    both = {
+        f"before: {type(old.prior).__name__}": before,
+        f"after: {type(new.prior).__name__}": after,
+    }
+    title = f"{splits.name}: {before.num_data} unseen examples"
+    console.print(comparison_table(both, title, splits.columns))
     console.print(f"The run is {target}.")
 
 
@@ -166,21 +170,3 @@ def _draw(directory: Path, old: VAE, new: VAE, x: Tensor, labels: Tensor | None,
         figure = density_comparison([latent_map(t, p, z, limits) for t, p in priors.items()])
     figure.savefig(directory / "priors.png", dpi=150)
     figure.savefig(directory / "priors.pdf")
-
-
-def _table(rows: dict[str, tuple[VAE, Evaluation]], name: str) -> Table:
-    evaluations = [evaluation for _, evaluation in rows.values()]
-    table = Table(
-        title=f"{name}: {evaluations[0].num_data} unseen data, nats per datum",
-        caption=f"NLL by {evaluations[0].num_samples} importance samples per datum, ± its standard "
-        "error over data",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for head in ("", "prior", "test NLL", "ELBO", "reconstruction", "rate"):
-        table.add_column(head, justify="right" if head not in ("", "prior") else "left")
-    for row, (vae, e) in rows.items():
-        nll = f"{e.nll:.2f} ± {e.nll_standard_error:.2f}"
-        terms = (f"{term:.2f}" for term in (e.elbo, e.reconstruction, e.rate))
-        table.add_row(row, type(vae.prior).__name__, nll, *terms)
-    return table

@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.console import Console
 from torch import Tensor
 
+from priory import report as page
 from priory.commands.own_classes import own_parts
-from priory.commands.report_entry import report_entry
 from priory.data import Part
 from priory.files import checked_file
 from priory.networks.data_range import DataRange
@@ -62,7 +62,7 @@ def report(
     for (_, run), part, name in zip(models, parts, _names(models), strict=True):
         console.print(f"{name}: {len(part)} data ...")
         entries.append(
-            report_entry(
+            page.entry(
                 name,
                 run.model,
                 part,

@@ -7,6 +7,7 @@ from priory.commands.columns_file import SUFFIXES, write_columns
 from priory.commands.own_classes import open_run
 from priory.evaluation import negative_log_likelihood
 from priory.files import checked_file
+from priory.report import density_unit
 from priory.runs.options import FurtherData, MeasuringOptions, OwnClasses
 
 
@@ -43,7 +44,9 @@ def score(
         nll = negative_log_likelihood(vae, x, samples, vae.context_of(part.labels))
     log_prob = -nll.per_datum
     write_columns(path, log_prob, ["log_prob"])
+    unit, constant = density_unit(None if opened.format is None else opened.format.columns)
+    own = f"; in the columns' own units {constant:.2f} less" if constant else ""
     Console(soft_wrap=True, highlight=False, markup=False).print(
-        f"{len(log_prob)} examples, {float(log_prob.mean()):.2f} nats on average by "
-        f"{samples} importance samples each: {path}."
+        f"{len(log_prob)} examples, log p(x) {float(log_prob.mean()):.2f} on average, by {samples} "
+        f"importance samples each, in {unit.partition(' (')[0]}{own}: {path}."
     )

@@ -9,16 +9,16 @@ from typing import Any
 from lightning.fabric.utilities.rank_zero import _get_rank
 from rich.console import Console
 
-from priory import training
+from priory import report, training
 from priory.commands.own_classes import own_logger, own_parts
-from priory.commands.report_entry import report_entry
 from priory.data import DataFormat, Splits, describe
+from priory.files import write_record
 from priory.report import Recipe, Subject, write_figures, write_page
 from priory.runs import Run, TrainConfig, next_free
 from priory.runs.layout import CHECKPOINT, CONFIG, METRICS, PAGE, claimed
 from priory.runs.options import ModelOptions, check_range, set_threads
 from priory.runs.parsing import flat
-from priory.runs.run import held_out, read_config, write_config, write_record
+from priory.runs.run import held_out, read_config, write_config
 from priory.saving import save
 from priory.vae import VAE
 
@@ -128,7 +128,7 @@ def _train(
     console.print(
         f"Measuring on {len(part):,} {name} data, with {samples:,} importance samples each."
     )
-    entry = report_entry(
+    entry = report.entry(
         prior,
         vae,
         part,
@@ -153,10 +153,12 @@ def _train(
     )
     write_page(run / PAGE, [entry], subject)
     evaluation = entry.evaluation
+    evaluation.write_log_prob(run)
     write_record(run / METRICS, {"data": name, **evaluation.numbers, **asdict(history)})
     console.print(
-        f"{name} NLL {evaluation.nll:.2f} ± {evaluation.nll_standard_error:.2f} nats, by "
-        f"{evaluation.num_samples} importance samples per datum; the report is {run / PAGE}."
+        f"{name} NLL {evaluation.nll:.2f} ± {evaluation.nll_standard_error:.2f}, by "
+        f"{evaluation.num_samples} importance samples per example, ± its standard error over them, "
+        f"in {report.density_unit(splits.columns)[0]}; the report is {run / PAGE}."
     )
 
 

@@ -9,15 +9,16 @@ from priory.evaluation.exploration import DecodedPlane, Exploration, explore
 from priory.evaluation.holes import Holes, holes, in_holes, model_holes
 from priory.evaluation.interpolation import Interpolation, interpolate
 from priory.evaluation.latent_use import LatentUse, latent_use
-from priory.evaluation.measure import measure
-from priory.evaluation.measures import Measures
+from priory.evaluation.log_prob import LogProb
+from priory.evaluation.measure import Measure, Value
 from priory.evaluation.memorisation import Memorisation, memorisation
 from priory.evaluation.nearest import Nearest, nearest
 from priory.evaluation.nll import NLL, negative_log_likelihood
 from priory.evaluation.pareto import pareto_k
 from priory.evaluation.plane import Plane, planes
 from priory.evaluation.samples import SampleQuality, sample_quality
-from priory.evaluation.summary import Evaluation, evaluate
+from priory.evaluation.scores import Evaluation, Measures, Scores, evaluate, measure
+from priory.evaluation.study import Study
 from priory.evaluation.surgery import Dimensions, Surgery, surgery
 from priory.evaluation.two_sample import (
     MMD,
@@ -40,12 +41,17 @@ __all__ = [
     "Holes",
     "Interpolation",
     "LatentUse",
+    "LogProb",
+    "Measure",
     "Measures",
     "Memorisation",
     "Nearest",
     "Plane",
     "SampleQuality",
+    "Scores",
+    "Study",
     "Surgery",
+    "Value",
     "classifier_test",
     "component_view",
     "components_in_use",

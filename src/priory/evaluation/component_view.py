@@ -24,7 +24,7 @@ class ComponentView:
         weight: Their mixing weights, `(C,)`.
         share: Their mean responsibilities over q(z): the share of the data each explains, `(C,)`.
         loc: Their means, `(C, L)`.
-        picture: The pseudo-input of each, or else the datum expected at its mean,
+        picture: The pseudo-input of each, or else the example expected at its mean,
             `(C, *data_shape)`.
         has_pseudo_inputs: Which of the two.
         near: The positions of the data whose codes are nearest to each mean, `(C, N')`.
@@ -64,8 +64,8 @@ def component_view(
     Args:
         vae: The model.
         prior: Its distribution, over all labels where it depends on them.
-        z: One sample of q(z|x) for each datum.
-        codes: The mean of q(z|x) of each datum.
+        z: One sample of q(z|x) for each example.
+        codes: The mean of q(z|x) of each example.
         most: The most components, the heaviest.
         num_near: The number of nearest data of each, fewer where there are not as many.
         num_samples: The number of samples of each.

@@ -1,12 +1,19 @@
 """How many components does the aggregated posterior use, and which not at all?"""
 
+from collections.abc import Mapping
+from typing import Any
+
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 from torch.special import entr
 
+from priory.aggregate import posterior_of_all
 from priory.arrays import Array, as_points
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
+from priory.evaluation.measure import Measure
+from priory.evaluation.nearest import Nearest, nearest
+from priory.evaluation.study import Study
 from priory.priors.parts.usage import DEAD, dead_positions, mean_responsibilities
 
 
@@ -69,3 +76,49 @@ def dead_components(
     if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture):
         return None
     return dead_positions(mean_responsibilities(prior, as_points(z)), threshold)
+
+
+def dead_components_of(study: Study) -> Tensor | None:
+    """Return the components of a prior that training data do not use, or held-out without any."""
+    z = study.once("fitted z", lambda: posterior_of_all(study.vae, *study.fitted).sample())
+    return dead_components(study.prior, z)
+
+
+def nearest_to_pseudo_inputs(study: Study) -> Nearest | None:
+    """Return the training example nearest to each pseudo-input, or the held-out without any."""
+    pseudo_inputs: Tensor | None = getattr(study.vae.prior, "pseudo_inputs", None)
+    if pseudo_inputs is None:
+        return None
+    near, chosen = nearest(pseudo_inputs, study.fitted[0]), study.chosen
+    if chosen is None:
+        return near
+    return Nearest(near.distance, chosen[near.index.to(chosen.device)])
+
+
+def _of_all(record: Mapping[str, Any]) -> dict[str, str]:
+    known, dead = record.get("num_components"), record.get("dead_components")
+    return {
+        "of": "" if known is None else f" of {known:,}",
+        "note": "" if dead is None else f"{len(dead)} are dead",
+    }
+
+
+COMPONENTS_IN_USE = Measure(
+    "components_in_use",
+    "components in use",
+    "how many components, all used alike, would be as many: the perplexity of their shares",
+    lambda study: components_in_use(study.prior, study.z),
+    unit="count",
+    form=".1f",
+    quick=True,
+    remark=_of_all,
+)
+DEAD_COMPONENTS = Measure(
+    "dead_components", "", "positions of components that no data use", dead_components_of
+)
+NEAREST = Measure(
+    "nearest_to_pseudo_inputs",
+    "",
+    "the training example nearest to each pseudo-input",
+    nearest_to_pseudo_inputs,
+)

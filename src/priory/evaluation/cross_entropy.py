@@ -19,7 +19,7 @@ class Estimate:
 
     Attributes:
         value: The mean.
-        standard_error: Its standard error over data; NaN for a single datum.
+        standard_error: Its standard error over data; NaN for a single example.
 
     """
 
@@ -41,7 +41,7 @@ def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"] | Array) -> Est
     entropy of q(z), which no prior is below.
 
     Args:
-        prior: The distribution p(z); with a batch shape `(N,)`, that of each datum.
+        prior: The distribution p(z); with a batch shape `(N,)`, that of each example.
         z: Samples of q(z|x), S for each of N data.
 
     Reference:

@@ -49,7 +49,7 @@ def expected(likelihood: Distribution) -> Tensor:
 def decode(
     vae: VAE, z: Tensor | Array, context: Context | None = None, mean: bool = False
 ) -> Tensor:
-    r"""Draw a datum from p(x|z) for each z, or take its mean, in blocks.
+    r"""Draw an example from p(x|z) for each z, or take its mean, in blocks.
 
     Args:
         vae: The model.
@@ -78,7 +78,7 @@ def decode(
 
 
 def decode_expected(vae: VAE, z: Tensor | Array, label: int | None = None) -> Tensor:
-    """Return the expected datum at each point, `(*points, *data_shape)`.
+    """Return the expected example at each point, `(*points, *data_shape)`.
 
     Args:
         vae: The model.

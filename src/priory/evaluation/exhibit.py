@@ -21,7 +21,7 @@ class Exhibit:
 
     Attributes:
         prior: p(z), over all labels where it depends on them.
-        z: One sample of q(z|x) for each datum, `(N, L)`.
+        z: One sample of q(z|x) for each example, `(N, L)`.
         data: The first data, `(R, *data_shape)`.
         reconstructions: A reconstruction of each of them.
         samples: Data decoded from samples of the prior, `(S, *data_shape)`.

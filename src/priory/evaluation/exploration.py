@@ -24,7 +24,7 @@ PIXELS = 720
 
 @dataclass(frozen=True)
 class DecodedPlane:
-    """A plane, and the datum expected in the middle of each of its cells.
+    """A plane, and the example expected in the middle of each of its cells.
 
     Attributes:
         plane: The plane.
@@ -45,11 +45,11 @@ class Exploration:
         planes: Planes of it, the one that shows most of q(z) first.
         components: Those of the prior; None for a prior that is no mixture.
         prior_samples: Samples of the prior, `(S, L)`.
-        decoded_samples: The datum expected at the first of them, `(S', *data_shape)`.
+        decoded_samples: The example expected at the first of them, `(S', *data_shape)`.
         in_hole: Which of the samples are in holes of q(z), `(S,)`; None where that cannot be said.
         pairs: The positions of the data between which paths run, `(P, 2)`.
         paths: The paths between their codes; None for fewer than two data.
-        along: The datum expected at stops on each path, `(P, stops, *data_shape)`; else None.
+        along: The example expected at stops on each path, `(P, stops, *data_shape)`; else None.
         along_straight: Likewise on each straight line.
         label: The class for which all was decoded, by a decoder that takes one; else None.
 
@@ -148,7 +148,7 @@ def explore(
 
 
 def _pairs(labels: Tensor | None, count: int, most: int = 3) -> list[tuple[int, int]]:
-    """Return pairs of the first data, each datum once, of different classes where possible."""
+    """Return pairs of the first data, each example once, of different classes where possible."""
     left = list(range(min(count, 200)))
     found: list[tuple[int, int]] = []
     while len(left) > 1 and len(found) < most:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean, stdev
 
 import torch
@@ -14,18 +15,23 @@ from priory.aggregate import posterior_of_all
 from priory.arrays import Array, as_points
 from priory.blockwise import blocks
 from priory.distributions import GaussianMixture, loc_and_scale, widened
+from priory.evaluation.measure import Measure, Value
+from priory.evaluation.study import Study
 from priory.networks.context import Context
 from priory.networks.home import taken
+from priory.priors.parts.usage import mean_responsibilities
 from priory.vae import VAE
 
 SAMPLES_A_SPLIT = 2500
+LEVEL = 0.01
 
 
 @dataclass(frozen=True)
 class Holes:
     """The mass that the prior and the aggregated posterior have beyond each other, as shares.
 
-    Standard errors are those of the samples, for the data as they are.
+    Standard errors of [`holes`][priory.evaluation.holes] are those of the samples, for the data as
+    they are; those of [`model_holes`][priory.evaluation.model_holes] cover the data too.
 
     Attributes:
         prior_in_holes: The share of the prior's samples in holes of q(z); 0.01 is perfect.
@@ -47,7 +53,7 @@ def holes(
     reference: GaussianMixture,
     held_out: GaussianMixture,
     num_samples: int = 10_000,
-    level: float = 0.01,
+    level: float = LEVEL,
 ) -> Holes:
     r"""Measure the holes between a prior and the aggregated posterior, in any dimension.
 
@@ -60,8 +66,8 @@ def holes(
     P_{z \sim q_B}\big[\log p(z) < Q_{0.01}\{\log p(z') : z' \sim p\}\big].$$
 
     The two halves make a prior equal to q(z) score one in a hundred however few the data are: a
-    sample that was drawn about a datum of its own would always be at home. The price is power: of
-    few data, many samples of $q_B$ are far from all of $q_A$, the threshold is low, and holes
+    sample that was drawn about an example of its own would always be at home. The price is power:
+    of few data, many samples of $q_B$ are far from all of $q_A$, the threshold is low, and holes
     between the data go unseen. Compare shares on the same data only.
 
     Args:
@@ -89,11 +95,8 @@ def holes(
             "expected a level between 0 and 0.5 and ten samples below it, "
             f"got level={level} and num_samples={num_samples}."
         )
-    size = Size((num_samples,))
-    of_prior, of_posterior = prior.sample(size), held_out.sample(size)
-    inside = _share_below(_log_prob(reference, of_prior), _log_prob(reference, of_posterior), level)
-    outside = _share_below(_log_prob(prior, of_posterior), _log_prob(prior, of_prior), level)
-    return Holes(*inside, *outside)
+    inside, outside = _shares(prior, reference, held_out, num_samples, level)
+    return Holes(inside.share, inside.over_samples, outside.share, outside.over_samples)
 
 
 @torch.no_grad()
@@ -104,10 +107,18 @@ def model_holes(
     prior: Distribution | None = None,
     num_splits: int = 8,
 ) -> Holes | None:
-    """Measure the holes of a model on held-out data, of which halves are drawn at random.
+    r"""Measure the holes of a model on held-out data, of which halves are drawn at random.
 
     Which data are in which half moves the shares by more than the samples do. They are means over
-    several draws of the halves, and their standard errors hold both.
+    several draws of the halves. Their standard errors cover those draws, and the data:
+
+    $$\frac{s^2}{M} + b^2 \frac{1}{2} \sum_n \Big(f_n - \frac{1}{N_B} \sum_m f_m\Big)^2,$$
+
+    with the variance $s^2$ over M draws, the share $f_n$ of the samples of $q_B$ that come from
+    example n and lie below the threshold, and the slope b: by how much the share rises for each
+    share of $q_B$ that a higher threshold takes. (Of two halves, each is the held-out one in half
+    of the draws.) Of priors that are q(z), 1 % lies within two of these errors of the share in 93
+    of 100 sets of 400 examples, and in fewer of smaller sets.
 
     Args:
         vae: The model, in evaluation mode where that matters.
@@ -118,7 +129,7 @@ def model_holes(
 
     Returns:
         The shares; None where the posteriors are no diagonal Gaussians, the prior is one for each
-        datum, or there are fewer than two data.
+        example, or there are fewer than two data.
 
     """
     x = taken(x, vae.encoder)
@@ -126,14 +137,9 @@ def model_holes(
     q = None if p.batch_shape else _posteriors(vae, x, context)
     if q is None:
         return None
-    found = [holes(p, *_halves(*q), num_samples=SAMPLES_A_SPLIT) for _ in range(num_splits)]
-    inside = [one.prior_in_holes for one in found]
-    outside = [one.posterior_outside for one in found]
+    splits = [_shares(p, *_halves(*q), SAMPLES_A_SPLIT, LEVEL) for _ in range(num_splits)]
+    inside, outside = zip(*splits, strict=True)
     return Holes(*_mean_and_error(inside), *_mean_and_error(outside))
-
-
-def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    return fmean(values), stdev(values) / math.sqrt(len(values))
 
 
 @torch.no_grad()
@@ -175,7 +181,7 @@ def in_holes(
     reference: GaussianMixture,
     held_out: GaussianMixture,
     num_samples: int = 10_000,
-    level: float = 0.01,
+    level: float = LEVEL,
 ) -> Bool[Tensor, " S"]:
     """Say which points are in holes of q(z), by the threshold of `holes`.
 
@@ -203,14 +209,86 @@ def _log_prob(distribution: Distribution, z: Tensor) -> Tensor:
     return widened(torch.cat([distribution.log_prob(z[rows]) for rows in blocks(len(z))]))
 
 
-def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, float]:
-    """Return the share of values below a quantile of others, and its standard error.
+@dataclass(frozen=True)
+class _Share:
+    """A share, and its standard errors over samples alone and over data alone."""
+
+    share: float
+    over_samples: float
+    over_data: float
+
+
+def _shares(
+    p: Distribution, q_a: GaussianMixture, q_b: GaussianMixture, num_samples: int, level: float
+) -> tuple[_Share, _Share]:
+    """Return the share of samples of p in holes of q(z), and that of q(z) in holes of p."""
+    of_p, of_b = (distribution.sample(Size((num_samples,))) for distribution in (p, q_b))
+    values, own = _log_prob(q_a, of_p), _log_prob(q_a, of_b)
+    share, error, slope, threshold = _share_below(values, own, level)
+    inside = _Share(share, error, slope * _over_data(q_b, of_b[own < threshold], num_samples))
+    values, own = _log_prob(p, of_b), _log_prob(p, of_p)
+    share, error, _, threshold = _share_below(values, own, level)
+    return inside, _Share(share, error, _over_data(q_b, of_b[values < threshold], num_samples))
+
+
+def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, float, float, Tensor]:
+    """Return the share of values below a quantile of others, its standard error, and two more.
 
     The threshold is an estimate too: it is wrong by a share of `own` with the variance of a
-    binomial, which moves as many values as lie about it for each that lies there of `own`.
+    binomial, which moves as many values as lie about it for each that lies there of `own`. That
+    slope and the threshold are the others.
     """
     low, threshold, high = own.quantile(own.new_tensor([level / 2, level, 1.5 * level]))
     share = int((values < threshold).sum()) / len(values)
     slope = int(((values >= low) & (values < high)).sum()) / len(values) / level
     variance = share * (1 - share) / len(values) + slope**2 * level * (1 - level) / len(own)
-    return share, math.sqrt(variance)
+    return share, math.sqrt(variance), slope, threshold
+
+
+def _over_data(q_b: GaussianMixture, below: Tensor, num_samples: int) -> float:
+    """Return the standard error of a share of the samples of q_B over the data of both halves."""
+    if not len(below):
+        return 0.0
+    of_each = widened(mean_responsibilities(q_b, below)) * len(below) / num_samples
+    return math.sqrt(float((of_each - of_each.mean()).square().sum()) / 2)
+
+
+def _mean_and_error(splits: Sequence[_Share]) -> tuple[float, float]:
+    shares = [split.share for split in splits]
+    over_data = fmean(split.over_data**2 for split in splits)
+    return fmean(shares), math.sqrt(stdev(shares) ** 2 / len(shares) + over_data)
+
+
+def holes_of(study: Study) -> Holes | None:
+    """Measure the holes of a model on its held-out data."""
+    return study.once("holes", lambda: model_holes(study.vae, study.x, study.context, study.prior))
+
+
+def _in_holes(study: Study) -> Value | None:
+    found = holes_of(study)
+    if found is None:
+        return None
+    return Value(found.prior_in_holes, found.prior_in_holes_standard_error)
+
+
+_share = partial(
+    Measure,
+    unit="share",
+    better="lower",
+    perfect=LEVEL,
+    covers="over the held-out examples and the draws of their halves",
+    form=".1%",
+)
+SHARE_IN_HOLES = _share(
+    "share_in_holes",
+    "share in holes",
+    "share of prior samples where q(z) has none",
+    _in_holes,
+    quick=True,
+)
+POSTERIOR_OUTSIDE = _share(
+    "holes.posterior_outside",
+    "q(z) outside the prior",
+    "share of q(z) where the prior has none",
+    holes_of,
+)

@@ -1,4 +1,4 @@
-"""From one datum to another, by way of what the prior thinks probable."""
+"""From one example to another, by way of what the prior thinks probable."""
 
 import math
 from dataclasses import dataclass

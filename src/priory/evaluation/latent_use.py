@@ -1,6 +1,7 @@
 """Which dimensions of the latent space does a model use?"""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,8 @@ from torch.distributions import Distribution, Independent, Normal, kl_divergence
 from priory.aggregate import aggregated_posterior, marginal_prior
 from priory.arrays import Array
 from priory.distributions import GaussianMixture, loc_and_scale, marginals_of, widened
+from priory.evaluation.measure import Measure
+from priory.evaluation.study import Study
 from priory.networks.context import Context
 from priory.networks.home import taken
 from priory.vae import VAE
@@ -25,7 +28,7 @@ class LatentUse:
         variance_of_mean: The variance over data of the posterior's mean, `(L,)`; a dimension is
             active above 0.01. That is a threshold for latents of about unit scale, as under the
             standard prior; another prior may have a scale of its own.
-        information: The mutual information of a datum's index and each dimension alone,
+        information: The mutual information of an example's index and each dimension alone,
             $\frac1N \sum_n KL(q(z_l|x_n) \| q(z_l))$, in nats, `(L,)`, for every prior; it cannot
             exceed log N. Dimensions may tell the same, so that the sum may exceed that of all.
         information_standard_error: Its Monte Carlo standard error, `(L,)`.
@@ -44,6 +47,10 @@ class LatentUse:
     def active_units(self) -> int:
         """The number of active dimensions."""
         return int((self.variance_of_mean > ACTIVE).sum())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the numbers, the active units among them."""
+        return {**vars(self), "active_units": self.active_units}
 
 
 @torch.no_grad()
@@ -112,3 +119,22 @@ def _rate(q: GaussianMixture, p: Distribution) -> Tensor | None:
         return None
     own, of_prior = (Normal(*t, validate_args=False) for t in ((q.loc, q.scale), (loc, scale)))
     return widened(kl_divergence(own, of_prior)).mean(0)
+
+
+def latent_use_of(study: Study) -> LatentUse | None:
+    """Measure the latent dimensions in use, where posteriors are diagonal Gaussians."""
+    x, context = study.fitted
+    if not study.is_gaussian or len(x) < 2:
+        return None
+    return study.once("latent use", lambda: latent_use(study.vae, x, context=context))
+
+
+ACTIVE_UNITS = Measure(
+    "latent_use.active_units",
+    "active units",
+    "latent dimensions that vary with the data",
+    latent_use_of,
+    unit="count",
+    form=".0f",
+    remark=lambda record: {"of": f" of {len(record['latent_use']['variance_of_mean'])}"},
+)

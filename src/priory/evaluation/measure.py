@@ -1,132 +1,173 @@
-"""All questions asked of a trained model at once."""
+"""What a measure is: a question with a number for an answer, and how to read it."""
 
-import torch
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
+
 from torch import Tensor
-from torch.distributions import Distribution
 
-from priory.aggregate import marginal_prior, posterior_of_all
-from priory.arrays import Array
-from priory.distributions import loc_and_scale
-from priory.evaluation.components import components_in_use, dead_components
-from priory.evaluation.exhibit import sample_data
-from priory.evaluation.holes import model_holes
-from priory.evaluation.latent_use import latent_use
-from priory.evaluation.measures import Measures
-from priory.evaluation.memorisation import memorisation
-from priory.evaluation.nearest import Nearest, nearest
-from priory.evaluation.nll import negative_log_likelihood
-from priory.evaluation.samples import Features, sample_quality
-from priory.evaluation.summary import given_labels
-from priory.evaluation.surgery import surgery
-from priory.evaluation.two_sample import (
-    classifier_test,
-    maximum_mean_discrepancy,
-)
-from priory.networks.context import Context, given
-from priory.networks.home import taken
-from priory.vae import VAE
-
-FEWEST = 10
+MINUS = "\N{MINUS SIGN}"
+DOUBTFUL = "† "
+"""The mark of a number that says little, as its note explains."""
 
 
-@torch.no_grad()
-def measure(
-    vae: VAE,
-    x: Tensor | Array,
-    training: Tensor | Array | None = None,
-    *,
-    context: Context | None = None,
-    training_context: Context | None = None,
-    num_samples: int = 5000,
-    max_training: int = 20_000,
-    max_points: int = 1000,
-    pareto_data: int = 500,
-    max_components: int | None = None,
-    features: Features | None = None,
-    seed: int = 0,
-) -> Measures:
-    """Measure a model on held-out data, with noise of its own from the seed.
+@dataclass(frozen=True)
+class Value:
+    """A number with its standard error, or one of each for every level, label or batch.
+
+    Attributes:
+        number: The number, or several.
+        error: Its standard error; None where there is none.
+        mark: A sign that stands before it.
+        of: What stands after it, such as the number of which it is a part.
+        note: What to read it by, beyond what its measure says. These three are from
+            [`Measure.remark`][priory.evaluation.Measure].
+
+    """
+
+    number: float | tuple[float, ...]
+    error: float | tuple[float, ...] | None = None
+    mark: str = ""
+    of: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A question that is asked of a trained model, as a row of the table of measures.
+
+    A measure whose question has more of an answer than a number returns all of it, as a dataclass.
+    JSON then holds it whole, under the first part of the name, and the number is at the rest of it:
+    `surgery.marginal_kl` is the `marginal_kl` of what `surgery` found.
+
+    Attributes:
+        name: The key of the number in JSON, which is a path where it has dots.
+        title: What stands before the number in a table; without one it is in JSON alone.
+        reading: What the number says, and how to read it.
+        compute: What answers the question from a `Study`; None where it cannot be asked.
+        unit: What the number counts: `nats`, `share`, `count`, or nothing for a bare number.
+        better: Which direction is better; None where neither is.
+        perfect: The number of a perfect model, where there is one.
+        covers: What the standard error covers; empty for a number that has none.
+        form: How the number is written, as a format specification.
+        quick: Whether it is among the few by which priors are compared.
+        remark: What is special about this number, read from all that JSON holds: the `mark`, `of`
+            and `note` of its `Value`.
+
+    """
+
+    name: str
+    title: str
+    reading: str
+    compute: Callable[[Any], Any]
+    unit: Literal["nats", "share", "count", ""] = ""
+    better: Literal["lower", "higher"] | None = None
+    perfect: float | None = None
+    covers: str = ""
+    form: str = ".2f"
+    quick: bool = False
+    remark: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
+
+    def answer(self, found: Any) -> dict[str, Any]:
+        """Return what JSON holds of what `compute` returned."""
+        if isinstance(found, int | float):
+            found = Value(found)
+        if found is None or isinstance(found, Value):
+            if found is None and "." in self.name:
+                return {self.name.partition(".")[0]: None}
+            number, error = (None, None) if found is None else (found.number, found.error)
+            return {self.name: number} | ({self._error: error} if self.covers else {})
+        return {self.name.partition(".")[0]: plain(found)}
+
+    def read(self, record: Mapping[str, Any]) -> Value | None:
+        """Return the number from what JSON holds, or None if it is not there.
+
+        Examples:
+            >>> from priory.evaluation.measure import Measure
+            >>> rate = Measure("rate", "rate", "nats spent on the code", lambda study: None)
+            >>> rate.read({"rate": 2.5, "rate_standard_error": 0.25}).error
+            0.25
+
+        """
+        beside: Mapping[str, Any] = {}
+        node: Any = record
+        for key in self.name.split("."):
+            if not isinstance(node, Mapping):
+                return None
+            beside, node = node, node.get(key)
+        error = beside.get(f"{key}_standard_error", beside.get("standard_error"))
+        if isinstance(node, Mapping):
+            node, error = node.get("value", node.get("mean")), node.get("standard_error")
+        if isinstance(node, list | tuple):
+            node = tuple(math.nan if number is None else number for number in node)
+            error = tuple(error) if isinstance(error, list | tuple) else None
+        elif not isinstance(node, int | float) or math.isnan(node):
+            return None
+        elif error is not None and not math.isfinite(error):
+            error = None
+        return Value(node, error, **(self.remark(record) if self.remark else {}))
+
+    def text(self, value: Value | None) -> tuple[str, str]:
+        """Return the number as it is printed, and its standard error."""
+        if value is None:
+            return "none", ""
+        return value.mark + self._written(value.number) + value.of, (
+            "" if value.error is None else f"± {self._written(value.error)}"
+        )
+
+    def how(self, values: Iterable[Value | None] = ()) -> str:
+        """Return how to read numbers of this measure."""
+        best = "" if self.perfect is None else f"{self._short(self.perfect)} is perfect"
+        notes = dict.fromkeys(value.note for value in values if value is not None and value.note)
+        said = (self.reading, best or (f"{self.better} is better" if self.better else ""))
+        return "; ".join(filter(None, (*said, " or ".join(notes))))
+
+    @property
+    def _error(self) -> str:
+        return f"{self.name}_standard_error"
+
+    def _short(self, number: float) -> str:
+        return f"{100 * number:g} %" if self.form.endswith("%") else f"{number:g}"
+
+    def _written(self, number: float | tuple[float, ...]) -> str:
+        if isinstance(number, tuple):
+            return ", ".join(map(self._written, number))
+        return format(number, self.form).replace("-", MINUS).replace("%", " %")
+
+
+def what_errors_cover(measures: Iterable[Measure]) -> str:
+    """Say what the standard errors of measures cover, in a sentence; nothing where none has any."""
+    covered: dict[str, list[str]] = {}
+    for measure in measures:
+        if measure.covers and measure.title:
+            covered.setdefault(measure.covers, []).append(measure.title)
+    parts = (f"{covers} ({', '.join(titles)})" for covers, titles in covered.items())
+    return f"± is one standard error: {'; '.join(parts)}." if covered else ""
+
+
+def plain(value: Any, finite: bool = False) -> Any:
+    """Return what JSON can hold of numbers, tensors and dataclasses.
 
     Args:
-        vae: The model, in evaluation mode where that matters.
-        x: Held-out data, `(N, *data_shape)`.
-        training: The data it was trained on, where they are at hand.
-        context: What is known of the held-out data. With labels, the NLL is that given the label,
-            and everything else is of the prior over all labels.
-        training_context: What is known of the training data.
-        num_samples: The importance samples per datum for the NLL.
-        max_training: The most training data to take, the first of a random order.
-        max_points: The most samples, and held-out data, for what compares points in pairs.
-        pareto_data: The number of data to fit the tails of importance weights of.
-        max_components: The most components of a mixture to take for the NLL of a datum, as for
-            `negative_log_likelihood`.
-        features: What to compare samples by; by default the values themselves.
-        seed: The seed of the noise; the generator of the caller is left as it was.
-
-    Raises:
-        ImportError: If ArviZ or scikit-learn is not installed.
-        ValueError: If there are no data, or `num_samples` is below one.
+        value: What was found; a dataclass may say by a method `as_json` what is written of it.
+        finite: Whether numbers that are not finite become None, as JSON has none.
 
     Examples:
         >>> import torch
-        >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
-        >>> from priory.evaluation import measure
-        >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
-        >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
-        >>> found = measure(vae, torch.zeros(5, 9), num_samples=16)
-        >>> found.latent_use.active_units, found.samples
-        (0, None)
+        >>> from priory.evaluation.measure import plain
+        >>> plain((torch.tensor([1.0, torch.nan]), 2), finite=True)
+        [[1.0, None], 2]
 
     """
-    x = taken(x, vae.encoder)
-    training = None if training is None else taken(training, vae.encoder)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        nll = negative_log_likelihood(vae, x, num_samples, context, pareto_data, max_components)
-        p = marginal_prior(vae, context)
-        if training is not None:
-            chosen = torch.randperm(len(training), device=training.device)[:max_training]
-            training = training[chosen]
-            training_context = given(training_context)[chosen]
-        seen, known = (x, context) if training is None else (training, training_context)
-        z = posterior_of_all(vae, x, context).sample()
-        gaussian = _is_gaussian(vae.posterior(x[:1], given(context)[:1]))
-        per_datum = max(1, min(10, 10_000 // len(seen)))
-        pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
-        near = None
-        if pseudo_inputs is not None:
-            found = nearest(pseudo_inputs, seen)
-            index = found.index if training is None else chosen[found.index.to(chosen.device)]
-            near = Nearest(found.distance, index)
-        points = torch.randperm(len(x), device=x.device)[:max_points]
-        of_prior = p.sample(torch.Size((len(points),)))
-        samples = sample_data(vae, len(points), context)
-        several, enough = len(x) > 1, len(points) >= FEWEST
-        error = getattr(vae.prior_distribution(context), "log_prob_standard_error", None)
-        return Measures(
-            num_data=len(x),
-            num_training=None if training is None else len(training),
-            given_labels=given_labels(vae, vae.prior_distribution(context), context),
-            nll=nll,
-            surgery=surgery(vae, seen, per_datum, context=known) if gaussian else None,
-            latent_use=latent_use(vae, seen, context=known) if gaussian and len(seen) > 1 else None,
-            components_in_use=components_in_use(p, z),
-            dead_components=dead_components(p, posterior_of_all(vae, seen, known).sample()),
-            nearest_to_pseudo_inputs=near,
-            holes=model_holes(vae, x, context, p),
-            classifier=classifier_test(of_prior, z[points], seed=seed) if enough else None,
-            discrepancy=maximum_mean_discrepancy(of_prior, z[points]) if several else None,
-            samples=sample_quality(samples, x[points], features=features) if enough else None,
-            memorisation=None
-            if training is None
-            else memorisation(samples, training, x[points], features),
-            prior_standard_error=None if error is None else float(error(z).mean()),
-        )
-
-
-def _is_gaussian(posterior: Distribution) -> bool:
-    try:
-        loc_and_scale(posterior)
-    except TypeError:
-        return False
-    return True
+    if hasattr(value, "as_json"):
+        return plain(value.as_json(), finite)
+    if is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name), finite) for one in fields(value)}
+    if isinstance(value, Tensor):
+        return plain(value.tolist(), finite)
+    if isinstance(value, Mapping):
+        return {name: plain(one, finite) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one, finite) for one in value]
+    return None if finite and isinstance(value, float) and not math.isfinite(value) else value

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from priory.arrays import Array
 from priory.distributions import widened
-from priory.evaluation.nearest import nearest
-from priory.evaluation.samples import Features, features_of
+from priory.evaluation.measure import Measure
+from priory.evaluation.nearest import Features, features_of, nearest
+from priory.evaluation.study import Study
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,13 @@ class Memorisation:
     r"""How samples lie to training data, against how held-out data do.
 
     Attributes:
-        z_score: The statistic of Mann and Whitney of the distances to the nearest training datum,
+        z_score: The statistic of Mann and Whitney of the distances to the nearest training example,
             standardised: far below zero, samples are closer to the training data than data are
             (copying); far above, they are further away (underfitting).
-        probability: That of a sample to be further from the training data than a held-out datum,
+        probability: That of a sample to be further from the training data than a held-out example,
             $U / MN$; one half where neither is.
-        p_value: The chance of a z as low as this if a sample is no closer than a held-out datum.
-        closer_to_training: The share of samples whose nearest training datum is closer than their
+        p_value: The chance of a z as low as this if a sample is no closer than a held-out example.
+        closer_to_training: The share of samples whose nearest training example is closer than their
             nearest held-out one, of as many of each; one half without copying.
         closer_to_training_standard_error: Its standard error over samples.
         num_samples: The number of samples M.
@@ -50,7 +51,7 @@ def memorisation(
 ) -> Memorisation:
     r"""Test whether samples are closer to training data than held-out data are.
 
-    With $d(x)$ the distance of x to the nearest training datum, and a tie counted as one half,
+    With $d(x)$ the distance of x to the nearest training example, and a tie counted as one half,
 
     $$U = \sum_{i,j} 1[d(y_j) > d(x_i)], \qquad
     z = \frac{U - MN/2}{\sqrt{MN (M + N + 1) / 12}}$$
@@ -116,3 +117,20 @@ def _spread(one: Tensor, other: Tensor) -> float:
     _, ties = torch.cat([one, other]).unique(return_counts=True)
     lost = float((widened(ties) ** 3 - ties).sum()) / (count * max(1, count - 1))
     return max(count + 1 - lost, 1e-12)
+
+
+def memorisation_of(study: Study) -> Memorisation | None:
+    """Test whether samples of a model are copies of its training data, where these are at hand."""
+    if study.chosen is None:
+        return None
+    data = study.decoded_samples, study.fitted[0], study.x[study.points]
+    return study.once("memorisation", lambda: memorisation(*data, study.features))
+
+
+COPYING = Measure(
+    "memorisation.z_score",
+    "copying",
+    "z-score; far below 0 samples are copies of training data, far above 0 the model underfits",
+    memorisation_of,
+    form=".1f",
+)

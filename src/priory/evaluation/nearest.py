@@ -1,5 +1,6 @@
 """Which points are nearest?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,10 @@ from torch import Tensor
 from priory.arrays import Array, as_points
 from priory.blockwise import blocks
 from priory.distributions import widened
+from priory.networks.home import brought
+
+Features = Callable[[Tensor], Tensor]
+"""A function from data, `(N, *data_shape)`, to features, `(N, F)`, of which distances are taken."""
 
 
 @dataclass(frozen=True)
@@ -74,3 +79,9 @@ def nearest(
             index = index.gather(1, chosen)
         found.append((distance, index))
     return Nearest(*(torch.cat(part) for part in zip(*found, strict=True)))
+
+
+def features_of(data: Tensor | Array, features: Features | None) -> Float[Tensor, "N F"]:
+    """Return the features of data, by default their values, in a type wide enough for distances."""
+    values = as_points(data) if features is None else features(brought(data, features))
+    return widened(values.flatten(1))

@@ -1,4 +1,4 @@
-"""The part of a large mixture that matters for a datum."""
+"""The part of a large mixture that matters for an example."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from priory.distributions.mixture.kernel import component_log_prob
 
 @dataclass(frozen=True)
 class NearestComponents:
-    """Some components of a mixture for each datum, with the weights that they have in it.
+    """Some components of a mixture for each example, with the weights that they have in it.
 
     Attributes:
         mixture: Those components, with weights that sum to one, of batch shape `(B,)`.

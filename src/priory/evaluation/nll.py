@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import torch
 from jaxtyping import Float
@@ -113,6 +113,23 @@ class NLL:
                 f"least {self.still_to_fall:.2g} nats to go; take more samples."
             )
         return tuple(found)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the numbers of `measures.json`: those of all examples together."""
+        sizes, k = widened(self.effective_sample_size), self.pareto_k
+        return {
+            "mean": self.mean,
+            "standard_error": self.standard_error,
+            "num_samples": self.num_samples,
+            "effective_sample_size": {"median": float(sizes.median()), "least": float(sizes.min())},
+            "pareto_k": None
+            if k is None
+            else {"num_data": len(k), "median": float(k.median()), "heavy": self.heavy_share},
+            "curve": [{"num_samples": samples, "nll": value} for samples, value in self.curve],
+            "still_to_fall": self.still_to_fall,
+            "trustworthy": self.trustworthy,
+            "warnings": list(self.warnings),
+        }
 
     def _repr_html_(self) -> str:
         rows: dict[str, object] = {

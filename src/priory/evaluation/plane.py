@@ -70,7 +70,7 @@ def planes(
 
     Args:
         prior: p(z).
-        z: One sample of q(z|x) for each datum.
+        z: One sample of q(z|x) for each example.
         most: The most planes.
         seed: The seed of the samples of the prior; the generator of the caller stays as it was.
 

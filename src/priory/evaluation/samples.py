@@ -1,20 +1,17 @@
 """Are samples of a model like data, and are all data like samples?"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priory.arrays import Array, as_points
+from priory.arrays import Array
 from priory.blockwise import blocks
-from priory.distributions import widened
-from priory.evaluation.nearest import nearest
-from priory.networks.home import brought
-
-Features = Callable[[Tensor], Tensor]
-"""A function from data, `(N, *data_shape)`, to features, `(N, F)`."""
+from priory.evaluation.measure import Measure
+from priory.evaluation.nearest import Features, features_of, nearest
+from priory.evaluation.study import FEWEST, Study
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class SampleQuality:
     """Four shares that compare samples of a model with data.
 
     Attributes:
-        precision: The share of samples within the neighbourhood of some datum.
+        precision: The share of samples within the neighbourhood of some example.
         recall: The share of data within the neighbourhood of some sample.
         density: How many neighbourhoods of data a sample lies in, of k expected; one for samples
             that are distributed as data, and it may be more.
@@ -122,7 +119,32 @@ def sample_quality(
     )
 
 
-def features_of(data: Tensor | Array, features: Features | None) -> Float[Tensor, "N F"]:
-    """Return the features of data, by default their values, in a type wide enough for distances."""
-    values = as_points(data) if features is None else features(brought(data, features))
-    return widened(values.flatten(1))
+def sample_quality_of(study: Study) -> SampleQuality | None:
+    """Compare samples of a model with held-out data, where these are enough."""
+    points = study.points
+    if len(points) < FEWEST:
+        return None
+    return study.once(
+        "samples",
+        lambda: sample_quality(study.decoded_samples, study.x[points], features=study.features),
+    )
+
+
+_quality = partial(Measure, compute=sample_quality_of, better="higher")
+PRECISION = _quality(
+    "samples.precision", "precision", "share of samples that are near an example", perfect=1.0
+)
+RECALL = _quality(
+    "samples.recall", "recall", "share of examples that are near a sample", perfect=1.0
+)
+DENSITY = _quality(
+    "samples.density", "density", "how densely examples lie about samples", perfect=1.0
+)
+COVERAGE = _quality(
+    "samples.coverage",
+    "coverage",
+    "share of examples with a sample about them",
+    remark=lambda record: {
+        "note": f"{SampleQuality(**record['samples']).coverage_if_equal:.2f} if they were data"
+    },
+)

@@ -1,7 +1,10 @@
 """Where does the rate of an ELBO go: into information on data, or into a poor prior?"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,6 +16,8 @@ from priory.arrays import Array
 from priory.distributions import GaussianMixture, marginals_of, widened
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.cross_entropy import Estimate
+from priory.evaluation.measure import DOUBTFUL, Measure
+from priory.evaluation.study import Study
 from priory.networks.context import Context, given
 from priory.networks.home import brought, taken
 from priory.vae import VAE
@@ -49,11 +54,11 @@ class Dimensions:
 
 @dataclass(frozen=True)
 class Surgery:
-    r"""The ELBO taken apart, in nats per datum, with Monte Carlo standard errors.
+    r"""The ELBO taken apart, in nats per example, with Monte Carlo standard errors.
 
     Attributes:
         reconstruction: $E[\log p(x|z)]$.
-        mutual_information: Between the index of a datum and its code, from 0 to log N.
+        mutual_information: Between the index of an example and its code, from 0 to log N.
         marginal_kl: $KL(q(z) \| p(z))$.
         elbo: Reconstruction minus both, of the same samples.
         num_data: The number of data N.
@@ -82,6 +87,17 @@ class Surgery:
         """
         return self.ceiling - self.mutual_information.value < NEAR_THE_CEILING
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the numbers cannot be trusted, in a sentence; empty if nothing speaks for it."""
+        if not self.at_the_ceiling:
+            return ()
+        return (
+            f"The mutual information is within {NEAR_THE_CEILING} nats of log N = "
+            f"{self.ceiling:.2f}, which it cannot exceed: it may be anything above, and the "
+            "marginal KL says little.",
+        )
+
 
 @torch.no_grad()
 def surgery(
@@ -107,11 +123,11 @@ def surgery(
         vae: The model, in evaluation mode where that matters; its posteriors are diagonal
             Gaussians.
         x: Data, `(N, *data_shape)`.
-        num_samples: Samples of z per datum; the time goes as N² times this.
+        num_samples: Samples of z per example; the time goes as N² times this.
         context: What is known of these data. The prior is that over all their labels.
         prior: p(z), where it is another.
-        dimension_samples: How many samples of q(z), each of another datum where these are as many,
-            to take dimensions apart with; none at zero.
+        dimension_samples: How many samples of q(z), each of another example where these are as
+            many, to take dimensions apart with; none at zero.
 
     Raises:
         TypeError: If the posteriors are no diagonal Gaussians.
@@ -164,7 +180,7 @@ def _dimensions(
 ) -> Dimensions | None:
     if num_samples < 1:
         return None
-    by_data = torch.randperm(z.shape[1], device=z.device)  # one sample of each datum, then another
+    by_data = torch.randperm(z.shape[1], device=z.device)  # one sample of each, then another
     chosen = torch.arange(z.shape[0], device=z.device)[:, None] * z.shape[1] + by_data
     chosen = chosen.flatten()[:num_samples]
     z, log_q, log_p = z.flatten(0, 1)[chosen], log_q.flatten()[chosen], log_p.flatten()[chosen]
@@ -192,7 +208,7 @@ def monte_carlo_mean(values: Float[Tensor, "S N"]) -> Estimate:
     r"""Return the mean over data of the means over samples, with its Monte Carlo standard error.
 
     The data are what they are, and the samples the only noise: the error is
-    $\frac{1}{N} \sqrt{\sum_n s_n^2 / S}$ with the variance $s_n^2$ over the samples of a datum.
+    $\frac{1}{N} \sqrt{\sum_n s_n^2 / S}$ with the variance $s_n^2$ over the samples of an example.
     With one sample for each, it is the standard error over all of them, which holds the differences
     between data too, and is too large.
 
@@ -213,3 +229,39 @@ def monte_carlo_mean(values: Float[Tensor, "S N"]) -> Estimate:
     else:
         error = float(values.std()) / math.sqrt(data) if data > 1 else math.nan
     return Estimate(float(values.mean()), error)
+
+
+def surgery_of(study: Study) -> Surgery | None:
+    """Take the ELBO of training data apart, or of held-out without any; None without Gaussians."""
+    if not study.is_gaussian:
+        return None
+    x, context = study.fitted
+    samples = max(1, min(10, 10_000 // len(x)))
+    return study.once("surgery", lambda: surgery(study.vae, x, samples, context=context))
+
+
+def _about(record: Mapping[str, Any]) -> dict[str, str]:
+    data = "held-out examples" if record.get("num_training", 1) is None else "training data"
+    ceiling = math.log(record["surgery"]["num_data"])
+    note = f"of {data}, where mutual information is at most log N = {ceiling:.2f}"
+    if ceiling - record["surgery"]["mutual_information"]["value"] >= NEAR_THE_CEILING:
+        return {"note": note}
+    return {"mark": DOUBTFUL, "note": f"{note}; † so near to it that this says little"}
+
+
+_term = partial(
+    Measure,
+    compute=surgery_of,
+    unit="nats",
+    covers="over samples of z, for the data as they are",
+    remark=_about,
+)
+MUTUAL_INFORMATION = _term(
+    "surgery.mutual_information", "mutual information", "what a code tells of its example"
+)
+MARGINAL_KL = _term(
+    "surgery.marginal_kl",
+    "marginal KL(q(z) ‖ p(z))",
+    "what a better prior could gain",
+    better="lower",
+)

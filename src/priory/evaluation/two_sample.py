@@ -11,6 +11,8 @@ from torch import Tensor
 
 from priory.arrays import Array, as_points, to_numpy
 from priory.distributions import widened
+from priory.evaluation.measure import Measure
+from priory.evaluation.study import FEWEST, Study
 from priory.extras import needs
 
 FOLDS = 5
@@ -71,7 +73,7 @@ def classifier_test(
 
     Args:
         one: A sample, such as of the prior.
-        other: Another, such as of q(z), one for each held-out datum.
+        other: Another, such as of q(z), one for each held-out example.
         classifier: Any classifier of scikit-learn; by default, that of the $\sqrt{n}$ nearest
             neighbours, of standardised dimensions.
         num_permutations: The number of random divisions behind the p-value; each takes as long as
@@ -135,7 +137,7 @@ def maximum_mean_discrepancy(
 
     Args:
         one: A sample, such as of the prior.
-        other: Another, such as of q(z), one for each held-out datum.
+        other: Another, such as of q(z), one for each held-out example.
         num_permutations: The number of random divisions behind the p-value, with the generator of
             torch.
 
@@ -174,3 +176,43 @@ def maximum_mean_discrepancy(
     # Divisions that are the same but for rounding count as being as large.
     share = int((squared >= squared[0] - 1e-12).sum()) / len(squared)
     return MMD(float(squared[0]), share, bandwidth, size)
+
+
+def classifier_of(study: Study) -> ClassifierTest | None:
+    """Ask a classifier to tell the prior from q(z) of held-out data, where these are enough."""
+    if len(study.points) < FEWEST:
+        return None
+    one, other = study.prior_samples, study.z[study.points]
+    return study.once("classifier", lambda: classifier_test(one, other, seed=study.seed))
+
+
+def discrepancy_of(study: Study) -> MMD | None:
+    """Return the maximum mean discrepancy of the prior and q(z) of held-out data."""
+    if len(study.x) < 2:
+        return None
+    one, other = study.prior_samples, study.z[study.points]
+    return study.once("discrepancy", lambda: maximum_mean_discrepancy(one, other))
+
+
+CLASSIFIER = Measure(
+    "classifier.accuracy",
+    "told from q(z)",
+    "share of samples of the prior and of q(z) that a classifier tells apart",
+    classifier_of,
+    unit="share",
+    better="lower",
+    perfect=0.5,
+    covers="over the points classified",
+    form=".1%",
+    remark=lambda record: {"note": f"p = {record['classifier']['p_value']:.3g}"},
+)
+DISCREPANCY = Measure(
+    "discrepancy.squared",
+    "MMD² to q(z)",
+    "maximum mean discrepancy of the prior and q(z), squared",
+    discrepancy_of,
+    better="lower",
+    perfect=0.0,
+    form=".4f",
+    remark=lambda record: {"note": f"p = {record['discrepancy']['p_value']:.3g}"},
+)

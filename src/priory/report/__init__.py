@@ -1,20 +1,26 @@
-"""Figures and pages: they take tensors and never call a model."""
+"""Figures, tables and pages; all but `entry` take what was found and never call a model."""
 
-from priory.report.comparison import Entry, write_figures
+from priory.report.comparison import write_figures
+from priory.report.entries import Entry, entry
 from priory.report.figures import density_comparison, density_figure, grid_figure, path_figure
 from priory.report.latent_map import LatentMap, latent_map
 from priory.report.page import Recipe, Subject, write_page
+from priory.report.tables import comparison_table, density_unit, scores_table
 
 __all__ = [
     "Entry",
     "LatentMap",
     "Recipe",
     "Subject",
+    "comparison_table",
     "density_comparison",
     "density_figure",
+    "density_unit",
+    "entry",
     "grid_figure",
     "latent_map",
     "path_figure",
+    "scores_table",
     "write_figures",
     "write_page",
 ]

@@ -1,90 +1,20 @@
-"""What is reported of each prior, and the figures that set priors side by side."""
+"""The figures of priors, each alone and side by side."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from torch import Tensor, cat
+from torch import cat
 
-from priory.evaluation import Evaluation, Exhibit, Exploration
 from priory.networks.data_range import DataRange
+from priory.report.entries import Entry
 from priory.report.figures import density_comparison, density_figure, grid_figure
 from priory.report.latent_map import LatentMap, common_limits, latent_map
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HEADER = (
-    "prior",
-    "test NLL",
-    "ELBO",
-    "reconstruction",
-    "rate",
-    "components in use",
-    "share in holes",
-    "time",
-)
 MOST_PSEUDO_INPUTS = 64
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One prior in a report.
-
-    Attributes:
-        name: The prior's class, or another name where there are several of it.
-        evaluation: Its numbers on the test data.
-        exhibit: What it has to show.
-        epochs: Epochs trained; None where that is not known.
-        seconds: Seconds of training; None likewise.
-        exploration: What a reader can walk through; the page needs it, the figures do not.
-        labels: The classes of the test data, where there are any.
-        curves: Its training curves: columns of numbers, of which `epoch` is one.
-        measures: What `priory evaluate` found of it, as in `measures.json`; None without.
-        parameters: The number of parameters of the prior alone.
-
-    """
-
-    name: str
-    evaluation: Evaluation
-    exhibit: Exhibit
-    epochs: int | None
-    seconds: float | None
-    exploration: Exploration | None = None
-    labels: Tensor | None = None
-    curves: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
-    measures: Mapping[str, Any] | None = None
-    parameters: int | None = None
-
-    @property
-    def row(self) -> tuple[str, ...]:
-        """The cells under `HEADER`; what their marks mean is in `notes`."""
-        e = self.evaluation
-        about = "" if e.prior_standard_error is None else "≈ "
-        return (
-            f"{self.name} | y" if e.given_labels else self.name,
-            f"{about}{e.nll:.2f} ± {e.nll_standard_error:.2f}",
-            f"{about}{e.elbo:.2f}",
-            f"{e.reconstruction:.2f}",
-            f"{about}{e.rate:.2f}",
-            "none" if e.components_in_use is None else f"{e.components_in_use:.1f}",
-            "none" if e.share_in_holes is None else f"{e.share_in_holes:.1%}",
-            "not known" if self.seconds is None else f"{self.seconds:.0f} s",
-        )
-
-
-def notes(entries: Sequence[Entry]) -> list[str]:
-    """Return what the marks in the rows mean, a sentence for each mark that is used."""
-    errors = [e.evaluation.prior_standard_error for e in entries]
-    estimated = [error for error in errors if error is not None]
-    said = []
-    if estimated:
-        most = max(estimated)
-        said.append(f"≈ : the prior's normaliser is estimated (± {most:.2g} nats).")
-    if any(entry.evaluation.given_labels for entry in entries):
-        said.append("| y : given the label, for data whose label is known: -log p(x|y).")
-    return said
 
 
 def side_by_side(entries: Sequence[Entry]) -> list[LatentMap]:
@@ -102,7 +32,7 @@ def write_figures(run: Path, entries: Sequence[Entry], data_range: DataRange) ->
     Args:
         run: The directory; each prior has one of its name in it.
         entries: The priors.
-        data_range: The smallest and the largest value a datum can take.
+        data_range: The smallest and the largest value an example can take.
 
     """
     _save(density_comparison(side_by_side(entries)), run / "priors.png", with_pdf=True)

@@ -4,9 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import tensor
-
-from priory.report.comparison import Entry
+from priory.distributions import widened
+from priory.evaluation import Measure
+from priory.evaluation.evidence import NLL
+from priory.evaluation.holes import SHARE_IN_HOLES
+from priory.report.entries import Entry
 
 CLEAR = 2.0
 """A difference is beyond the noise from so many standard errors on."""
@@ -19,7 +21,7 @@ class Difference:
     Attributes:
         value: The difference.
         error: Its standard error; NaN where it is not known.
-        paired: Whether the error is that of the differences between the same data.
+        paired: Whether the error is that of the differences between the same examples.
 
     """
 
@@ -36,38 +38,45 @@ class Difference:
         return f"{abs(self.value):.2f} ± {self.error:.2f}"
 
 
+def difference(measure: Measure, first: Entry, second: Entry) -> Difference | None:
+    """Return by how much a number of one prior is above that of another, where both have one."""
+    if measure.name == NLL.name:
+        return nll_difference(first, second)
+    a, b = first.value(measure), second.value(measure)
+    if a is None or b is None or isinstance(a.number, tuple) or isinstance(b.number, tuple):
+        return None
+    errors = (math.nan if isinstance(v.error, tuple | None) else v.error for v in (a, b))
+    return Difference(a.number - b.number, math.hypot(*errors))
+
+
 def nll_difference(first: Entry, second: Entry) -> Difference:
     """Return by how much the NLL of one prior is above that of another.
 
-    Where both were measured on the same data, it is the mean of the differences between them, whose
-    standard error is far smaller than that of either mean. What estimated densities leave is added
-    in quadrature.
+    Where both were measured on the same examples, it is the mean of the differences between them,
+    whose standard error is far smaller than that of either mean. What estimated densities leave is
+    added in quadrature.
     """
     a, b = first.evaluation, second.evaluation
     estimates = math.hypot(a.prior_standard_error or 0.0, b.prior_standard_error or 0.0)
-    own, other = a.nll_per_datum, b.nll_per_datum
-    if own is None or other is None or not same_data(first, second) or len(own) < 2:
-        error = math.hypot(a.nll_standard_error, b.nll_standard_error, estimates)
-        return Difference(a.nll - b.nll, error)
-    gap = tensor(own).double() - tensor(other).double()
+    pairs = None if a.log_prob is None or b.log_prob is None else a.log_prob.paired(b.log_prob)
+    if pairs is None or len(pairs) < 2:
+        errors = (e.nll_standard_error for e in (a, b))
+        known = (math.nan if error is None else error for error in errors)
+        return Difference(a.nll - b.nll, math.hypot(*known, estimates))
+    gap = widened(pairs[:, 1]) - widened(pairs[:, 0])
     error = float(gap.std()) / math.sqrt(len(gap))
     return Difference(float(gap.mean()), math.hypot(error, estimates), paired=True)
 
 
 def holes_difference(first: Entry, second: Entry) -> Difference | None:
     """Return by how much the share in holes of one prior is above that of another."""
-    a, b = first.evaluation, second.evaluation
-    if a.share_in_holes is None or b.share_in_holes is None:
-        return None
-    errors = (a.share_in_holes_standard_error, b.share_in_holes_standard_error)
-    error = math.hypot(*(math.nan if e is None else e for e in errors))
-    return Difference(a.share_in_holes - b.share_in_holes, error)
+    return difference(SHARE_IN_HOLES, first, second)
 
 
 def same_data(first: Entry, second: Entry) -> bool:
-    """Whether two priors were measured on the same data, as far as can be seen."""
-    a, b = first.exploration, second.exploration
-    return a is not None and b is not None and a.data.equal(b.data)
+    """Whether two priors were measured on the same examples, as far as can be seen."""
+    a, b = first.evaluation.log_prob, second.evaluation.log_prob
+    return a is not None and b is not None and a.paired(b) is not None
 
 
 def comparable(entries: Sequence[Entry]) -> bool:

@@ -22,7 +22,7 @@ COLOURS = "YlGnBu"
 
 
 def density_figure(shown: LatentMap) -> "Figure":
-    """Draw contours of log p(z) under black dots, one for each datum's sample of q(z|x)."""
+    """Draw contours of log p(z) under black dots, one for each example's sample of q(z|x)."""
     with needs("report"):
         from matplotlib.figure import Figure
     figure = Figure(figsize=(5.4, 4.6), layout="constrained")
@@ -54,7 +54,7 @@ def grid_figure(
     columns: int = 8,
     labels: Sequence[str] | None = None,
 ) -> "Figure":
-    """Draw data in a grid: images as images, anything else as a row of shades for each datum.
+    """Draw data in a grid: images as images, anything else as a row of shades for each example.
 
     Args:
         data: `(N, H, W)` or `(N, C, H, W)` with one or three channels for images.
@@ -74,7 +74,7 @@ def grid_figure(
         figure = Figure(figsize=(6, 0.14 * len(data) + 0.8), layout="constrained")
         ax = figure.subplots()
         ax.imshow(to_numpy(data.flatten(1)), aspect="auto", **style)
-        ax.set(xlabel="dimension of x", ylabel="datum")
+        ax.set(xlabel="dimension of x", ylabel="example")
         return figure
     columns = min(columns, len(data))
     rows = math.ceil(len(data) / columns)

@@ -22,7 +22,7 @@ class LatentMap:
         x: Where the columns lie, `(W,)`.
         y: Where the rows lie, `(H,)`; one row for a single latent dimension.
         log_density: log p(z), `(H, W)`, in nats.
-        points: Samples of q(z|x), one for each datum, `(N, 2)`; `(N, 1)` for a single dimension.
+        points: Samples of q(z|x), one for each example, `(N, 2)`; `(N, 1)` for a single dimension.
         axes: The names of the axes.
 
     """
@@ -51,7 +51,7 @@ def latent_map(
     Args:
         title: The name of the prior.
         prior: Its distribution.
-        z: One sample of q(z|x) for each datum.
+        z: One sample of q(z|x) for each example.
         limits: The ends of both axes; by default just beyond the samples and three standard
             deviations of the prior.
         plane: The plane; by default the one that shows most of q(z).

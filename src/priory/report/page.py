@@ -12,10 +12,10 @@ from priory.data import Columns
 from priory.extras import needs
 from priory.files import write_whole
 from priory.networks.data_range import DataRange
-from priory.report.comparison import Entry, notes
-from priory.report.measures_table import measures_table
+from priory.report.entries import Entry, notes
 from priory.report.page_data import MOST_POINTS, explored, page_data
 from priory.report.pictures import Pictures
+from priory.report.tables import density_unit, errors_of, measures_table
 from priory.report.verdict import verdict
 
 
@@ -48,7 +48,7 @@ class Subject:
     Attributes:
         title: Its title.
         summary: What was done, in a sentence or two.
-        data_range: The smallest and the largest value a datum can take.
+        data_range: The smallest and the largest value an example can take.
         recipes: How the runs are repeated.
         label_names: The names of the classes, where they have any.
         columns: What the columns of a table mean, where the data are one.
@@ -94,7 +94,8 @@ def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
         entries=list(zip(entries, seen, strict=True)),
         verdict=found,
         rows=measures_table(entries),
-        notes=notes(entries),
+        unit=density_unit(subject.columns)[0],
+        notes=[errors_of(entries), *notes([entry.evaluation for entry in entries])],
         bars=pictures.bars,
         version=version("priory"),
         subset=most if any(len(e.exhibit.z) > most for e in entries) else None,

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from priory.evaluation import ComponentView, DecodedPlane, Exploration
-from priory.report.comparison import Entry, side_by_side
+from priory.report.comparison import side_by_side
+from priory.report.entries import Entry
 from priory.report.latent_map import LatentMap, latent_map
 from priory.report.pictures import Pictures
 

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from priory.report.comparison import Entry
+from priory.evaluation import Measure
+from priory.evaluation.evidence import NLL
+from priory.evaluation.holes import SHARE_IN_HOLES
+from priory.evaluation.surgery import MARGINAL_KL
 from priory.report.differences import (
     Difference,
     comparable,
@@ -11,6 +14,7 @@ from priory.report.differences import (
     nll_difference,
     same_data,
 )
+from priory.report.entries import Entry
 
 PERFECT = 0.01
 
@@ -49,8 +53,8 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
     """Say which of several priors to choose."""
     if not comparable(entries):
         return Verdict(
-            "No choice follows from the NLL: some of these priors are given the label of a datum "
-            "and others are not.",
+            "No choice follows from the NLL: some of these priors are given the label of an "
+            "example and others are not.",
             _holes_reasons(entries, entries),
             "Compare those marked “| y” with one another only: a label is worth up to the log of "
             "the number of classes, in nats.",
@@ -70,7 +74,7 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
     else:
         nearest = min((e for e in behind), key=lambda e: gaps[e.name].value)
         chosen = first
-        why = f"its NLL is the lowest, by {gaps[nearest.name]} nats per datum"
+        why = f"its NLL is the lowest, by {gaps[nearest.name]} nats per example"
     reasons += _holes_reasons(entries, tied)
     better = _fewer_holes(entries, chosen)
     if better is not None:
@@ -80,8 +84,8 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
         )
     paired = all(gap.paired for gap in gaps.values())
     caution = (
-        "± is one standard error over test data"
-        + (", that of a difference over the same data" if paired else "")
+        "± is one standard error over the test examples"
+        + (", that of a difference over the same examples" if paired else "")
         + "; a difference counts from two of them on. It says nothing of training: these are "
         "single runs, and another seed moves the numbers too. Before a small difference decides, "
         "repeat them with other seeds."
@@ -97,11 +101,11 @@ def of_one(entry: Entry) -> Verdict:
     e, reasons = entry.evaluation, []
     said = "given its label " if e.given_labels else ""
     answer = (
-        f"Under {entry.name}, a test datum {said}costs {e.nll:.2f} ± {e.nll_standard_error:.2f} "
-        f"nats: at most {-e.elbo:.2f} by the ELBO, of which the code takes {e.rate:.2f}."
+        f"Under {entry.name}, a test example {said}costs {_shown(entry, NLL)} nats: at most "
+        f"{-e.elbo:.2f} by the ELBO, of which the code takes {e.rate:.2f}."
     )
     if e.share_in_holes is not None:
-        share = _percent(e.share_in_holes, e.share_in_holes_standard_error)
+        share = _shown(entry, SHARE_IN_HOLES)
         if e.share_in_holes < 2 * PERFECT:
             reasons.append(f"{share} of its samples fall into holes of q(z), near the perfect 1 %.")
         else:
@@ -114,8 +118,8 @@ def of_one(entry: Entry) -> Verdict:
     return Verdict(
         answer,
         tuple(reasons),
-        "A number by itself is neither good nor bad: train another prior on the same data, and "
-        "give both runs to `priory report`.",
+        "± is one standard error over the test examples. A number by itself is neither good nor "
+        "bad: train another prior on the same data, and give both runs to `priory report`.",
     )
 
 
@@ -153,11 +157,7 @@ def _holes_reasons(entries: Sequence[Entry], tied: Sequence[Entry]) -> tuple[str
     if not known:
         return ()
     known.sort(key=lambda e: e.evaluation.share_in_holes or 0.0)
-    shares = ", ".join(
-        f"{_percent(e.evaluation.share_in_holes, e.evaluation.share_in_holes_standard_error)} "
-        f"({e.name})"
-        for e in known
-    )
+    shares = ", ".join(f"{_shown(e, SHARE_IN_HOLES)} ({e.name})" for e in known)
     few = known[0].evaluation.share_in_holes or 0.0
     end = "" if few < 2 * PERFECT else "; none of them closes the holes"
     return (f"Share of samples that fall into holes of q(z), 1 % is perfect: {shares}{end}.",)
@@ -188,23 +188,19 @@ def _components_reasons(entry: Entry) -> list[str]:
 
 
 def _marginal_reasons(entry: Entry) -> list[str]:
-    found = None if entry.measures is None else entry.measures.get("surgery")
-    if not found:
-        return []
-    kl, error = found["marginal_kl"]["value"], found["marginal_kl"]["standard_error"]
-    if kl is None or error is None:
+    if entry.value(MARGINAL_KL) is None:
         return []
     return [
-        f"A better prior for the same encoder could gain at most {kl:.2f} ± {error:.2f} nats, the "
-        "marginal KL of q(z) to the prior."
+        f"A better prior for the same encoder could gain at most {_shown(entry, MARGINAL_KL)} "
+        f"nats, the marginal KL of q(z) to the prior (± {MARGINAL_KL.covers})."
     ]
+
+
+def _shown(entry: Entry, measure: Measure) -> str:
+    """Return a number with its standard error."""
+    return " ".join(filter(None, measure.text(entry.value(measure))))
 
 
 def _names(entries: Iterable[Entry]) -> str:
     names = [entry.name for entry in entries]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _percent(share: float | None, error: float | None) -> str:
-    known = "" if error is None else f" ± {100 * error:.1f}"
-    return f"{100 * (share or 0.0):.1f}{known} %"

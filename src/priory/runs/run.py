@@ -1,6 +1,5 @@
 """A run: a directory, and all that is in it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,7 @@ from torch.distributions.constraints import Constraint
 
 from priory.data import DataFormat, Part, Splits, open_source
 from priory.extras import needs
-from priory.files import write_whole
+from priory.files import read_record, write_whole
 from priory.priors import Prior
 from priory.runs.layout import CONFIG, METRICS, model_directories
 from priory.runs.options import (
@@ -318,31 +317,6 @@ def write_config(config: Config, directory: Path, **more: Any) -> str:
     text: str = yaml.safe_dump({**more, **flat(config)}, sort_keys=False)
     write_whole(directory / CONFIG, text.encode())
     return text
-
-
-def read_record(file: Path, writer: str) -> dict[str, Any] | None:
-    """Return the numbers that a command wrote; None where there is no such file.
-
-    Raises:
-        ValueError: If the file is damaged.
-
-    """
-    if not file.is_file():
-        return None
-    try:
-        record = json.loads(file.read_text())
-    except ValueError as error:
-        raise ValueError(
-            f"expected what {writer} wrote in {file}, got a file that is damaged."
-        ) from error
-    if not isinstance(record, dict):
-        raise ValueError(f"expected what {writer} wrote in {file}, got another file.")
-    return record
-
-
-def write_record(file: Path, record: Mapping[str, Any]) -> None:
-    """Write numbers as JSON."""
-    write_whole(file, (json.dumps(record, indent=2) + "\n").encode())
 
 
 def _is_ready(vae: VAE) -> bool:

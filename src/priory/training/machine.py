@@ -248,7 +248,7 @@ def threads_for(vae: VAE, batch_size: int) -> int:
 
     """
     networks = sum(p.numel() for part in (vae.encoder, vae.decoder) for p in part.parameters())
-    components = int(getattr(vae.prior, "num_components", 0))
+    components = int(getattr(vae.prior, "num_components", None) or 0)
     work = networks * (batch_size + components)
     return 1 if work < SMALL_STEP else torch.get_num_threads()
 

@@ -146,6 +146,11 @@ class Columns:
             for column, stop in zip(self.columns, stops, strict=True)
         ]
 
+    @property
+    def log_scale(self) -> float:
+        """By how many nats log p of a standardised row is above that in the columns' own units."""
+        return sum(math.log(column.scale) for column in self.columns)
+
     def encode(self, table: Any, where: str = "the table") -> Float[Tensor, "N D"]:
         """Turn a table into numbers.
 

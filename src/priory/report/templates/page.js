@@ -31,7 +31,7 @@ function place() {
   put(at("ring"), k === null ? null : components[0][k], k === null ? null : components[1]?.[k] ?? null);
 }
 
-/** Decode at a point: show the datum of its cell and say where it is. */
+/** Decode at a point: show the example of its cell and say where it is. */
 function look(x, y, aloud = false) {
   const { low, high, side, grid, density, points, exact } = plane(), line = !points[1];
   const cell = (value) => clamp(Math.floor(side * (value - low) / (high - low)), 0, side - 1);
@@ -48,10 +48,10 @@ function look(x, y, aloud = false) {
     [line ? "z" : exact ? "z₁, z₂" : "in this plane", line ? number(state.x) : `${number(state.x)}, ${number(state.y)}`],
     [exact ? "log p(z)" : "log-density in this plane", `${logProb <= density.top - 59.9 ? "below " : ""}${number(logProb, 1)} nats`],
   ];
-  if (model().labels) facts.push(["class of the nearest test datum", DATA.labelNames[model().labels[near]]]);
+  if (model().labels) facts.push(["class of the nearest test example", DATA.labelNames[model().labels[near]]]);
   list(at("where"), facts);
   const words = inWords(grid, index);
-  at("here").setAttribute("aria-label", `the datum decoded here${words && `: ${words}`}`);
+  at("here").setAttribute("aria-label", `the example decoded here${words && `: ${words}`}`);
   if (aloud) say([...facts.map((fact) => fact.join(" ")), words].filter(Boolean).join("; "));
 }
 
@@ -78,7 +78,7 @@ function choose(k, aloud = false) {
   for (const button of at("component-list").children) button.setAttribute("aria-pressed", String(Number(button.dataset.k) === k));
   place();
   if (k === null) return;
-  const kind = components.pseudo ? "its pseudo-input" : "the datum decoded at its mean";
+  const kind = components.pseudo ? "its pseudo-input" : "the example decoded at its mean";
   at("component-title").textContent = `Component ${k + 1} of ${components.total} by weight`;
   draw(at("component-picture"), components.pictures, k);
   at("component-picture").setAttribute("aria-label", `${kind} ${inWords(components.pictures, k)}`);

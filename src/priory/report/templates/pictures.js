@@ -32,7 +32,7 @@ async function loadSprites() {
   }));
 }
 
-/** Draw one datum of a set into an element, and keep what is there where it can be used again. */
+/** Draw one example of a set into an element, and keep what is there where it can be used again. */
 function draw(element, set, index) {
   if (set.values) return drawBars(element, set.values[index]);
   let canvas = element.firstElementChild;
