@@ -196,7 +196,7 @@ def test_machines_that_are_none_are_refused(options, message):
 )
 def test_devices_that_are_not_there_are_refused_in_a_sentence(options, splits):
     with pytest.raises(
-        ValueError, match=r"^expected devices that this machine has, .*processes\.$"
+        ValueError, match=r"^expected devices that this machine has, .*s\.$"
     ):
         train(make_vae(splits), splits, machine=Machine(**options))
 
