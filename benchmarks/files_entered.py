@@ -12,7 +12,6 @@ Below stand the lines and the files of Python of each room, which is a folder or
 
 import argparse
 import json
-import logging
 import sys
 import warnings
 from collections import Counter
@@ -100,7 +99,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="a file to write the numbers and names to")
     target = parser.parse_args().json
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     Distribution.set_default_validate_args(False)
     entered = {"loss(vae, x).backward()": files_entered(step())}

@@ -5,9 +5,11 @@ train` does (progress, curves, early stopping, checkpoints ten seconds apart, va
 epoch, Adamax over all tensors at once), the plain loop as tutorials write it: a DataLoader over
 items, a pass for the data and one for the pseudo-inputs, probabilities that are clamped and
 categories that are one-hot, the mixture's density by broadcasting, Adamax as it is by default. They
-take turns with two others: our loss in a bare loop, which shows what the trainer costs, and the
+take turns with two others: our loss in a bare loop, which shows what training costs, and the
 floor, the networks and the optimiser alone in that loop. None checks the arguments of
 distributions: ours does in its first epoch, which is not counted. Of the others the fastest counts.
+Expected: the plain loop's time over ours at least 1.1 on digits, and on MNIST with K = 500 at least
+1.6 at batches of 100 and 6.8 at 1,000.
 Beside it: what a VampPrior step costs over a step with the standard prior, by time and by
 floating-point operations, and the memory after each hundred of a thousand steps.
 

@@ -19,11 +19,7 @@ LONGER = ("max_epochs", "patience")
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a state after its checksum; a file that was there is replaced when the new is whole.
-
-    Args:
-        path: The file.
-        state: Tensors and plain values.
+    """Write tensors and plain values after their checksum; a file there stays until it is whole.
 
     Raises:
         OSError: If it cannot be written; the last good checkpoint stays.
@@ -44,9 +40,6 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return the state in a checkpoint: tensors and plain values, never code.
 
-    Args:
-        path: The file.
-
     Raises:
         ValueError: If a byte is missing or another than was written, the file is no checkpoint, or
             one of version 0.1.0.
@@ -62,25 +55,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         if not content.startswith(MARK) or hashlib.sha256(payload).digest() != checksum:
             raise EOFError
-        state: dict[str, Any] = torch.load(
-            io.BytesIO(payload), map_location="cpu", weights_only=True
-        )
+        state: Any = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(
             f"expected a checkpoint in {path}, got a file that is truncated, damaged or holds more "
             "than tensors; remove it to start again."
         ) from error
-    return state
+    return dict(state)
 
 
 def check_state(state: dict[str, Any], vae: VAE, settings: TrainingSettings, path: Path) -> None:
-    """Check that a state is that of this model, trained in the same way, before it is taken up.
-
-    Args:
-        state: What the checkpoint holds.
-        vae: The model.
-        settings: How it is to be trained.
-        path: The file of the checkpoint.
+    """Check that the state in a file is that of this model, trained in the same way.
 
     Raises:
         ValueError: If it is that of another model or of other settings, or lacks weights.

@@ -9,15 +9,7 @@ from typing import Any
 from priory.files import write_whole
 
 CURVES = "metrics.csv"
-COLUMNS = (
-    "components_in_use",
-    "elbo",
-    "epoch",
-    "rate",
-    "reconstruction",
-    "step",
-    "train_loss",
-)
+COLUMNS = ["components_in_use", "elbo", "epoch", "rate", "reconstruction", "step", "train_loss"]
 
 Row = dict[str, float]
 
@@ -40,7 +32,14 @@ class Log:
 
     def __init__(self, directory: Path | None, logger: Any, rows: list[Row]) -> None:
         self.path = directory / CURVES if directory and logger not in (None, False) else None
-        self.logger = _logger(logger, directory, rows)
+        self.logger = None if logger in ("csv", None, True, False) else logger
+        if logger == "tensorboard":
+            self.logger = _tensorboard(directory, rows)
+        elif self.logger and not callable(getattr(logger, "log_metrics", None)):
+            raise TypeError(
+                "expected the logger 'csv' or 'tensorboard', or an object with log_metrics(metrics,"
+                f" step) and finalize(status), as Lightning Fabric's have, got {logger!r}."
+            )
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.path, (",".join(COLUMNS) + "\n" + _lines(rows)).encode())
@@ -58,25 +57,16 @@ class Log:
             with self.path.open("a", newline="") as file:
                 file.write(_lines([row]))
         if self.logger is not None:
-            step = int(row["step"])
-            self.logger.log_metrics({n: v for n, v in row.items() if n != "step"}, step)
+            metrics = {name: value for name, value in row.items() if name != "step"}
+            self.logger.log_metrics(metrics, int(row["step"]))
 
 
-def _logger(logger: Any, directory: Path | None, rows: list[Row]) -> Any:
-    if logger in ("csv", None, True, False):
-        return None
-    if logger != "tensorboard":
-        if not callable(getattr(logger, "log_metrics", None)):
-            raise TypeError(
-                "expected the logger 'csv' or 'tensorboard', or an object with log_metrics(metrics,"
-                f" step) and finalize(status), as Lightning Fabric's have, got {logger!r}."
-            )
-        return logger
+def _tensorboard(directory: Path | None, rows: list[Row]) -> Any:
     from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
-    purged = int(rows[-1]["step"]) + 1 if rows else None
+    after = int(rows[-1]["step"]) + 1 if rows else None  # what a killed run logged later is purged
     try:
-        return TensorBoardLogger(directory or "logs", name="", version="", purge_step=purged)
+        return TensorBoardLogger(directory or "logs", name="", version="", purge_step=after)
     except ModuleNotFoundError as error:
         raise ImportError(
             "tensorboard is not installed; install it with pip install tensorboard."
@@ -113,11 +103,10 @@ def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
     with path.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.get("elbo")]
     rows = [row for row in rows if (row.get("epoch") or "").isdigit()]  # not one cut by a kill
-    names = [name for name in ("epoch", "elbo", "rate", "components_in_use") if rows]
     return {
         name: [_number(row[name]) for row in rows]
-        for name in names
-        if all(row.get(name) for row in rows)
+        for name in ("epoch", "elbo", "rate", "components_in_use")
+        if rows and all(row.get(name) for row in rows)
     }
 
 

@@ -37,16 +37,7 @@ def train_epoch(
 ) -> float:
     """Take a step with each batch and return the mean loss, in nats per example.
 
-    Args:
-        step: The model and its loss.
-        loss_of: The same, as several processes call it.
-        optimizer: What moves the weights.
-        average: What follows them, if anything.
-        batches: The data to train on.
-        fabric: The machine.
-        epoch: The epoch, counted from zero.
-        checked: Whether distributions check their arguments.
-
+    Several processes call `loss_of` for `step`, and distributions may have their arguments checked.
     """
     vae, settings, steps = step.vae, step.settings, len(batches)
     batches.set_epoch(epoch)

@@ -19,13 +19,6 @@ def explained(
 ) -> Iterator[None]:
     """Let an error that comes of numbers that are not finite say where and from which term.
 
-    Args:
-        vae: The model.
-        x: The data that it is looking at, `(B, *data_shape)`; None for none.
-        context: What is known of them.
-        epoch: The epoch, counted from zero.
-        where: The place in the epoch.
-
     Raises:
         FloatingPointError: If the block raises one, or fails because of what is not finite.
 

@@ -214,7 +214,7 @@ def train(
     for part in (batches, held_out):
         part.set_process(fabric.global_rank, fabric.world_size)
     first = fabric.is_global_zero
-    log = Log(curves if first else None, logger, state.curves)
+    log = Log(curves if first else None, logger if first else None, state.curves)
 
     if not vae.training:
         vae.train()

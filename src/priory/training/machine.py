@@ -38,8 +38,8 @@ REPLACED = {
 }
 """Others, and what to use instead; for what is not here a loop of one's own."""
 
-SMALL_STEP = 2.5e8
-"""Multiplications in a step below which a second thread costs more than it gives."""
+SMALL_STEP = 2e8
+"""Multiplications in a step below which more threads cost more than they give."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,10 @@ class Machine:
         >>> from priory.training import Machine
         >>> Machine(precision="bf16-mixed", threads=1).threads
         1
-        >>> Machine(precision="float16")
+        >>> Machine(accelerator="gpuu")
         Traceback (most recent call last):
         ...
-        ValueError: expected precision 32-true, 64-true, 16-mixed, bf16-mixed, 16-true, bf16-true, \
-got 'float16'; did you mean 16-true?
+        ValueError: expected accelerator auto, cpu, gpu, cuda, mps, got 'gpuu'; did you mean gpu?
 
     """
 
@@ -242,15 +241,25 @@ def threads_for(vae: VAE, batch_size: int) -> int:
         batch_size: The number of examples in a batch.
 
     Returns:
-        One where a step has fewer than a quarter of a thousand million multiplications, by the
-        weights of all networks and the examples and pseudo-inputs that go through them; torch's own
-        number where it has more.
+        One where a step has fewer than two hundred million multiplications, and otherwise as many
+        as torch would take.
+
+    Examples:
+        >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
+        >>> from priory.training import threads_for
+        >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
+        >>> threads_for(VAE(encoder, decoder, StandardPrior(latent_dim=2)), batch_size=64)
+        1
 
     """
-    networks = sum(p.numel() for part in (vae.encoder, vae.decoder) for p in part.parameters())
+    return 1 if multiplications(vae, batch_size) < SMALL_STEP else torch.get_num_threads()
+
+
+def multiplications(vae: VAE, batch_size: int) -> int:
+    """Return about how many a forward pass takes: each weight meets examples or components."""
+    encoder, decoder = (sum(p.numel() for p in n.parameters()) for n in (vae.encoder, vae.decoder))
     components = int(getattr(vae.prior, "num_components", None) or 0)
-    work = networks * (batch_size + components)
-    return 1 if work < SMALL_STEP else torch.get_num_threads()
+    return (batch_size + components) * encoder + batch_size * decoder
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -67,23 +67,17 @@ class TrainingSettings:
     validate_every: int = 1
 
     def __post_init__(self) -> None:
-        at_least = {
-            "max_epochs": 1,
-            "validate_every": 1,
-            "num_samples": 1,
-            "warmup_epochs": 0,
-            "beta": 0,
-            "free_bits": 0,
-        }
-        optional = {"patience": 1, "batch_size": 1, "reseed_every": 1, "weight_decay": 0}
-        for name, least in {**at_least, **optional}.items():
-            value = getattr(self, name)
-            if not (value is None and name in optional) and not value >= least:
-                raise ValueError(f"expected {name} of at least {least}, got {value}.")
-        for name in ("learning_rate", "gradient_clip"):
-            value = getattr(self, name)
-            if not (value is None and name == "gradient_clip") and not value > 0:
+        whole = ("max_epochs", "validate_every", "num_samples", "patience", "batch_size")
+        at_least = dict.fromkeys((*whole, "reseed_every"), 1)
+        at_least |= dict.fromkeys(("warmup_epochs", "beta", "free_bits", "weight_decay"), 0)
+        for name in (*at_least, "learning_rate", "gradient_clip"):
+            value, least = getattr(self, name), at_least.get(name)
+            if value is None and TrainingSettings.__annotations__[name] not in (int, float):
+                continue
+            if least is None and not value > 0:
                 raise ValueError(f"expected {name} above zero, got {value}.")
+            if least is not None and not value >= least:
+                raise ValueError(f"expected {name} of at least {least}, got {value}.")
         if self.validate_every > self.max_epochs:
             raise ValueError(
                 f"expected to validate at least once in {self.max_epochs} epochs, as the best "
@@ -98,15 +92,11 @@ class TrainingSettings:
                 f"{self.weight_decay:g} with {self.optimizer!r}; the others would take it for a "
                 "gradient."
             )
-        choices = {
-            "optimizer": ("adamax", "adam", "adamw", "muon"),
-            "schedule": ("constant", "cosine"),
-            "objective": ("elbo", "importance-weighted"),
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
+        for name in ("optimizer", "schedule", "objective"):
+            choices, value = get_args(TrainingSettings.__annotations__[name]), getattr(self, name)
+            if value not in choices:
                 raise ValueError(
-                    f"expected {name} to be one of {', '.join(known)}, got {getattr(self, name)!r}."
+                    f"expected {name} to be one of {', '.join(choices)}, got {value!r}."
                 )
         weighs_rate = (self.beta, self.warmup_epochs, self.free_bits) != (1, 0, 0)
         if self.objective == "importance-weighted" and weighs_rate:
