@@ -63,7 +63,7 @@ def test_a_prior_is_exchanged(run, old, capsys):
 @pytest.fixture
 def _undrawn(monkeypatch):
     command = importlib.import_module("priory.commands.refit")
-    monkeypatch.setattr(command, "_draw", lambda *_: None)
+    monkeypatch.setattr(command, "write_refit_figure", lambda *_: None)
 
 
 @pytest.mark.usefixtures("_undrawn")

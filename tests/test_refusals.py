@@ -306,7 +306,7 @@ def test_a_configuration_is_checked_when_it_is_read(text, message, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     Path("run").mkdir()
     for file in ("run/config.yaml", "mine.yaml"):
-        Path(file).write_text(text)
+        Path(file).write_text(text if text.startswith(("[", "data:")) else f"data: x.npy\n{text}")
     refused(["train", "--config", "mine.yaml", "--out", "new"], message, capsys)
     refused(["train", "--resume", "--out", "run"], message, capsys)
     assert sorted(path.name for path in tmp_path.rglob("*") if path.name != ".lock") == [

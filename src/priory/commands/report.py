@@ -3,16 +3,14 @@
 from pathlib import Path
 
 from rich.console import Console
-from torch import Tensor
 
 from priory import report as page
 from priory.commands.own_classes import own_parts
-from priory.data import Part
 from priory.files import checked_file
-from priory.networks.data_range import DataRange
-from priory.report import Recipe, Subject, write_page
+from priory.report import write_page
+from priory.report.runs_shown import names_of, subject_of
 from priory.runs import Run
-from priory.runs.layout import CONFIG, MEASURES, PAGE
+from priory.runs.layout import MEASURES, PAGE
 from priory.runs.options import FurtherData, OwnClasses, check_samples
 
 IMPORTANCE_SAMPLES = 512
@@ -59,7 +57,7 @@ def report(
             )
     console = Console(highlight=False, soft_wrap=True, markup=False)
     entries = []
-    for (_, run), part, name in zip(models, parts, _names(models), strict=True):
+    for (_, run), part, name in zip(models, parts, names_of(models), strict=True):
         console.print(f"{name}: {len(part)} data ...")
         entries.append(
             page.entry(
@@ -75,50 +73,5 @@ def report(
                 num_entries=len(models),
             )
         )
-    form, one = first.format, len(entries) == 1
-    told = "the data given" if form is None else form.name
-    count = "A trained model" if one else f"{len(entries)} trained models"
-    subject = Subject(
-        title=f"{entries[0].name} on {told}" if one else f"Priors on {told}",
-        summary=f"{count}, measured on {len(parts[0]):,} held-out data"
-        + ("." if one else " each."),
-        data_range=_range(first, parts[0]),
-        recipes=_recipes(models),
-        label_names=None if form is None else form.label_names,
-        columns=None if form is None else form.columns,
-    )
-    write_page(target, entries, subject)
+    write_page(target, entries, subject_of(models, entries, parts[0]))
     console.print(f"The report is {target}.")
-
-
-def _names(models: list[tuple[str, Run]]) -> list[str]:
-    """Return the name of each prior, with that of its run where a name alone would not do."""
-    plain = [type(run.model.prior).__name__ for _, run in models]
-    if len(set(plain)) == len(plain):
-        return plain
-    beside = [f"{p} ({Path(r).resolve().name})" for p, (r, _) in zip(plain, models, strict=True)]
-    if len(set(beside)) == len(beside):
-        return beside
-    return [f"{p} ({run.path})" for p, (_, run) in zip(plain, models, strict=True)]
-
-
-def _recipes(models: list[tuple[str, Run]]) -> tuple[Recipe, ...]:
-    """Return how each run is repeated, once for all models of a run."""
-    recipes = {}
-    for path, run in models:
-        file = run.home / CONFIG
-        if run.config is None:
-            recipes[run.home] = Recipe(path, "", "")
-        else:
-            recipes[run.home] = Recipe.of(run.config.command, run.home, file.read_text(), path)
-    return tuple(recipes.values())
-
-
-def _range(run: Run, part: Part) -> DataRange:
-    """Return the values to draw white and black: the encoder's range, or that of the data."""
-    stated: DataRange | None = getattr(run.model.encoder, "data_range", None)
-    if stated is not None and not isinstance(stated, Tensor):
-        return stated
-    x = part.tensor()
-    low, high = float(x.min()), float(x.max())
-    return (low, high if high > low else low + 1)

@@ -3,14 +3,12 @@
 import torch
 from rich.console import Console
 from torch import Tensor
-from torch.distributions import Distribution
 
-from priory.blockwise import blocks
 from priory.commands.own_classes import open_run
 from priory.commands.samples_file import Samples, check_count, endings, write_samples
 from priory.data import DataFormat
-from priory.distributions import GaussianMixture
 from priory.evaluation import decode
+from priory.evaluation.draws import components_to_draw, draw, draw_from
 from priory.files import checked_file
 from priory.networks.context import Context
 from priory.runs import Run
@@ -68,11 +66,11 @@ def sample(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         code = None if label is None else _code(vae, form, label)
-        order, weights = _components(vae, code, component, per_component)
+        order, weights = components_to_draw(vae, code, component, per_component)
         total = n if order is None else n * len(order)
         check_count(path, total)
         labels = _labels(opened, code, total)
-        z = _draw(vae, labels, total) if order is None else _draw_from(vae, code, order, n)
+        z = draw(vae, labels, total) if order is None else draw_from(vae, code, order, n)
         x = decode(vae, z, Context(labels=labels), mean)
     samples = Samples(x, form, labels, order if per_component else None, weights)
     write_samples(path, samples, getattr(vae.encoder, "data_range", None))
@@ -108,53 +106,3 @@ def _labels(run: Run, code: int | None, count: int) -> Tensor | None:
             f"expected labels of the data of {run.path}, got none; name one with --label."
         )
     return labels[torch.randint(len(labels), (count,))]
-
-
-def _draw(vae: VAE, labels: Tensor | None, count: int) -> Tensor:
-    """Draw z from the prior, `(M, L)`."""
-    if labels is None:
-        return vae.prior_distribution().sample(torch.Size((count,)))
-    parts = []
-    for rows in blocks(len(labels), most=1024):  # each label may have a mixture of its own
-        p = vae.prior_distribution(Context(labels=labels[rows]))
-        parts.append(p.sample() if p.batch_shape else p.sample(labels[rows].shape))
-    return torch.cat(parts)
-
-
-def _components(
-    vae: VAE, code: int | None, component: int | None, each: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    """Return the components to draw from, the heaviest first, and their weights."""
-    if component is None and not each:
-        return None, None
-    weights = _mixture(vae, code).logits.exp().flatten()
-    if component is None:
-        order = weights.argsort(descending=True, stable=True)
-        return order, weights[order]
-    if not 0 <= component < len(weights):
-        raise ValueError(f"expected a component from 0 to {len(weights) - 1}, got {component}.")
-    return torch.tensor([component]), weights[[component]]
-
-
-def _draw_from(vae: VAE, code: int | None, order: Tensor, n: int) -> Tensor:
-    """Draw n latents from each of some components, `(C n, L)`."""
-    p = _mixture(vae, code)
-    loc, scale = (t.flatten(0, -2)[order].repeat_interleave(n, 0) for t in (p.loc, p.scale))
-    return torch.addcmul(loc, torch.randn_like(loc), scale)
-
-
-def _mixture(vae: VAE, code: int | None) -> GaussianMixture:
-    """Return the prior, of one label where it is one for each, with K components."""
-    context = Context(labels=None if code is None else torch.tensor([code]))
-    if code is None and getattr(vae.prior, "needs_labels", False):
-        raise ValueError(
-            "expected a label, as each has components of its own, got none; name it with --label."
-        )
-    with torch.no_grad():
-        p: Distribution = vae.prior_distribution(context)
-    if not isinstance(p, GaussianMixture):
-        raise ValueError(
-            f"expected a prior that is a mixture of components, got {type(vae.prior).__name__}; "
-            "draw from it as a whole."
-        )
-    return p

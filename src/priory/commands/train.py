@@ -2,28 +2,21 @@
 
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from lightning.fabric.utilities.rank_zero import _get_rank
 from rich.console import Console
 
 from priory import report, training
-from priory.commands.own_classes import own_logger, own_parts
-from priory.data import DataFormat, Splits, describe
+from priory.commands.own_classes import own_logger, own_part
 from priory.files import write_record
-from priory.report import Recipe, Subject, write_figures, write_page
-from priory.runs import Run, TrainConfig, next_free
-from priory.runs.layout import CHECKPOINT, CONFIG, METRICS, PAGE, claimed
-from priory.runs.options import ModelOptions, check_range, set_threads
-from priory.runs.parsing import flat
-from priory.runs.run import held_out, read_config, write_config
+from priory.runs import TrainConfig, next_free
+from priory.runs.begin import begin, resumed
+from priory.runs.layout import CHECKPOINT, METRICS, PAGE, claimed
+from priory.runs.options import check_range
+from priory.runs.run import held_out
 from priory.saving import save
-from priory.vae import VAE
-
-CHANGEABLE = ("max_epochs", "patience", "accelerator", "devices", "num_nodes", "strategy", "logger")
-"""Options that a run may be resumed with others of."""
 
 
 def train(
@@ -52,7 +45,7 @@ def train(
 
     """
     check_range("checkpoint_seconds", checkpoint_seconds, 0)
-    first = not _get_rank()
+    first = not _get_rank()  # the others write nothing
     if out is None and (resume or not first):
         raise ValueError(
             "expected the run directory, got none; name it with --out to resume a run, or to train "
@@ -60,152 +53,51 @@ def train(
         )
     run = Path(out) if out is not None else next_free("runs", "train")
     console = Console(quiet=quiet or not first, soft_wrap=True, highlight=False, markup=False)
-    classes = own_parts(config.model)
     with claimed(run, new=not resume) if first else nullcontext():
-        if resume and (run / CONFIG).is_file():
-            saved = read_config(run / CONFIG)
-            if not isinstance(saved, TrainConfig):
-                raise ValueError(f"expected a run of priory train in {run}, got another.")
-            config = continued(saved, config, run)
-            if (run / METRICS).is_file():
-                if config.training.max_epochs <= saved.training.max_epochs:
-                    console.print(f"{run} is finished already.")
-                    return
-                _check_further(run)
-        elif resume and config == TrainConfig():
-            raise FileNotFoundError(
-                f"expected a run to go on with in {run}, found no {CONFIG} there; name the data to "
-                "train on to start one."
-            )
-        _train(config, run, classes, checkpoint_seconds, console, first)
-
-
-def _train(
-    config: TrainConfig,
-    run: Path,
-    classes: dict[str, Any],
-    seconds: float,
-    console: Console,
-    first: bool,
-) -> None:
-    """Train what a configuration says; only the first process writes to the run directory."""
-    how, logger = config.training, own_logger(config.machine.logger)
-    set_threads(config.machine.threads)
-    splits = config.data.open(how.seed)
-    likelihood = config.model.choose(splits)
-    if config.start.from_ is None:
-        config = replace(config, model=config.model.resolved(splits, likelihood, classes))
-        vae = config.model.build(splits, likelihood, how.seed, classes)
-    else:
-        vae = _started(config, splits, classes)
-    threads = config.machine.threads or training.threads_for(
-        vae, how.batch_size_for(len(splits.train))
-    )
-    config = replace(config, machine=replace(config.machine, threads=threads))
-    set_threads(threads)
-    console.print(f"{describe(splits)}\n{likelihood}; {vae.prior}; {how}.")
-    if first:
-        DataFormat.of(splits).write(run)
-        text = write_config(config, run)
-        (run / METRICS).unlink(missing_ok=True)
-    start = time.perf_counter()
-    history = training.train(
-        vae,
-        splits,
-        how,
-        machine=config.machine,
-        logger=logger,
-        console=None if console.quiet else console,
-        curves=run,
-        checkpoint=run / CHECKPOINT,
-        checkpoint_seconds=seconds,
-    )
-    if not first:
-        return
-    save(vae, run)
-    part, name = held_out(splits), "test" if len(splits.test) else "validation"
-    prior, samples = type(vae.prior).__name__, config.measuring.importance_samples
-    console.print(
-        f"Measuring on {len(part):,} {name} data, with {samples:,} importance samples each."
-    )
-    entry = report.entry(
-        prior,
-        vae,
-        part,
-        importance_samples=samples,
-        seed=how.seed,
-        epochs=history.epochs,
-        seconds=time.perf_counter() - start,
-        curves=run,
-    )
-    (run / prior).mkdir(exist_ok=True)
-    write_figures(run, [entry], likelihood.data_range)
-    subject = Subject(
-        title=f"{prior} on {splits.name}",
-        summary=(
-            f"A VAE trained on {len(splits.train):,} data and measured on {len(part):,} others "
-            f"({name})."
-        ),
-        data_range=likelihood.data_range,
-        recipes=(Recipe.of(config.command, run, text),),
-        label_names=splits.label_names,
-        columns=splits.columns,
-    )
-    write_page(run / PAGE, [entry], subject)
-    evaluation = entry.evaluation
-    evaluation.write_log_prob(run)
-    write_record(run / METRICS, {"data": name, **evaluation.numbers, **asdict(history)})
-    console.print(
-        f"{name} NLL {evaluation.nll:.2f} ± {evaluation.nll_standard_error:.2f}, by "
-        f"{evaluation.num_samples} importance samples per example, ± its standard error over them, "
-        f"in {report.density_unit(splits.columns)[0]}; the report is {run / PAGE}."
-    )
-
-
-def _started(config: TrainConfig, splits: Splits, classes: dict[str, Any]) -> VAE:
-    """Return the model of another run, whose weights to start from."""
-    before, now = flat(ModelOptions()), flat(config.model)
-    theirs = ("encoder", "decoder", "prior")  # of the user's own, and named again
-    changed = [n for n in now if now[n] != before[n] and not n.startswith(theirs)]
-    if changed:
-        raise ValueError(
-            f"expected the model of --from {config.start.from_}, got {changed[0]}="
-            f"{now[changed[0]]!r} too; leave one of both out."
+        asked = resumed(run, config) if resume else config
+        if asked is None:
+            console.print(f"{run} is finished already.")
+            return
+        begun = begin(asked, own_part)
+        console.print(begun)
+        if first:
+            begun.write(run)
+        start = time.perf_counter()
+        history = training.train(
+            begun.model,
+            begun.splits,
+            begun.config.training,
+            machine=begun.config.machine,
+            logger=own_logger(begun.config.machine.logger),
+            console=None if console.quiet else console,
+            curves=run,
+            checkpoint=run / CHECKPOINT,
+            checkpoint_seconds=checkpoint_seconds,
         )
-    source = Run.open(config.start.from_ or "", **classes)
-    source.check_fits(splits.train.tensor()[:1], splits.name, splits.train.labels)
-    return source.model.train()
-
-
-def continued(saved: TrainConfig, asked: TrainConfig, run: Path) -> TrainConfig:
-    """Return the configuration of a run that is to go on, with what may be changed of it.
-
-    Raises:
-        ValueError: If anything else is asked for than what the run was begun with.
-
-    """
-    before, now, default = flat(saved), flat(asked), flat(TrainConfig())
-    changed = [n for n in now if now[n] != default[n] and now[n] != before[n]]
-    fixed = [n for n in changed if n not in CHANGEABLE and ":" not in str(now[n])]
-    if fixed:
-        raise ValueError(
-            f"expected {fixed[0]} to be {before[fixed[0]]!r} as in {run}, got {now[fixed[0]]!r}; "
-            "resume without it, or train in another directory."
+        if not first:
+            return
+        save(begun.model, run)
+        part, name = held_out(begun.splits), begun.held_out
+        samples = begun.config.measuring.importance_samples
+        console.print(f"Measuring on {len(part):,} {name} examples, {samples:,} samples for each.")
+        entry = report.entry(
+            *next(iter(begun.models.items())),
+            part,
+            importance_samples=samples,
+            seed=begun.config.training.seed,
+            epochs=history.epochs,
+            seconds=time.perf_counter() - start,
+            curves=run,
         )
-    training, machine = (
-        {n: now[n] for n in changed if n in CHANGEABLE and n in flat(group)}
-        for group in (saved.training, saved.machine)
-    )
-    return replace(
-        saved,
-        training=replace(saved.training, **training),
-        machine=replace(saved.machine, **machine),
-    )
-
-
-def _check_further(run: Path) -> None:
-    if not (run / CHECKPOINT).is_file():
-        raise ValueError(
-            f"expected a checkpoint to train {run} further from, found no {CHECKPOINT}; start a "
-            f"new run with its weights, by --from {run}."
+        summary = (
+            f"A VAE trained on {len(begun.splits.train):,} examples and measured on {len(part):,} "
+            f"others ({name})."
+        )
+        title = f"{entry.name} on {begun.splits.name}"
+        report.write_report(run, [entry], begun, title, summary)
+        write_record(run / METRICS, {"data": name, **entry.evaluation.numbers, **asdict(history)})
+        console.print(
+            f"{name} NLL {entry.evaluation.nll:.2f} ± {entry.evaluation.nll_standard_error:.2f}, "
+            f"by {samples} importance samples per example, ± its standard error over them, in "
+            f"{report.density_unit(begun.splits.columns)[0]}; the report is {run / PAGE}."
         )

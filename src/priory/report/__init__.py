@@ -1,11 +1,11 @@
 """Figures, tables and pages; all but `entry` take what was found and never call a model."""
 
-from priory.report.comparison import write_figures
 from priory.report.entries import Entry, entry
 from priory.report.figures import density_comparison, density_figure, grid_figure, path_figure
 from priory.report.latent_map import LatentMap, latent_map
 from priory.report.page import Recipe, Subject, write_page
 from priory.report.tables import comparison_table, density_unit, scores_table
+from priory.report.written import write_figures, write_refit_figure, write_report
 
 __all__ = [
     "Entry",
@@ -23,4 +23,6 @@ __all__ = [
     "scores_table",
     "write_figures",
     "write_page",
+    "write_refit_figure",
+    "write_report",
 ]

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from priory.evaluation import ComponentView, DecodedPlane, Exploration
-from priory.report.comparison import side_by_side
 from priory.report.entries import Entry
-from priory.report.latent_map import LatentMap, latent_map
+from priory.report.latent_map import LatentMap, common_limits, latent_map
 from priory.report.pictures import Pictures
 
 MOST_POINTS = 10_000
@@ -31,6 +30,15 @@ def page_data(entries: Sequence[Entry], pictures: Pictures) -> dict[str, Any]:
         "models": [_model(entry, pictures, MOST_POINTS // len(entries)) for entry in entries],
         "beside": [] if len(entries) == 1 else [_beside(m) for m in side_by_side(entries)],
     }
+
+
+def side_by_side(entries: Sequence[Entry]) -> list[LatentMap]:
+    """Return the maps of all priors on the same axes."""
+    own = [latent_map(e.name, e.exhibit.prior, e.exhibit.z) for e in entries]
+    if len(own) == 1:
+        return own
+    limits = common_limits(own)
+    return [latent_map(e.name, e.exhibit.prior, e.exhibit.z, limits) for e in entries]
 
 
 def _model(entry: Entry, pictures: Pictures, most: int) -> dict[str, Any]:

@@ -1,7 +1,19 @@
 """Runs: directories, what is in them, and the configurations that make them."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from priory.runs.layout import new_run_directory, next_free
-from priory.runs.options import CompareConfig, RefitConfig, TrainConfig
-from priory.runs.run import Run
+
+if TYPE_CHECKING:
+    from priory.runs.options import CompareConfig, RefitConfig, TrainConfig
+    from priory.runs.run import Run
 
 __all__ = ["CompareConfig", "RefitConfig", "Run", "TrainConfig", "new_run_directory", "next_free"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # what needs the extra cli
+        file = "run" if name == "Run" else "options"
+        return getattr(import_module(f"priory.runs.{file}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from torch import nn
 
 from priory.data import Part, Splits, open_data
@@ -105,10 +104,18 @@ class ModelOptions:
         for width in self.hidden_sizes:
             check_range("hidden_sizes", width, 1)
 
+    def each(self, splits: Splits) -> "list[ModelOptions]":
+        """Return the options of each model that data are to have: of this one."""
+        return [self]
+
     def choose(self, splits: Splits) -> Likelihood:
         """Return the likelihood of data."""
         spans = None if splits.columns is None else splits.columns.spans
         return choose_likelihood(splits.modelled, self.likelihood, self.num_values, spans=spans)
+
+    def named_by(self, part: str) -> str:
+        """Return the option that names a part of the user's own."""
+        return f"--{part}"
 
     def resolved(
         self, splits: Splits, likelihood: Likelihood, classes: Mapping[str, Factory]
@@ -137,7 +144,7 @@ class ModelOptions:
             elif getattr(self, name) == GIVEN:
                 raise ValueError(
                     f"expected the {name} of your own to be named again, as no file names a class, "
-                    f"got none; add --{name} module:Name."
+                    f"got none; add {self.named_by(name)} module:Name."
                 )
             elif name != "prior" and options is not None:
                 raise ValueError(
@@ -204,31 +211,33 @@ class ComparedOptions(ModelOptions):
     """
 
     priors: str | list[str] = "StandardPrior,MoGPrior,VampPrior"
-    prior: str = ""
+    prior: str = field(default="", metadata={"hidden": True})
     latent_dim: int | None = 2
     num_components: int | None = 16
     init: Literal["random", "data"] = "random"
 
-    def names(self, labelled: bool) -> list[str]:
-        """Return the names of the priors; all are those that data without labels leave possible."""
+    def named_by(self, part: str) -> str:
+        """Return the option that names a part of the user's own."""
+        return "--priors with" if part == "prior" else f"--{part}"
+
+    def each(self, splits: Splits) -> list[ModelOptions]:
+        """Return the options of each model; all are those that data without labels leave."""
         if self.priors == "all":
-            return [n for n, cls in prior_classes().items() if labelled or not cls.needs_labels]
-        given = self.priors.split(",") if isinstance(self.priors, str) else self.priors
-        named = [name.strip() for name in given]
-        names = [n if ":" in n or n == GIVEN else prior_class(n).__name__ for n in named]
+            labelled = splits.num_labels is not None
+            names = [n for n, cls in prior_classes().items() if labelled or not cls.needs_labels]
+        else:
+            given = self.priors.split(",") if isinstance(self.priors, str) else self.priors
+            names = [_full_name(name.strip()) for name in given]
         if not names or len(set(names)) < len(names):
             raise ValueError(
                 f"expected one or more priors, each once, got {', '.join(names) or 'none'}."
             )
-        return names
+        options = {_full_name(name): own for name, own in (self.prior_options or {}).items()}
+        return [replace(self, prior=name, prior_options=options.get(name)) for name in names]
 
-    def of(self, name: str) -> ModelOptions:
-        """Return the options of one of the models."""
-        options = {
-            key if ":" in key else prior_class(key).__name__: value
-            for key, value in (self.prior_options or {}).items()
-        }
-        return replace(self, prior=name, prior_options=options.get(name))
+
+def _full_name(name: str) -> str:
+    return name if ":" in name or name == GIVEN else prior_class(name).__name__
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -423,9 +432,3 @@ def check_samples(count: int | None) -> None:
         raise ValueError(
             f"expected at least one importance sample and at most {MOST:,}, got {count}."
         )
-
-
-def set_threads(threads: int | None) -> None:
-    """Let this process compute with so many threads; None leaves it as it is."""
-    if threads is not None:
-        torch.set_num_threads(threads)

@@ -38,7 +38,7 @@ class Parser(jsonargparse.ArgumentParser):
             container, described = self.add_argument_group(title), described_in(group)
             hints = get_type_hints(group)
             for field in fields(group):
-                if field.name in described:
+                if field.name in described and "hidden" not in field.metadata:
                     text = described[field.name]
                     self.add_option(field.name, hints[field.name], field.default, text, container)
 
@@ -138,7 +138,8 @@ def flat(options: Any) -> dict[str, Any]:
     if any(is_dataclass(getattr(options, field.name)) for field in fields(options)):
         groups = (flat(getattr(options, field.name)) for field in fields(options))
         return {name: value for group in groups for name, value in group.items()}
-    return {name.removesuffix("_"): _plain(value) for name, value in asdict(options).items()}
+    shown = {field.name for field in fields(options) if "hidden" not in field.metadata}
+    return {n.removesuffix("_"): _plain(v) for n, v in asdict(options).items() if n in shown}
 
 
 def groups_of(options: type) -> Iterator[type]:

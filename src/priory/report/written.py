@@ -1,0 +1,108 @@
+"""What a run is to show, written into its directory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, cat
+
+from priory.aggregate import marginal_prior
+from priory.networks.context import Context
+from priory.networks.data_range import DataRange
+from priory.report.entries import Entry
+from priory.report.figures import density_comparison, density_figure, grid_figure
+from priory.report.latent_map import common_limits, latent_map
+from priory.report.page import Recipe, Subject, write_page
+from priory.report.page_data import side_by_side
+from priory.runs.layout import CONFIG, PAGE
+from priory.vae import VAE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from priory.runs.begin import Begun
+
+MOST_PSEUDO_INPUTS = 64
+
+
+def write_figures(run: Path, entries: Sequence[Entry], data_range: DataRange) -> None:
+    """Write the figures of every prior and those of all together, PNG and PDF.
+
+    Args:
+        run: The directory; each prior has one of its name in it.
+        entries: The priors.
+        data_range: The smallest and the largest value an example can take.
+
+    """
+    _save(density_comparison(side_by_side(entries)), run / "priors.png", with_pdf=True)
+    for entry in entries:
+        shown, own = entry.exhibit, run / entry.name
+        density = density_figure(latent_map(entry.name, shown.prior, shown.z))
+        _save(density, own / "density.png", with_pdf=True)
+        _save(grid_figure(shown.samples, data_range), own / "samples.png")
+        both = cat((shown.data, shown.reconstructions))
+        _save(grid_figure(both, data_range), own / "reconstructions.png")
+        if shown.pseudo_inputs is not None and shown.weights is not None:
+            heaviest = shown.pseudo_inputs[:MOST_PSEUDO_INPUTS]
+            weights = [f"{w:.3f}" for w in shown.weights[:MOST_PSEUDO_INPUTS].tolist()]
+            _save(grid_figure(heaviest, data_range, labels=weights), own / "pseudo_inputs.png")
+
+
+def write_report(
+    directory: Path,
+    entries: Sequence[Entry],
+    begun: "Begun",
+    title: str,
+    summary: str,
+    place: Path | None = None,
+) -> None:
+    """Write all that is to be looked at of a run: figures, the page, and log p(x) per example.
+
+    Args:
+        directory: Where to write.
+        entries: The trained priors.
+        begun: What the run began with.
+        title: The title of the page.
+        summary: What was done, in a sentence or two.
+        place: Where the directory will be.
+
+    """
+    for entry in entries:
+        home = directory if len(entries) == 1 else directory / entry.name
+        (directory / entry.name).mkdir(exist_ok=True)
+        entry.evaluation.write_log_prob(home)
+    write_figures(directory, entries, begun.likelihood.data_range)
+    text = (directory / CONFIG).read_text()
+    subject = Subject(
+        title=title,
+        summary=summary,
+        data_range=begun.likelihood.data_range,
+        recipes=(Recipe.of(begun.config.command, place or directory, text),),
+        label_names=begun.splits.label_names,
+        columns=begun.splits.columns,
+    )
+    write_page(directory / PAGE, entries, subject)
+
+
+@torch.no_grad()
+def write_refit_figure(
+    directory: Path, old: VAE, new: VAE, x: Tensor, context: Context, seed: int
+) -> None:
+    """Write the figure of a prior before and after it was fitted, under q(z) of data."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        z = old.posterior(x, context).sample()
+        priors = {
+            f"before: {type(old.prior).__name__}": marginal_prior(old, context),
+            f"after: {type(new.prior).__name__}": marginal_prior(new, context),
+        }
+        limits = common_limits([latent_map(title, p, z) for title, p in priors.items()])
+        figure = density_comparison([latent_map(t, p, z, limits) for t, p in priors.items()])
+    _save(figure, directory / "priors.png", with_pdf=True)
+
+
+def _save(figure: "Figure", path: Path, with_pdf: bool = False) -> None:
+    figure.savefig(path, dpi=150)
+    if with_pdf:
+        figure.savefig(path.with_suffix(".pdf"))

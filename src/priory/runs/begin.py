@@ -1,0 +1,226 @@
+"""From a configuration to what a run begins with: its data, its models and its threads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from priory.data import DataFormat, Splits, describe
+from priory.likelihoods import Likelihood
+from priory.priors import Prior
+from priory.runs.layout import CHECKPOINT, CONFIG, METRICS
+from priory.runs.options import (
+    CompareConfig,
+    Factory,
+    ModelOptions,
+    RefitConfig,
+    TrainConfig,
+    arguments_for,
+)
+from priory.runs.parsing import flat
+from priory.runs.plain_yaml import GIVEN
+from priory.runs.run import Run, read_config, write_config
+from priory.training import prior_for, threads_for
+from priory.training.fit_prior import facts_for
+from priory.vae import VAE
+
+T = TypeVar("T")
+Importer = Callable[[str, str], Factory]
+"""Returns the encoder, the decoder or the prior (which, its path) of the user's own."""
+CHANGEABLE = ("max_epochs", "patience", "accelerator", "devices", "num_nodes", "strategy", "logger")
+"""Options that a run may be resumed with others of."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a run begins with.
+
+    Attributes:
+        config: Its configuration, with nothing left to choose but what the data decide.
+        splits: The data.
+        likelihood: Their likelihood.
+        models: The untrained models by the names of their priors.
+
+    """
+
+    config: TrainConfig | CompareConfig
+    splits: Splits
+    likelihood: Likelihood
+    models: dict[str, VAE]
+
+    def __str__(self) -> str:
+        """Return what there is, in two lines."""
+        prior = f"{vae.prior}; " if len(self.models) == 1 and (vae := self.model) else ""
+        return f"{describe(self.splits)}\n{self.likelihood}; {prior}{self.config.training}."
+
+    @property
+    def model(self) -> VAE:
+        """The only model, or the first."""
+        return next(iter(self.models.values()))
+
+    @property
+    def held_out(self) -> str:
+        """Whether numbers are those of the test data or, for want of any, of the validation."""
+        return "test" if len(self.splits.test) else "validation"
+
+    def write(self, directory: Path) -> None:
+        """Write what makes the run into its directory, which is then no longer finished."""
+        DataFormat.of(self.splits).write(directory)
+        write_config(self.config, directory)
+        (directory / METRICS).unlink(missing_ok=True)
+
+
+def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
+    """Open the data of a configuration and build its models.
+
+    Args:
+        config: The configuration.
+        import_class: What makes a part of the user's own.
+
+    Raises:
+        FileNotFoundError: If there are no such data.
+        ValueError: If they cannot be read or fit no likelihood, or an option is out of range.
+
+    """
+    how, machine = config.training, config.machine
+    _set_threads(machine.threads)
+    splits = config.data.open(how.seed)
+    likelihood = config.model.choose(splits)
+    options: Any = config.model
+    models: dict[str, VAE] = {}
+    if isinstance(config, TrainConfig) and config.start.from_ is not None:
+        vae = _started(config.start.from_, options, splits, import_class)
+        models[type(vae.prior).__name__] = vae
+    else:
+        for one in options.each(splits):
+            classes = _classes(one, import_class)
+            options = one.resolved(splits, likelihood, classes)
+            vae = options.build(splits, likelihood, how.seed, classes)
+            named_class = ":" in one.prior
+            models[one.prior.rpartition(":")[2] if named_class else type(vae.prior).__name__] = vae
+    if isinstance(config, CompareConfig):
+        named = (GIVEN if ":" in one.prior else one.prior for one in config.model.each(splits))
+        theirs = {"prior": "", "prior_options": config.model.prior_options}
+        options = replace(options, priors=",".join(named), **theirs)
+    size = how.batch_size_for(len(splits.train))
+    threads = machine.threads or max(threads_for(vae, size) for vae in models.values())
+    _set_threads(threads)
+    config = replace(config, model=options, machine=replace(machine, threads=threads))
+    return Begun(config, splits, likelihood, models)
+
+
+def resumed(run: Path, asked: TrainConfig) -> TrainConfig | None:
+    """Return the configuration of a run that is to go on; None if it is finished.
+
+    Args:
+        run: Its directory; where it holds no run yet, what is asked for is begun.
+        asked: What is asked for: more epochs, or the classes of the user's own again.
+
+    Raises:
+        FileNotFoundError: If there is no run, and nothing is asked for.
+        ValueError: If anything else is asked for than what the run was begun with, or it is
+            finished and has nothing to go on from.
+
+    """
+    if not (run / CONFIG).is_file():
+        if asked == TrainConfig():
+            raise FileNotFoundError(
+                f"expected a run to go on with in {run}, found no {CONFIG} there; name the data to "
+                "train on to start one."
+            )
+        return asked
+    saved = read_config(run / CONFIG)
+    if not isinstance(saved, TrainConfig):
+        raise ValueError(f"expected a run of priory train in {run}, got another.")
+    before, now, default = flat(saved), flat(asked), flat(TrainConfig())
+    changed = {n: now[n] for n in now if now[n] not in (default[n], before[n])}
+    for name, value in changed.items():
+        if name not in CHANGEABLE and not (before[name] == GIVEN and ":" in str(value)):
+            raise ValueError(
+                f"expected {name} to be {before[name]!r} as in {run}, got {value!r}; resume "
+                "without it, or train in another directory."
+            )
+
+    def with_changes(group: T) -> T:
+        return replace(group, **{n: v for n, v in changed.items() if n in flat(group)})  # type: ignore[type-var]
+
+    training = with_changes(saved.training)
+    if (run / METRICS).is_file():
+        if training.max_epochs <= saved.training.max_epochs:
+            return None
+        if not (run / CHECKPOINT).is_file():
+            raise ValueError(
+                f"expected a checkpoint to train {run} further from, found no {CHECKPOINT}; start "
+                f"a new run with its weights, by --from {run}."
+            )
+    machine, model = with_changes(saved.machine), with_changes(saved.model)
+    return replace(saved, training=training, machine=machine, model=model)
+
+
+def refitted(
+    config: RefitConfig, vae: VAE, x: Tensor, labels: Tensor | None, import_class: Importer
+) -> tuple[Prior, RefitConfig]:
+    """Return a new prior for a trained model, and the configuration that makes it again."""
+    how = config.fitting
+    if ":" not in how.prior:
+        prior = prior_for(
+            how.prior,
+            vae.encoder,
+            x,
+            num_components=how.num_components,
+            init=how.init,
+            labels=labels,
+            **(how.prior_options or {}),
+        )
+        return prior, replace(config, fitting=replace(how, prior=type(prior).__name__))
+    z = vae.encode(x[:1], vae.context_of(None if labels is None else labels[:1]))
+    facts = facts_for(vae.encoder, z, x, how.num_components, how.init, labels)
+    factory = import_class("prior", how.prior)
+    told = arguments_for(factory, how.prior_options, facts)
+    fitting = replace(how, prior=GIVEN, prior_options=told)
+    return cast(Prior, factory(**told)), replace(config, fitting=fitting)
+
+
+def for_run(run: Run, config: RefitConfig) -> RefitConfig:
+    """Return a configuration with the data and the seed of a run where none are asked for."""
+    options = flat(run.data_options) if run.data_options else {}
+    given = {n: v for n, v in flat(config.data).items() if v is not None}
+    defaults: dict[str, Any] = {"validation": 0.1, "test": 0.1, "binarise": "none"}
+    data = replace(config.data, **(defaults | options | given))
+    if data.data is None:
+        raise ValueError(
+            f"expected the data of {run.path} in a {CONFIG} beside it or above, got none; name "
+            "the data with --data."
+        )
+    seed = run.seed if config.fitting.seed is None else config.fitting.seed
+    return replace(config, data=data, fitting=replace(config.fitting, seed=seed))
+
+
+def _classes(options: ModelOptions, import_class: Importer) -> dict[str, Factory]:
+    paths = {"encoder": options.encoder, "decoder": options.decoder, "prior": options.prior}
+    named = {kind: path for kind, path in paths.items() if path and ":" in path}
+    return {kind: import_class(kind, path) for kind, path in named.items()}
+
+
+def _started(path: str, options: ModelOptions, splits: Splits, import_class: Importer) -> VAE:
+    """Return the model of another run, whose weights to start from."""
+    before, now = flat(ModelOptions()), flat(options)
+    theirs = ("encoder", "decoder", "prior")  # of the user's own, and named again
+    changed = [n for n in now if now[n] != before[n] and not n.startswith(theirs)]
+    if changed:
+        raise ValueError(
+            f"expected the model of --from {path}, got {changed[0]}={now[changed[0]]!r} too; leave "
+            "one of both out."
+        )
+    source = Run.open(path, **_classes(options, import_class))
+    source.check_fits(splits.train.tensor()[:1], splits.name, splits.train.labels)
+    return source.model.train()
+
+
+def _set_threads(threads: int | None) -> None:
+    """Let this process compute with so many threads; None leaves it as it is."""
+    if threads is not None:
+        torch.set_num_threads(threads)
