@@ -263,7 +263,7 @@ def test_the_help_of_all_commands_is_that_of_each():
         (["--num-values", "16"], "got 16 in example"),
         (["--likelihood", "bernoulli"], "bernoulli likelihood"),
         (["--latent-dim", "0"], "at least one latent dimension, got 0"),
-        (["--num-components", "0"], "num_components=0"),
+        (["--num-components", "0"], "num_components of at least 1, got 0"),
         (["--num-components", "2000", "--init", "data"], "got 1000"),
         (["--latent-dim", "two"], "latent_dim"),
         (["--hidden-sizes", "[0]"], "hidden_sizes=(0,)"),

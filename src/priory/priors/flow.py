@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from priory.arguments import at_least
 from priory.arrays import Array
 from priory.distributions.torch_distributions import (
     expanded,
@@ -65,8 +66,7 @@ class FlowPrior(Prior):
         self, latent_dim: int, flow: str = "NSF", options: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
+        at_least(1, latent_dim=latent_dim)
         self.latent_dim = latent_dim
         self.flow = flow
         self.options = dict(options or {})

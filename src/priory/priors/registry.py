@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from priory.arguments import only
 from priory.networks.contract import wrong_part
 from priory.networks.data_range import DataRange
 from priory.priors.base import Prior
-from priory.priors.parts.base import part_of
+from priory.priors.parts.base import below, part_of
 from priory.suggestions import did_you_mean
 
 T = TypeVar("T", bound=type)
@@ -26,12 +27,7 @@ def prior_classes(composed: bool = False) -> dict[str, type[Prior]]:
             whose components have to be said.
 
     """
-    house, classes, pending = __name__.rpartition(".")[0], {}, [Prior]
-    while pending:
-        for cls in pending.pop().__subclasses__():
-            pending.append(cls)
-            if cls.__module__.startswith(house):
-                classes[cls.__name__] = cls
+    classes = {cls.__name__: cls for cls in below(Prior, "priory.priors")}
     return {
         name: cls
         for name, cls in sorted(classes.items())
@@ -139,11 +135,7 @@ def prior_of(description: Any, **facts: Any) -> Prior:
     mapping = {"kind": description} if isinstance(description, str) else dict(description)
     cls = prior_class(str(mapping.pop("kind", None)))
     options, takes = translated(cls.__name__, mapping), inspect.signature(cls).parameters
-    if unknown := sorted(options.keys() - takes.keys()):
-        raise ValueError(
-            f"expected options of {cls.__name__} among {', '.join(takes)}, got "
-            f"{', '.join(unknown)}" + did_you_mean(unknown[0], takes)
-        )
+    only(options, takes, cls.__name__)
     facts = {name: fact for name, fact in facts.items() if fact is not None}
     for name in options.keys() & {"components", "inputs", "weights"}:
         options[name] = part_of(name, options[name], **{**facts, **options})
@@ -165,10 +157,6 @@ def prior_of(description: Any, **facts: Any) -> Prior:
 PART_NAMES = ("components", "inputs", "weights")
 
 
-def _factorized(value: bool, arguments: dict[str, Any]) -> None:
-    arguments["mixture"] = "factorized" if value else "joint"
-
-
 def _generator(value: Any, arguments: dict[str, Any]) -> None:
     if value is not None:
         arguments["inputs"] = {"kind": "generated", "hidden_sizes": tuple(value)}
@@ -184,28 +172,21 @@ def _num_groups(value: int | None, arguments: dict[str, Any]) -> None:
         arguments["weights"] = {"kind": "per-label", "num_labels": value}
 
 
-def _covariates(value: str, arguments: dict[str, Any]) -> None:
-    arguments["labels"] = value
-
-
 def _proposal_options(value: Mapping[str, Any] | None, arguments: dict[str, Any]) -> None:
-    arguments["proposal"] = {"kind": _proposal_name(arguments), **dict(value or {})}
+    proposal = arguments.get("proposal", "StandardPrior")
+    described = dict(proposal) if isinstance(proposal, dict) else {"kind": str(proposal)}
+    arguments["proposal"] = {**(value or {}), **described}
 
 
 def _facts(value: Mapping[str, Any] | None, arguments: dict[str, Any]) -> None:
-    takes = inspect.signature(prior_class(_proposal_name(arguments))).parameters
+    _proposal_options({}, arguments)
+    takes = inspect.signature(prior_class(arguments["proposal"]["kind"])).parameters
     facts = {name: fact for name, fact in (value or {}).items() if name in takes}
-    _proposal_options({**facts, **_options(arguments)}, arguments)
+    _proposal_options(facts, arguments)
 
 
-def _proposal_name(arguments: Mapping[str, Any]) -> str:
-    proposal = arguments.get("proposal", "StandardPrior")
-    return str(proposal["kind"] if isinstance(proposal, dict) else proposal)
-
-
-def _options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    proposal = arguments.get("proposal")
-    return dict(proposal) if isinstance(proposal, dict) else {}
+def _factorized(value: bool, arguments: dict[str, Any]) -> None:
+    arguments["mixture"] = "factorized" if value else "joint"
 
 
 OLD: dict[str, dict[str, Callable[[Any, dict[str, Any]], None]]] = {
@@ -215,24 +196,17 @@ OLD: dict[str, dict[str, Callable[[Any, dict[str, Any]], None]]] = {
         "generator": _generator,
         "num_groups": _num_groups,
     },
-    "ConditionalVampPrior": {"covariates": _covariates},
+    "ConditionalVampPrior": {"covariates": lambda value, new: new.update(labels=value)},
     "ResampledPrior": {"proposal_options": _proposal_options, "facts": _facts},
 }
 """For each prior, what puts the new argument in the place of an old one."""
 
-
+_PROPOSAL = ("proposal_options", "truncation", "hidden_sizes", "num_samples")
 ORDER = {
     "MoGPrior": ("factorized",),
     "VampPrior": ("factorized", "generator", "num_groups"),
     "ConditionalVampPrior": (),
-    "ResampledPrior": (
-        "proposal_options",
-        "truncation",
-        "hidden_sizes",
-        "num_samples",
-        "num_evaluation_samples",
-        "facts",
-    ),
+    "ResampledPrior": (*_PROPOSAL, "num_evaluation_samples", "facts"),
 }
 """What stood behind the arguments that are still taken by their position."""
 

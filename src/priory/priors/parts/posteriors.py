@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from priory.arguments import one_of
 from priory.blockwise import ROWS, blocks
 from priory.distributions import loc_and_scale
 from priory.networks.constants import add_constant
@@ -54,8 +55,7 @@ class Posteriors(ComponentsPart):
         scale: Literal["posterior", "shared"] = "posterior",
     ) -> None:
         super().__init__()
-        if scale not in ("shared", "posterior"):
-            raise ValueError(f"expected scale='shared' or 'posterior', got {scale!r}.")
+        one_of(("shared", "posterior"), scale=scale)
         self.inputs = part_of("inputs", inputs)
         self.scale = scale
         if scale == "shared":
@@ -125,15 +125,7 @@ def encode_in_blocks(
 ) -> tuple[Tensor, Tensor]:
     """Return the means and the scales of the posteriors of data, each `(N, L)`.
 
-    Args:
-        encoder: The module that returns q(z|x) as a diagonal Gaussian.
-        x: The data, `(N, *data_shape)`.
-        context: What is known of them.
-        most: The most that are encoded at a time; by default as `blocks` says.
-
-    Raises:
-        TypeError: If the encoder returns anything but a diagonal Gaussian.
-
+    No more than `most` are encoded at a time; by default as `blocks` says.
     """
     if len(x) <= (ROWS if most is None else most):
         return loc_and_scale(call(encoder, x, context))
@@ -144,17 +136,7 @@ def encode_in_blocks(
 
 
 class PseudoInputs(InputsPart):
-    """Inputs that stay in the range of the data, by reflection.
-
-    The whole line is folded into the range by a triangle wave. Its slope is plus or minus the width
-    of the range everywhere, at the border too: a value that was driven there comes back as soon as
-    its gradient turns.
-
-    Args:
-        num_components: The number of inputs K.
-        data_shape: The shape of one example.
-        data_range: The smallest and the largest value an example can take: two numbers, or a pair
-            of nested lists of the example's shape, for each dimension its own.
+    """Inputs that stay in the range of the data, as a [`VampPrior`][priory.priors.VampPrior] says.
 
     Raises:
         ValueError: If a size is below one, or the range is empty.
@@ -223,14 +205,7 @@ class PseudoInputs(InputsPart):
 class FreeInputs(PseudoInputs):
     """Pseudo-inputs that are parameters themselves.
 
-    Args:
-        num_components: The number of inputs K.
-        data_shape: The shape of one example.
-        data_range: The smallest and the largest value an example can take: two numbers, or a pair
-            of nested lists of the example's shape, for each dimension its own.
-        init: `"random"` starts from uniform noise in the range; with `"data"`, `fit_data` replaces
-            it by a random subset of the data, with `"kmeans"` by the centres of k-means, with
-            `"kmedoids"` by the medoids of its clusters, which are data themselves.
+    The arguments are those of a [`VampPrior`][priory.priors.VampPrior].
 
     Raises:
         ValueError: If a size is below one, the range is empty, or `init` is unknown.
@@ -248,8 +223,7 @@ class FreeInputs(PseudoInputs):
         init: Literal["random", "data", "kmeans", "kmedoids"] = "random",
     ) -> None:
         super().__init__(num_components, data_shape, data_range)
-        if init not in ("random", *STARTS):
-            raise ValueError(f"expected init among random, {', '.join(STARTS)}, got {init!r}.")
+        one_of(("random", *STARTS), init=init)
         self.init = init
         self.unfolded = nn.Parameter(torch.rand(num_components, *self.data_shape))
 
@@ -289,10 +263,7 @@ class FreeInputs(PseudoInputs):
 def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
     """Fold the real line into a range, by a triangle wave of period two.
 
-    Args:
-        t: Any numbers; 0 stands for the lower end of the range and 1 for the upper.
-        low: The lower end.
-        width: The width of the range.
+    Of t, 0 stands for the lower end of the range and 1 for the upper.
 
     Examples:
         >>> import torch
