@@ -14,8 +14,6 @@ from priory.distributions.gaussian_kl import entropy, mixture_of
 from priory.distributions.mixture import kernel
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
-"""About the numbers that are worked on at a time where the work cannot be a matrix product."""
-
 
 def kl_upper_bound(
     q: Distribution, p: Distribution, num_iterations: int = 20

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions.torch_distributions import expanded
+from priory.distributions.torch_distributions import Expandable
 
 
-class UnflattenedDistribution(Distribution):
+class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
     r"""A distribution whose first batch dimension, of N, stands for several, whose product is N.
 
     Args:
@@ -58,9 +59,7 @@ class UnflattenedDistribution(Distribution):
         """Whether samples have a gradient."""
         return bool(self.flat.has_rsample)
 
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "UnflattenedDistribution | None" = None
-    ) -> "UnflattenedDistribution":
+    def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
         """Return the same distributions with further batch dimensions before theirs.
 
         Raises:
@@ -73,9 +72,7 @@ class UnflattenedDistribution(Distribution):
                 f"expected a batch shape that ends with {tuple(self.batch_shape)}, got "
                 f"{tuple(batch)}; dimensions can be put before it."
             )
-        return expanded(
-            self, UnflattenedDistribution, batch, _instance, flat=self.flat, shape=self.shape
-        )
+        return super().expand(batch, _instance)
 
     def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
         """Return log p(x) in nats, of shape `(*sample, *batch)`."""

@@ -13,11 +13,7 @@ from torch.distributions import Distribution, constraints
 
 from priory.arguments import at_least
 from priory.arrays import Array
-from priory.distributions.torch_distributions import (
-    expanded,
-    log_prob_of,
-    unchecked_in_export,
-)
+from priory.distributions.torch_distributions import Expandable, log_prob_of, unchecked_in_export
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
@@ -94,7 +90,7 @@ class FlowPrior(Prior):
 
 
 # zuko's own has no support, no constraints of its arguments and no `_instance` in `expand`.
-class TransformedNoise(Distribution):
+class TransformedNoise(Expandable, expands={"noise": 0}, keeps=("transforms",)):
     """The distribution of vectors whose image under a chain of transforms is noise.
 
     Args:
@@ -114,20 +110,6 @@ class TransformedNoise(Distribution):
     ) -> None:
         self.transforms, self.noise = transforms, noise
         super().__init__(noise.batch_shape, noise.event_shape, validate_args=validate_args)
-
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "TransformedNoise | None" = None
-    ) -> "TransformedNoise":
-        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        noise = self.noise.expand(Size(batch_shape))
-        return expanded(
-            self,
-            TransformedNoise,
-            batch_shape,
-            _instance,
-            transforms=self.transforms,
-            noise=noise,
-        )
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""
