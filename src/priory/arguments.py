@@ -51,7 +51,9 @@ def one_of(words: Iterable[str], **given: object) -> None:
 def only(names: Collection[str], known: Collection[str], whose: str) -> None:
     """Refuse options whose names are not among those that somebody takes."""
     if unknown := sorted(set(names) - set(known)):
+        among = (
+            f"options of {whose} among {', '.join(known)}" if known else f"no options of {whose}"
+        )
         raise ValueError(
-            f"expected options of {whose} among {', '.join(known) or 'none'}, got "
-            f"{', '.join(unknown)}" + did_you_mean(unknown[0], known)
+            f"expected {among}, got {', '.join(unknown)}" + did_you_mean(unknown[0], known)
         )

@@ -137,7 +137,7 @@ class Expandable(Distribution):
         """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
         cls: type[E] = self._defines_expand
         batch = Size(batch_shape)
-        new = self._get_checked_instance(cls, _instance)  # type: ignore[no-untyped-call]
+        new: E = self._get_checked_instance(cls, _instance)  # type: ignore[no-untyped-call]
         attributes = {name: getattr(self, name) for name in self._keeps}
         for name, dims in self._expands.items():
             attributes[name] = _of_batch(getattr(self, name), batch, dims)

@@ -1,6 +1,5 @@
 """Real values."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -104,10 +103,6 @@ class GaussianLikelihood(Likelihood):
     def allowed(self, x: Tensor) -> Tensor:
         """Return which values are finite."""
         return x.isfinite()
-
-    def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> GaussianDecoder:
-        """Return a `GaussianDecoder`."""
-        return GaussianDecoder(network, self.scale, self.data_range, self.min_scale)
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from priory.arguments import at_least
 from priory.networks.constants import add_constant, in_two_parts
 from priory.networks.data_range import DataRange
 
@@ -37,8 +38,7 @@ class LocationScale(nn.Module):
             raise ValueError(
                 f"expected scale='shared', scale='network' or a number above zero, got {scale!r}."
             )
-        if not 0 <= min_scale < math.inf:
-            raise ValueError(f"expected min_scale of zero or more, got {min_scale}.")
+        at_least(0, min_scale=min_scale)
         self.scale = scale
         self.min_scale = min_scale
         low, high = (torch.tensor(bound, dtype=torch.float64) for bound in data_range)

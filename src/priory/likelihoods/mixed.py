@@ -1,6 +1,6 @@
 """Tables whose columns are of several kinds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, OneHotCategorical
 
+from priory.arguments import at_least
 from priory.distributions import LogMeanNegativeBinomial, MixedColumns
 from priory.distributions.mixture.blocks import widened
 from priory.distributions.torch_distributions import Independent, without_argument_checks
@@ -85,8 +86,7 @@ class MixedDecoder(Head):
         self.spans = checked_spans(spans)
         self.typical_counts = typical_counts
         self.min_scale = min_scale
-        if not min_scale >= 0:
-            raise ValueError(f"expected min_scale of zero or more, got {min_scale}.")
+        at_least(0, min_scale=min_scale)
         numeric, counts = (columns_of(kind, self.spans) for kind in ("numeric", "count"))
         self.log_spread = nn.Parameter(torch.zeros(len(numeric) + len(counts)))
         log_typical = log_typical_counts(typical_counts).expand(len(counts))
@@ -119,9 +119,6 @@ class MixedDecoder(Head):
 
 def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
     """Return spans as tuples, with neighbours merged that are both numeric or both counts.
-
-    Raises:
-        ValueError: If they do not stand side by side from 0 on, or a kind is unknown.
 
     Examples:
         >>> from priory.likelihoods.mixed import checked_spans
@@ -173,7 +170,6 @@ class MixedLikelihood(Likelihood):
         "finite numbers, whole ones from 0 on for counts, and a single 1 among zeros in each "
         "categorical block"
     )
-    pixel_shape: ClassVar[tuple[int, ...]] = ()
 
     spans: tuple[tuple[str, int, int], ...]
     low: list[float] = field(repr=False)
@@ -193,10 +189,6 @@ class MixedLikelihood(Likelihood):
             for kind, start, stop in self.spans
         ]
         return torch.cat(parts, dim=-1)
-
-    def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> MixedDecoder:
-        """Return a `MixedDecoder`."""
-        return MixedDecoder(network, self.spans, self.typical_counts, self.min_scale)
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:

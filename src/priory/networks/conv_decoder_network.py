@@ -78,14 +78,7 @@ class ConvDecoderNetwork(nn.Module):
     def forward(
         self, z: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
     ) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *image_shape, *pixel_shape)`.
-
-        Args:
-            z: The inputs.
-            labels: The share of each label in each input, one-hot for one that is known, where B is
-                the last dimension of the batch.
-
-        """
+        """Map `(*batch, *in_shape)` to `(*batch, *image_shape, *pixel_shape)`, as an MLP does."""
         batch = batch_shape(z, self.in_shape)
         height, width = self.image_shape[-2:]
         start = self.dense(z, labels)

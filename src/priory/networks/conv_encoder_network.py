@@ -69,14 +69,7 @@ class ConvEncoderNetwork(nn.Module):
     def forward(
         self, x: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
     ) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`.
-
-        Args:
-            x: The inputs.
-            labels: The share of each label in each input, one-hot for one that is known, where B is
-                the last dimension of the batch.
-
-        """
+        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`, as an MLP does."""
         batch = batch_shape(x, self.in_shape)
         height, width = self.in_shape[-2:]
         images = x.reshape(math.prod(batch), image_channels(self.in_shape), height, width)
