@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from priory.arguments import only
 from priory.data import sources, tables
 from priory.data.binarise import grey_range
 from priory.data.checks import check_labels
@@ -138,11 +139,7 @@ def open_source(
     parameters = inspect.signature(opener).parameters.values()
     takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     own = [name for name in takes if name not in facts]
-    if unknown := sorted(options.keys() - set(own)):
-        raise ValueError(
-            f"expected options of {spec} among {', '.join(own) or 'none'}, got "
-            f"{', '.join(unknown)}" + did_you_mean(unknown[0], own)
-        )
+    only(options, own, str(spec))
     facts = {name: value for name, value in facts.items() if name in takes}
     source = opener(*arguments, **facts, **options)
     if labels is not None:
@@ -219,13 +216,7 @@ def _with_labels_of(source: Source, further: Source, path: str | Path) -> Source
 
 
 def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
-    """Return the function that opens a source, and what to call it with.
-
-    Raises:
-        FileNotFoundError: If it looks like a path, and there is nothing.
-        ValueError: If it is neither a name nor of a known kind.
-
-    """
+    """Return the function that opens a source, and what to call it with."""
     name, colon, folder = str(spec).partition(":")
     if name in NAMES and not colon:
         return NAMES[name], ()
@@ -254,17 +245,7 @@ def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
 
 
 def read_labels(path: str | Path, num_data: int) -> Int64[Tensor, " N"]:
-    """Read labels, one for each datum, from a `.npy` file or a file of the kind of MNIST's.
-
-    Args:
-        path: The file.
-        num_data: The number of data they belong to.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds no labels, or not as many as there are data.
-
-    """
+    """Read labels, one for each datum, from a `.npy` file or a file of the kind of MNIST's."""
     path = Path(path)
     labels = read_array(path) if path.suffix.lower() == ".npy" else read_idx(path)
     return check_labels(labels, num_data, path.name)

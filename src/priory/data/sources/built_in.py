@@ -43,18 +43,7 @@ def open_digits() -> Source:
     )
 
 
-FASHION = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
 
 
 def open_mnist(folder: str | Path | None = None) -> Source:
@@ -81,20 +70,13 @@ def open_mnist(folder: str | Path | None = None) -> Source:
 def open_fashion_mnist(folder: str | Path | None = None) -> Source:
     """Open Fashion-MNIST: images of ten kinds of clothes, split as MNIST.
 
-    Args:
-        folder: The folder that holds its four files; by default the images come from OpenML through
-            scikit-learn, which keeps them in its cache.
-
-    Raises:
-        FileNotFoundError: If the folder lacks a file, or OpenML cannot be reached.
-        ImportError: If there is no folder, and scikit-learn or pandas is not installed.
-        ValueError: If a file is truncated or holds something else.
+    The folder and what is raised are those of `open_mnist`.
 
     Reference:
         Xiao, Rasul & Vollgraf, *Fashion-MNIST*, 2017.
 
     """
-    return _open("fashion-mnist", "Fashion-MNIST", FASHION, folder)
+    return _open("fashion-mnist", "Fashion-MNIST", tuple(CLOTHES.split(",")), folder)
 
 
 def _open(name: str, openml: str, names: tuple[str, ...], folder: str | Path | None) -> Source:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from priory.blockwise import blocks
-from priory.data.checks import check_data, existing_file
+from priory.data.checks import check_data, existing_file, readable
 from priory.data.sources.own_split import parts_by_name
 from priory.data.splits import Source
 from priory.data.tables.cells import classes_of
@@ -77,15 +77,11 @@ def open_counts(
 def _read(path: Path, layer: str | None) -> tuple[Any, Any, list[str]]:
     with needs("data"):
         import anndata
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names that are not unique, and of old formats
-            file = anndata.read_h5ad(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"expected cells and genes in {path}, got a file that is truncated or not in AnnData's "
-            "format."
-        ) from error
+    errors = (OSError, ValueError, KeyError, TypeError, AttributeError)
+    guard = readable(f"cells and genes in {path}", "AnnData's", "", *errors)
+    with guard, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are not unique, and of old formats
+        file = anndata.read_h5ad(path)
     names = file.var_names
     tables = {"X": file.X, **file.layers}
     if file.raw is not None and layer == "raw" and layer not in tables:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from priory.data.checks import as_tensor, check_data, check_labels, existing_file
+from priory.data.checks import as_tensor, check_alike, check_data, check_labels, existing_file
 from priory.data.sources.own_split import TEST, VALIDATION
 from priory.data.splits import Source
 
@@ -60,12 +60,7 @@ def open_idx_folder(folder: str | Path, name: str | None = None) -> Source:
         path = find_idx(folder, f"{start}-labels", 1)
         labels.append(check_labels(read_idx(path), len(images[-1]), path.name))
     train, test = images
-    if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
-        raise ValueError(
-            f"expected images of one kind in {folder}, got {train.dtype} of shape "
-            f"{tuple(train.shape[1:])} to train on and {test.dtype} of shape "
-            f"{tuple(test.shape[1:])} to test on."
-        )
+    check_alike(train, test, folder, "to test on")
     part = torch.zeros(len(train) + len(test), dtype=torch.int8)
     part[len(train) - len(train) // VALIDATE_ONE_IN : len(train)] = VALIDATION
     part[len(train) :] = TEST
@@ -84,12 +79,7 @@ def is_idx_folder(folder: str | Path) -> bool:
 
 
 def find_idx(folder: Path, start: str, dims: int) -> Path:
-    """Find a file by the start of its name, in the spellings that are about.
-
-    Raises:
-        FileNotFoundError: If it is not there.
-
-    """
+    """Find a file by the start of its name, in the spellings that are about."""
     for join in ("-", "."):
         for end in ("", ".gz"):
             path = folder / f"{start}{join}idx{dims}-ubyte{end}"
@@ -104,10 +94,6 @@ def read_idx(path: str | Path) -> Tensor:
     """Read an IDX file: two zeros, a type, a number of dimensions, the dimensions, the values.
 
     What is not compressed, of one byte a value, stays on disk.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated, or does not begin or end as such a file.
 
     Reference:
         The format is given at the end of LeCun, Cortes & Burges, *The MNIST Database*.

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from priory.arguments import one_of
 from priory.data.tables.cells import Value, codes_of, numbers, refuse_missing
 from priory.extras import needs
 
@@ -44,8 +45,7 @@ class Column:
     fill: Value | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("numeric", "categorical", "count"):
-            raise ValueError(f"expected a numeric, categorical or count column, got {self.kind!r}.")
+        one_of(get_args(Kind), kind=self.kind)
         if self.kind == "categorical" and len(self.categories) < 2:
             raise ValueError(
                 f"expected at least two categories in column {self.name!r}, "
@@ -231,17 +231,9 @@ class Columns:
 def check_counts(
     values: NDArray[Any], name: str | Sequence[str], where: str, first_row: int = 0
 ) -> None:
-    """Refuse what is no count.
+    """Refuse what is no count, in a column, `(N,)`, or in several, `(N, D)`; the cell is named.
 
-    Args:
-        values: Values, `(N,)`, or those of several columns, `(N, D)`.
-        name: The name of the column, or of each.
-        where: What to call the table in an error.
-        first_row: The row of the table that the first of the values stands in.
-
-    Raises:
-        ValueError: If one is no whole number from 0, below 2**31; row and column are named.
-
+    The first of the values stands in row `first_row` of the table.
     """
     bad = ~((values >= 0) & (values < MOST_COUNT) & (values == np.round(values)))
     if bad.any():
