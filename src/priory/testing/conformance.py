@@ -27,15 +27,7 @@ def conformance_test(
     A check that fails or cannot decide fails its test, and one with nothing to check is skipped.
     The checks share their samples, so that all tests together cost what `check_prior` costs.
 
-    Args:
-        make_prior: As for `check_prior`, and likewise all other arguments.
-        encoder: What the prior is called with.
-        reference: The prior's log-density at one point.
-        latent_dim: The number of latent dimensions L of the kit's encoder.
-        seed: The seed of all that is random.
-        jitter: How far parameters are moved.
-        skip: Names of checks to leave out.
-        context: What is known of a few data, where the prior depends on it.
+    The arguments are those of `check_prior`.
 
     Raises:
         ImportError: If pytest is not installed.
@@ -50,15 +42,7 @@ def conformance_test(
     """
     with needs("test"):
         import pytest
-    subject = new_subject(
-        make_prior,
-        encoder,
-        reference,
-        latent_dim=latent_dim,
-        seed=seed,
-        jitter=jitter,
-        context=context,
-    )
+    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context)
 
     @pytest.mark.parametrize("check", [name for name in CHECKS if name not in skip])
     def test(check: str) -> None:

@@ -119,15 +119,7 @@ def check_prior(
         True
 
     """
-    subject = new_subject(
-        make_prior,
-        encoder,
-        reference,
-        latent_dim=latent_dim,
-        seed=seed,
-        jitter=jitter,
-        context=context,
-    )
+    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context)
     if unknown := set(skip) - set(CHECKS):
         raise ValueError(
             f"expected checks among {', '.join(CHECKS)}, got {', '.join(sorted(unknown))}."
@@ -147,7 +139,6 @@ def new_subject(
     make_prior: Callable[[], nn.Module],
     encoder: nn.Module | None = None,
     reference: Reference | None = None,
-    *,
     latent_dim: int = 2,
     seed: int = 0,
     jitter: float = 0.4,
@@ -156,9 +147,7 @@ def new_subject(
     """Return what the checks share, with the arguments of `check_prior`."""
     encoder = TinyEncoder(latent_dim) if encoder is None else encoder
     level = FALSE_ALARMS / (len(STATISTICAL) + (context is not None))
-    return Subject(
-        make_prior, encoder, reference, seed=seed, level=level, jitter=jitter, context=context
-    )
+    return Subject(make_prior, encoder, reference, seed, level, jitter, context=context)
 
 
 def run_check(name: str, subject: Subject) -> Result:

@@ -104,8 +104,8 @@ def by_error(
 ) -> Result:
     """Judge an error that is known to within `bar`: a verdict that the bar could turn is none."""
     if math.isnan(error):
-        return Result("", "failed", error, tolerance, note=f"{note}: not a number", causes=causes)
-    if error - bar > tolerance:
+        note = f"{note}: not a number"
+    if not error - bar <= tolerance:
         return Result("", "failed", error, tolerance, note=note, causes=causes)
     verdict: Verdict = "passed" if error + bar <= tolerance else "inconclusive"
     return Result("", verdict, error, tolerance, note=note)
