@@ -58,14 +58,7 @@ def aggregated_posterior(
 
 @torch.no_grad()
 def posterior_of_all(vae: VAE, x: Tensor | Array, context: Context | None = None) -> Distribution:
-    """Return q(z|x) of all data, `(N,)`, encoded in blocks where it is a diagonal Gaussian.
-
-    Args:
-        vae: The model.
-        x: Data, `(N, *data_shape)`.
-        context: What is known of these data.
-
-    """
+    """Return q(z|x) of all data, `(N,)`, encoded in blocks where it is a diagonal Gaussian."""
     x = taken(x, vae.encoder)
     first = vae.posterior(x[:1], given(context)[:1])
     try:

@@ -62,22 +62,14 @@ def as_tensor(x: Any, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def as_points(x: Tensor | Array) -> Tensor:
-    """Return points as a tensor: an array of whole numbers as torch's default type.
-
-    Args:
-        x: The points; of a tensor, and of an array of floating-point numbers, the type is kept.
-
-    """
+    """Return points as a tensor: an array of whole numbers in torch's default type."""
     points = as_tensor(x)
     whole = not (isinstance(x, Tensor) or points.is_floating_point())
     return points.to(torch.get_default_dtype()) if whole else points
 
 
 def to_numpy(x: Tensor) -> NDArray[Any]:
-    """Return the values of a tensor for other libraries, few of which take half precision.
-
-    Args:
-        x: The tensor, on any device; one of half precision becomes one of single.
+    """Return the values of a tensor on any device for other libraries, half precision as single.
 
     Examples:
         >>> import torch

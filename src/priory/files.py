@@ -8,13 +8,6 @@ from pathlib import Path
 def write_whole(path: str | Path, content: bytes) -> None:
     """Write a file under another name first, so that what was there is only replaced by a whole.
 
-    Args:
-        path: The file.
-        content: What to write.
-
-    Raises:
-        OSError: If it cannot be written; what was there before still is.
-
     Examples:
         >>> import tempfile, pathlib
         >>> from priory.files import write_whole

@@ -5,11 +5,7 @@ from html import escape
 
 
 def html_table(title: str, rows: Mapping[str, object]) -> str:
-    """Return a small table of names and values, in which text is escaped.
-
-    Args:
-        title: What to write above it.
-        rows: The values by name; numbers with a fraction are rounded.
+    """Return a small table of names and values, rounded, in which text is escaped.
 
     Examples:
         >>> from priory.notebook import html_table

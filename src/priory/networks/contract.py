@@ -45,11 +45,15 @@ RESULTS: dict[Role, tuple[str, str]] = {
 """What each part returns, and what to do where it returns anything else."""
 
 
+def kind_of(thing: object) -> str:
+    """Return what something is, for messages."""
+    return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__
+
+
 def wrong_part(part: object, role: Role) -> TypeError:
     """Return the error that says that what was given as a part of a model is none."""
     expected, advice = PARTS[role]
-    got = f"the class {part.__name__}" if isinstance(part, type) else type(part).__name__
-    return TypeError(f"expected {expected}, got {got}; {advice}.")
+    return TypeError(f"expected {expected}, got {kind_of(part)}; {advice}.")
 
 
 def check_part(part: object, role: Role) -> None:
