@@ -55,10 +55,7 @@ class FactorizedGaussianMixture(Expandable, expands={"_marginals": 1}):
         joint = GaussianMixture(logits, loc, scale, validate_args=validate_args)
         logits, loc, scale = joint._unexpanded
         self._marginals = GaussianMixture(  # batch (*batch, L), event (1,)
-            logits.unsqueeze(-2),
-            loc.mT.unsqueeze(-1),
-            scale.mT.unsqueeze(-1),
-            validate_args=False,
+            logits.unsqueeze(-2), loc.mT.unsqueeze(-1), scale.mT.unsqueeze(-1), validate_args=False
         )
         if is_exporting():
             validate_args = False

@@ -191,11 +191,7 @@ def _factorized(value: bool, arguments: dict[str, Any]) -> None:
 
 OLD: dict[str, dict[str, Callable[[Any, dict[str, Any]], None]]] = {
     "MoGPrior": {"factorized": _factorized},
-    "VampPrior": {
-        "factorized": _factorized,
-        "generator": _generator,
-        "num_groups": _num_groups,
-    },
+    "VampPrior": {"factorized": _factorized, "generator": _generator, "num_groups": _num_groups},
     "ConditionalVampPrior": {"covariates": lambda value, new: new.update(labels=value)},
     "ResampledPrior": {"proposal_options": _proposal_options, "facts": _facts},
 }

@@ -23,11 +23,7 @@ MOST_BYTES = 8 * 2**30
 
 
 def open_counts(
-    path: str | Path,
-    *,
-    layer: str | None = None,
-    label: str | None = None,
-    part: str | None = None,
+    path: str | Path, *, layer: str | None = None, label: str | None = None, part: str | None = None
 ) -> Source:
     """Open the counts of an `.h5ad` file, cells by genes, sparse or not.
 
