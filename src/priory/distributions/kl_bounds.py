@@ -63,7 +63,9 @@ def kl_upper_bound(
     """
     q_mixture, p_mixture = _mixtures(q, p)
     if not isinstance(q, GaussianMixture):
-        return _jensen_bound(q_mixture.loc.squeeze(-2), q_mixture.scale.squeeze(-2), p_mixture)
+        loc, scale = q_mixture.loc.squeeze(-2), q_mixture.scale.squeeze(-2)
+        expected = kernel.log_prob(*_expected_log_prob(loc, scale, p_mixture))
+        return -entropy(scale) - expected.to(loc.dtype)
     q_mixture, p_mixture = _with_finite_weights(q_mixture), _with_finite_weights(p_mixture)
     weights = q_mixture.logits.exp()
     own = _log_overlap(q_mixture.loc, q_mixture.scale, q_mixture) + entropy(q_mixture.scale)
@@ -200,11 +202,6 @@ def _expected_log_prob(loc: Tensor, scale: Tensor, p: GaussianMixture) -> tuple[
         torch.cat((p.loc, torch.zeros_like(p.loc)), -1),
         torch.cat((p.scale, p.scale), -1),
     )
-
-
-def _jensen_bound(loc: Tensor, scale: Tensor, p: GaussianMixture) -> Tensor:
-    expected = kernel.log_prob(*_expected_log_prob(loc, scale, p))
-    return -entropy(scale) - expected.to(loc.dtype)
 
 
 def _pairwise_kl(q: GaussianMixture, p: GaussianMixture) -> Tensor:

@@ -15,13 +15,8 @@ from priory.distributions.torch_distributions import Expandable
 class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
     r"""A distribution whose first batch dimension, of N, stands for several, whose product is N.
 
-    Args:
-        flat: The distribution, with batch shape `(N, *rest)`.
-        shape: What the first dimension stands for; `()` where N is one.
-        validate_args: As for every distribution of torch; values are checked by `flat`.
-
-    Raises:
-        ValueError: If the sizes do not fit together.
+    Of `flat`, with batch shape `(N, *rest)`, the first dimension stands for `shape`, which is `()`
+    where N is one. Values are checked by `flat`.
 
     Examples:
         >>> import torch
@@ -60,12 +55,7 @@ class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
         return bool(self.flat.has_rsample)
 
     def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
-        """Return the same distributions with further batch dimensions before theirs.
-
-        Raises:
-            ValueError: If a dimension that is there changes its size.
-
-        """
+        """Return the same distributions with further batch dimensions before theirs."""
         batch = Size(batch_shape)
         if batch[len(batch) - len(self.batch_shape) :] != self.batch_shape:
             raise ValueError(
@@ -111,7 +101,7 @@ class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
         return self.of_each(self.flat.entropy())
 
     def _restored(self, values: Tensor, before: int = 0) -> Tensor:
-        return values.reshape(*values.shape[:before], *self.shape, *values.shape[before + 1 :])
+        return values.reshape((*values.shape[:before], *self.shape, *values.shape[before + 1 :]))
 
     @property
     def _dims(self) -> int:
@@ -125,4 +115,4 @@ class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
     def of_each(self, values: Tensor) -> Tensor:
         """Return what `flat` says of each, `(N, ...)`, as `(*batch, ...)`."""
         restored = self._restored(values)
-        return restored.expand(*self.batch_shape, *restored.shape[self._dims :])
+        return restored.expand((*self.batch_shape, *restored.shape[self._dims :]))

@@ -275,12 +275,7 @@ def given_labels(context: Context | None, num_labels: int, call: str) -> Int[Ten
 def given_shares(
     context: Context | None, num_labels: int, call: str, like: Tensor
 ) -> Float[Tensor, "B C"]:
-    """Return the share of each label in each example, one-hot where labels are given.
-
-    Raises:
-        ValueError: If there are neither labels nor shares, or they are of other labels.
-
-    """
+    """Return the share of each label in each example, one-hot where labels are given."""
     shares = given(context).label_shares
     if shares is None:
         shares = one_hot(given_labels(context, num_labels, call), num_labels)

@@ -80,12 +80,7 @@ def wrong_result(result: object, role: Role) -> TypeError:
 
 
 def name_the_adapter(prior: object, error: Exception) -> None:
-    """Name the adapter where a module cannot be called as a prior is, but can with nothing.
-
-    Raises:
-        TypeError: If it is a module that returns a distribution without any argument.
-
-    """
+    """Name the adapter where a module cannot be called as a prior is, but can with nothing."""
     if isinstance(prior, nn.Module) and _returns_one_without_arguments(prior):
         raise wrong_part(prior, "prior") from error
 

@@ -14,13 +14,7 @@ from priory.networks.context import Context, Head
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 
 TransformName = Literal["linear", "log1p"]
-
-
-def _linear(x: Tensor) -> Tensor:
-    return x
-
-
-TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {"linear": _linear, "log1p": torch.log1p}
+TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {"linear": lambda x: x, "log1p": torch.log1p}
 
 
 class GaussianEncoder(Head):

@@ -79,27 +79,18 @@ class FlowPrior(Prior):
         self, encoder: Encoder | None = None, context: Context | None = None
     ) -> Distribution:
         """Return the distribution of the transformed noise; the encoder is not used."""
-        return unchecked_in_export(self._distribution)
+        steps = getattr(self.network.transform, "transforms", [self.network.transform])
+        return unchecked_in_export(
+            lambda: TransformedNoise([step() for step in steps], self.network.base())
+        )
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: the network starts at random."""
 
-    def _distribution(self) -> Distribution:
-        steps = getattr(self.network.transform, "transforms", [self.network.transform])
-        return TransformedNoise([step() for step in steps], self.network.base())
-
 
 # zuko's own has no support, no constraints of its arguments and no `_instance` in `expand`.
 class TransformedNoise(Expandable, expands={"noise": 0}, keeps=("transforms",)):
-    """The distribution of vectors whose image under a chain of transforms is noise.
-
-    Args:
-        transforms: The steps from z to noise, of zuko's kind: each gives its image and the
-            logarithm of its volume in one call.
-        noise: The distribution of f(z), with event shape `(L,)`.
-        validate_args: As for every distribution of torch.
-
-    """
+    """The distribution of vectors whose image under a chain of transforms, of zuko's, is noise."""
 
     arg_constraints = {}  # noqa: RUF012 (torch's own declaration)
     support = constraints.real_vector

@@ -61,12 +61,7 @@ class LearnedWeights(Weights):
 
 
 class LabelWeights(LearnedWeights):
-    """Trainable weights of K components for each of C labels, `num_labels`, equal at the start.
-
-    Raises:
-        ValueError: If there is no label.
-
-    """
+    """Trainable weights of K components for each of C labels, `num_labels`, equal at the start."""
 
     kind = "per-label"
 

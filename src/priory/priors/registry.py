@@ -79,9 +79,8 @@ def make_prior(
         latent_dim: The number of latent dimensions L.
         num_components: The number of components K.
         init: Where its components start: `"random"` or from `"data"`.
-        data_shape: The shape of one datum.
-        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
-            nested lists of the datum's shape, for each dimension its own.
+        data_shape: The shape of one example.
+        data_range: The range of the data, as for a `VampPrior`.
         num_labels: The number of labels of the data; None without.
         **options: Further arguments of the prior's own.
 
@@ -209,11 +208,6 @@ ORDER = {
 
 def translated(name: str, arguments: Mapping[str, Any], *, warn: bool = True) -> dict[str, Any]:
     """Return arguments of a prior with the old ones put in today's words, and warn if there were.
-
-    Args:
-        name: The name of the prior.
-        arguments: Its arguments by name.
-        warn: Whether to warn, as is no use with a file.
 
     Examples:
         >>> from priory.priors.registry import translated

@@ -108,7 +108,7 @@ class ResampledPrior(Prior):
     ) -> ResampledDistribution:
         """Call the proposal once, estimate Z and return the resampled distribution."""
         proposal: Distribution = self.proposal(encoder, context)
-        noise = self._draw(proposal) if self.training else self._draw_the_same(proposal)
+        noise = self._draw(proposal)
         return ResampledDistribution(proposal, self.acceptance, self.truncation, noise)
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
@@ -116,11 +116,10 @@ class ResampledPrior(Prior):
         self.proposal.fit_data(x, encoder, context)
 
     def _draw(self, proposal: Distribution) -> Tensor:
-        count = Size((self.num_samples if self.training else self.num_evaluation_samples,))
-        return proposal.rsample(count) if proposal.has_rsample else proposal.sample(count)
-
-    def _draw_the_same(self, proposal: Distribution) -> Tensor:
+        draw = proposal.rsample if proposal.has_rsample else proposal.sample
+        if self.training:
+            return draw(Size((self.num_samples,)))
         device = next(self.network.parameters()).device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(EVALUATION_SEED)
-            return self._draw(proposal)
+            return draw(Size((self.num_evaluation_samples,)))

@@ -117,8 +117,8 @@ def _changed_components(subject: Subject, z: Tensor, right: Tensor) -> tuple[str
     """Fit a mixture to the density's draws; say which one change to it explains the samples."""
     base = fit_mixture(right, subject.seed)
     explanations = {
-        causes.WEIGHTS_IGNORED: base.reweighted(z),
-        causes.SHIFTED: base.relocated(z),
+        causes.WEIGHTS_IGNORED: base.refitted(z, "weight"),
+        causes.SHIFTED: base.refitted(z, "loc"),
         causes.SCALE_SQUARED: base.with_power(2.0),
         causes.SCALE_ROOT: base.with_power(0.5),
         causes.SCALE_OTHER: base.rescaled(z),

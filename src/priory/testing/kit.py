@@ -164,10 +164,7 @@ def run_check(name: str, subject: Subject) -> Result:
         with seeded(subject.seed):
             result = CHECKS[name](subject)
     except Exception as error:  # whatever a prior raises is an answer
-        guess = (causes.NO_BUFFER,) if _is_about_dtype(str(error)) else ()
+        of_dtype = ("dtype", "same device", "Double", "double")
+        guess = (causes.NO_BUFFER,) if any(word in str(error) for word in of_dtype) else ()
         result = failed(f"{type(error).__name__}: {first_line(error)}", *guess)
     return replace(result, check=name)
-
-
-def _is_about_dtype(message: str) -> bool:
-    return any(word in message for word in ("dtype", "same device", "Double", "double"))

@@ -57,21 +57,10 @@ class Posteriors(ComponentsPart):
         super().__init__()
         one_of(("shared", "posterior"), scale=scale)
         self.inputs = part_of("inputs", inputs)
+        self.num_labels, self.can_be_placed = self.inputs.num_labels, self.inputs.can_be_placed
         self.scale = scale
         if scale == "shared":
             self.log_scale = nn.Parameter(torch.zeros(1))
-
-    @property
-    def num_labels(self) -> int | None:  # type: ignore[override]
-        """The number of labels that each have inputs of their own."""
-        number: int | None = self.inputs.num_labels
-        return number
-
-    @property
-    def can_be_placed(self) -> bool:  # type: ignore[override]
-        """Whether inputs can be put at examples."""
-        can: bool = self.inputs.can_be_placed
-        return can
 
     def forward(self, encoder: Encoder | None, context: Context) -> Components:
         """Encode every input once.

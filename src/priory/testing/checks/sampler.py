@@ -47,7 +47,8 @@ def _partition(
     Samples beyond the grid are counted in its outermost cells.
     """
     table = weight.reshape(len(axes[0]), -1)
-    index = [_cell(axis, z[:, d]) for d, axis in enumerate(axes)]
+    middles = [(axis[1:] + axis[:-1]) / 2 for axis in axes]
+    index = [torch.bucketize(z[:, d].contiguous(), middle) for d, middle in enumerate(middles)]
     strip = _equal_parts(table.sum(1), bins)
     observed, expected = [], []
     for i in range(bins):
@@ -64,11 +65,6 @@ def _partition(
         observed.append(torch.bincount(part[index[1][inside]], minlength=bins))
         expected.append(torch.zeros(bins, dtype=column.dtype).index_add(0, part, column))
     return torch.cat(observed).double(), torch.cat(expected).double()
-
-
-def _cell(axis: Tensor, values: Tensor) -> Tensor:
-    middle = (axis[1:] + axis[:-1]) / 2
-    return torch.bucketize(values.contiguous(), middle)
 
 
 def _equal_parts(mass: Tensor, parts: int) -> Tensor:
