@@ -45,7 +45,6 @@ def aggregated_posterior(
         >>> encoder = GaussianEncoder(MLP((8, 8), (2 * 2,)), data_range=(0, 16))
         >>> aggregated_posterior(encoder, torch.zeros(100, 8, 8)).loc.shape
         torch.Size([100, 2])
-
     """
     data = taken(data, encoder)
     if len(data) == 0:
@@ -90,7 +89,6 @@ def marginal_prior(vae: VAE, context: Context | None = None) -> Distribution:
         >>> vae = VAE(encoder, decoder, ConditionalMoGPrior(2, num_components=4, num_labels=3))
         >>> marginal_prior(vae, Context(labels=torch.tensor([0, 1, 1, 2]))).loc.shape
         torch.Size([12, 2])
-
     """
     context, num_labels = given(context), num_labels_of(vae.prior)
     if context.label_shares is not None:

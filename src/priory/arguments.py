@@ -14,7 +14,6 @@ def at_least(least: float, **numbers: float | None) -> None:
         Traceback (most recent call last):
         ...
         ValueError: expected num_components of at least 1, got 0.
-
     """
     for name, number in numbers.items():
         if number is not None and not number >= least:
@@ -37,7 +36,6 @@ def one_of(words: Iterable[str], **given: object) -> None:
         Traceback (most recent call last):
         ...
         ValueError: expected init among random, data, got 'date'; did you mean data?
-
     """
     words = list(words)
     for name, word in given.items():

@@ -51,7 +51,6 @@ def as_tensor(x: Any, dtype: torch.dtype | None = None) -> Tensor:
         >>> from priory.arrays import as_tensor
         >>> as_tensor(np.arange(3, dtype=">i2")[::-1])
         tensor([2, 1, 0], dtype=torch.int16)
-
     """
     if isinstance(x, Tensor):
         if x.is_complex():
@@ -76,7 +75,6 @@ def to_numpy(x: Tensor) -> NDArray[Any]:
         >>> from priory.arrays import to_numpy
         >>> to_numpy(torch.ones(2, dtype=torch.bfloat16, requires_grad=True))
         array([1., 1.], dtype=float32)
-
     """
     x = x.detach().cpu()
     array: NDArray[Any] = (x.float() if x.is_floating_point() and x.itemsize < 4 else x).numpy()

@@ -18,7 +18,6 @@ def blocks(count: int, numbers_each: int = 1, most: int | None = None) -> Iterat
         [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
         >>> [rows.stop for rows in blocks(5, numbers_each=2**21)], len(list(blocks(4097)))
         ([2, 4, 5], 2)
-
     """
     size = max(1, min(ROWS if most is None else most, NUMBERS // max(1, numbers_each)))
     for start in range(0, count, size):

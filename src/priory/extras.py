@@ -15,7 +15,6 @@ def needs(extra: str) -> Iterator[None]:
         Traceback (most recent call last):
         ...
         ImportError: no_such_package is not installed; install it with pip install "priory[train]".
-
     """
     try:
         yield

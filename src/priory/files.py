@@ -16,7 +16,6 @@ def write_whole(path: str | Path, content: bytes) -> None:
         ...     write_whole(path, b"{}")
         ...     path.read_text()
         '{}'
-
     """
     path = Path(path)
     descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

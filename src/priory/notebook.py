@@ -11,7 +11,6 @@ def html_table(title: str, rows: Mapping[str, object]) -> str:
         >>> from priory.notebook import html_table
         >>> html_table("a < b", {"nll": 1.2345})
         '<table><caption>a &lt; b</caption><tr><th>nll</th><td>1.234</td></tr></table>'
-
     """
     cells = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(_shown(value))}</td></tr>"

@@ -19,7 +19,6 @@ def did_you_mean(
         'got x.'
         >>> did_you_mean("lable", ["label"], show="--{}".format)
         '; did you mean --label?'
-
     """
     near = difflib.get_close_matches(got, list(known), n=1)
     return f"; did you mean {show(near[0])}?" if near else otherwise

@@ -37,7 +37,6 @@ class VAE(nn.Module):
         ... )
         >>> vae.sample(5).shape
         torch.Size([5, 8, 8])
-
     """
 
     takes_context = True
@@ -83,7 +82,6 @@ class VAE(nn.Module):
         Args:
             z: Points of the latent space, `(*batch, L)`.
             context: What is known of the examples, of which the last dimension of the batch is one.
-
         """
         z = z if isinstance(z, Tensor) else taken(z, self.decoder)
         context = given(context)

@@ -44,7 +44,6 @@ def as_prior(x: Any) -> Prior:
         ['tensors.base_dist_loc']
         >>> prior().sample((100,)).shape
         torch.Size([100, 2])
-
     """
     if isinstance(x, Prior):
         return x

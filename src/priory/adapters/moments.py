@@ -80,7 +80,6 @@ def posterior(
         torch.Size([2])
         >>> len(list(encoder.parameters()))
         2
-
     """
     if not callable(call) or isinstance(call, type):
         raise TypeError(
@@ -112,7 +111,6 @@ class GaussianFromMoments(nn.Module):
         latent_shape: The shape of one example's latents as the function returned them last, such as
             `(4, 8, 8)`; None before the first call. `z.unflatten(-1, encoder.latent_shape)` goes
             back to it, for the model's own decoder.
-
     """
 
     takes_context = True

@@ -25,7 +25,6 @@ def describe(data: Source | Splits) -> str:
         >>> print(describe(open_digits()))  # doctest: +NORMALIZE_WHITESPACE
         digits: 1797 images of 8×8 (float32, 0 to 16), 10 labels (0, 1, 2, 3, 4, 5, 6, 7, 8, 9;
         174 to 183 data each); 1000 to train, 350 to validate, 447 to test.
-
     """
     if isinstance(data, Splits):
         x, sizes = data.train.values, [len(part) for part in data.parts]

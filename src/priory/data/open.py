@@ -67,7 +67,6 @@ def open_data(
         >>> from priory.data import open_data
         >>> open_data("digits").name
         'digits'
-
     """
     shares = [given if isinstance(given, int | float) else 0.0 for given in (validation, test)]
     if not (0 <= shares[0] < 1 and 0 <= shares[1] < 1):  # even where the data bring a split
@@ -131,7 +130,6 @@ def open_source(
         >>> from priory.data import open_source
         >>> open_source("digits").name
         'digits'
-
     """
     opener, arguments = find_opener(spec)
     options = dict(options or {})
@@ -171,7 +169,6 @@ def open_like(
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read, or its data are of another kind or shape, or not whole
             numbers where the others are, or the reverse.
-
     """
     opener, _ = find_opener(path)
     if opener is open_table and source.columns is not None:

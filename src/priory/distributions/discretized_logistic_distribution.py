@@ -46,7 +46,6 @@ class DiscretizedLogistic(Expandable, expands={"loc": 0, "scale": 0}, keeps=("nu
         >>> p = DiscretizedLogistic(torch.tensor(3.2), torch.tensor(0.8), num_values=8)
         >>> round(p.log_prob(torch.arange(8)).exp().sum().item(), 5)
         1.0
-
     """
 
     arg_constraints = {  # noqa: RUF012 (torch's own declaration)

@@ -38,7 +38,6 @@ class FactorizedGaussianMixture(Expandable, expands={"_marginals": 1}):
         >>> p = FactorizedGaussianMixture(torch.zeros(3), torch.randn(3, 2), torch.ones(3, 2))
         >>> p.log_prob(p.sample((5,))).shape
         torch.Size([5])
-
     """
 
     arg_constraints = {}  # noqa: RUF012 (the marginals check them)

@@ -20,7 +20,6 @@ def mixture_of(distribution: Distribution) -> GaussianMixture | None:
         >>> from priory.distributions.gaussian_kl import mixture_of
         >>> mixture_of(StandardPrior(latent_dim=2)()).loc.shape
         torch.Size([1, 2])
-
     """
     match distribution:
         case GaussianMixture():

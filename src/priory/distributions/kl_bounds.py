@@ -59,7 +59,6 @@ def kl_upper_bound(
         >>> p = GaussianMixture(torch.zeros(2), torch.tensor([[-2.0], [2.0]]), torch.ones(2, 1))
         >>> bool(kl_upper_bound(p, p) < 1e-3)
         True
-
     """
     q_mixture, p_mixture = _mixtures(q, p)
     if not isinstance(q, GaussianMixture):
@@ -112,7 +111,6 @@ def kl_lower_bound(q: Distribution, p: Distribution) -> Float[Tensor, "*batch"]:
         >>> q = Independent(Normal(torch.zeros(5, 1), torch.full((5, 1), 0.1)), 1)
         >>> kl_lower_bound(q, p).shape
         torch.Size([5])
-
     """
     q_mixture, p_mixture = _mixtures(q, p)
     if isinstance(q, GaussianMixture):
@@ -152,7 +150,6 @@ def kl_variational(q: GaussianMixture, p: Distribution) -> Float[Tensor, ""]:
         >>> p = GaussianMixture(torch.zeros(2), torch.tensor([[-2.0], [2.0]]), torch.ones(2, 1))
         >>> bool(kl_variational(p, p).abs() < 1e-5)
         True
-
     """
     q, p = map(_with_finite_weights, _mixtures(q, p))
     own = (q.logits - _pairwise_kl(q, q)).logsumexp(-1)

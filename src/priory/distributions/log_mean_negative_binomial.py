@@ -49,7 +49,6 @@ class LogMeanNegativeBinomial(
         >>> p = LogMeanNegativeBinomial(x.log(), torch.tensor(1e-4))
         >>> round(p.log_prob(x).item(), 4)  # torch's own: -9.25
         -10.1343
-
     """
 
     arg_constraints = {  # noqa: RUF012 (torch's own declaration)

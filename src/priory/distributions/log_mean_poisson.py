@@ -37,7 +37,6 @@ class LogMeanPoisson(Expandable, Poisson, expands={"log_mean": 0}, keeps=("_dtyp
         >>> p = LogMeanPoisson(x.log())
         >>> round(p.log_prob(x).item(), 4)  # torch's own: -7.0
         -7.8267
-
     """
 
     arg_constraints = {"log_mean": constraints.real}  # noqa: RUF012 (torch's own declaration)

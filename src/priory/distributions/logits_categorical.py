@@ -38,7 +38,6 @@ class LogitsCategorical(
         >>> p = LogitsCategorical(torch.tensor([0.0, 0.0, 0.0, 0.0]))
         >>> round(p.log_prob(torch.tensor(3)).exp().item(), 5)
         0.25
-
     """
 
     arg_constraints = {"unnormalized": constraints.real_vector}  # noqa: RUF012 (torch's own)

@@ -52,7 +52,6 @@ class MixedColumns(Expandable, expands={"blocks": 0}, keeps=("_sizes",)):
         >>> p = MixedColumns([height, colour])
         >>> p.log_prob(p.sample((5,))).shape, p.event_shape
         (torch.Size([5]), torch.Size([4]))
-
     """
 
     arg_constraints = {}  # noqa: RUF012 (the blocks check theirs)

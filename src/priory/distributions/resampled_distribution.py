@@ -61,7 +61,6 @@ class ResampledDistribution(
         >>> p = ResampledDistribution(proposal, lambda z: 5 * z[..., 0], 100, noise)
         >>> p.sample((500,))[:, 0].mean() > 0.5
         tensor(True)
-
     """
 
     arg_constraints = {}  # noqa: RUF012 (torch's own declaration)

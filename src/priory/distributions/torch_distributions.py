@@ -38,7 +38,6 @@ def loc_and_scale(
         >>> loc, scale = loc_and_scale(q)
         >>> loc.shape
         torch.Size([3, 2])
-
     """
     match distribution:
         case distributions.Independent(base_dist=Normal() as normal, reinterpreted_batch_ndims=1):
@@ -63,7 +62,6 @@ class Independent(distributions.Independent):  # type: ignore[type-arg]
         >>> p = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
         >>> p.log_prob(torch.zeros(0, 2)).shape
         torch.Size([0])
-
     """
 
     def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
@@ -103,7 +101,6 @@ def expanded(
 
     Raises:
         NotImplementedError: If a subclass has a constructor of its own and no `expand`.
-
     """
     new = cast(D, distribution._get_checked_instance(cls, instance))  # type: ignore[no-untyped-call]
     for name, value in attributes.items():
@@ -165,7 +162,6 @@ def without_argument_checks() -> Iterator[None]:
         >>> with without_argument_checks():
         ...     Normal(0.0, -1.0).scale
         tensor(-1.)
-
     """
     before = Distribution.__dict__["_validate_args"]
     Distribution.set_default_validate_args(False)

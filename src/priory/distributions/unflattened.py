@@ -26,7 +26,6 @@ class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
         >>> p = UnflattenedDistribution(flat, (2, 3))
         >>> p.log_prob(torch.zeros(3, 4)).shape, p.sample((5,)).shape
         (torch.Size([2, 3]), torch.Size([5, 2, 3, 4]))
-
     """
 
     arg_constraints = {}  # noqa: RUF012 (torch's own declaration)

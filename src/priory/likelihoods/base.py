@@ -32,7 +32,6 @@ class Observed:
         whole: Whether all values are whole numbers.
         num_values: The number of values V, where it was given.
         spans: The blocks of columns, where they were given.
-
     """
 
     x: Tensor
@@ -59,7 +58,6 @@ class Likelihood(ABC):
 
     Attributes:
         why: What was observed of the data, or that it was asked for.
-
     """
 
     name: ClassVar[str]
@@ -98,7 +96,6 @@ class Likelihood(ABC):
         Args:
             network: A module from z, `(*batch, L)`, to `(*batch, *data_shape, *pixel_shape)`.
             data_shape: The shape of one example.
-
         """
         facts = {"data_shape": data_shape, "data_range": self.data_range, **vars(self)}
         takes = inspect.signature(self.decoder).parameters
@@ -130,7 +127,6 @@ class Likelihood(ABC):
 
         Raises:
             ValueError: If a value is outside the support; the first such value is named.
-
         """
         for start, part in float_blocks(as_tensor(x)):
             outside = ~self.allowed(part)
@@ -148,7 +144,6 @@ class LevelLikelihood(Likelihood):
 
     Attributes:
         num_values: The number of values V.
-
     """
 
     num_values: int

@@ -26,7 +26,6 @@ class BernoulliDecoder(Head):
         >>> decoder = BernoulliDecoder(MLP((2,), (28, 28)))
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.ones(5, 28, 28)).shape
         torch.Size([5])
-
     """
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:

@@ -30,7 +30,6 @@ class CategoricalDecoder(Head):
         >>> decoder = CategoricalDecoder(MLP((2,), (8, 8, 17)))
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.zeros(5, 8, 8)).shape
         torch.Size([5])
-
     """
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:

@@ -92,7 +92,6 @@ def choose_likelihood(
         CategoricalLikelihood(why='whole numbers from 0 to 16', num_values=17)
         >>> print(choose_likelihood(torch.tensor([[0.0, -1.5]])))
         gaussian likelihood (numbers that are not all whole from -1.5 to 0)
-
     """
     if name != "auto" and name not in LIKELIHOODS:
         raise ValueError(f"expected likelihood auto, {', '.join(LIKELIHOODS)}, got {name!r}.")

@@ -46,7 +46,6 @@ class DiscretizedLogisticDecoder(Head):
         >>> decoder = DiscretizedLogisticDecoder(MLP((2,), (28, 28)))
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.full((5, 28, 28), 255)).shape
         torch.Size([5])
-
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class DiscretizedLogisticLikelihood(LevelLikelihood):
     Attributes:
         scale: Of the decoder: `"shared"`, `"network"` or a fixed number in levels.
         min_scale: The floor of a learned scale, as a fraction of half the range.
-
     """
 
     name: ClassVar[str] = "discretized-logistic"

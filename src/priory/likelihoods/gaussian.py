@@ -46,7 +46,6 @@ class GaussianDecoder(Head):
         >>> decoder = GaussianDecoder(MLP((2,), (28, 28, 2)), scale="network")
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.rand(5, 28, 28)).shape
         torch.Size([5])
-
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class GaussianLikelihood(Likelihood):
         high: The largest value seen; other data may lie above it.
         scale: Of the decoder: `"shared"`, `"network"` or a fixed number in units of the data.
         min_scale: The floor of a learned scale, as a fraction of half the range.
-
     """
 
     name: ClassVar[str] = "gaussian"

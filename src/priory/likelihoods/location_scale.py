@@ -25,7 +25,6 @@ class LocationScale(nn.Module):
 
     Raises:
         ValueError: If `scale` is none of these or not above zero, or `min_scale` is below zero.
-
     """
 
     centre: Tensor

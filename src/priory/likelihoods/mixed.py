@@ -70,7 +70,6 @@ class MixedDecoder(Head):
         >>> decoder = MixedDecoder(MLP((2,), (5,)), [("numeric", 0, 2), ("categorical", 2, 5)])
         >>> decoder(torch.zeros(1, 2)).sample()[:, 2:].sum().item()
         1.0
-
     """
 
     log_typical: Tensor
@@ -124,7 +123,6 @@ def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
         >>> from priory.likelihoods.mixed import checked_spans
         >>> checked_spans([["numeric", 0, 1], ["numeric", 1, 2], ["categorical", 2, 4]])
         (('numeric', 0, 2), ('categorical', 2, 4))
-
     """
     checked: list[tuple[str, int, int]] = []
     end = 0
@@ -157,7 +155,6 @@ class MixedLikelihood(Likelihood):
         low: The smallest value seen in each column; other data may lie below it.
         high: The largest value seen in each column; other data may lie above it.
         min_scale: The floor of the standard deviation of numeric columns.
-
     """
 
     name: ClassVar[str] = "mixed"
@@ -210,7 +207,6 @@ class MixedLikelihood(Likelihood):
 
         Raises:
             ValueError: If there are no spans, or they do not fit the data.
-
         """
         if observed.spans is None:
             raise ValueError(

@@ -60,7 +60,6 @@ class NegativeBinomialDecoder(Head):
         >>> decoder = NegativeBinomialDecoder(MLP((2,), (3,)), (3,), typical_counts=[0.5, 20, 1000])
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.tensor([0.0, 18, 1100])).shape
         torch.Size([5])
-
     """
 
     log_typical: Tensor
@@ -96,7 +95,6 @@ class NegativeBinomialLikelihood(CountLikelihood):
 
     Attributes:
         min_dispersion: The floor of the dispersion.
-
     """
 
     name: ClassVar[str] = "negative-binomial"

@@ -38,7 +38,6 @@ class PoissonDecoder(Head):
         >>> decoder = PoissonDecoder(MLP((2,), (3,)), typical_counts=[0.5, 20, 1000])
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.tensor([0.0, 18, 1100])).shape
         torch.Size([5])
-
     """
 
     log_typical: Tensor

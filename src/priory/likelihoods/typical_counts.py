@@ -46,7 +46,6 @@ class CountLikelihood(Likelihood):
     Attributes:
         high: The largest count seen; other data may lie above it.
         typical_counts: The mean of each dimension, at which the decoder starts.
-
     """
 
     advice: ClassVar[str] = "give the raw counts, or choose gaussian"

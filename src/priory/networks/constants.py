@@ -22,7 +22,6 @@ def add_constant(module: nn.Module, name: str, value: Tensor) -> None:
         <All keys matched successfully>
         >>> module.centre
         tensor(8.)
-
     """
     if "_has_no_value" not in vars(module):
         vars(module)["_has_no_value"] = {}
@@ -60,7 +59,6 @@ def in_two_parts(values: Float64[Tensor, "*shape"]) -> Tensor:
         >>> tenth = in_two_parts(torch.tensor(0.1, dtype=torch.float64))
         >>> tenth.sum(0).item(), tenth.double().sum(0).item()
         (0.10000000149011612, 0.09999999999999998)
-
     """
     held = values.float()
     return torch.stack((held, (values - held).float())).to(torch.get_default_dtype())

@@ -67,7 +67,6 @@ class Context:
         >>> from priory import Context
         >>> Context(labels=torch.tensor([3, 1, 3]))[1:].labels
         tensor([1, 3])
-
     """
 
     index: Int[Tensor, " B"] | None = None
@@ -170,7 +169,6 @@ def call(
     Raises:
         TypeError: If it cannot be called, or returns no distribution (of an encoder or a prior,
             one over vectors).
-
     """
     if not callable(module):
         raise wrong_part(module, role)

@@ -42,7 +42,6 @@ class ConvDecoderNetwork(nn.Module):
         >>> network = ConvDecoderNetwork((2,), image_shape=(28, 28), pixel_shape=(17,))
         >>> network(torch.zeros(5, 2)).shape
         torch.Size([5, 28, 28, 17])
-
     """
 
     def __init__(

@@ -39,7 +39,6 @@ class ConvEncoderNetwork(nn.Module):
         >>> network = ConvEncoderNetwork(in_shape=(3, 28, 28), out_shape=(4,))
         >>> network(torch.zeros(5, 3, 28, 28)).shape
         torch.Size([5, 4])
-
     """
 
     def __init__(

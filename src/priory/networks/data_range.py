@@ -24,7 +24,6 @@ def checked_range(
         >>> from priory.networks.data_range import checked_range
         >>> checked_range((0, 16)), checked_range(([0, -1], [1, 1]), data_shape=(2,))
         ((0.0, 16.0), ([0.0, -1.0], [1.0, 1.0]))
-
     """
     low, high = (np.asarray(bound, dtype=np.float64) for bound in data_range)
     if data_shape is None:  # the one bound's that is no number

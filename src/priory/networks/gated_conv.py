@@ -25,7 +25,6 @@ def image_sizes(image_shape: Sequence[int], halvings: int) -> list[tuple[int, in
         >>> from priory.networks.gated_conv import image_sizes
         >>> image_sizes((1, 28, 9), 2)
         [(28, 9), (14, 5), (7, 3)]
-
     """
     if len(image_shape) not in (2, 3):
         raise ValueError(

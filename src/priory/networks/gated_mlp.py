@@ -44,7 +44,6 @@ class GatedMLP(FullyConnected):
         >>> network = GatedMLP(in_shape=(8, 8), out_shape=(4,), hidden_sizes=(32,))
         >>> network(torch.zeros(5, 8, 8)).shape
         torch.Size([5, 4])
-
     """
 
     def _make_layers(self, sizes: Sequence[int]) -> Sequence[nn.Module]:

@@ -40,7 +40,6 @@ class GaussianEncoder(Head):
         >>> encoder = GaussianEncoder(MLP((8, 8), (2 * 2,)), data_range=(0, 16))
         >>> encoder(torch.zeros(5, 8, 8)).event_shape
         torch.Size([2])
-
     """
 
     centre: Tensor

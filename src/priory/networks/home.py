@@ -19,7 +19,6 @@ def home_of(module: Callable[..., Any]) -> tuple[torch.device, torch.dtype] | No
         >>> from priory.networks.home import home_of
         >>> home_of(nn.Linear(3, 2).double().forward)
         (device(type='cpu'), torch.float64)
-
     """
     for root in [module] if isinstance(module, nn.Module) else modules_behind(module):
         for tensor in chain(root.parameters(), root.buffers()):
@@ -39,7 +38,6 @@ def taken(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
         >>> from priory.networks.home import taken
         >>> taken(np.ones((2, 3), np.uint8), nn.Linear(3, 1)).dtype
         torch.float32
-
     """
     if isinstance(x, Tensor):
         return as_tensor(x)

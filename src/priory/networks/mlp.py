@@ -51,7 +51,6 @@ class FullyConnected(nn.Module, ABC):
             x: The inputs.
             labels: The share of each label in each input, one-hot for one that is known, where B is
                 the last dimension of the batch.
-
         """
         x = flat_inputs(x, self.in_shape, self.num_labels, labels)
         out: Tensor = self.layers(x)
@@ -82,7 +81,6 @@ class MLP(FullyConnected):
         >>> encoder = priory.GaussianEncoder(MLP((8, 8), (4,), num_labels=3))
         >>> encoder(torch.zeros(5, 8, 8), priory.Context(labels=labels)).batch_shape
         torch.Size([5])
-
     """
 
     def _make_layers(self, sizes: Sequence[int]) -> Sequence[nn.Module]:

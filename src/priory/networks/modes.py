@@ -26,7 +26,6 @@ def modules_behind(*functions: object) -> list[nn.Module]:
         >>> net = nn.Linear(3, 2)
         >>> modules_behind(net.forward, lambda x: net(x))
         [Linear(in_features=3, out_features=2, bias=True)]
-
     """
     reached = {id(m): m for function in functions for m in _reached(function, DEPTH)}
     inner = {id(m) for root in reached.values() for m in root.modules() if m is not root}

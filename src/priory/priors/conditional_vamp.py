@@ -61,7 +61,6 @@ class ConditionalVampPrior(MixturePrior):
         >>> prior = ConditionalVampPrior(5, 10, data_shape=(8, 8), data_range=(0, 16))
         >>> prior(encoder, Context(labels=torch.tensor([3, 7]))).sample((100,)).shape
         torch.Size([100, 2, 2])
-
     """
 
     needs_labels = True

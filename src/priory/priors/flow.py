@@ -55,7 +55,6 @@ class FlowPrior(Prior):
         >>> p = FlowPrior(latent_dim=3, flow="RealNVP", options={"transforms": 2})()
         >>> p.log_prob(p.sample((100,))).shape
         torch.Size([100])
-
     """
 
     def __init__(

@@ -41,7 +41,6 @@ class GTMVampPrior(MixturePrior):
         >>> prior = GTMVampPrior(num_components=16, data_shape=(8, 8), data_range=(0, 16))
         >>> prior(encoder).sample((100,)).shape
         torch.Size([100, 2])
-
     """
 
     def __init__(

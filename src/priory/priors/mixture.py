@@ -137,7 +137,6 @@ class MixturePrior(Prior):
         >>> prior = MixturePrior({"kind": "posteriors", "inputs": inputs}, weights="uniform")
         >>> prior(GaussianEncoder(MLP((8, 8), (2 * 2,)))).sample((100,)).shape
         torch.Size([100, 2])
-
     """
 
     components: ComponentsPart
@@ -200,7 +199,6 @@ class MixturePrior(Prior):
             TypeError: If there is no encoder where one is needed, or it returns anything but a
                 diagonal Gaussian.
             ValueError: If labels are needed and there are none, or one is not among 0, ..., C - 1.
-
         """
         context = given(context)
         components: Components = self.components(encoder, context)
@@ -225,7 +223,6 @@ class MixturePrior(Prior):
 
         Raises:
             ValueError: If the data do not fit the parts.
-
         """
         x = x if isinstance(x, Tensor) and not x.is_complex() else taken(x, encoder)
         log_weights = self.components.fit_data(x, encoder, given(context))
@@ -245,7 +242,6 @@ class MixturePrior(Prior):
         Raises:
             ValueError: If the components are not free to be placed, or data are of another shape or
                 beyond the range.
-
         """
         if not self.can_be_placed:
             got = " at ".join(f"{part} {part.role}" for part in self._parts()[:-1])
@@ -270,7 +266,6 @@ class MixturePrior(Prior):
 
         Raises:
             ValueError: If the components cannot be had without the others.
-
         """
         new = type(self).__new__(type(self))
         MixturePrior.__init__(

@@ -39,7 +39,6 @@ class MoGPrior(MixturePrior):
         >>> p = MoGPrior(latent_dim=2, num_components=16)()
         >>> p.sample((100,)).shape
         torch.Size([100, 2])
-
     """
 
     def __init__(

@@ -25,7 +25,6 @@ def prior_classes(composed: bool = False) -> dict[str, type[Prior]]:
     Args:
         composed: Whether to return those too of which a name does not say all: `MixturePrior`,
             whose components have to be said.
-
     """
     classes = {cls.__name__: cls for cls in below(Prior, "priory.priors")}
     return {
@@ -48,7 +47,6 @@ def prior_class(name: str) -> type[Prior]:
         >>> from priory.priors import prior_class
         >>> prior_class("vamp").__name__
         'VampPrior'
-
     """
     classes = prior_classes(composed=True)
     known = {full.lower().removesuffix("prior"): cls for full, cls in classes.items()}
@@ -93,7 +91,6 @@ def make_prior(
         >>> facts = dict(latent_dim=2, num_components=16, data_shape=(8, 8), data_range=(0, 16))
         >>> type(make_prior("vamp", **facts, weights="uniform")).__name__
         'VampPrior'
-
     """
     facts = {
         "latent_dim": latent_dim,
@@ -125,7 +122,6 @@ def prior_of(description: Any, **facts: Any) -> Prior:
         >>> from priory.priors import prior_of
         >>> prior_of({"kind": "mog", "spread": 2.0}, latent_dim=2, num_components=16).spread
         2.0
-
     """
     if isinstance(description, Prior):
         return description
@@ -213,7 +209,6 @@ def translated(name: str, arguments: Mapping[str, Any], *, warn: bool = True) ->
         >>> from priory.priors.registry import translated
         >>> translated("VampPrior", {"generator": [300]}, warn=False)
         {'inputs': {'kind': 'generated', 'hidden_sizes': (300,)}}
-
     """
     new = {key: value for key, value in arguments.items() if key not in OLD.get(name, {})}
     before = {key: arguments[key] for key in OLD.get(name, {}) if key in arguments}

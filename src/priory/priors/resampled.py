@@ -63,7 +63,6 @@ class ResampledPrior(Prior):
         torch.Size([100, 2])
         >>> bool(p.log_normaliser_standard_error < 0.01)
         True
-
     """
 
     def __init__(

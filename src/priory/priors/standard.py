@@ -36,7 +36,6 @@ class StandardPrior(Prior):
         >>> p = StandardPrior(latent_dim=2)()
         >>> p.log_prob(torch.zeros(2))
         tensor(-1.8379)
-
     """
 
     loc: Tensor

@@ -38,7 +38,6 @@ def conformance_test(
         >>> from priory import MoGPrior
         >>> from priory.testing import conformance_test
         >>> test_my_prior = conformance_test(lambda: MoGPrior(latent_dim=2, num_components=5))
-
     """
     with needs("test"):
         import pytest

@@ -117,7 +117,6 @@ def check_prior(
         >>> report = check_prior(lambda: StandardPrior(latent_dim=2), skip=["compile", "export"])
         >>> report.passed
         True
-
     """
     subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context)
     if unknown := set(skip) - set(CHECKS):

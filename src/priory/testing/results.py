@@ -22,7 +22,6 @@ class Result:
         is_p_value: Whether the statistic is a p-value.
         note: What the statistic is, or why there is none.
         causes: For a failure, what usually lies behind it, the likeliest first.
-
     """
 
     check: str
@@ -41,7 +40,6 @@ class Report:
     Attributes:
         name: What was checked.
         results: One result a check, in the order in which they ran.
-
     """
 
     name: str

@@ -55,7 +55,6 @@ class Subject:
         jitter: How far parameters are moved from where `make_prior` leaves them.
         num_samples: How many samples the statistical checks share.
         context: What is known of some data, where the prior depends on it.
-
     """
 
     make_prior: Callable[[], nn.Module]

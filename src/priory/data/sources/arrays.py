@@ -41,7 +41,6 @@ def open_array(path: str | Path) -> Source:
         ...     np.save(f"{path}/mine.npy", np.zeros((20, 4), np.uint8))
         ...     open_array(f"{path}/mine.npy").x.shape
         torch.Size([20, 4])
-
     """
     path = Path(path)
     return Source(path.stem, check_data(read_array(path), path.name))
@@ -68,7 +67,6 @@ def open_npz(path: str | Path) -> Source:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read, or its arrays are not as expected.
-
     """
     path = existing_file(path)
     errors = (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile, zlib.error)
@@ -95,7 +93,6 @@ def open_tensors(path: str | Path) -> Source:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read, or holds anything but tensors of numbers.
-
     """
     path = existing_file(path)
     loaded = _load(path)
@@ -141,7 +138,6 @@ def source_from_arrays(arrays: Mapping[str, Tensor], path: Path) -> Source:
     and perhaps `train`, `validation` and `test` with the positions of the data in each part. Or the
     data lie in `train`, `validation` and `test` themselves (also `x_train`, ...), with
     `train_labels` (also `y_train`), ...
-
     """
     if len(arrays) == 1:
         return Source(path.stem, check_data(next(iter(arrays.values())), path.name))

@@ -26,7 +26,6 @@ def open_digits() -> Source:
         >>> source = open_digits()
         >>> source.x.shape, source.part.bincount().tolist()
         (torch.Size([1797, 8, 8]), [1000, 350, 447])
-
     """
     with needs("train"):
         from sklearn.datasets import load_digits
@@ -61,7 +60,6 @@ def open_mnist(folder: str | Path | None = None) -> Source:
     Reference:
         LeCun, Bottou, Bengio & Haffner, *Gradient-Based Learning Applied to Document Recognition*,
         1998.
-
     """
     names = tuple(map(str, range(10)))
     return _open("mnist", "mnist_784", names, folder)
@@ -74,7 +72,6 @@ def open_fashion_mnist(folder: str | Path | None = None) -> Source:
 
     Reference:
         Xiao, Rasul & Vollgraf, *Fashion-MNIST*, 2017.
-
     """
     return _open("fashion-mnist", "Fashion-MNIST", tuple(CLOTHES.split(",")), folder)
 

@@ -44,7 +44,6 @@ def open_counts(
 
     Reference:
         Virshup et al., *anndata: Access and store annotated data matrices*, JOSS 9(101), 2024.
-
     """
     path = existing_file(path)
     where = path.name

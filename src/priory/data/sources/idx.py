@@ -24,7 +24,6 @@ def open_idx(path: str | Path) -> Source:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is truncated or holds something else.
-
     """
     path = Path(path)
     return Source(path.name.split(".")[0], check_data(read_idx(path), path.name))
@@ -48,7 +47,6 @@ def open_idx_folder(folder: str | Path, name: str | None = None) -> Source:
     Reference:
         LeCun, Bottou, Bengio & Haffner, *Gradient-Based Learning Applied to Document Recognition*,
         1998; Xiao, Rasul & Vollgraf, *Fashion-MNIST*, 2017.
-
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -97,7 +95,6 @@ def read_idx(path: str | Path) -> Tensor:
 
     Reference:
         The format is given at the end of LeCun, Cortes & Burges, *The MNIST Database*.
-
     """
     path = existing_file(path)
     with path.open("rb") as file:

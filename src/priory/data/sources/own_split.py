@@ -35,7 +35,6 @@ def complete_parts(
         >>> from priory.data import complete_parts
         >>> complete_parts(torch.tensor([0] * 100 + [2] * 20)).bincount().tolist()
         [90, 10, 20]
-
     """
     training = (part == TRAIN).nonzero().squeeze(1)
     if len(training) == 0:

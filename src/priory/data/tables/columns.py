@@ -34,7 +34,6 @@ class Column:
         scale: The standard deviation over the training rows.
         categories: The categories, in the order of their dimensions.
         fill: What stands for a missing value; None refuses missing values.
-
     """
 
     name: str
@@ -118,7 +117,6 @@ class Columns:
         True
         >>> columns.spans
         [('numeric', 0, 1), ('categorical', 1, 3)]
-
     """
 
     columns: tuple[Column, ...]
@@ -159,7 +157,6 @@ class Columns:
         Raises:
             ValueError: If a column is missing or unknown, or a cell does not fit its column; row
                 and column are named.
-
         """
         present = [str(name) for name in table.columns]
         known = {*self.names, *self.ignored, self.label}
@@ -190,7 +187,6 @@ class Columns:
 
         Raises:
             ValueError: If D is not the number of dimensions of these columns.
-
         """
         with needs("data"):
             import pandas as pd
@@ -214,7 +210,6 @@ class Columns:
 
         Raises:
             ValueError: If it describes no columns.
-
         """
         try:
             columns = tuple(

@@ -62,7 +62,6 @@ def open_table(
         ImportError: If pandas, or pyarrow for a Parquet file, is not installed.
         ValueError: If the file cannot be read, or a column or a cell is not as expected; it is
             named.
-
     """
     where = Path(path).name
     table = read_table(path, separator)

@@ -32,7 +32,6 @@ def working_dtype(device: torch.device) -> torch.dtype:
         >>> from priory.distributions import working_dtype
         >>> working_dtype(torch.device("cpu"))
         torch.float64
-
     """
     return torch.float32 if device.type in WITHOUT_FLOAT64 else torch.float64
 
@@ -136,7 +135,6 @@ class DirectBlock:
         logits: Log-weights, `(*P, K)` or `(*P, R, K)`.
         loc: Means, `(*P, K, L)`.
         scale: Standard deviations, `(*P, K, L)`.
-
     """
 
     def __init__(self, z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> None:

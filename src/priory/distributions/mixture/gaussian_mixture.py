@@ -50,7 +50,6 @@ class GaussianMixture(
         >>> p = GaussianMixture(torch.zeros(3), loc=torch.randn(3, 2), scale=torch.ones(3, 2))
         >>> p.log_prob(p.sample((5,))).shape
         torch.Size([5])
-
     """
 
     arg_constraints = {  # noqa: RUF012 (torch's own declaration)

@@ -46,7 +46,6 @@ def component_log_prob(
     r"""Return $\log w_k + \log \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$ for each k.
 
     Without a gradient the work is done in blocks, as for `log_prob`; with one, in the direct form.
-
     """
     inputs = (z, logits, loc, scale)
     if _is_subclassed(*inputs):
@@ -78,7 +77,6 @@ def log_prob(
     weights of its own, share the work: `loc` and `scale` then lack those dimensions. Second
     derivatives, forward mode and the transforms of `torch.func` take the direct form, and its
     memory.
-
     """
     inputs = (z, logits, loc, scale)
     if _is_subclassed(*inputs):

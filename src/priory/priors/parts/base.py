@@ -46,7 +46,6 @@ class Components:
         scale: Their standard deviations, of the same shape.
         index: The positions in the training set of the examples that they stand for, `(K,)`.
         log_shares: The logarithm of each label's share in each component, `(K, C)`.
-
     """
 
     loc: Float[Tensor, "*C K L"]
@@ -63,7 +62,6 @@ class Inputs:
         u: The inputs, `(K, *data_shape)`; where each label has K, `(C K, *data_shape)`.
         context: What the encoder is told of them.
         log_shares: The logarithm of each label's share in each input, `(K, C)`.
-
     """
 
     u: Tensor
@@ -88,7 +86,6 @@ class ComponentsPart(Part):
 
         Returns:
             The log-weights that belong to a start from data; None without.
-
         """
         return None
 
@@ -100,7 +97,6 @@ class ComponentsPart(Part):
             x: The examples that they are to stand for, `(D, *data_shape)`.
             loc: The means of q(z|x), `(D, L)`.
             scale: Its standard deviations, `(D, L)`.
-
         """
 
 
@@ -177,7 +173,6 @@ def part_of(role: str, description: str | Mapping[str, Any] | Part, **facts: Any
         >>> from priory.priors.parts import part_of
         >>> part_of("weights", "learned", num_components=3).logits.shape
         torch.Size([3])
-
     """
     if isinstance(description, Part):
         if description.role != role:

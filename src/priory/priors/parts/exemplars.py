@@ -18,7 +18,6 @@ class Exemplars(InputsPart):
 
     Raises:
         ValueError: If `subset_size` is below two.
-
     """
 
     kind = "exemplars"
@@ -52,7 +51,6 @@ class Exemplars(InputsPart):
 
         Raises:
             ValueError: If there are fewer than two examples.
-
         """
         if len(x) < 2:
             raise ValueError(f"expected at least two training examples, got {len(x)}.")

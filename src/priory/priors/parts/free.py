@@ -25,7 +25,6 @@ class FreeComponents(ComponentsPart):
 
     Raises:
         ValueError: If a number is below one, `spread` is negative or `init` is unknown.
-
     """
 
     kind = "free"
@@ -64,7 +63,6 @@ class FreeComponents(ComponentsPart):
         Raises:
             ValueError: If there are fewer examples, or fewer of a label, than components, or no
                 labels where they are needed.
-
         """
         if self.init == "random":
             return None
@@ -132,7 +130,6 @@ def em_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Start:
     Reference:
         Dempster, Laird & Rubin, *Maximum likelihood from incomplete data via the EM algorithm*,
         1977.
-
     """
     with needs("train"):
         from sklearn.exceptions import ConvergenceWarning

@@ -27,7 +27,6 @@ class GeneratedInputs(PseudoInputs):
     Reference:
         The pseudo-inputs of the code published with Tomczak & Welling, *VAE with a VampPrior*,
         AISTATS 2018: a linear layer on the identity, with a bounded nonlinearity.
-
     """
 
     kind = "generated"

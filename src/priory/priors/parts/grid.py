@@ -27,7 +27,6 @@ class GridInputs(PseudoInputs):
     Raises:
         ValueError: If `num_components`, `grid_side`, a width or an entry of `data_shape` is below
             one, the range is empty, or `grid_extent` is not above zero.
-
     """
 
     kind = "grid"
@@ -69,7 +68,6 @@ def side_of(num_components: int | None, grid_side: int | None) -> int:
         >>> from priory.priors.parts.grid import side_of
         >>> side_of(16, None), side_of(17, None), side_of(16, 8)
         (4, 5, 8)
-
     """
     wanted = num_components if grid_side is None else grid_side
     if wanted is None or wanted < 1:
@@ -90,7 +88,6 @@ def plane_grid(side: int, extent: float) -> Tensor:
                 [-3.,  3.],
                 [ 3., -3.],
                 [ 3.,  3.]])
-
     """
     above_zero(grid_extent=extent)
     line = torch.linspace(-extent, extent, side) if side > 1 else torch.zeros(1)
@@ -109,7 +106,6 @@ class SheetComponents(ComponentsPart):
     Raises:
         ValueError: If `latent_dim`, `num_components`, `grid_side` or a width is below one, or
             `grid_extent` is not above zero.
-
     """
 
     kind = "sheet"

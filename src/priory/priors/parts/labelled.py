@@ -28,7 +28,6 @@ class LabelledInputs(PseudoInputs):
 
     Raises:
         ValueError: If a size is below one, the range is empty, or `labels` or `init` is unknown.
-
     """
 
     kind = "labelled"
@@ -84,7 +83,6 @@ class LabelledInputs(PseudoInputs):
         Raises:
             ValueError: If data have another shape or lie beyond the range, there are no labels, or
                 there are fewer examples, or fewer of a label, than components.
-
         """
         self.check(x)
         if self.init == "random":

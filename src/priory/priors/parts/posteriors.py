@@ -44,7 +44,6 @@ class Posteriors(ComponentsPart):
 
     Raises:
         ValueError: If `scale` is unknown.
-
     """
 
     kind = "posteriors"
@@ -67,7 +66,6 @@ class Posteriors(ComponentsPart):
 
         Raises:
             TypeError: If there is no encoder, or it returns anything but a diagonal Gaussian.
-
         """
         if not callable(encoder):
             got = "None" if encoder is None else type(encoder).__name__
@@ -129,7 +127,6 @@ class PseudoInputs(InputsPart):
 
     Raises:
         ValueError: If a size is below one, or the range is empty.
-
     """
 
     init: Literal["random", "data", "kmeans", "kmedoids"] = "random"
@@ -175,7 +172,6 @@ class PseudoInputs(InputsPart):
 
         Raises:
             ValueError: If they are of another shape or beyond the range.
-
         """
         dtype = x.dtype if x.is_floating_point() else None
         low, high = (
@@ -198,7 +194,6 @@ class FreeInputs(PseudoInputs):
 
     Raises:
         ValueError: If a size is below one, the range is empty, or `init` is unknown.
-
     """
 
     kind = "free"
@@ -227,7 +222,6 @@ class FreeInputs(PseudoInputs):
 
         Raises:
             ValueError: If there are fewer data than components, or others than the prior's.
-
         """
         super().fit_data(x, encoder, context)
         if self.init != "random":
@@ -259,7 +253,6 @@ def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
         >>> from priory.priors.parts.posteriors import fold
         >>> fold(torch.tensor([-0.25, 0.0, 0.25, 1.0, 1.5]), torch.tensor(0.0), torch.tensor(8.0))
         tensor([2., 0., 2., 8., 4.])
-
     """
     t = torch.remainder(t, 2)
     return low + width * torch.where(t <= 1, t, 2 - t)

@@ -26,7 +26,6 @@ def starting_inputs(x: Tensor, count: int, init: Start) -> Tensor:
         Arthur & Vassilvitskii, *k-means++*, SODA 2007; the medoid of a cluster: Kaufman &
         Rousseeuw, *Finding Groups in Data*, 1990, chapter 2; Park & Jun, *A simple and fast
         algorithm for K-medoids clustering*, 2009, whose update step this is, taken once.
-
     """
     refuse_too_few(len(x), count)
     seed = int(torch.randint(2**31, ()))

@@ -55,7 +55,6 @@ class Explained:
         z: One sample of q(z|x) for each datum, `(N, L)`.
         log_prob: log p(z), in nats, `(N,)`.
         share: The mean responsibility of each component, `(K,)`.
-
     """
 
     loc: Tensor
@@ -107,7 +106,6 @@ class Pruned:
             sample of q(z|x) for each datum.
         standard_error: Its standard error over data.
         kept: The positions that the components had, `(K',)`, in rising order.
-
     """
 
     prior: Prior
@@ -148,7 +146,6 @@ def prune(
     Raises:
         ValueError: If `keep` is no number of components from 1 to K and no fraction above 0 up to
             1.0, or there are no data.
-
     """
     before = explain(prior, encoder, data, context)
     share, order = before.share.sort(descending=True)
