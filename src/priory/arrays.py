@@ -35,11 +35,8 @@ def as_tensor(x: Any, dtype: torch.dtype | None = None) -> Tensor:
     """Return a tensor as it is, and an array of another library as a tensor on the processor.
 
     NumPy's arrays may have any strides and byte order and be read-only, and share their memory with
-    the tensor where torch can. Lists of numbers are taken too.
-
-    Args:
-        x: The tensor or the array; of a table, each column becomes a column.
-        dtype: The type that an array gets; None for its own. Tensors keep theirs.
+    the tensor where torch can. Lists of numbers are taken too, and tables, whose columns become
+    columns. Arrays get the type that is given, and tensors keep theirs.
 
     Raises:
         TypeError: If it holds no real numbers (complex numbers, text, dates, objects), or is masked

@@ -44,15 +44,7 @@ Sampler = Callable[[Distribution, int], Tensor]
 
 
 def reparameterised(q: Distribution, num_samples: int) -> Float[Tensor, "S B L"]:
-    """Draw samples with a gradient from each of a batch of posteriors.
-
-    Args:
-        q: The posteriors, with batch shape `(B,)`.
-        num_samples: The number of samples S.
-
-    Raises:
-        ValueError: If `num_samples` is below one.
-    """
+    """Draw S samples, at least one, with a gradient from each of a batch of posteriors."""
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     return q.rsample(Size((num_samples,)))

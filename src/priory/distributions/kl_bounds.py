@@ -91,12 +91,7 @@ def kl_lower_bound(q: Distribution, p: Distribution) -> Float[Tensor, "*batch"]:
     equals the component of p that it lies in, it is loose by (1 - log 2)/2, or 0.153 nats, for each
     dimension; where q is far from p, by far more.
 
-    Args:
-        q: A diagonal Gaussian with any batch shape, or a `GaussianMixture` without one.
-        p: A `GaussianMixture`, or a diagonal Gaussian; for a Gaussian q it may have a batch shape.
-
-    Raises:
-        NotImplementedError: If q or p is of another kind, or a mixture q has a batch shape.
+    What q and p may be, and what is raised, is as for `kl_upper_bound`.
 
     Reference:
         Durrieu, Thiran & Kelly, *Lower and upper bounds for approximation of the Kullback-Leibler

@@ -22,9 +22,6 @@ class LocationScale(nn.Module):
             dimension of size two, f(z) beside t.
         min_scale: The floor m.
         data_range: The smallest and the largest value an example can take, checked.
-
-    Raises:
-        ValueError: If `scale` is none of these or not above zero, or `min_scale` is below zero.
     """
 
     centre: Tensor

@@ -41,7 +41,11 @@ class Exemplars(InputsPart):
             )
         if context.index is None:
             return Inputs(self.exemplars, Context(labels=self.labels))
-        chosen = self._subset()
+        count, device = len(self.exemplars), self.exemplars.device
+        if self.subset_size is None or self.subset_size >= count:
+            chosen = torch.arange(count, device=device)
+        else:
+            chosen = torch.randperm(count, device=device)[: self.subset_size]
         labels = None if self.labels is None else self.labels[chosen]
         return Inputs(self.exemplars[chosen], Context(index=chosen, labels=labels))
 
@@ -64,10 +68,3 @@ class Exemplars(InputsPart):
         new.exemplars = self.forward(Context()).u[kept]
         new.labels = None if self.labels is None else self.labels[kept]
         return new
-
-    def _subset(self) -> Tensor:
-        """Return the positions of the exemplars of a step."""
-        count, device = len(self.exemplars), self.exemplars.device
-        if self.subset_size is None or self.subset_size >= count:
-            return torch.arange(count, device=device)
-        return torch.randperm(count, device=device)[: self.subset_size]

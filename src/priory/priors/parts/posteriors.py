@@ -225,22 +225,19 @@ class FreeInputs(PseudoInputs):
         """
         super().fit_data(x, encoder, context)
         if self.init != "random":
-            self._put(slice(None), starting_inputs(x, self.num_components, self.init))
+            self.place(slice(None), starting_inputs(x, self.num_components, self.init))
 
     @torch.no_grad()
-    def place(self, at: Tensor, x: Tensor) -> None:
+    def place(self, at: Any, x: Tensor) -> None:
         """Put inputs at examples in the place of others."""
-        self._put(at, x)
+        unit = (x.to(self.unfolded) - self.low) / self.width
+        self.unfolded[at] = unit.clamp(0, 1)  # k-means may round past the border
 
     def select(self, kept: Int[Tensor, " K"]) -> "FreeInputs":
         """Return the inputs at these positions."""
         new = type(self)(len(kept), self.data_shape, self.data_range, self.init)
         new.to(self.unfolded).unfolded.data.copy_(self.unfolded[kept])
         return new
-
-    def _put(self, at: Tensor | slice, x: Tensor) -> None:
-        unit = (x.to(self.unfolded) - self.low) / self.width
-        self.unfolded[at] = unit.clamp(0, 1)  # k-means may round past the border
 
 
 def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
