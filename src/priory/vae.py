@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 from priory.arrays import Array, as_tensor
 from priory.distributions.unflattened import UnflattenedDistribution
 from priory.networks.context import Context, call, given, num_labels_of, takes_any_batch
-from priory.networks.contract import check_part
+from priory.networks.contract import PARTS, wrong_part
 from priory.networks.home import taken
 from priory.notebook import html_table
 
@@ -43,12 +43,13 @@ class VAE(nn.Module):
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module) -> None:
         super().__init__()
-        check_part(encoder, "encoder")
-        check_part(decoder, "decoder")
-        check_part(prior, "prior")
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior
+        for role in PARTS:
+            part = getattr(self, role)
+            if not callable(part) or isinstance(part, type):
+                raise wrong_part(part, role)
 
     @property
     def num_labels(self) -> int | None:

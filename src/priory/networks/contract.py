@@ -56,12 +56,6 @@ def wrong_part(part: object, role: Role) -> TypeError:
     return TypeError(f"expected {expected}, got {kind_of(part)}; {advice}.")
 
 
-def check_part(part: object, role: Role) -> None:
-    """Refuse what cannot be called at all, or is a class, as a part of a model."""
-    if not callable(part) or isinstance(part, type):
-        raise wrong_part(part, role)
-
-
 def wrong_result(result: object, role: Role) -> TypeError:
     """Return the error that says that what a part returned is no such distribution."""
     expected, advice = RESULTS[role]
