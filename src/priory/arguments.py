@@ -6,7 +6,7 @@ from priory.suggestions import did_you_mean
 
 
 def at_least(least: float, **numbers: float | None) -> None:
-    """Refuse numbers below the least that they may be, and NaN; None is no number.
+    """Refuse numbers below the least that they may be, infinite ones and NaN, but not None.
 
     Examples:
         >>> from priory.arguments import at_least
@@ -16,7 +16,7 @@ def at_least(least: float, **numbers: float | None) -> None:
         ValueError: expected num_components of at least 1, got 0.
     """
     for name, number in numbers.items():
-        if number is not None and not number >= least:
+        if number is not None and not least <= number < float("inf"):
             raise ValueError(f"expected {name} of at least {least}, got {number}.")
 
 
