@@ -40,12 +40,12 @@ class LearnedWeights(Weights):
 
     @torch.no_grad()
     def start(self, log_weights: Tensor) -> None:
-        """Start from them."""
+        """Start from these log-weights."""
         self.logits.copy_(log_weights)
 
     @torch.no_grad()
     def give(self, at: Tensor, mass: float) -> None:
-        """Let these components have it."""
+        """Give components at these positions a mass each; the others keep their proportions."""
         living = self.logits.index_fill(-1, at, -torch.inf).log_softmax(-1)
         rest = living + math.log1p(-mass * len(at))
         self.logits.copy_(rest.index_fill(-1, at, math.log(mass)))

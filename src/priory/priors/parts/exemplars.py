@@ -33,7 +33,7 @@ class Exemplars(InputsPart):
         self.register_buffer("labels", None, persistent=False)
 
     def forward(self, context: Context) -> Inputs:
-        """Return the exemplars of a step, or all; before `fit_data` there are none to return."""
+        """Return the exemplars of a step, or all; there are none before `fit_data`."""
         if len(self.exemplars) == 0:
             raise RuntimeError(
                 "expected the exemplars of an ExemplarPrior, got a call before "
