@@ -21,6 +21,7 @@ from priory.distributions import (
     working_dtype,
 )
 from priory.distributions.mixture import blocks
+from priory.distributions.unflattened import UnflattenedDistribution
 from priory.priors.flow import TransformedNoise
 
 
@@ -306,3 +307,12 @@ def test_no_distribution_needs_float64_on_a_device_without(monkeypatch, cls):
         assert density.dtype == torch.float32
         if cls is ResampledDistribution:
             assert p.log_prob_standard_error(p.sample()).dtype == torch.float32
+
+
+def test_a_batch_of_one_may_stand_for_none():
+    flat = GaussianMixture(torch.zeros(1, 3), torch.randn(1, 3, 2), torch.ones(1, 3, 2))
+    p = UnflattenedDistribution(flat, ())
+    z = p.sample()
+    assert (p.batch_shape, z.shape, p.mean.shape) == ((), (2,), (2,))
+    torch.testing.assert_close(p.log_prob(z), flat.log_prob(z)[0])
+    assert p.expand((4,)).log_prob(z).shape == (4,)

@@ -222,8 +222,9 @@ def test_values_outside_the_support_are_refused():
     [
         (lambda n: GaussianDecoder(n, scale=0.0), "above zero, got 0.0"),
         (lambda n: GaussianDecoder(n, data_range=(1, 1)), "low < high"),
-        (lambda n: GaussianDecoder(n, min_scale=-1.0), "min_scale"),
-        (lambda n: DiscretizedLogisticDecoder(n, 1), "num_values=1"),
+        (lambda n: GaussianDecoder(n, min_scale=-1.0), "min_scale of at least 0, got -1"),
+        (lambda n: GaussianDecoder(n, min_scale=float("inf")), "min_scale of at least 0, got inf"),
+        (lambda n: DiscretizedLogisticDecoder(n, 1), "num_values of at least 2, got 1"),
         (lambda n: PoissonDecoder(n, 0.0), "above zero"),
         (lambda n: NegativeBinomialDecoder(n, (0,)), "at least one"),
         (lambda n: NegativeBinomialDecoder(n, (4,), min_dispersion=0.0), "min_dispersion"),

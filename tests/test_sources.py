@@ -271,7 +271,7 @@ def test_sources_that_are_none_are_refused(tmp_path):
     refused(FileNotFoundError, r"did you mean .*x\.npy", tmp_path / "x.npyy")
     (tmp_path / "x.parq").write_text("x")
     refused(ValueError, r"did you mean \.parquet", tmp_path / "x.parq")
-    refused(ValueError, "options of digits among none, got label", "digits", options={"label": "a"})
+    refused(ValueError, "no options of digits, got label", "digits", options={"label": "a"})
     for name in ("x.npy", "x.npz", "x.pt", "x.csv", "x.parquet", "x.h5ad", "x-ubyte"):
         (tmp_path / name).write_bytes(b"")
         refused(ValueError, "got an empty file", tmp_path / name)

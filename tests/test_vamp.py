@@ -157,7 +157,7 @@ def test_a_group_is_needed_and_has_to_exist(context, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights": per_label(0)}, "num_labels=0"),
+        ({"weights": per_label(0)}, "num_labels of at least 1, got 0"),
         ({"inputs": generated(), "init": "data"}, "kind generated to start at random, got init='d"),
         ({"inputs": generated(0)}, "at least one"),
         ({"inputs": {"kind": "generatd"}}, "did you mean generated"),

@@ -15,24 +15,12 @@ from priory.saving import load, save
 from priory.vae import VAE
 
 if TYPE_CHECKING:
-    from priory import (
-        adapters as adapters,
-    )
-    from priory import (
-        data as data,
-    )
-    from priory import (
-        evaluation as evaluation,
-    )
-    from priory import (
-        report as report,
-    )
-    from priory import (
-        testing as testing,
-    )
-    from priory import (
-        training as training,
-    )
+    from priory import adapters as adapters
+    from priory import data as data
+    from priory import evaluation as evaluation
+    from priory import report as report
+    from priory import testing as testing
+    from priory import training as training
     from priory.training import fit
     from priory.training.fit_prior import fit_prior
 

@@ -45,7 +45,6 @@ def aggregated_posterior(
         >>> encoder = GaussianEncoder(MLP((8, 8), (2 * 2,)), data_range=(0, 16))
         >>> aggregated_posterior(encoder, torch.zeros(100, 8, 8)).loc.shape
         torch.Size([100, 2])
-
     """
     data = taken(data, encoder)
     if len(data) == 0:
@@ -58,14 +57,7 @@ def aggregated_posterior(
 
 @torch.no_grad()
 def posterior_of_all(vae: VAE, x: Tensor | Array, context: Context | None = None) -> Distribution:
-    """Return q(z|x) of all data, `(N,)`, encoded in blocks where it is a diagonal Gaussian.
-
-    Args:
-        vae: The model.
-        x: Data, `(N, *data_shape)`.
-        context: What is known of these data.
-
-    """
+    """Return q(z|x) of all data, `(N,)`, encoded in blocks where it is a diagonal Gaussian."""
     x = taken(x, vae.encoder)
     first = vae.posterior(x[:1], given(context)[:1])
     try:
@@ -97,7 +89,6 @@ def marginal_prior(vae: VAE, context: Context | None = None) -> Distribution:
         >>> vae = VAE(encoder, decoder, ConditionalMoGPrior(2, num_components=4, num_labels=3))
         >>> marginal_prior(vae, Context(labels=torch.tensor([0, 1, 1, 2]))).loc.shape
         torch.Size([12, 2])
-
     """
     context, num_labels = given(context), num_labels_of(vae.prior)
     if context.label_shares is not None:

@@ -35,11 +35,8 @@ def as_tensor(x: Any, dtype: torch.dtype | None = None) -> Tensor:
     """Return a tensor as it is, and an array of another library as a tensor on the processor.
 
     NumPy's arrays may have any strides and byte order and be read-only, and share their memory with
-    the tensor where torch can. Lists of numbers are taken too.
-
-    Args:
-        x: The tensor or the array; of a table, each column becomes a column.
-        dtype: The type that an array gets; None for its own. Tensors keep theirs.
+    the tensor where torch can. Lists of numbers are taken too, and tables, whose columns become
+    columns. Arrays get the type that is given, and tensors keep theirs.
 
     Raises:
         TypeError: If it holds no real numbers (complex numbers, text, dates, objects), or is masked
@@ -51,7 +48,6 @@ def as_tensor(x: Any, dtype: torch.dtype | None = None) -> Tensor:
         >>> from priory.arrays import as_tensor
         >>> as_tensor(np.arange(3, dtype=">i2")[::-1])
         tensor([2, 1, 0], dtype=torch.int16)
-
     """
     if isinstance(x, Tensor):
         if x.is_complex():
@@ -62,29 +58,20 @@ def as_tensor(x: Any, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def as_points(x: Tensor | Array) -> Tensor:
-    """Return points as a tensor: an array of whole numbers as torch's default type.
-
-    Args:
-        x: The points; of a tensor, and of an array of floating-point numbers, the type is kept.
-
-    """
+    """Return points as a tensor: an array of whole numbers in torch's default type."""
     points = as_tensor(x)
     whole = not (isinstance(x, Tensor) or points.is_floating_point())
     return points.to(torch.get_default_dtype()) if whole else points
 
 
 def to_numpy(x: Tensor) -> NDArray[Any]:
-    """Return the values of a tensor for other libraries, few of which take half precision.
-
-    Args:
-        x: The tensor, on any device; one of half precision becomes one of single.
+    """Return the values of a tensor on any device for other libraries, half precision as single.
 
     Examples:
         >>> import torch
         >>> from priory.arrays import to_numpy
         >>> to_numpy(torch.ones(2, dtype=torch.bfloat16, requires_grad=True))
         array([1., 1.], dtype=float32)
-
     """
     x = x.detach().cpu()
     array: NDArray[Any] = (x.float() if x.is_floating_point() and x.itemsize < 4 else x).numpy()

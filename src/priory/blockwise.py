@@ -10,16 +10,7 @@ ROWS = 4096
 
 
 def blocks(count: int, numbers_each: int = 1, most: int | None = None) -> Iterator[slice]:
-    """Walk over rows in blocks.
-
-    Args:
-        count: The number of rows.
-        numbers_each: How many numbers a row takes.
-        most: The most rows of a block; by default 4096.
-
-    Yields:
-        The rows of each block; all but the last are as many as hold 2²² numbers, at least one and
-        at most `most`.
+    """Walk over rows in blocks of at most `most` rows and 2²² numbers, and at least one row.
 
     Examples:
         >>> from priory.blockwise import blocks
@@ -27,7 +18,6 @@ def blocks(count: int, numbers_each: int = 1, most: int | None = None) -> Iterat
         [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
         >>> [rows.stop for rows in blocks(5, numbers_each=2**21)], len(list(blocks(4097)))
         ([2, 4, 5], 2)
-
     """
     size = max(1, min(ROWS if most is None else most, NUMBERS // max(1, numbers_each)))
     for start in range(0, count, size):

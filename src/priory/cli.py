@@ -17,7 +17,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Args:
         arguments: The words after `priory`; by default those of the shell.
-
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in words

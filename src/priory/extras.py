@@ -8,12 +8,6 @@ from contextlib import contextmanager
 def needs(extra: str) -> Iterator[None]:
     """Turn a missing optional package into an error that names the extra to install.
 
-    Args:
-        extra: The name of the extra in Priory's ``pyproject.toml`` that holds the package.
-
-    Raises:
-        ImportError: If an import inside the block finds its package missing.
-
     Examples:
         >>> from priory.extras import needs
         >>> with needs("train"):
@@ -21,7 +15,6 @@ def needs(extra: str) -> Iterator[None]:
         Traceback (most recent call last):
         ...
         ImportError: no_such_package is not installed; install it with pip install "priory[train]".
-
     """
     try:
         yield

@@ -20,7 +20,6 @@ def checked_file(out: str | Path, suffixes: Sequence[str] = (), why: str = "") -
         FileExistsError: If it exists.
         FileNotFoundError: If its directory does not.
         ValueError: If it has another ending.
-
     """
     path = Path(out)
     if suffixes and path.suffix not in suffixes:
@@ -37,13 +36,6 @@ def checked_file(out: str | Path, suffixes: Sequence[str] = (), why: str = "") -
 def write_whole(path: str | Path, content: bytes) -> None:
     """Write a file under another name first, so that what was there is only replaced by a whole.
 
-    Args:
-        path: The file.
-        content: What to write.
-
-    Raises:
-        OSError: If it cannot be written; what was there before still is.
-
     Examples:
         >>> import tempfile, pathlib
         >>> from priory.files import write_whole
@@ -52,7 +44,6 @@ def write_whole(path: str | Path, content: bytes) -> None:
         ...     write_whole(path, b"{}")
         ...     path.read_text()
         '{}'
-
     """
     path = Path(path)
     descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -75,7 +66,6 @@ def read_record(file: Path, writer: str) -> dict[str, Any] | None:
 
     Raises:
         ValueError: If the file is damaged.
-
     """
     if not file.is_file():
         return None

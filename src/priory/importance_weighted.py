@@ -58,7 +58,6 @@ def importance_weighted_loss(
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
         >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
         >>> importance_weighted_loss(vae, torch.zeros(5, 9), num_samples=8).backward()
-
     """
     if gradient not in ("reparameterised", "doubly-reparameterised"):
         raise ValueError(

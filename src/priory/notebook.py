@@ -5,17 +5,12 @@ from html import escape
 
 
 def html_table(title: str, rows: Mapping[str, object]) -> str:
-    """Return a small table of names and values, in which text is escaped.
-
-    Args:
-        title: What to write above it.
-        rows: The values by name; numbers with a fraction are rounded.
+    """Return a small table of names and values, rounded, in which text is escaped.
 
     Examples:
         >>> from priory.notebook import html_table
         >>> html_table("a < b", {"nll": 1.2345})
         '<table><caption>a &lt; b</caption><tr><th>nll</th><td>1.234</td></tr></table>'
-
     """
     cells = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(_shown(value))}</td></tr>"

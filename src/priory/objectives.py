@@ -28,7 +28,6 @@ class ELBO:
     Attributes:
         reconstruction: $E_q[\log p(x|z)]$, `(B,)`.
         rate: $E_q[\log q(z|x) - \log p(z)]$, `(B,)`.
-
     """
 
     reconstruction: Float[Tensor, " B"]
@@ -45,16 +44,7 @@ Sampler = Callable[[Distribution, int], Tensor]
 
 
 def reparameterised(q: Distribution, num_samples: int) -> Float[Tensor, "S B L"]:
-    """Draw samples with a gradient from each of a batch of posteriors.
-
-    Args:
-        q: The posteriors, with batch shape `(B,)`.
-        num_samples: The number of samples S.
-
-    Raises:
-        ValueError: If `num_samples` is below one.
-
-    """
+    """Draw S samples, at least one, with a gradient from each of a batch of posteriors."""
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     return q.rsample(Size((num_samples,)))
@@ -102,7 +92,6 @@ def elbo(
         >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
         >>> elbo(vae, torch.zeros(5, 9)).rate.shape
         torch.Size([5])
-
     """
     if kl != "sample" and kl not in ANALYTIC_RATES:
         raise ValueError(f"expected kl='sample', 'exact', 'upper' or 'lower', got {kl!r}.")
@@ -151,7 +140,6 @@ def loss(
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
         >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
         >>> loss(vae, torch.zeros(5, 9), beta=0.5).backward()
-
     """
     if free_bits < 0:
         raise ValueError(f"expected free bits of at least zero, got {free_bits}.")
@@ -196,7 +184,6 @@ def log_weights(
         >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
         >>> log_weights(vae, torch.zeros(5, 9), num_samples=64).shape
         torch.Size([64, 5])
-
     """
     p = vae.prior_distribution(context) if prior is None else prior
     q, z, log_likelihood = _draw(vae, x, num_samples, context)

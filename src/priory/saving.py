@@ -52,7 +52,6 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
         ...     priory.save(VAE(encoder, decoder, StandardPrior(latent_dim=2)), path)
         ...     priory.load(path).prior.latent_dim
         2
-
     """
     if not isinstance(model, VAE | Prior):
         raise TypeError(
@@ -107,7 +106,6 @@ def load(
         FileNotFoundError: If there is no saved model at the path.
         ValueError: If a file is truncated, not Priory's or of a later version, if a part is of a
             class of the user's own and was not given, or if a given part does not fit the weights.
-
     """
     path = Path(path)
     for name in (DESCRIPTION, WEIGHTS):

@@ -9,11 +9,7 @@ def did_you_mean(
 ) -> str:
     """Return the end of a sentence that suggests the nearest of some names, if one is near.
 
-    Args:
-        got: The name that nothing has.
-        known: The names that there are.
-        show: How to write the one suggested.
-        otherwise: How the sentence ends where none is near.
+    It says what `show` makes of that name; where none is near, the sentence ends `otherwise`.
 
     Examples:
         >>> from priory.suggestions import did_you_mean
@@ -23,7 +19,6 @@ def did_you_mean(
         'got x.'
         >>> did_you_mean("lable", ["label"], show="--{}".format)
         '; did you mean --label?'
-
     """
     near = difflib.get_close_matches(got, list(known), n=1)
     return f"; did you mean {show(near[0])}?" if near else otherwise

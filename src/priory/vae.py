@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 from priory.arrays import Array, as_tensor
 from priory.distributions.unflattened import UnflattenedDistribution
 from priory.networks.context import Context, call, given, num_labels_of, takes_any_batch
-from priory.networks.contract import check_part
+from priory.networks.contract import PARTS, wrong_part
 from priory.networks.home import taken
 from priory.notebook import html_table
 
@@ -37,19 +37,19 @@ class VAE(nn.Module):
         ... )
         >>> vae.sample(5).shape
         torch.Size([5, 8, 8])
-
     """
 
     takes_context = True
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module) -> None:
         super().__init__()
-        check_part(encoder, "encoder")
-        check_part(decoder, "decoder")
-        check_part(prior, "prior")
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior
+        for role in PARTS:
+            part = getattr(self, role)
+            if not callable(part) or isinstance(part, type):
+                raise wrong_part(part, role)
 
     @property
     def num_labels(self) -> int | None:
@@ -83,7 +83,6 @@ class VAE(nn.Module):
         Args:
             z: Points of the latent space, `(*batch, L)`.
             context: What is known of the examples, of which the last dimension of the batch is one.
-
         """
         z = z if isinstance(z, Tensor) else taken(z, self.decoder)
         context = given(context)

@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Transform
 
 from priory.arrays import Array
 from priory.networks.context import Context, Encoder, given, num_arguments, num_labels_of
+from priory.networks.contract import kind_of
 from priory.networks.modes import modules_behind
 from priory.priors.base import Prior
 
@@ -43,7 +44,6 @@ def as_prior(x: Any) -> Prior:
         ['tensors.base_dist_loc']
         >>> prior().sample((100,)).shape
         torch.Size([100, 2])
-
     """
     if isinstance(x, Prior):
         return x
@@ -51,24 +51,14 @@ def as_prior(x: Any) -> Prior:
         return DistributionPrior(x)
     if isinstance(x, nn.Module):
         return ModulePrior(x)
-    got = f"the class {x.__name__}" if isinstance(x, type) else type(x).__name__
     raise TypeError(
         "expected a prior, a torch Distribution, a zuko flow or another nn.Module whose call "
-        f"returns a distribution, got {got}; wrap what you have in such a module."
+        f"returns a distribution, got {kind_of(x)}; wrap what you have in such a module."
     )
 
 
 class ModulePrior(Prior):
-    """A prior that is whatever distribution a module returns.
-
-    Args:
-        module: The module.
-
-    Raises:
-        TypeError: If it asks for no argument, and fails without or returns no distribution.
-        ValueError: If its distribution is of another shape than a prior's.
-
-    """
+    """A prior that is whatever distribution a module returns, which has to be one over vectors."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -83,13 +73,7 @@ class ModulePrior(Prior):
     def forward(
         self, encoder: Encoder | None = None, context: Context | None = None
     ) -> Distribution:
-        """Return the distribution of the module.
-
-        Raises:
-            TypeError: If it returns none.
-            ValueError: If its distribution is of another shape than a prior's.
-
-        """
+        """Return the distribution of the module."""
         p = self.module(*(encoder, given(context))[: self._num_arguments])
         if not isinstance(p, Distribution):
             raise TypeError(
@@ -125,15 +109,7 @@ class ModulePrior(Prior):
 
 
 class DistributionPrior(Prior):
-    """A distribution as a prior: its parameters are trained, and its other tensors are constants.
-
-    Args:
-        distribution: The distribution.
-
-    Raises:
-        ValueError: If it is of another shape than a prior's, or was computed from parameters.
-
-    """
+    """A distribution as a prior: parameters are trained, and its other tensors are constants."""
 
     def __init__(self, distribution: Distribution) -> None:
         super().__init__()
@@ -213,12 +189,7 @@ class _Slot:
 
 
 def _leaf_of(tensor: Tensor, path: str) -> Tensor:
-    """Return the tensor itself, or the parameter that it is an expansion of.
-
-    Raises:
-        ValueError: If it was computed from parameters in any other way.
-
-    """
+    """Return the tensor itself, or the parameter that it is an expansion of; refuse others."""
     if tensor.grad_fn is None:
         return tensor
     before = [function for function, _ in tensor.grad_fn.next_functions if function is not None]
@@ -237,12 +208,7 @@ def _leaf_of(tensor: Tensor, path: str) -> Tensor:
 
 
 def _check_shapes(p: Distribution, batch: bool) -> None:
-    """Check that a distribution has the shapes of a prior's.
-
-    Raises:
-        ValueError: If its event is no vector, or it has a batch shape where none may be.
-
-    """
+    """Refuse a distribution whose event is no vector, or that has a batch where none may be."""
     if len(p.event_shape) == 1 and (batch or not p.batch_shape):
         return
     got, advice = type(p).__name__, "let each z be one vector"

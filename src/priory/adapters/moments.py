@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.networks.context import Context, given, num_labels_of, tell
+from priory.networks.contract import kind_of
 from priory.networks.modes import evaluation_mode, modules_behind
 from priory.suggestions import did_you_mean
 
@@ -79,13 +80,11 @@ def posterior(
         torch.Size([2])
         >>> len(list(encoder.parameters()))
         2
-
     """
     if not callable(call) or isinstance(call, type):
-        got = f"the class {call.__name__}" if isinstance(call, type) else type(call).__name__
         raise TypeError(
             "expected a module, a method or a function that returns moments, such as model.encode, "
-            f"got {got}."
+            f"got {kind_of(call)}."
         )
     spreads = {"scale": scale, "variance": variance, "log_variance": log_variance}
     chosen = {kind: where for kind, where in spreads.items() if where is not None}
@@ -102,12 +101,8 @@ def posterior(
 class GaussianFromMoments(nn.Module):
     """An encoder whose posteriors have the moments that a call returns.
 
-    Args:
-        function: What is called with x.
-        mean: Where the means are in what it returns.
-        kind: What the spread is: `"scale"`, `"variance"` or `"log_variance"`.
-        spread: Where the spread is.
-        eval_mode: Whether the modules behind the function run in evaluation mode.
+    What is called with x, where the moments are in what it returns, and the `kind` of the spread
+    are as `posterior` took them.
 
     Raises:
         TypeError: When it is copied or unpickled, if the copy would call the modules of before.
@@ -116,7 +111,6 @@ class GaussianFromMoments(nn.Module):
         latent_shape: The shape of one example's latents as the function returned them last, such as
             `(4, 8, 8)`; None before the first call. `z.unflatten(-1, encoder.latent_shape)` goes
             back to it, for the model's own decoder.
-
     """
 
     takes_context = True
@@ -140,15 +134,8 @@ class GaussianFromMoments(nn.Module):
     def forward(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`.
 
-        Latents of more than one dimension are flattened, and `latent_shape` is theirs.
-
-        Args:
-            x: A batch of examples, as the function takes them.
-            context: What is known of them; passed on if the function declares that it takes it.
-
-        Raises:
-            ValueError: If a moment is missing, of another shape, or no such moment can be.
-
+        Latents of more than one dimension are flattened, and `latent_shape` is theirs. The function
+        is told of the context only if it declares that it takes it.
         """
         with evaluation_mode([*self.behind.modules()] if self.eval_mode else []):
             result = tell(self.function, x, given(context))
@@ -184,14 +171,10 @@ class GaussianFromMoments(nn.Module):
         return spread.sqrt() if self.kind == "variance" else spread
 
     def _is_positive(self, scale: Tensor, spread: Tensor) -> bool:
-        """Return whether a scale is above zero, or else zero everywhere.
+        """Return whether a scale is above zero, or else zero everywhere; refuse all others.
 
         Always, and not only where torch's distributions check their arguments: a library that
         switches those checks off would let a logarithm pass for a scale.
-
-        Raises:
-            ValueError: If it is neither.
-
         """
         if (scale > 0).all():
             return True
@@ -207,12 +190,7 @@ class GaussianFromMoments(nn.Module):
 
 
 def _check_name(kind: str, where: Where) -> None:
-    """Refuse a name that says that it is for something else, such as scale="logvar".
-
-    Raises:
-        ValueError: If it does.
-
-    """
+    """Refuse a name that says that it is for something else, such as scale="logvar"."""
     match = NAMED_FOR.search(where.lower()) if isinstance(where, str) else None
     if match is None:
         return
@@ -229,12 +207,7 @@ def _check_name(kind: str, where: Where) -> None:
 
 
 def _moment(result: Any, name: str, where: Where) -> Tensor:
-    """Return a moment from what a call returned.
-
-    Raises:
-        ValueError: If there is none, or it is no tensor of floating-point numbers.
-
-    """
+    """Return a moment, a tensor of floating-point numbers, from what a call returned."""
     if isinstance(where, str):
         value = _by_name(result, name, where)
     elif isinstance(where, int):
@@ -291,12 +264,7 @@ def _described(result: Any) -> str:
 
 
 def _check_shapes(loc: Tensor, spread: Tensor, batch_size: int, kind: str) -> None:
-    """Check that the means are those of the batch, and the spread is one for each of them.
-
-    Raises:
-        ValueError: If not.
-
-    """
+    """Refuse means that are not those of the batch, and a spread that is not one for each."""
     if loc.dim() < 2 or len(loc) != batch_size:
         raise ValueError(
             f"expected means of shape ({batch_size}, L), a row for each example of the batch, got "

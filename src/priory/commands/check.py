@@ -36,7 +36,6 @@ def check(
 
     Examples:
         priory check my_module:MyPrior
-
     """
     check_range("latent_dim", latent_dim, 1, 10_000)
     check_range("jitter", jitter, 0, 100)

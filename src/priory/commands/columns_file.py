@@ -21,7 +21,6 @@ def write_columns(path: Path, numbers: Tensor, names: list[str]) -> None:
         path: The file; `.npy` holds the array alone.
         numbers: The numbers, `(N, C)`, or `(N,)` for a single column.
         names: The names of the C columns.
-
     """
     array = to_numpy(numbers)
     content = io.BytesIO()

@@ -29,7 +29,6 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
 
     Examples:
         priory compare --priors mog,vamp --data my-images.npy --latent-dim 16
-
     """
     begun = begin(config, own_part)
     splits, how, machine = begun.splits, begun.config.training, begun.config.machine

@@ -23,7 +23,6 @@ def encode(run: str, data: FurtherData, classes: OwnClasses, out: str = "latents
 
     Examples:
         priory encode runs/people --data others.csv --out latents.parquet
-
     """
     path, opened = checked_file(out, SUFFIXES), open_run(run, classes)
     part, vae = data.of(opened, labelled=False), opened.model

@@ -35,7 +35,6 @@ def evaluate(
 
     Examples:
         priory evaluate runs/train-1
-
     """
     check_samples(importance_samples)
     check_range("max_training", max_training, 1, 10**9)

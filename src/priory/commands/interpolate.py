@@ -45,7 +45,6 @@ def interpolate(
 
     Examples:
         priory interpolate runs/compare-1/VampPrior --between 3 17 --out path.png
-
     """
     path = checked_file(out, SUFFIXES)
     if not 2 <= stops <= 1000:

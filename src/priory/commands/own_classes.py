@@ -24,7 +24,6 @@ def own_parts(options: Any) -> dict[str, Factory]:
 
     Args:
         options: Options with these three, and with the arguments of each.
-
     """
     factories = {}
     for name in ("encoder", "decoder", "prior"):
@@ -44,7 +43,6 @@ def own_part(name: Any, path: str, given: dict[str, Any] | None = None) -> Facto
         name: Which of them.
         path: The class or function, as `module:Name`.
         given: Arguments that take the place of others.
-
     """
     factory = load_object(path, f"{name} as package.module:{name.capitalize()}")
 
@@ -74,7 +72,6 @@ def load_object(path: str, what: str) -> Any:
     Raises:
         ImportError: If the module cannot be imported.
         ValueError: If the path has another form, or names nothing that can be called.
-
     """
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):

@@ -89,7 +89,6 @@ def arguments_of(name: str, command: Callable[..., None], words: Sequence[str]) 
     Raises:
         SystemExit: With status 0, after its help.
         ValueError: If an option is unknown, or a value is of the wrong type or out of range.
-
     """
     parser = parser_of(name, command)
     try:
@@ -121,7 +120,6 @@ def without_old_spellings(words: Sequence[str], parser: Parser) -> list[str]:
 
     Raises:
         ValueError: If an old spelling has a new one that only the user can write.
-
     """
     new: list[str] = []
     rest = iter(words)

@@ -45,7 +45,6 @@ def refit(
 
     Examples:
         priory refit runs/compare-1/StandardPrior --prior VampPrior --num-components 50
-
     """
     own_prior = {"prior": own_part("prior", old_prior)} if old_prior is not None else {}
     opened = Run.open(run, **own_parts(classes), **own_prior)

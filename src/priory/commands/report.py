@@ -41,7 +41,6 @@ def report(
 
     Examples:
         priory report runs/train-1 runs/train-2 --out both.html
-
     """
     check_samples(importance_samples)
     one_run = out is None and len(runs) == 1

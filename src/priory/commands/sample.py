@@ -49,7 +49,6 @@ def sample(
 
     Examples:
         priory sample runs/people -n 1000 --out made-up.csv
-
     """
     opened = open_run(run, classes)
     form = opened.format or DataFormat.read(opened.home)

@@ -32,7 +32,6 @@ class Samples:
         components: The C components that M / C each were drawn from, in turn, `(C,)`; None where
             they were drawn from the prior as a whole.
         weights: The weights of these components, `(C,)`.
-
     """
 
     x: Tensor
@@ -65,7 +64,6 @@ def check_count(path: Path, count: int) -> None:
 
     Raises:
         ValueError: If there are too many.
-
     """
     if path.suffix in PICTURES and count > MOST_IMAGES:
         raise ValueError(
@@ -81,7 +79,6 @@ def write_samples(path: Path, samples: Samples, data_range: DataRange | None = N
         path: The file.
         samples: What to write. An array of samples from components is `(C, M / C, *data_shape)`.
         data_range: The values drawn white and black; by default the least and the largest.
-
     """
     x, columns = samples.x.float(), samples.form.columns
     if path.suffix in PICTURES:

@@ -33,7 +33,6 @@ def score(
 
     Examples:
         priory score runs/people --data others.csv --out scores.csv
-
     """
     path, opened = checked_file(out, SUFFIXES), open_run(run, classes)
     part, vae = data.of(opened), opened.model

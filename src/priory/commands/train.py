@@ -42,7 +42,6 @@ def train(
 
     Examples:
         priory train --data images.npy --prior VampPrior --out runs/images
-
     """
     check_range("checkpoint_seconds", checkpoint_seconds, 0)
     first = not _get_rank()  # the others write nothing

@@ -18,7 +18,6 @@ class Batch(NamedTuple):
         labels: Their classes, `(B,)`; None where there are none.
         start: How many data of the batch the processes before this one have.
         total: The number of data in the whole batch.
-
     """
 
     x: Tensor
@@ -48,7 +47,6 @@ class Batches:
         >>> train = split(Source("zeros", torch.zeros(12, 2))).train
         >>> [len(batch.x) for batch in Batches(train, batch_size=4, seed=0)]
         [4, 4, 2]
-
     """
 
     def __init__(self, part: Part, batch_size: int, seed: int | None = None) -> None:

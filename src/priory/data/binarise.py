@@ -26,7 +26,6 @@ def grey_range(x: Tensor) -> tuple[float, float]:
         (0.0, 255.0)
         >>> grey_range(torch.tensor([[0.0, 16.0]]))
         (0.0, 16.0)
-
     """
     low, high = observed_range(x)
     if low == high:
@@ -59,7 +58,6 @@ def binarise(
         >>> from priory.data import binarise
         >>> binarise(torch.tensor([[0.0, 1.0]]))
         tensor([[0., 1.]])
-
     """
     device = x.device if generator is None else generator.device
     noise = torch.rand(x.shape, generator=generator, device=device)  # in [0, 1): never below 0

@@ -1,5 +1,7 @@
 """What every source is held to, with the first thing that is wrong named."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,28 @@ from priory import arrays
 from priory.blockwise import blocks
 
 
+@contextmanager
+def readable(what: str, whose: str, advice: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn what a reader makes of a damaged file into one sentence."""
+    try:
+        yield
+    except errors as error:
+        raise ValueError(
+            f"expected {what}, got a file that is truncated or not in {whose} format{advice}."
+        ) from error
+
+
+def check_alike(x: Tensor, other: Tensor, where: str | Path, which: str) -> None:
+    """Refuse data of another type or shape than those to train on."""
+    if x.shape[1:] != other.shape[1:] or x.dtype != other.dtype:
+        raise ValueError(
+            f"expected data of one kind in {where}, got {x.dtype} of shape {tuple(x.shape[1:])} to "
+            f"train on and {other.dtype} of shape {tuple(other.shape[1:])} {which}."
+        )
+
+
 def existing_file(path: str | Path) -> Path:
-    """Return the path of a file that is there and not empty.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If it is a directory, or empty.
-
-    """
+    """Return the path of a file that is there, no directory and not empty."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"expected data at {path}, found no such file.")
@@ -31,28 +47,16 @@ def existing_file(path: str | Path) -> Path:
 
 
 def as_tensor(array: NDArray[Any], where: str | Path) -> Tensor:
-    """Return the tensor that shares an array's memory, on disk or not, if torch knows its type.
-
-    Raises:
-        ValueError: If it holds no numbers.
-
-    """
+    """Return the tensor that shares the memory, on disk or not, of an array of numbers."""
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
         raise ValueError(f"expected a numeric array in {where}, got values of type {array.dtype}.")
     return arrays.as_tensor(array)
 
 
 def check_data(x: Tensor, where: str | Path, least: int = 2) -> Tensor:
-    """Return the data if they are enough, and finite; what lies on disk is read chunk by chunk.
+    """Return the data, `(N, *data_shape)`, if they are at least so many, and all are finite.
 
-    Args:
-        x: Data, `(N, *data_shape)`.
-        where: What to call them in an error.
-        least: The fewest data.
-
-    Raises:
-        ValueError: If there are too few, or one holds NaN or an infinite value, which is named.
-
+    What lies on disk is read chunk by chunk.
     """
     if x.dim() < 2 or x.is_complex() or x.layout != torch.strided:
         raise ValueError(
@@ -78,12 +82,7 @@ def check_data(x: Tensor, where: str | Path, least: int = 2) -> Tensor:
 
 
 def check_labels(labels: Tensor, num_data: int, where: str | Path) -> Int64[Tensor, " N"]:
-    """Return labels as whole numbers, if there is one for each datum.
-
-    Raises:
-        ValueError: If there are more or fewer labels than data, or one is no whole number from 0.
-
-    """
+    """Return labels as whole numbers, if there is one from 0 on for each datum."""
     if labels.dim() != 1 or len(labels) != num_data:
         raise ValueError(
             f"expected one label for each of {num_data} data in {where}, "

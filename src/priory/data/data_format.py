@@ -27,7 +27,6 @@ class DataFormat:
         grey: The largest grey value, where they are binarised.
         label_names: The names of their classes.
         columns: What the columns of a table mean.
-
     """
 
     name: str
@@ -57,7 +56,6 @@ class DataFormat:
         Raises:
             FileNotFoundError: If the directory has none.
             ValueError: If its file is damaged.
-
         """
         file = directory / FILE
         if not file.is_file():
@@ -97,7 +95,6 @@ class DataFormat:
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If it cannot be read, or its data do not fit.
-
         """
         empty = torch.empty(0, *self.data_shape, dtype=getattr(torch, self.dtype))
         before = Source(self.name, empty, label_names=self.label_names, columns=self.columns)

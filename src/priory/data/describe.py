@@ -25,11 +25,11 @@ def describe(data: Source | Splits) -> str:
         >>> print(describe(open_digits()))  # doctest: +NORMALIZE_WHITESPACE
         digits: 1797 images of 8×8 (float32, 0 to 16), 10 labels (0, 1, 2, 3, 4, 5, 6, 7, 8, 9;
         174 to 183 data each); 1000 to train, 350 to validate, 447 to test.
-
     """
     if isinstance(data, Splits):
-        x, labels, sizes = data.train.values, _all_labels(data), [len(p) for p in data.parts]
-        count = sum(sizes)
+        x, sizes = data.train.values, [len(part) for part in data.parts]
+        known = [part.labels for part in data.parts if part.labels is not None]
+        labels, count = torch.cat(known) if known else None, sum(sizes)
     else:
         x, labels, count = data.x, data.labels, len(data.x)
         found = Counter([] if data.part is None else data.part.tolist())
@@ -49,22 +49,14 @@ def describe(data: Source | Splits) -> str:
 def _shape(x: Tensor, columns: Columns | None) -> str:
     shape = x.shape[1:]
     if columns is None:
-        return f"{'images' if len(shape) in (2, 3) else 'data'} of {_times(shape)}"
+        size = "\N{MULTIPLICATION SIGN}".join(map(str, shape))
+        return f"{'images' if len(shape) in (2, 3) else 'data'} of {size}"
     kinds = Counter(column.kind for column in columns.columns)
     if set(kinds) == {"count"}:
         return f"rows of {kinds['count']} counts"
     said = " and ".join(f"{n} {kind}" for kind, n in kinds.items())
     many = "s" if len(columns.columns) > 1 else ""
     return f"rows of {said} column{many} in {shape[0]} dimensions"
-
-
-def _all_labels(splits: Splits) -> Tensor | None:
-    labels = [part.labels for part in splits.parts if part.labels is not None]
-    return torch.cat(labels) if labels else None
-
-
-def _times(shape: Sequence[int]) -> str:
-    return "\N{MULTIPLICATION SIGN}".join(map(str, shape))
 
 
 def _labels(labels: Tensor, names: Sequence[str] | None) -> str:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from priory.arguments import only
 from priory.data import sources, tables
 from priory.data.binarise import grey_range
 from priory.data.checks import check_labels
@@ -66,7 +67,6 @@ def open_data(
         >>> from priory.data import open_data
         >>> open_data("digits").name
         'digits'
-
     """
     shares = [given if isinstance(given, int | float) else 0.0 for given in (validation, test)]
     if not (0 <= shares[0] < 1 and 0 <= shares[1] < 1):  # even where the data bring a split
@@ -130,7 +130,6 @@ def open_source(
         >>> from priory.data import open_source
         >>> open_source("digits").name
         'digits'
-
     """
     opener, arguments = find_opener(spec)
     options = dict(options or {})
@@ -138,11 +137,7 @@ def open_source(
     parameters = inspect.signature(opener).parameters.values()
     takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     own = [name for name in takes if name not in facts]
-    if unknown := sorted(options.keys() - set(own)):
-        raise ValueError(
-            f"expected options of {spec} among {', '.join(own) or 'none'}, got "
-            f"{', '.join(unknown)}" + did_you_mean(unknown[0], own)
-        )
+    only(options, own, str(spec))
     facts = {name: value for name, value in facts.items() if name in takes}
     source = opener(*arguments, **facts, **options)
     if labels is not None:
@@ -174,7 +169,6 @@ def open_like(
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read, or its data are of another kind or shape, or not whole
             numbers where the others are, or the reverse.
-
     """
     opener, _ = find_opener(path)
     if opener is open_table and source.columns is not None:
@@ -219,13 +213,7 @@ def _with_labels_of(source: Source, further: Source, path: str | Path) -> Source
 
 
 def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
-    """Return the function that opens a source, and what to call it with.
-
-    Raises:
-        FileNotFoundError: If it looks like a path, and there is nothing.
-        ValueError: If it is neither a name nor of a known kind.
-
-    """
+    """Return the function that opens a source, and what to call it with."""
     name, colon, folder = str(spec).partition(":")
     if name in NAMES and not colon:
         return NAMES[name], ()
@@ -254,17 +242,7 @@ def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
 
 
 def read_labels(path: str | Path, num_data: int) -> Int64[Tensor, " N"]:
-    """Read labels, one for each datum, from a `.npy` file or a file of the kind of MNIST's.
-
-    Args:
-        path: The file.
-        num_data: The number of data they belong to.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds no labels, or not as many as there are data.
-
-    """
+    """Read labels, one for each datum, from a `.npy` file or a file of the kind of MNIST's."""
     path = Path(path)
     labels = read_array(path) if path.suffix.lower() == ".npy" else read_idx(path)
     return check_labels(labels, num_data, path.name)

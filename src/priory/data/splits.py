@@ -26,7 +26,6 @@ class Source:
         part: To which part each datum belongs, `(N,)`: 0 to train, 1 to validate, 2 to test; None
             where the data bring no split of their own.
         columns: What the columns of a table mean; None for anything else.
-
     """
 
     name: str
@@ -52,7 +51,6 @@ class Part:
         labels: The class of each datum of this part, `(N,)`; None where there are none.
         grey: Where the data are grey values to be binarised anew each time they are read, the
             largest of them: a value v is read as one with probability v / grey.
-
     """
 
     values: Tensor
@@ -74,7 +72,6 @@ class Part:
         Args:
             positions: Positions in this part, `(B,)`.
             generator: What binarises grey values; by default that of torch.
-
         """
         x = self.values[self.index[positions]].float()
         if self.grey is None:
@@ -97,7 +94,6 @@ class Part:
         Args:
             grey: The largest value.
             seed: The seed of the draw.
-
         """
         generator = torch.Generator().manual_seed(seed)
         drawn = Part(self.values, self.index, self.labels, grey)
@@ -120,7 +116,6 @@ class Splits:
         label_names: The names of the classes; None where they have none but their numbers.
         columns: What the columns of a table mean; None for anything else.
         grey: The largest grey value, where the data are drawn as zeros and ones; else None.
-
     """
 
     name: str
@@ -163,7 +158,6 @@ class Splits:
                 them once. Validation and test data are drawn once.
             grey: The largest value, which is always drawn as one.
             seed: The seed of the draws.
-
         """
         train = replace(self.train, grey=grey)
         if how == "static":
@@ -196,7 +190,6 @@ def split(source: Source, validation: float = 0.1, test: float = 0.1, seed: int 
         >>> splits = split(Source("zeros", torch.zeros(100, 4)))
         >>> len(splits.train), len(splits.validation), len(splits.test)
         (80, 10, 10)
-
     """
     part = source.part
     order = torch.arange(len(source.x))
@@ -223,7 +216,6 @@ def assign_parts(
 
     Raises:
         ValueError: If a fraction is out of range, or too few data are left to train on.
-
     """
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise ValueError(
@@ -257,7 +249,6 @@ def mix(*numbers: int) -> int:
         >>> from priory.data.splits import mix
         >>> mix(0, 1) == mix(0, 1), mix(0, 1) == mix(1, 0), mix(0) == mix(0, 0)
         (True, False, False)
-
     """
     import numpy as np
 

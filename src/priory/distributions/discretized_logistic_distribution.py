@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Size, Tensor
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 from torch.nn.functional import logsigmoid
 
-from priory.distributions.torch_distributions import expanded
+from priory.distributions.torch_distributions import Expandable
 
 
-class DiscretizedLogistic(Distribution):
+class DiscretizedLogistic(Expandable, expands={"loc": 0, "scale": 0}, keeps=("num_values",)):
     r"""A logistic distribution of which each whole number $0, \dots, V-1$ takes its own interval.
 
     $$P(x) = \mathrm{sigmoid}\Big(\frac{x + \frac12 - \mu}{s}\Big)
@@ -46,7 +46,6 @@ class DiscretizedLogistic(Distribution):
         >>> p = DiscretizedLogistic(torch.tensor(3.2), torch.tensor(0.8), num_values=8)
         >>> round(p.log_prob(torch.arange(8)).exp().sum().item(), 5)
         1.0
-
     """
 
     arg_constraints = {  # noqa: RUF012 (torch's own declaration)
@@ -75,20 +74,6 @@ class DiscretizedLogistic(Distribution):
     def support(self) -> constraints.Constraint:
         """The whole numbers from 0 to V − 1."""
         return constraints.integer_interval(0, self.num_values - 1)
-
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "DiscretizedLogistic | None" = None
-    ) -> "DiscretizedLogistic":
-        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        return expanded(
-            self,
-            DiscretizedLogistic,
-            batch_shape,
-            _instance,
-            loc=self.loc.expand(batch_shape),
-            scale=self.scale.expand(batch_shape),
-            num_values=self.num_values,
-        )
 
     def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
         """Return log P(x) in nats, of shape `(*sample, *batch)`."""

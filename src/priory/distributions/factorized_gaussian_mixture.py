@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from jaxtyping import Float
-from torch import Size, Tensor
-from torch.distributions import Distribution, constraints
+from torch import Tensor
+from torch.distributions import constraints
 
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
-from priory.distributions.torch_distributions import expanded, is_exporting
+from priory.distributions.torch_distributions import Expandable, is_exporting
 
 
-class FactorizedGaussianMixture(Distribution):
+class FactorizedGaussianMixture(Expandable, expands={"_marginals": 1}):
     r"""A product over dimensions of one-dimensional mixtures that share their weights.
 
     $$p(z) = \prod_{l=1}^L \sum_{k=1}^K w_k \, \mathcal{N}(z_l \mid \mu_{kl}, \sigma_{kl}^2)$$
@@ -38,7 +38,6 @@ class FactorizedGaussianMixture(Distribution):
         >>> p = FactorizedGaussianMixture(torch.zeros(3), torch.randn(3, 2), torch.ones(3, 2))
         >>> p.log_prob(p.sample((5,))).shape
         torch.Size([5])
-
     """
 
     arg_constraints = {}  # noqa: RUF012 (the marginals check them)
@@ -55,10 +54,7 @@ class FactorizedGaussianMixture(Distribution):
         joint = GaussianMixture(logits, loc, scale, validate_args=validate_args)
         logits, loc, scale = joint._unexpanded
         self._marginals = GaussianMixture(  # batch (*batch, L), event (1,)
-            logits.unsqueeze(-2),
-            loc.mT.unsqueeze(-1),
-            scale.mT.unsqueeze(-1),
-            validate_args=False,
+            logits.unsqueeze(-2), loc.mT.unsqueeze(-1), scale.mT.unsqueeze(-1), validate_args=False
         )
         if is_exporting():
             validate_args = False
@@ -78,15 +74,6 @@ class FactorizedGaussianMixture(Distribution):
     def scale(self) -> Float[Tensor, "*batch K L"]:
         """Standard deviations."""
         return self._marginals.scale.squeeze(-1).mT
-
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "FactorizedGaussianMixture | None" = None
-    ) -> "FactorizedGaussianMixture":
-        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        marginals = self._marginals.expand(Size(batch_shape) + self.event_shape)
-        return expanded(
-            self, FactorizedGaussianMixture, batch_shape, _instance, _marginals=marginals
-        )
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""

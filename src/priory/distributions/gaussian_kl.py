@@ -13,20 +13,13 @@ from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 
 def mixture_of(distribution: Distribution) -> GaussianMixture | None:
-    """Return a diagonal Gaussian as a mixture of one component, and a mixture as it is.
-
-    Args:
-        distribution: Any distribution.
-
-    Returns:
-        The mixture; None for a distribution of another kind.
+    """Return a diagonal Gaussian as a mixture of one component, and a mixture as it is; or None.
 
     Examples:
         >>> from priory import StandardPrior
         >>> from priory.distributions.gaussian_kl import mixture_of
         >>> mixture_of(StandardPrior(latent_dim=2)()).loc.shape
         torch.Size([1, 2])
-
     """
     match distribution:
         case GaussianMixture():
@@ -66,9 +59,5 @@ def _single_components(q: Distribution, p: Distribution) -> Tensor:
 
 
 _OURS = (GaussianMixture, FactorizedGaussianMixture)
-for _pair in [
-    *product(_OURS, _OURS),
-    *product(_OURS, (Independent,)),
-    *product((Independent,), _OURS),
-]:
+for _pair in (*product(_OURS, (*_OURS, Independent)), *product((Independent,), _OURS)):
     register_kl(*_pair)(_single_components)

@@ -14,8 +14,6 @@ from priory.distributions.gaussian_kl import entropy, mixture_of
 from priory.distributions.mixture import kernel
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
-"""About the numbers that are worked on at a time where the work cannot be a matrix product."""
-
 
 def kl_upper_bound(
     q: Distribution, p: Distribution, num_iterations: int = 20
@@ -61,11 +59,12 @@ def kl_upper_bound(
         >>> p = GaussianMixture(torch.zeros(2), torch.tensor([[-2.0], [2.0]]), torch.ones(2, 1))
         >>> bool(kl_upper_bound(p, p) < 1e-3)
         True
-
     """
     q_mixture, p_mixture = _mixtures(q, p)
     if not isinstance(q, GaussianMixture):
-        return _jensen_bound(q_mixture.loc.squeeze(-2), q_mixture.scale.squeeze(-2), p_mixture)
+        loc, scale = q_mixture.loc.squeeze(-2), q_mixture.scale.squeeze(-2)
+        expected = kernel.log_prob(*_expected_log_prob(loc, scale, p_mixture))
+        return -entropy(scale) - expected.to(loc.dtype)
     q_mixture, p_mixture = _with_finite_weights(q_mixture), _with_finite_weights(p_mixture)
     weights = q_mixture.logits.exp()
     own = _log_overlap(q_mixture.loc, q_mixture.scale, q_mixture) + entropy(q_mixture.scale)
@@ -92,12 +91,7 @@ def kl_lower_bound(q: Distribution, p: Distribution) -> Float[Tensor, "*batch"]:
     equals the component of p that it lies in, it is loose by (1 - log 2)/2, or 0.153 nats, for each
     dimension; where q is far from p, by far more.
 
-    Args:
-        q: A diagonal Gaussian with any batch shape, or a `GaussianMixture` without one.
-        p: A `GaussianMixture`, or a diagonal Gaussian; for a Gaussian q it may have a batch shape.
-
-    Raises:
-        NotImplementedError: If q or p is of another kind, or a mixture q has a batch shape.
+    What q and p may be, and what is raised, is as for `kl_upper_bound`.
 
     Reference:
         Durrieu, Thiran & Kelly, *Lower and upper bounds for approximation of the Kullback-Leibler
@@ -112,7 +106,6 @@ def kl_lower_bound(q: Distribution, p: Distribution) -> Float[Tensor, "*batch"]:
         >>> q = Independent(Normal(torch.zeros(5, 1), torch.full((5, 1), 0.1)), 1)
         >>> kl_lower_bound(q, p).shape
         torch.Size([5])
-
     """
     q_mixture, p_mixture = _mixtures(q, p)
     if isinstance(q, GaussianMixture):
@@ -152,7 +145,6 @@ def kl_variational(q: GaussianMixture, p: Distribution) -> Float[Tensor, ""]:
         >>> p = GaussianMixture(torch.zeros(2), torch.tensor([[-2.0], [2.0]]), torch.ones(2, 1))
         >>> bool(kl_variational(p, p).abs() < 1e-5)
         True
-
     """
     q, p = map(_with_finite_weights, _mixtures(q, p))
     own = (q.logits - _pairwise_kl(q, q)).logsumexp(-1)
@@ -202,11 +194,6 @@ def _expected_log_prob(loc: Tensor, scale: Tensor, p: GaussianMixture) -> tuple[
         torch.cat((p.loc, torch.zeros_like(p.loc)), -1),
         torch.cat((p.scale, p.scale), -1),
     )
-
-
-def _jensen_bound(loc: Tensor, scale: Tensor, p: GaussianMixture) -> Tensor:
-    expected = kernel.log_prob(*_expected_log_prob(loc, scale, p))
-    return -entropy(scale) - expected.to(loc.dtype)
 
 
 def _pairwise_kl(q: GaussianMixture, p: GaussianMixture) -> Tensor:

@@ -1,21 +1,24 @@
 """The negative binomial of a log-mean and a dispersion, with digits that hold for large counts."""
 
-from collections.abc import Sequence
-from typing import cast
-
 import torch
 from jaxtyping import Float
-from torch import Size, Tensor, broadcast_shapes
+from torch import Tensor, broadcast_shapes
 from torch.distributions import NegativeBinomial, constraints
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import logsigmoid
 
 from priory.distributions.mixture.blocks import widened
+from priory.distributions.torch_distributions import Expandable
 
 LARGEST = 1e9  # whose lgamma float64 resolves to 4e-6
 
 
-class LogMeanNegativeBinomial(NegativeBinomial):
+class LogMeanNegativeBinomial(
+    Expandable,
+    NegativeBinomial,
+    expands={"log_mean": 0, "_param": 0, "dispersion": 0},
+    keeps=("_unexpanded", "_dtype"),
+):
     r"""Torch's `NegativeBinomial`, from a log-mean and a dispersion, with digits from float64.
 
     $$\log P(x) = \log \frac{\Gamma(x + \theta)}{\Gamma(\theta)\, x!}
@@ -46,7 +49,6 @@ class LogMeanNegativeBinomial(NegativeBinomial):
         >>> p = LogMeanNegativeBinomial(x.log(), torch.tensor(1e-4))
         >>> round(p.log_prob(x).item(), 4)  # torch's own: -9.25
         -10.1343
-
     """
 
     arg_constraints = {  # noqa: RUF012 (torch's own declaration)
@@ -64,7 +66,10 @@ class LogMeanNegativeBinomial(NegativeBinomial):
         dtype: torch.dtype | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        self._take(log_mean, dispersion, broadcast_shapes(log_mean.shape, dispersion.shape))
+        self._unexpanded = (log_mean, dispersion)
+        shape = broadcast_shapes(log_mean.shape, dispersion.shape)
+        self.log_mean = self._param = log_mean.expand(shape)
+        self.dispersion = dispersion.expand(shape)
         self._dtype = dtype or log_mean.dtype
         super(NegativeBinomial, self).__init__(self.log_mean.shape, validate_args=validate_args)
 
@@ -83,18 +88,6 @@ class LogMeanNegativeBinomial(NegativeBinomial):
         """The mean μ."""
         return self.log_mean.exp().to(self._dtype)
 
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "LogMeanNegativeBinomial | None" = None
-    ) -> "LogMeanNegativeBinomial":
-        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        cls = LogMeanNegativeBinomial
-        new = self._get_checked_instance(cls, _instance)  # type: ignore[no-untyped-call]
-        new._take(*self._unexpanded, Size(batch_shape))
-        new._dtype = self._dtype
-        super(NegativeBinomial, new).__init__(Size(batch_shape), validate_args=False)
-        new._validate_args = self._validate_args
-        return cast(LogMeanNegativeBinomial, new)
-
     def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
         """Return log P(x) in nats, of shape `(*sample, *batch)`."""
         if self._validate_args:
@@ -111,8 +104,3 @@ class LogMeanNegativeBinomial(NegativeBinomial):
         log_prob = coefficient + (x + theta) * log_share - theta * log_odds
         log_prob = log_prob.to(torch.promote_types(value.dtype, self._dtype))
         return log_prob.expand(broadcast_shapes(value.shape, self.batch_shape))
-
-    def _take(self, log_mean: Tensor, dispersion: Tensor, batch_shape: Sequence[int]) -> None:
-        self._unexpanded = (log_mean, dispersion)
-        self.log_mean = self._param = log_mean.expand(batch_shape)
-        self.dispersion = dispersion.expand(batch_shape)

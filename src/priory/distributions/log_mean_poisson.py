@@ -1,18 +1,16 @@
 """The Poisson distribution of a log-mean, with digits that hold for large counts."""
 
-from collections.abc import Sequence
-from typing import cast
-
 import torch
 from jaxtyping import Float
-from torch import Size, Tensor
+from torch import Tensor
 from torch.distributions import Poisson, constraints
 from torch.distributions.utils import lazy_property
 
 from priory.distributions.mixture.blocks import widened
+from priory.distributions.torch_distributions import Expandable
 
 
-class LogMeanPoisson(Poisson):
+class LogMeanPoisson(Expandable, Poisson, expands={"log_mean": 0}, keeps=("_dtype",)):
     r"""Torch's `Poisson`, from the logarithm of its mean and with log-probabilities from float64.
 
     $$\log P(x) = x \log \mu - \mu - \log x!$$
@@ -39,7 +37,6 @@ class LogMeanPoisson(Poisson):
         >>> p = LogMeanPoisson(x.log())
         >>> round(p.log_prob(x).item(), 4)  # torch's own: -7.0
         -7.8267
-
     """
 
     arg_constraints = {"log_mean": constraints.real}  # noqa: RUF012 (torch's own declaration)
@@ -60,16 +57,6 @@ class LogMeanPoisson(Poisson):
     def rate(self) -> Float[Tensor, "*batch"]:
         """Return the mean μ, which is the variance too."""
         return self.log_mean.exp().to(self._dtype)
-
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "LogMeanPoisson | None" = None
-    ) -> "LogMeanPoisson":
-        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        new = self._get_checked_instance(LogMeanPoisson, _instance)  # type: ignore[no-untyped-call]
-        new.log_mean, new._dtype = self.log_mean.expand(batch_shape), self._dtype
-        super(Poisson, new).__init__(Size(batch_shape), validate_args=False)
-        new._validate_args = self._validate_args
-        return cast(LogMeanPoisson, new)
 
     def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
         """Return log P(x) in nats, of shape `(*sample, *batch)`."""

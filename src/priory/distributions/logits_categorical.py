@@ -10,12 +10,14 @@ from torch.distributions import Categorical, constraints
 from torch.distributions.utils import lazy_property
 from torch.nn.functional import cross_entropy
 
-from priory.distributions.torch_distributions import expanded
+from priory.distributions.torch_distributions import Expandable
 
 NO_VALUE = -(2**63)  # torch's own would leave out -100
 
 
-class LogitsCategorical(Categorical):
+class LogitsCategorical(
+    Expandable, Categorical, expands={"unnormalized": 1, "_param": 1}, keeps=("_num_events",)
+):
     r"""Torch's `Categorical`, whose log-probability is one cross-entropy of the logits it is given.
 
     $$\log P(x = v) = a_v - \log \sum_u e^{a_u}$$
@@ -36,7 +38,6 @@ class LogitsCategorical(Categorical):
         >>> p = LogitsCategorical(torch.tensor([0.0, 0.0, 0.0, 0.0]))
         >>> round(p.log_prob(torch.tensor(3)).exp().item(), 5)
         0.25
-
     """
 
     arg_constraints = {"unnormalized": constraints.real_vector}  # noqa: RUF012 (torch's own)
@@ -61,21 +62,6 @@ class LogitsCategorical(Categorical):
     def probs(self) -> Float[Tensor, "*batch V"]:
         """Return the probabilities."""
         return self.unnormalized.softmax(-1)
-
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "LogitsCategorical | None" = None
-    ) -> "LogitsCategorical":
-        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        logits = self.unnormalized.expand(*batch_shape, -1)
-        return expanded(
-            self,
-            LogitsCategorical,
-            batch_shape,
-            _instance,
-            unnormalized=logits,
-            _param=logits,
-            _num_events=self._num_events,
-        )
 
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:

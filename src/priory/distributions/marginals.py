@@ -30,7 +30,6 @@ def marginal(weights: Float[Tensor, " B"], p: Distribution) -> Distribution:
         >>> p = GaussianMixture(torch.zeros(3, 4), torch.randn(3, 4, 2), torch.ones(3, 4, 2))
         >>> marginal(torch.tensor([0.5, 0.5, 0.0]), p).loc.shape
         torch.Size([12, 2])
-
     """
     if p.batch_shape != weights.shape:
         raise ValueError(
@@ -63,7 +62,6 @@ def marginals_of(distribution: Distribution) -> GaussianMixture | None:
         >>> p = GaussianMixture(torch.zeros(3), torch.randn(3, 2), torch.ones(3, 2))
         >>> marginals_of(p).log_prob(torch.zeros(5, 2, 1)).shape
         torch.Size([5, 2])
-
     """
     if distribution.batch_shape:
         return None

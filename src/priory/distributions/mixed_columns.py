@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions.torch_distributions import expanded, log_prob_of
+from priory.distributions.torch_distributions import Expandable, log_prob_of
 
 
 class _SideBySide(constraints.Constraint):
@@ -28,7 +28,7 @@ class _SideBySide(constraints.Constraint):
         return torch.stack(checks).all(0)
 
 
-class MixedColumns(Distribution):
+class MixedColumns(Expandable, expands={"blocks": 0}, keeps=("_sizes",)):
     r"""A vector whose blocks of columns are independent, each with a distribution of its own.
 
     $$p(x) = \prod_j p_j(x_{[j]})$$
@@ -52,7 +52,6 @@ class MixedColumns(Distribution):
         >>> p = MixedColumns([height, colour])
         >>> p.log_prob(p.sample((5,))).shape, p.event_shape
         (torch.Size([5]), torch.Size([4]))
-
     """
 
     arg_constraints = {}  # noqa: RUF012 (the blocks check theirs)
@@ -75,15 +74,6 @@ class MixedColumns(Distribution):
         """The product of the blocks' supports."""
         supports = [cast(constraints.Constraint, block.support) for block in self.blocks]
         return _SideBySide(supports, self._sizes)
-
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "MixedColumns | None" = None
-    ) -> "MixedColumns":
-        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        blocks = tuple(block.expand(Size(batch_shape)) for block in self.blocks)
-        return expanded(
-            self, MixedColumns, batch_shape, _instance, blocks=blocks, _sizes=self._sizes
-        )
 
     def log_prob(self, value: Float[Tensor, "*#points D"]) -> Float[Tensor, "..."]:
         """Return log p(x) in nats, summed over blocks, of shape `(*sample, *batch)`."""

@@ -19,7 +19,6 @@ class KLEstimate:
     Attributes:
         value: The estimate, of the batch shape of q and p.
         standard_error: Its standard error over the samples.
-
     """
 
     value: Float[Tensor, "*batch"]
@@ -56,7 +55,6 @@ def monte_carlo_kl(q: Distribution, p: Distribution, num_samples: int = 1000) ->
         >>> q = GaussianMixture(torch.zeros(2), torch.tensor([[-2.0], [2.0]]), torch.ones(2, 1))
         >>> bool(monte_carlo_kl(q, StandardPrior(latent_dim=1)()).standard_error < 0.1)
         True
-
     """
     if num_samples < 2:
         raise ValueError(f"expected at least two samples, got num_samples={num_samples}.")

@@ -10,10 +10,19 @@ from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid
 
 from priory.distributions.monte_carlo_kl import standard_error
-from priory.distributions.torch_distributions import expanded, log_prob_of
+from priory.distributions.torch_distributions import Expandable, log_prob_of
 
 
-class ResampledDistribution(Distribution):
+class ResampledDistribution(
+    Expandable,
+    expands={
+        "proposal": 0,
+        "log_normaliser": 0,
+        "log_normaliser_standard_error": 0,
+        "_log_rejection": 0,
+    },
+    keeps=("acceptance", "truncation"),
+):
     r"""What comes out when proposals are accepted with probability a(z), and the T-th in any case.
 
     With the acceptance rate $Z = E_\pi[a(z)]$,
@@ -52,7 +61,6 @@ class ResampledDistribution(Distribution):
         >>> p = ResampledDistribution(proposal, lambda z: 5 * z[..., 0], 100, noise)
         >>> p.sample((500,))[:, 0].mean() > 0.5
         tensor(True)
-
     """
 
     arg_constraints = {}  # noqa: RUF012 (torch's own declaration)
@@ -94,22 +102,6 @@ class ResampledDistribution(Distribution):
                 score = (share * (log_pi - log_pi.detach())).sum(0)
                 self._log_rejection = self._log_rejection + score
         super().__init__(proposal.batch_shape, proposal.event_shape, validate_args=validate_args)
-
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "ResampledDistribution | None" = None
-    ) -> "ResampledDistribution":
-        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        names = ("log_normaliser", "log_normaliser_standard_error", "_log_rejection")
-        return expanded(
-            self,
-            ResampledDistribution,
-            batch_shape,
-            _instance,
-            proposal=self.proposal.expand(Size(batch_shape)),
-            acceptance=self.acceptance,
-            truncation=self.truncation,
-            **{name: getattr(self, name).expand(batch_shape) for name in names},
-        )
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p_T(z) in nats, of shape `(*sample, *batch)`, with the estimate of Z."""

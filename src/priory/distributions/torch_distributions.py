@@ -1,8 +1,8 @@
 """What is asked of torch's distributions: their moments, their argument checks, their `expand`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -38,7 +38,6 @@ def loc_and_scale(
         >>> loc, scale = loc_and_scale(q)
         >>> loc.shape
         torch.Size([3, 2])
-
     """
     match distribution:
         case distributions.Independent(base_dist=Normal() as normal, reinterpreted_batch_ndims=1):
@@ -63,7 +62,6 @@ class Independent(distributions.Independent):  # type: ignore[type-arg]
         >>> p = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
         >>> p.log_prob(torch.zeros(0, 2)).shape
         torch.Size([0])
-
     """
 
     def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
@@ -80,15 +78,7 @@ class Independent(distributions.Independent):  # type: ignore[type-arg]
 
 
 def log_prob_of(distribution: Distribution, value: Tensor) -> Float[Tensor, "..."]:
-    """Return the log-density of a distribution, of no values too.
-
-    Torch's `Independent` gives the same, but refuses a batch of size zero.
-
-    Args:
-        distribution: Any distribution.
-        value: What its `log_prob` takes.
-
-    """
+    """Return the log-density of a distribution, of no values too, which torch's own may refuse."""
     match distribution:
         case distributions.Independent(base_dist=base, reinterpreted_batch_ndims=1):
             return cast(Tensor, base.log_prob(value).sum(-1))
@@ -96,34 +86,67 @@ def log_prob_of(distribution: Distribution, value: Tensor) -> Float[Tensor, "...
 
 
 D = TypeVar("D", bound=Distribution)
+E = TypeVar("E", bound="Expandable")
 T = TypeVar("T")
 
 
 def expanded(
     distribution: D, cls: type[D], batch_shape: Sequence[int], instance: D | None, **attributes: Any
 ) -> D:
-    """Return a distribution with another batch shape, as torch's own `expand` does.
+    """Return a distribution with another batch shape and these attributes, as torch's own do.
 
     It is of the type of the one given, also where that is a subclass, and checks its arguments
-    where that does.
-
-    Args:
-        distribution: The distribution that is expanded.
-        cls: The class that defines `expand`.
-        batch_shape: The new batch shape.
-        instance: What the `expand` of a subclass made; None for a new one.
-        attributes: The attributes of the new one, by name.
+    where that does. `cls` is the class that defines `expand`, and `instance` what the `expand` of a
+    subclass made; None for a new one.
 
     Raises:
         NotImplementedError: If a subclass has a constructor of its own and no `expand`.
-
     """
     new = cast(D, distribution._get_checked_instance(cls, instance))  # type: ignore[no-untyped-call]
     for name, value in attributes.items():
         setattr(new, name, value)
     Distribution.__init__(new, Size(batch_shape), distribution.event_shape, validate_args=False)
     new._validate_args = distribution._validate_args
+
     return new
+
+
+class Expandable(Distribution):
+    """A distribution whose `expand` follows from what its attributes are.
+
+    A class that derives from it says in its first line how many dimensions `expands` has behind the
+    batch of each attribute with one (a tensor, a distribution, or several), and which `keeps` lists
+    that stay as they are.
+    """
+
+    _defines_expand: ClassVar[Any]
+    _expands: ClassVar[Mapping[str, int]]
+    _keeps: ClassVar[Sequence[str]]
+
+    def __init_subclass__(
+        cls, expands: Mapping[str, int] | None = None, keeps: Sequence[str] = (), **kwargs: Any
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        if expands is not None:
+            cls._defines_expand, cls._expands, cls._keeps = cls, expands, keeps
+
+    def expand(self: E, batch_shape: Sequence[int], _instance: E | None = None) -> E:
+        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
+        cls: type[E] = self._defines_expand
+        batch = Size(batch_shape)
+        new: E = self._get_checked_instance(cls, _instance)  # type: ignore[no-untyped-call]
+        attributes = {name: getattr(self, name) for name in self._keeps}
+        for name, dims in self._expands.items():
+            attributes[name] = _of_batch(getattr(self, name), batch, dims)
+        return expanded(self, cls, batch, new, **attributes)
+
+
+def _of_batch(value: Any, batch: Size, dims: int) -> Any:
+    """Return a tensor or a distribution with another batch, before the last of its dimensions."""
+    if isinstance(value, tuple):
+        return tuple(_of_batch(part, batch, dims) for part in value)
+    shape = value.shape if isinstance(value, Tensor) else value.batch_shape
+    return value.expand(batch + shape[len(shape) - dims :])
 
 
 @contextmanager
@@ -139,7 +162,6 @@ def without_argument_checks() -> Iterator[None]:
         >>> with without_argument_checks():
         ...     Normal(0.0, -1.0).scale
         tensor(-1.)
-
     """
     before = Distribution.__dict__["_validate_args"]
     Distribution.set_default_validate_args(False)
@@ -154,12 +176,6 @@ def unchecked_in_export(make: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
     A graph cannot hold a check that depends on values. Neither the distributions that are made on
     the way nor the one that is returned, which checks what it is asked for, have any then.
-
-    Args:
-        make: What is called; distributions come of it.
-        *args: Its arguments.
-        **kwargs: Likewise, by name.
-
     """
     if not is_exporting() or torch.compiler.is_dynamo_compiling():
         return make(*args, **kwargs)

@@ -2,25 +2,21 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.distributions.torch_distributions import expanded
+from priory.distributions.torch_distributions import Expandable
 
 
-class UnflattenedDistribution(Distribution):
+class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
     r"""A distribution whose first batch dimension, of N, stands for several, whose product is N.
 
-    Args:
-        flat: The distribution, with batch shape `(N, *rest)`.
-        shape: What the first dimension stands for; `()` where N is one.
-        validate_args: As for every distribution of torch; values are checked by `flat`.
-
-    Raises:
-        ValueError: If the sizes do not fit together.
+    Of `flat`, with batch shape `(N, *rest)`, the first dimension stands for `shape`, which is `()`
+    where N is one. Values are checked by `flat`.
 
     Examples:
         >>> import torch
@@ -30,7 +26,6 @@ class UnflattenedDistribution(Distribution):
         >>> p = UnflattenedDistribution(flat, (2, 3))
         >>> p.log_prob(torch.zeros(3, 4)).shape, p.sample((5,)).shape
         (torch.Size([2, 3]), torch.Size([5, 2, 3, 4]))
-
     """
 
     arg_constraints = {}  # noqa: RUF012 (torch's own declaration)
@@ -58,24 +53,15 @@ class UnflattenedDistribution(Distribution):
         """Whether samples have a gradient."""
         return bool(self.flat.has_rsample)
 
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "UnflattenedDistribution | None" = None
-    ) -> "UnflattenedDistribution":
-        """Return the same distributions with further batch dimensions before theirs.
-
-        Raises:
-            ValueError: If a dimension that is there changes its size.
-
-        """
+    def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
+        """Return the same distributions with further batch dimensions before theirs."""
         batch = Size(batch_shape)
         if batch[len(batch) - len(self.batch_shape) :] != self.batch_shape:
             raise ValueError(
                 f"expected a batch shape that ends with {tuple(self.batch_shape)}, got "
                 f"{tuple(batch)}; dimensions can be put before it."
             )
-        return expanded(
-            self, UnflattenedDistribution, batch, _instance, flat=self.flat, shape=self.shape
-        )
+        return super().expand(batch, _instance)
 
     def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:
         """Return log p(x) in nats, of shape `(*sample, *batch)`."""
@@ -114,7 +100,7 @@ class UnflattenedDistribution(Distribution):
         return self.of_each(self.flat.entropy())
 
     def _restored(self, values: Tensor, before: int = 0) -> Tensor:
-        return values.reshape(*values.shape[:before], *self.shape, *values.shape[before + 1 :])
+        return values.reshape((*values.shape[:before], *self.shape, *values.shape[before + 1 :]))
 
     @property
     def _dims(self) -> int:
@@ -128,4 +114,4 @@ class UnflattenedDistribution(Distribution):
     def of_each(self, values: Tensor) -> Tensor:
         """Return what `flat` says of each, `(N, ...)`, as `(*batch, ...)`."""
         restored = self._restored(values)
-        return restored.expand(*self.batch_shape, *restored.shape[self._dims :])
+        return restored.expand((*self.batch_shape, *restored.shape[self._dims :]))

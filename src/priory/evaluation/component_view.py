@@ -29,7 +29,6 @@ class ComponentView:
         has_pseudo_inputs: Which of the two.
         near: The positions of the data whose codes are nearest to each mean, `(C, N')`.
         samples: The data expected at points drawn from each, `(C, S, *data_shape)`.
-
     """
 
     total: int
@@ -82,7 +81,6 @@ def component_view(
         >>> vae, z = VAE(encoder, decoder, MoGPrior(2, num_components=5)), torch.randn(20, 2)
         >>> component_view(vae, vae.prior_distribution(), z, z).samples.shape
         torch.Size([5, 4, 9])
-
     """
     if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture) or prior.batch_shape:
         return None

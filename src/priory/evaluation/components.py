@@ -40,7 +40,6 @@ def components_in_use(prior: Distribution, z: Float[Tensor, "N L"] | Array) -> f
         >>> p = GaussianMixture(torch.zeros(2), apart, torch.ones(2, 1))
         >>> round(components_in_use(p, apart), 3), round(components_in_use(p, apart[:1]), 3)
         (2.0, 1.0)
-
     """
     if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture):
         return None
@@ -71,7 +70,6 @@ def dead_components(
         >>> p = GaussianMixture(torch.zeros(3), 50 * torch.arange(3.0)[:, None], torch.ones(3, 1))
         >>> dead_components(p, torch.tensor([[0.3], [99.0]]))
         tensor([1])
-
     """
     if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture):
         return None

@@ -26,7 +26,6 @@ def samples_at_once(vae: VAE, x: Tensor, context: Context | None = None) -> int:
         vae: The model.
         x: Data, `(N, *data_shape)`, at least one.
         context: What is known of these data.
-
     """
     x = brought(x[:1], vae.encoder)
     size = x.dtype.itemsize * numbers_per_sample(vae, x, context)
@@ -54,7 +53,6 @@ def numbers_per_sample(vae: VAE, x: Tensor, context: Context | None = None) -> i
         >>> decoder = BernoulliDecoder(MLP((2,), (9,), hidden_sizes=(80,)))
         >>> numbers_per_sample(VAE(encoder, decoder, StandardPrior(2)), torch.zeros(5, 9))
         80
-
     """
     largest = x[0].numel()
 

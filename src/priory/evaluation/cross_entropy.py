@@ -20,7 +20,6 @@ class Estimate:
     Attributes:
         value: The mean.
         standard_error: Its standard error over data; NaN for a single example.
-
     """
 
     value: float
@@ -53,7 +52,6 @@ def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"] | Array) -> Est
         >>> from priory.evaluation import cross_entropy
         >>> print(cross_entropy(StandardPrior(latent_dim=2)(), torch.zeros(10, 5, 2)))
         1.838 ± 0.000
-
     """
     z = as_points(z)
     if prior.batch_shape:

@@ -29,7 +29,6 @@ def expected(likelihood: Distribution) -> Tensor:
         >>> from priory.evaluation.decoding import expected
         >>> expected(Independent(Categorical(probs=torch.tensor([[0.5, 0.0, 0.5]])), 1))
         tensor([1.])
-
     """
     if isinstance(likelihood, UnflattenedDistribution):
         return likelihood.of_each(expected(likelihood.flat))
@@ -68,7 +67,6 @@ def decode(
         >>> vae = VAE(encoder, CategoricalDecoder(MLP((2,), (9, 3))), StandardPrior(latent_dim=2))
         >>> decode(vae, torch.zeros(5, 2), mean=True).shape
         torch.Size([5, 9])
-
     """
     z, parts = taken(z, vae.decoder), []
     for rows in blocks(len(z), most=1024):  # a decoder makes more of a row than an encoder
@@ -84,7 +82,6 @@ def decode_expected(vae: VAE, z: Tensor | Array, label: int | None = None) -> Te
         vae: The model.
         z: Points of the latent space, `(*points, L)`.
         label: The class to decode for, by a decoder that takes one.
-
     """
     z = taken(z, vae.decoder)
     points = z.flatten(0, -2)

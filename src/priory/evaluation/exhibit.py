@@ -27,7 +27,6 @@ class Exhibit:
         samples: Data decoded from samples of the prior, `(S, *data_shape)`.
         pseudo_inputs: Those of the prior, heaviest first, `(K, *data_shape)`; None without.
         weights: Their mixing weights, `(K,)`; else None.
-
     """
 
     prior: Distribution
@@ -65,7 +64,6 @@ def exhibit(
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
         >>> exhibit(VAE(encoder, decoder, StandardPrior(latent_dim=2)), torch.zeros(5, 9)).z.shape
         torch.Size([5, 2])
-
     """
     x = taken(x, vae.encoder)
     with torch.random.fork_rng():
@@ -96,7 +94,6 @@ def sample_data(vae: VAE, num_samples: int, context: Context | None = None) -> T
         vae: The model.
         num_samples: How many data M to draw.
         context: With labels, where the model needs them.
-
     """
     context = given(context)
     if context.about_labels is None:

@@ -29,7 +29,6 @@ class DecodedPlane:
     Attributes:
         plane: The plane.
         decoded: `(side, side, *data_shape)`, from the low corner; `(side, *data_shape)` for a line.
-
     """
 
     plane: Plane
@@ -52,7 +51,6 @@ class Exploration:
         along: The example expected at stops on each path, `(P, stops, *data_shape)`; else None.
         along_straight: Likewise on each straight line.
         label: The class for which all was decoded, by a decoder that takes one; else None.
-
     """
 
     data: Tensor
@@ -109,7 +107,6 @@ def explore(
         >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
         >>> explore(vae, torch.zeros(8, 9), z=torch.randn(8, 2)).along.shape
         torch.Size([3, 9, 9])
-
     """
     x, z = taken(x, vae.encoder), as_points(z)
     labels = None if labels is None else as_tensor(labels)

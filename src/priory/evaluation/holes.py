@@ -38,7 +38,6 @@ class Holes:
         prior_in_holes_standard_error: Its standard error.
         posterior_outside: The share of q(z)'s samples in holes of the prior; 0.01 is perfect.
         posterior_outside_standard_error: Its standard error.
-
     """
 
     prior_in_holes: float
@@ -88,7 +87,6 @@ def holes(
         >>> q = GaussianMixture(torch.zeros(1), torch.zeros(1, 2), 0.01 * torch.ones(1, 2))
         >>> holes(StandardPrior(latent_dim=2)(), q, q).prior_in_holes > 0.9
         True
-
     """
     if not 0 < level < 0.5 or num_samples * level < 10:
         raise ValueError(
@@ -130,7 +128,6 @@ def model_holes(
     Returns:
         The shares; None where the posteriors are no diagonal Gaussians, the prior is one for each
         example, or there are fewer than two data.
-
     """
     x = taken(x, vae.encoder)
     p = vae.prior_distribution(context) if prior is None else prior
@@ -155,7 +152,6 @@ def two_halves(
 
     Returns:
         Both; None where the posteriors are no diagonal Gaussians, or there are fewer than two data.
-
     """
     q = _posteriors(vae, taken(x, vae.encoder), context)
     return None if q is None else _halves(*q)
@@ -199,7 +195,6 @@ def in_holes(
         >>> q = GaussianMixture(torch.zeros(1), torch.zeros(1, 2), torch.ones(1, 2))
         >>> in_holes(torch.tensor([[0.0, 0.0], [9.0, 0.0]]), q, q)
         tensor([False,  True])
-
     """
     own = _log_prob(reference, held_out.sample(Size((num_samples,))))
     return _log_prob(reference, as_points(z)) < own.quantile(level)

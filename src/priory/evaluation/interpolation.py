@@ -27,7 +27,6 @@ class Interpolation:
         straight_log_prob: log p(z) at each, `(N, P)`.
         length: The length of each path in the metric of the density, `(N,)`.
         straight_length: That of the straight line, `(N,)`.
-
     """
 
     z: Float[Tensor, "N P L"]
@@ -87,7 +86,6 @@ def interpolate(
         >>> path = interpolate(p, corners[:1], corners[2:])
         >>> bool(path.log_prob.min() > path.straight_log_prob.min() + 1)
         True
-
     """
     if num_points < 2:
         raise ValueError(f"expected at least two points of a path, got {num_points}.")

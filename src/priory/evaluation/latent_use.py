@@ -35,7 +35,6 @@ class LatentUse:
         rate: The mean of $KL(q(z_l|x) \| p(z_l))$ in nats, `(L,)`, in closed form, where the prior
             is a single diagonal Gaussian, so that they sum to the rate; None under any other prior,
             whose rate is no sum over dimensions.
-
     """
 
     variance_of_mean: Float[Tensor, " L"]
@@ -89,7 +88,6 @@ def latent_use(
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
         >>> latent_use(VAE(encoder, decoder, StandardPrior(2)), torch.rand(50, 9)).rate.shape
         torch.Size([2])
-
     """
     x = taken(x, vae.encoder)
     if len(x) < 2:

@@ -23,7 +23,6 @@ class LogProb:
     Attributes:
         values: The numbers, `(N,)`.
         examples: A number that tells each example from others, from its own values, `(N,)`.
-
     """
 
     values: Float[Tensor, " N"]
@@ -36,7 +35,6 @@ class LogProb:
         Args:
             x: The examples, `(N, *data_shape)`.
             values: Log p(x) of each.
-
         """
         rows = to_numpy(x.flatten(1)) + np.float32(0)  # one zero, not two
         digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
@@ -55,7 +53,6 @@ class LogProb:
             [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]
             >>> one.paired(LogProb.of(x + 1, one.values)) is None
             True
-
         """
         (first, own), (second, others) = (
             found.examples.sort(stable=True) for found in (self, other)
@@ -79,7 +76,6 @@ class LogProb:
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If it is damaged.
-
         """
         try:
             rows = np.load(directory / FILE, allow_pickle=False)

@@ -23,7 +23,6 @@ class Value:
         of: What stands after it, such as the number of which it is a part.
         note: What to read it by, beyond what its measure says. These three are from
             [`Measure.remark`][priory.evaluation.Measure].
-
     """
 
     number: float | tuple[float, ...]
@@ -54,7 +53,6 @@ class Measure:
         quick: Whether it is among the few by which priors are compared.
         remark: What is special about this number, read from all that JSON holds: the `mark`, `of`
             and `note` of its `Value`.
-
     """
 
     name: str
@@ -88,7 +86,6 @@ class Measure:
             >>> rate = Measure("rate", "rate", "nats spent on the code", lambda study: None)
             >>> rate.read({"rate": 2.5, "rate_standard_error": 0.25}).error
             0.25
-
         """
         beside: Mapping[str, Any] = {}
         node: Any = record
@@ -158,7 +155,6 @@ def plain(value: Any, finite: bool = False) -> Any:
         >>> from priory.evaluation.measure import plain
         >>> plain((torch.tensor([1.0, torch.nan]), 2), finite=True)
         [[1.0, None], 2]
-
     """
     if hasattr(value, "as_json"):
         return plain(value.as_json(), finite)

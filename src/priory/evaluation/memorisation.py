@@ -30,7 +30,6 @@ class Memorisation:
         closer_to_training_standard_error: Its standard error over samples.
         num_samples: The number of samples M.
         num_held_out: The number of held-out data N.
-
     """
 
     z_score: float
@@ -78,7 +77,6 @@ def memorisation(
         >>> training, held_out = torch.randn(100, 2), torch.randn(100, 2)
         >>> memorisation(training + 0.001, training, held_out).z_score < -5
         True
-
     """
     samples, training, held_out = (
         features_of(data, features) for data in (samples, training, held_out)

@@ -23,7 +23,6 @@ class Nearest:
     Attributes:
         distance: Their Euclidean distances, `(P, k)`.
         index: Their positions, `(P, k)`.
-
     """
 
     distance: Float[Tensor, "P k"]
@@ -57,7 +56,6 @@ def nearest(
         >>> from priory.evaluation import nearest
         >>> nearest(torch.tensor([[0.9]]), torch.tensor([[0.0], [1.0], [3.0]])).index
         tensor([[1]])
-
     """
     points, others = as_points(points), as_points(others)
     if not 1 <= k <= len(others) - itself:

@@ -18,7 +18,6 @@ class NearestComponents:
     Attributes:
         mixture: Those components, with weights that sum to one, of batch shape `(B,)`.
         log_mass: The logarithm of the weight that they have together, `(B,)`.
-
     """
 
     mixture: GaussianMixture
@@ -47,7 +46,6 @@ def nearest_components(p: GaussianMixture, q: Distribution, number: int) -> Near
 
     Raises:
         TypeError: If the posteriors are no diagonal Gaussians.
-
     """
     loc, scale = loc_and_scale(q)
     fit = component_log_prob(loc, p.logits, p.loc, p.scale)  # (B, K)

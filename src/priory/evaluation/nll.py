@@ -40,7 +40,6 @@ class NLL:
         curve_per_datum: The estimate from as many of the same samples, `(C, N)`.
         pareto_k: The shape of the tail of the weights of some of the data, `(M,)`; None if it was
             not asked for.
-
     """
 
     per_datum: Float[Tensor, " N"]
@@ -193,7 +192,6 @@ def negative_log_likelihood(
         >>> nll = negative_log_likelihood(vae, torch.zeros(5, 9))
         >>> nll.per_datum.shape, nll.curve_samples
         (torch.Size([5]), (1, 2, 5, 10, 20, 50, 100, 200, 256, 500, 512))
-
     """
     x = taken(x, vae.encoder)
     if len(x) == 0:

@@ -44,7 +44,6 @@ def pareto_k(log_weights: Float[Tensor, "S M"] | Array) -> Float[Tensor, " M"]:
         >>> from priory.evaluation import pareto_k
         >>> pareto_k(torch.zeros(50, 2))
         tensor([-inf, -inf], dtype=torch.float64)
-
     """
     log_weights = as_points(log_weights)
     if len(log_weights) < FEWEST:

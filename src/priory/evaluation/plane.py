@@ -26,7 +26,6 @@ class Plane:
         names: The names of its axes.
         low: Where both axes begin.
         high: Where both end.
-
     """
 
     origin: Float[Tensor, " L"]
@@ -82,7 +81,6 @@ def planes(
         [('z₁', 'z₂')]
         >>> len(planes(StandardPrior(4)(), torch.randn(100, 4)))
         3
-
     """
     z = as_points(z)
     dims = z.shape[-1]

@@ -27,7 +27,6 @@ class SampleQuality:
         num_samples: The number of samples.
         num_data: The number of data.
         k: Neighbourhoods reach as far as the k-th nearest neighbour.
-
     """
 
     precision: float
@@ -92,7 +91,6 @@ def sample_quality(
         >>> data = torch.randn(200, 2)
         >>> sample_quality(0.01 * torch.randn(200, 2), data).coverage < 0.2
         True
-
     """
     samples, data = features_of(samples, features), features_of(data, features)
     data = data.to(samples.device)

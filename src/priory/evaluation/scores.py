@@ -88,7 +88,6 @@ class Scores:
         measures: The measures that were asked.
         findings: What was found of more than a number, by name, as it was returned.
         log_prob: Log p(x) of each held-out example; None where it was not kept.
-
     """
 
     record: Mapping[str, Any]
@@ -103,7 +102,6 @@ class Scores:
         Args:
             study: The model, and the data it is measured on.
             measures: The measures; by default all.
-
         """
         measures = TABLE if measures is None else tuple(measures)
         components = getattr(study.prior, "logits", None)
@@ -175,7 +173,6 @@ class Scores:
 
         Raises:
             ValueError: If it was not kept.
-
         """
         if self.log_prob is None:
             raise ValueError("expected log p(x) of each example, got scores that were only read.")
@@ -244,7 +241,6 @@ def evaluate(
         >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
         >>> evaluate(vae, torch.zeros(5, 9)).num_data
         5
-
     """
     study = Study(vae, x, context=context, num_samples=num_samples, seed=seed)
     study.draw_in_order(QUICK_ORDER)
@@ -302,7 +298,6 @@ def measure(
         >>> found = measure(vae, torch.zeros(5, 9), num_samples=16)
         >>> found.latent_use.active_units, found.samples
         (0, None)
-
     """
     study = Study(
         vae,

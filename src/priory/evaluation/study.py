@@ -42,7 +42,6 @@ class Study:
         >>> study = Study(VAE(encoder, decoder, StandardPrior(latent_dim=2)), torch.zeros(5, 9))
         >>> study.z is study.z, study.nll.per_datum.shape
         (True, torch.Size([5]))
-
     """
 
     def __init__(
@@ -76,7 +75,6 @@ class Study:
         Args:
             name: The name.
             draw: What draws it, with the generator of torch.
-
         """
         if name not in self._kept:
             with torch.no_grad(), ExitStack() as own:
@@ -91,7 +89,6 @@ class Study:
 
         Args:
             draws: What asks for each of them.
-
         """
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)

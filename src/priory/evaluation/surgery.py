@@ -42,7 +42,6 @@ class Dimensions:
         kl_standard_error: Its Monte Carlo standard error, `(L,)`.
         prior_dependence: What the prior gains by the dependence of its dimensions.
         num_samples: The number of samples of q(z) behind each.
-
     """
 
     total_correlation: Estimate
@@ -63,7 +62,6 @@ class Surgery:
         elbo: Reconstruction minus both, of the same samples.
         num_data: The number of data N.
         dimensions: The marginal KL taken apart further; None if it was not asked for.
-
     """
 
     reconstruction: Estimate
@@ -147,7 +145,6 @@ def surgery(
         >>> found = surgery(vae, torch.rand(50, 9).round())
         >>> found.mutual_information.value < found.ceiling
         True
-
     """
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
@@ -220,7 +217,6 @@ def monte_carlo_mean(values: Float[Tensor, "S N"]) -> Estimate:
         >>> from priory.evaluation.surgery import monte_carlo_mean
         >>> print(monte_carlo_mean(torch.tensor([[1.0, 5.0], [1.0, 5.0]])))
         3.000 ± 0.000
-
     """
     values = widened(values)
     samples, data = values.shape

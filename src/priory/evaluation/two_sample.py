@@ -29,7 +29,6 @@ class ClassifierTest:
         p_value: The share of random divisions of all points into two samples, this one among them,
             that are told apart as well.
         num_samples: The number of points of each sample.
-
     """
 
     accuracy: float
@@ -48,7 +47,6 @@ class MMD:
             with one as large.
         bandwidth: The length scale of the kernel.
         num_samples: The number of points of each sample.
-
     """
 
     squared: float
@@ -92,7 +90,6 @@ def classifier_test(
         >>> from priory.evaluation import classifier_test
         >>> classifier_test(torch.randn(50, 2), torch.randn(50, 2) + 9, num_permutations=19)
         ClassifierTest(accuracy=1.0, standard_error=0.0, p_value=0.05, num_samples=50)
-
     """
     one, other = as_points(one), as_points(other)
     size = min(len(one), len(other))
@@ -153,7 +150,6 @@ def maximum_mean_discrepancy(
         >>> from priory.evaluation import maximum_mean_discrepancy
         >>> maximum_mean_discrepancy(torch.randn(200, 2), torch.randn(200, 2) + 1).p_value < 0.01
         True
-
     """
     one, other = as_points(one), as_points(other)
     size = min(len(one), len(other))

@@ -1,5 +1,6 @@
 """What a likelihood says of data and makes of them, and what it is shown of the data."""
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,6 @@ class Observed:
         whole: Whether all values are whole numbers.
         num_values: The number of values V, where it was given.
         spans: The blocks of columns, where they were given.
-
     """
 
     x: Tensor
@@ -58,7 +58,6 @@ class Likelihood(ABC):
 
     Attributes:
         why: What was observed of the data, or that it was asked for.
-
     """
 
     name: ClassVar[str]
@@ -83,23 +82,24 @@ class Likelihood(ABC):
         """The values an example can take, in words."""
 
     @property
-    @abstractmethod
     def pixel_shape(self) -> tuple[int, ...]:
         """The shape of what the decoder's network gives for each dimension of an example."""
+        return ()
 
     @abstractmethod
     def allowed(self, x: Tensor) -> Tensor:
         """Return which values, `(N, *data_shape)`, lie in the support."""
 
-    @abstractmethod
     def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> nn.Module:
-        """Return a decoder with this likelihood.
+        """Return a decoder with this likelihood, whose attributes are the decoder's arguments.
 
         Args:
             network: A module from z, `(*batch, L)`, to `(*batch, *data_shape, *pixel_shape)`.
             data_shape: The shape of one example.
-
         """
+        facts = {"data_shape": data_shape, "data_range": self.data_range, **vars(self)}
+        takes = inspect.signature(self.decoder).parameters
+        return self.decoder(network, **{name: facts[name] for name in facts if name in takes})
 
     @classmethod
     @abstractmethod
@@ -127,7 +127,6 @@ class Likelihood(ABC):
 
         Raises:
             ValueError: If a value is outside the support; the first such value is named.
-
         """
         for start, part in float_blocks(as_tensor(x)):
             outside = ~self.allowed(part)
@@ -139,13 +138,33 @@ class Likelihood(ABC):
                 )
 
 
-def observe(x: Tensor, num_values: int | None = None, spans: Spans | None = None) -> Observed:
-    """Look through data, a block at a time.
+@dataclass(frozen=True)
+class LevelLikelihood(Likelihood):
+    """A likelihood of the whole numbers from 0 to V − 1.
 
-    Raises:
-        ValueError: If there are no data, or they hold NaN or infinite values.
-
+    Attributes:
+        num_values: The number of values V.
     """
+
+    num_values: int
+
+    @property
+    def data_range(self) -> tuple[float, float]:
+        """From 0 to V − 1."""
+        return (0.0, float(self.num_values - 1))
+
+    @property
+    def support(self) -> str:
+        """The values, in words."""
+        return f"whole numbers from 0 to {self.num_values - 1}"
+
+    def allowed(self, x: Tensor) -> Tensor:
+        """Return which values are whole numbers from 0 to V − 1."""
+        return whole_from_zero(x, self.num_values)
+
+
+def observe(x: Tensor, num_values: int | None = None, spans: Spans | None = None) -> Observed:
+    """Look through data, a block at a time; there must be some, and none NaN or infinite."""
     if x.dim() < 2 or x.numel() == 0:
         raise ValueError(
             f"expected data of shape (N, ...) with at least one value, got shape {tuple(x.shape)}."

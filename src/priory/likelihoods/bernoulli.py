@@ -1,6 +1,5 @@
 """Zeros and ones."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,11 +26,7 @@ class BernoulliDecoder(Head):
         >>> decoder = BernoulliDecoder(MLP((2,), (28, 28)))
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.ones(5, 28, 28)).shape
         torch.Size([5])
-
     """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__(network)
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
@@ -51,15 +46,10 @@ class BernoulliLikelihood(Likelihood):
     )
     data_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     support: ClassVar[str] = "only zeros and ones"
-    pixel_shape: ClassVar[tuple[int, ...]] = ()
 
     def allowed(self, x: Tensor) -> Tensor:
         """Return which values are 0 or 1."""
         return whole_from_zero(x, 2)
-
-    def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> BernoulliDecoder:
-        """Return a `BernoulliDecoder`."""
-        return BernoulliDecoder(network)
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:

@@ -1,6 +1,5 @@
 """A few values, each with a probability of its own."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +8,7 @@ from torch.distributions import Distribution
 
 from priory.distributions import LogitsCategorical
 from priory.distributions.torch_distributions import Independent
-from priory.likelihoods.base import Likelihood, Observed, whole_from_zero
+from priory.likelihoods.base import LevelLikelihood, Likelihood, Observed
 from priory.networks.context import Context, Head
 
 MOST_VALUES = 256
@@ -31,11 +30,7 @@ class CategoricalDecoder(Head):
         >>> decoder = CategoricalDecoder(MLP((2,), (8, 8, 17)))
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.zeros(5, 8, 8)).shape
         torch.Size([5])
-
     """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__(network)
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
@@ -44,42 +39,17 @@ class CategoricalDecoder(Head):
 
 
 @dataclass(frozen=True)
-class CategoricalLikelihood(Likelihood):
-    """Values 0 to V − 1, each with a probability of its own.
-
-    Attributes:
-        num_values: The number of values V.
-
-    """
+class CategoricalLikelihood(LevelLikelihood):
+    """Values 0 to V − 1, each with a probability of its own."""
 
     name: ClassVar[str] = "categorical"
     decoder: ClassVar[type[nn.Module]] = CategoricalDecoder
     advice: ClassVar[str] = "round the data, or choose another likelihood"
 
-    num_values: int
-
-    @property
-    def data_range(self) -> tuple[float, float]:
-        """From 0 to V − 1."""
-        return (0.0, float(self.num_values - 1))
-
-    @property
-    def support(self) -> str:
-        """The values, in words."""
-        return f"whole numbers from 0 to {self.num_values - 1}"
-
     @property
     def pixel_shape(self) -> tuple[int, ...]:
         """One logit for each value."""
         return (self.num_values,)
-
-    def allowed(self, x: Tensor) -> Tensor:
-        """Return which values are whole numbers from 0 to V − 1."""
-        return whole_from_zero(x, self.num_values)
-
-    def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> CategoricalDecoder:
-        """Return a `CategoricalDecoder`."""
-        return CategoricalDecoder(network)
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:

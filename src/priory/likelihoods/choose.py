@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
+from priory.arguments import at_least, only
 from priory.arrays import Array, as_tensor
 
 # Names imported "as" themselves are exports: those of every likelihood and of its decoder.
@@ -91,12 +92,10 @@ def choose_likelihood(
         CategoricalLikelihood(why='whole numbers from 0 to 16', num_values=17)
         >>> print(choose_likelihood(torch.tensor([[0.0, -1.5]])))
         gaussian likelihood (numbers that are not all whole from -1.5 to 0)
-
     """
     if name != "auto" and name not in LIKELIHOODS:
         raise ValueError(f"expected likelihood auto, {', '.join(LIKELIHOODS)}, got {name!r}.")
-    if num_values is not None and num_values < 2:
-        raise ValueError(f"expected at least two values, got {num_values}.")
+    at_least(2, num_values=num_values)
     x = as_tensor(x)
     observed = observe(x, num_values, spans)
     if name == "auto":
@@ -106,13 +105,8 @@ def choose_likelihood(
         kind, why = LIKELIHOODS[name], "as asked"
     likelihood = kind.from_data(observed, why)
     possible = [field.name for field in fields(likelihood) if field.name != "why"]
-    unknown = set(options or {}) - set(possible)
-    if unknown or (num_values is not None and "num_values" not in possible):
-        raise ValueError(
-            f"expected options of the {kind.name} likelihood "
-            f"({', '.join(possible) or 'it has none'}), got "
-            f"{', '.join(sorted(unknown)) or 'num_values'}."
-        )
+    given = [*(options or {}), *(["num_values"] if num_values is not None else [])]
+    only(given, possible, f"the {kind.name} likelihood")
     likelihood = replace(likelihood, **(options or {}))
     likelihood.check(x)
     return likelihood

@@ -1,15 +1,15 @@
 """Grey levels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from priory.arguments import at_least
 from priory.distributions import DiscretizedLogistic
 from priory.distributions.torch_distributions import Independent
-from priory.likelihoods.base import GREY_LEVELS, Likelihood, Observed, whole_from_zero
+from priory.likelihoods.base import GREY_LEVELS, LevelLikelihood, Likelihood, Observed
 from priory.likelihoods.location_scale import LocationScale, pixel_shape
 from priory.networks.context import Context, Head
 
@@ -46,7 +46,6 @@ class DiscretizedLogisticDecoder(Head):
         >>> decoder = DiscretizedLogisticDecoder(MLP((2,), (28, 28)))
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.full((5, 28, 28), 255)).shape
         torch.Size([5])
-
     """
 
     def __init__(
@@ -57,8 +56,7 @@ class DiscretizedLogisticDecoder(Head):
         min_scale: float = 1e-3,
     ) -> None:
         super().__init__(network)
-        if num_values < 2:
-            raise ValueError(f"expected at least two values, got num_values={num_values}.")
+        at_least(2, num_values=num_values)
         self.num_values = num_values
         self.scale = scale
         self.min_scale = min_scale
@@ -72,14 +70,12 @@ class DiscretizedLogisticDecoder(Head):
 
 
 @dataclass(frozen=True)
-class DiscretizedLogisticLikelihood(Likelihood):
+class DiscretizedLogisticLikelihood(LevelLikelihood):
     """Levels 0 to V − 1 with an order, from a logistic in bins.
 
     Attributes:
-        num_values: The number of levels V.
         scale: Of the decoder: `"shared"`, `"network"` or a fixed number in levels.
         min_scale: The floor of a learned scale, as a fraction of half the range.
-
     """
 
     name: ClassVar[str] = "discretized-logistic"
@@ -89,34 +85,13 @@ class DiscretizedLogisticLikelihood(Likelihood):
         "choose gaussian"
     )
 
-    num_values: int
     scale: float | Literal["shared", "network"] = "shared"
     min_scale: float = 1e-3
-
-    @property
-    def data_range(self) -> tuple[float, float]:
-        """From 0 to V − 1."""
-        return (0.0, float(self.num_values - 1))
-
-    @property
-    def support(self) -> str:
-        """The levels, in words."""
-        return f"whole numbers from 0 to {self.num_values - 1}"
 
     @property
     def pixel_shape(self) -> tuple[int, ...]:
         """A location, with a scale beside it where the network gives one."""
         return pixel_shape(self.scale)
-
-    def allowed(self, x: Tensor) -> Tensor:
-        """Return which values are whole numbers from 0 to V − 1."""
-        return whole_from_zero(x, self.num_values)
-
-    def make_decoder(
-        self, network: nn.Module, data_shape: Sequence[int]
-    ) -> DiscretizedLogisticDecoder:
-        """Return a `DiscretizedLogisticDecoder`."""
-        return DiscretizedLogisticDecoder(network, self.num_values, self.scale, self.min_scale)
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:

@@ -1,6 +1,5 @@
 """Real values."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -47,7 +46,6 @@ class GaussianDecoder(Head):
         >>> decoder = GaussianDecoder(MLP((2,), (28, 28, 2)), scale="network")
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.rand(5, 28, 28)).shape
         torch.Size([5])
-
     """
 
     def __init__(
@@ -78,7 +76,6 @@ class GaussianLikelihood(Likelihood):
         high: The largest value seen; other data may lie above it.
         scale: Of the decoder: `"shared"`, `"network"` or a fixed number in units of the data.
         min_scale: The floor of a learned scale, as a fraction of half the range.
-
     """
 
     name: ClassVar[str] = "gaussian"
@@ -104,10 +101,6 @@ class GaussianLikelihood(Likelihood):
     def allowed(self, x: Tensor) -> Tensor:
         """Return which values are finite."""
         return x.isfinite()
-
-    def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> GaussianDecoder:
-        """Return a `GaussianDecoder`."""
-        return GaussianDecoder(network, self.scale, self.data_range, self.min_scale)
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:

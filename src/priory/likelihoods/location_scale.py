@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from priory.arguments import at_least
 from priory.networks.constants import add_constant, in_two_parts
 from priory.networks.data_range import DataRange
 
@@ -21,10 +22,6 @@ class LocationScale(nn.Module):
             dimension of size two, f(z) beside t.
         min_scale: The floor m.
         data_range: The smallest and the largest value an example can take, checked.
-
-    Raises:
-        ValueError: If `scale` is none of these or not above zero, or `min_scale` is below zero.
-
     """
 
     centre: Tensor
@@ -37,8 +34,7 @@ class LocationScale(nn.Module):
             raise ValueError(
                 f"expected scale='shared', scale='network' or a number above zero, got {scale!r}."
             )
-        if not 0 <= min_scale < math.inf:
-            raise ValueError(f"expected min_scale of zero or more, got {min_scale}.")
+        at_least(0, min_scale=min_scale)
         self.scale = scale
         self.min_scale = min_scale
         low, high = (torch.tensor(bound, dtype=torch.float64) for bound in data_range)

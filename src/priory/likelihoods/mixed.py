@@ -1,6 +1,6 @@
 """Tables whose columns are of several kinds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, OneHotCategorical
 
+from priory.arguments import at_least
 from priory.distributions import LogMeanNegativeBinomial, MixedColumns
 from priory.distributions.mixture.blocks import widened
 from priory.distributions.torch_distributions import Independent, without_argument_checks
@@ -69,7 +70,6 @@ class MixedDecoder(Head):
         >>> decoder = MixedDecoder(MLP((2,), (5,)), [("numeric", 0, 2), ("categorical", 2, 5)])
         >>> decoder(torch.zeros(1, 2)).sample()[:, 2:].sum().item()
         1.0
-
     """
 
     log_typical: Tensor
@@ -85,8 +85,7 @@ class MixedDecoder(Head):
         self.spans = checked_spans(spans)
         self.typical_counts = typical_counts
         self.min_scale = min_scale
-        if not min_scale >= 0:
-            raise ValueError(f"expected min_scale of zero or more, got {min_scale}.")
+        at_least(0, min_scale=min_scale)
         numeric, counts = (columns_of(kind, self.spans) for kind in ("numeric", "count"))
         self.log_spread = nn.Parameter(torch.zeros(len(numeric) + len(counts)))
         log_typical = log_typical_counts(typical_counts).expand(len(counts))
@@ -120,14 +119,10 @@ class MixedDecoder(Head):
 def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
     """Return spans as tuples, with neighbours merged that are both numeric or both counts.
 
-    Raises:
-        ValueError: If they do not stand side by side from 0 on, or a kind is unknown.
-
     Examples:
         >>> from priory.likelihoods.mixed import checked_spans
         >>> checked_spans([["numeric", 0, 1], ["numeric", 1, 2], ["categorical", 2, 4]])
         (('numeric', 0, 2), ('categorical', 2, 4))
-
     """
     checked: list[tuple[str, int, int]] = []
     end = 0
@@ -160,7 +155,6 @@ class MixedLikelihood(Likelihood):
         low: The smallest value seen in each column; other data may lie below it.
         high: The largest value seen in each column; other data may lie above it.
         min_scale: The floor of the standard deviation of numeric columns.
-
     """
 
     name: ClassVar[str] = "mixed"
@@ -173,7 +167,6 @@ class MixedLikelihood(Likelihood):
         "finite numbers, whole ones from 0 on for counts, and a single 1 among zeros in each "
         "categorical block"
     )
-    pixel_shape: ClassVar[tuple[int, ...]] = ()
 
     spans: tuple[tuple[str, int, int], ...]
     low: list[float] = field(repr=False)
@@ -193,10 +186,6 @@ class MixedLikelihood(Likelihood):
             for kind, start, stop in self.spans
         ]
         return torch.cat(parts, dim=-1)
-
-    def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> MixedDecoder:
-        """Return a `MixedDecoder`."""
-        return MixedDecoder(network, self.spans, self.typical_counts, self.min_scale)
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:
@@ -218,7 +207,6 @@ class MixedLikelihood(Likelihood):
 
         Raises:
             ValueError: If there are no spans, or they do not fit the data.
-
         """
         if observed.spans is None:
             raise ValueError(

@@ -1,27 +1,26 @@
 """Counts that vary more than a Poisson does."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from priory.arguments import above_zero
 from priory.distributions import LogMeanNegativeBinomial
 from priory.distributions.mixture.blocks import widened
 from priory.distributions.torch_distributions import Independent
-from priory.likelihoods.base import GREY_LEVELS, Likelihood, Observed, whole_from_zero
+from priory.likelihoods.base import GREY_LEVELS, Observed
 from priory.likelihoods.typical_counts import (
     MIN_DISPERSION,
+    CountLikelihood,
     TypicalCounts,
     log_typical_counts,
-    mean_counts,
 )
 from priory.networks.constants import add_constant, in_two_parts
 from priory.networks.context import Context, Head
-from priory.networks.gaussian_encoder import TransformName
 from priory.networks.mlp import check_sizes
 
 
@@ -61,7 +60,6 @@ class NegativeBinomialDecoder(Head):
         >>> decoder = NegativeBinomialDecoder(MLP((2,), (3,)), (3,), typical_counts=[0.5, 20, 1000])
         >>> decoder(torch.zeros(5, 2)).log_prob(torch.tensor([0.0, 18, 1100])).shape
         torch.Size([5])
-
     """
 
     log_typical: Tensor
@@ -78,10 +76,8 @@ class NegativeBinomialDecoder(Head):
         self.typical_counts = typical_counts
         self.min_dispersion = min_dispersion
         check_sizes(data_shape=self.data_shape)
-        if not 0 < min_dispersion < math.inf:
-            raise ValueError(f"expected min_dispersion above zero, got {min_dispersion}.")
-        log_typical = in_two_parts(log_typical_counts(typical_counts))
-        add_constant(self, "log_typical", log_typical)
+        above_zero(min_dispersion=min_dispersion)
+        add_constant(self, "log_typical", in_two_parts(log_typical_counts(typical_counts)))
         self.log_dispersion = nn.Parameter(torch.zeros(self.data_shape))
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
@@ -94,43 +90,16 @@ class NegativeBinomialDecoder(Head):
 
 
 @dataclass(frozen=True)
-class NegativeBinomialLikelihood(Likelihood):
+class NegativeBinomialLikelihood(CountLikelihood):
     """Counts whose variance, given z, is above their mean.
 
     Attributes:
-        high: The largest count seen; other data may lie above it.
-        typical_counts: The mean of each dimension, at which the decoder starts.
         min_dispersion: The floor of the dispersion.
-
     """
 
     name: ClassVar[str] = "negative-binomial"
     decoder: ClassVar[type[nn.Module]] = NegativeBinomialDecoder
-    advice: ClassVar[str] = "give the raw counts, or choose gaussian"
-    transform: ClassVar[TransformName] = "log1p"
-    support: ClassVar[str] = "whole numbers from 0 on"
-    pixel_shape: ClassVar[tuple[int, ...]] = ()
-
-    high: float
-    typical_counts: float | list[Any] = field(repr=False)
     min_dispersion: float = 1e-4
-
-    @property
-    def data_range(self) -> tuple[float, float]:
-        """From 0 to the largest count observed."""
-        return (0.0, self.high)
-
-    def allowed(self, x: Tensor) -> Tensor:
-        """Return which values are whole numbers from zero on."""
-        return whole_from_zero(x)
-
-    def make_decoder(
-        self, network: nn.Module, data_shape: Sequence[int]
-    ) -> NegativeBinomialDecoder:
-        """Return a `NegativeBinomialDecoder`."""
-        return NegativeBinomialDecoder(
-            network, data_shape, self.typical_counts, self.min_dispersion
-        )
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:
@@ -140,8 +109,3 @@ class NegativeBinomialLikelihood(Likelihood):
         if observed.counts and observed.high >= GREY_LEVELS:
             return f"whole numbers from 0 to {observed.high:.0f}, taken as counts"
         return None
-
-    @classmethod
-    def from_data(cls, observed: Observed, why: str) -> Likelihood:
-        """Return the likelihood with the largest and the mean counts."""
-        return cls(why, max(1.0, observed.high), mean_counts(observed))

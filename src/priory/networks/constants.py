@@ -13,11 +13,6 @@ def add_constant(module: nn.Module, name: str, value: Tensor) -> None:
     It is saved with the module, so that one that was built on the `meta` device is whole once it is
     loaded. A state without it (of version 0.1, which saved no constants) leaves it as it was built.
 
-    Args:
-        module: The module.
-        name: The name of the buffer.
-        value: Its value.
-
     Examples:
         >>> import torch
         >>> from priory.networks.constants import add_constant
@@ -27,7 +22,6 @@ def add_constant(module: nn.Module, name: str, value: Tensor) -> None:
         <All keys matched successfully>
         >>> module.centre
         tensor(8.)
-
     """
     if "_has_no_value" not in vars(module):
         vars(module)["_has_no_value"] = {}
@@ -56,13 +50,8 @@ def in_two_parts(values: Float64[Tensor, "*shape"]) -> Tensor:
     """Return constants as the sum, over the first dimension, of what float32 holds and the rest.
 
     A module that is made in float32 and cast to float64 afterwards would keep constants of seven
-    digits. Of two parts it keeps fourteen, and no type, device or file has to be told of it.
-
-    Args:
-        values: The constants.
-
-    Returns:
-        A buffer of shape `(2, *shape)`, of the default type.
+    digits. Of two parts, `(2, *shape)`, it keeps fourteen, and no type, device or file has to be
+    told of it.
 
     Examples:
         >>> import torch
@@ -70,7 +59,6 @@ def in_two_parts(values: Float64[Tensor, "*shape"]) -> Tensor:
         >>> tenth = in_two_parts(torch.tensor(0.1, dtype=torch.float64))
         >>> tenth.sum(0).item(), tenth.double().sum(0).item()
         (0.10000000149011612, 0.09999999999999998)
-
     """
     held = values.float()
     return torch.stack((held, (values - held).float())).to(torch.get_default_dtype())

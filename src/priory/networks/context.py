@@ -67,7 +67,6 @@ class Context:
         >>> from priory import Context
         >>> Context(labels=torch.tensor([3, 1, 3]))[1:].labels
         tensor([1, 3])
-
     """
 
     index: Int[Tensor, " B"] | None = None
@@ -107,12 +106,7 @@ class Context:
         return type(self)(**{name: value.to(device) for name, value in self._given().items()})
 
     def check_batch(self, size: int) -> None:
-        """Check that there is one row for each example of a batch.
-
-        Raises:
-            ValueError: If there is another number of them.
-
-        """
+        """Refuse a batch of another size than there are rows."""
         for name, value in self._given().items():
             if len(value) != size:
                 raise ValueError(
@@ -140,12 +134,7 @@ class Context:
 
 
 def _checked(field: Field[Any], value: Any) -> Tensor:
-    """Return the value of a field as a tensor, whole numbers as int64.
-
-    Raises:
-        ValueError: If it has another shape than its annotation, or numbers of another kind.
-
-    """
+    """Return the value of a field as a tensor of its annotated shape, whole numbers as int64."""
     array = as_tensor(value)
     name, (annotation, _) = field.name, get_args(field.type)
     dims, whole = annotation.dim_str.split(), annotation.dtype is Int
@@ -177,16 +166,9 @@ def call(
 
     Data and points on another device than the numbers of an encoder or a decoder are brought there.
 
-    Args:
-        module: The part; it is told what `tell` tells it.
-        argument: What it is called with.
-        context: What is known of the examples.
-        role: Which part it is.
-
     Raises:
         TypeError: If it cannot be called, or returns no distribution (of an encoder or a prior,
             one over vectors).
-
     """
     if not callable(module):
         raise wrong_part(module, role)
@@ -273,17 +255,7 @@ def _unwrapped(module: object) -> object:
 
 
 def given_labels(context: Context | None, num_labels: int, call: str) -> Int[Tensor, " B"]:
-    """Return the labels of a context, whole numbers.
-
-    Args:
-        context: What is known of the examples.
-        num_labels: The number of labels C.
-        call: How to call what needs the labels, for messages.
-
-    Raises:
-        ValueError: If there are no labels, or one is not among 0, ..., C - 1.
-
-    """
+    """Return the labels of a context, whole numbers from 0 to C - 1, or say how to `call`."""
     context = given(context)
     if context.labels is None:
         got = "none" if context.label_shares is None else "shares of labels"
@@ -301,18 +273,7 @@ def given_labels(context: Context | None, num_labels: int, call: str) -> Int[Ten
 def given_shares(
     context: Context | None, num_labels: int, call: str, like: Tensor
 ) -> Float[Tensor, "B C"]:
-    """Return the share of each label in each example, one-hot where labels are given.
-
-    Args:
-        context: What is known of the examples.
-        num_labels: The number of labels C.
-        call: How to call what needs the labels, for messages.
-        like: A tensor whose type and device the shares take.
-
-    Raises:
-        ValueError: If there are neither labels nor shares, or they are of other labels.
-
-    """
+    """Return the share of each label in each example, one-hot where labels are given."""
     shares = given(context).label_shares
     if shares is None:
         shares = one_hot(given_labels(context, num_labels, call), num_labels)
@@ -324,12 +285,7 @@ def given_shares(
 
 
 class Head(nn.Module):
-    """What turns the numbers of a network into a distribution.
-
-    Args:
-        network: The network.
-
-    """
+    """What turns the numbers of a network into a distribution."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

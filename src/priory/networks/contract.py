@@ -45,66 +45,36 @@ RESULTS: dict[Role, tuple[str, str]] = {
 """What each part returns, and what to do where it returns anything else."""
 
 
+def kind_of(thing: object) -> str:
+    """Return what something is, for messages."""
+    return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__
+
+
 def wrong_part(part: object, role: Role) -> TypeError:
-    """Return the error that says that a part of a model is none.
-
-    Args:
-        part: What was given.
-        role: What it was given as.
-
-    """
+    """Return the error that says that what was given as a part of a model is none."""
     expected, advice = PARTS[role]
-    got = f"the class {part.__name__}" if isinstance(part, type) else type(part).__name__
-    return TypeError(f"expected {expected}, got {got}; {advice}.")
-
-
-def check_part(part: object, role: Role) -> None:
-    """Check that a part of a model can be called at all.
-
-    Raises:
-        TypeError: If it cannot, or is a class.
-
-    """
-    if not callable(part) or isinstance(part, type):
-        raise wrong_part(part, role)
+    return TypeError(f"expected {expected}, got {kind_of(part)}; {advice}.")
 
 
 def wrong_result(result: object, role: Role) -> TypeError:
-    """Return the error that says that what a part returns is no such distribution.
-
-    Args:
-        result: What it returned.
-        role: Which part it is.
-
-    """
+    """Return the error that says that what a part returned is no such distribution."""
     expected, advice = RESULTS[role]
     got = type(result).__name__
     if isinstance(result, Distribution):
         batch, event = tuple(result.batch_shape), tuple(result.event_shape)
-        got = f"{type(result).__name__} of batch shape {batch} and event shape {event}"
+        got += f" of batch shape {batch} and event shape {event}"
         if not event:
             advice = "return Independent(distribution, 1), whose last dimension is that of z"
         elif role == "encoder":
-            advice = (
-                'priory.adapters.posterior(encoder, mean="mean", scale="stddev") flattens its '
-                "latents"
-            )
+            adapter = 'priory.adapters.posterior(encoder, mean="mean", scale="stddev")'
+            advice = f"{adapter} flattens its latents"
         else:
             advice = "let each z be one vector"
     return TypeError(f"expected {expected}, got {got}; {advice}.")
 
 
 def name_the_adapter(prior: object, error: Exception) -> None:
-    """Name the adapter where a module cannot be called as a prior is, but can with nothing.
-
-    Args:
-        prior: What was called as a prior.
-        error: How it failed.
-
-    Raises:
-        TypeError: If it is a module that returns a distribution without any argument.
-
-    """
+    """Name the adapter where a module cannot be called as a prior is, but can with nothing."""
     if isinstance(prior, nn.Module) and _returns_one_without_arguments(prior):
         raise wrong_part(prior, "prior") from error
 

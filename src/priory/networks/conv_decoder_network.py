@@ -42,7 +42,6 @@ class ConvDecoderNetwork(nn.Module):
         >>> network = ConvDecoderNetwork((2,), image_shape=(28, 28), pixel_shape=(17,))
         >>> network(torch.zeros(5, 2)).shape
         torch.Size([5, 28, 28, 17])
-
     """
 
     def __init__(
@@ -78,14 +77,7 @@ class ConvDecoderNetwork(nn.Module):
     def forward(
         self, z: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
     ) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *image_shape, *pixel_shape)`.
-
-        Args:
-            z: The inputs.
-            labels: The share of each label in each input, one-hot for one that is known, where B is
-                the last dimension of the batch.
-
-        """
+        """Map `(*batch, *in_shape)` to `(*batch, *image_shape, *pixel_shape)`, as an MLP does."""
         batch = batch_shape(z, self.in_shape)
         height, width = self.image_shape[-2:]
         start = self.dense(z, labels)

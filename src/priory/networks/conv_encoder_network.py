@@ -39,7 +39,6 @@ class ConvEncoderNetwork(nn.Module):
         >>> network = ConvEncoderNetwork(in_shape=(3, 28, 28), out_shape=(4,))
         >>> network(torch.zeros(5, 3, 28, 28)).shape
         torch.Size([5, 4])
-
     """
 
     def __init__(
@@ -69,14 +68,7 @@ class ConvEncoderNetwork(nn.Module):
     def forward(
         self, x: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
     ) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`.
-
-        Args:
-            x: The inputs.
-            labels: The share of each label in each input, one-hot for one that is known, where B is
-                the last dimension of the batch.
-
-        """
+        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`, as an MLP does."""
         batch = batch_shape(x, self.in_shape)
         height, width = self.in_shape[-2:]
         images = x.reshape(math.prod(batch), image_channels(self.in_shape), height, width)

@@ -16,20 +16,14 @@ def checked_range(
 ) -> tuple[Any, Any]:
     """Return the bounds, each a number or nested lists of numbers.
 
-    Args:
-        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
-            nested lists (or arrays) of the datum's shape, for each dimension its own.
-        data_shape: The shape of one datum, where it is known.
-
     Raises:
         ValueError: If the range is empty or not finite in a dimension, or a bound has another shape
-            than the datum.
+            than `data_shape`, that of one example, where this is known.
 
     Examples:
         >>> from priory.networks.data_range import checked_range
         >>> checked_range((0, 16)), checked_range(([0, -1], [1, 1]), data_shape=(2,))
         ((0.0, 16.0), ([0.0, -1.0], [1.0, 1.0]))
-
     """
     low, high = (np.asarray(bound, dtype=np.float64) for bound in data_range)
     if data_shape is None:  # the one bound's that is no number

@@ -21,14 +21,10 @@ def gated_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Seque
 def image_sizes(image_shape: Sequence[int], halvings: int) -> list[tuple[int, int]]:
     """Return the height and width of an image `(H, W)` or `(C, H, W)`, halved again and again.
 
-    Raises:
-        ValueError: If the shape is that of no image, or there are no halvings.
-
     Examples:
         >>> from priory.networks.gated_conv import image_sizes
         >>> image_sizes((1, 28, 9), 2)
         [(28, 9), (14, 5), (7, 3)]
-
     """
     if len(image_shape) not in (2, 3):
         raise ValueError(

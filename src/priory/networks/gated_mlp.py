@@ -1,13 +1,11 @@
 """The multi-layer perceptron with gates."""
 
 import itertools
-import math
 from collections.abc import Sequence
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
-from priory.networks.mlp import check_sizes, flat_inputs
+from priory.networks.mlp import FullyConnected
 
 
 class GatedLinear(nn.Module):
@@ -23,7 +21,7 @@ class GatedLinear(nn.Module):
         return out
 
 
-class GatedMLP(nn.Module):
+class GatedMLP(FullyConnected):
     r"""Fully connected layers, each the product of a linear map and a gate.
 
     $$h' = (A h + a) \odot \mathrm{sigmoid}(C h + c)$$
@@ -31,12 +29,7 @@ class GatedMLP(nn.Module):
     The last layer has no gate. It holds no batch statistics, so that pseudo-inputs and data can
     share it.
 
-    Args:
-        in_shape: The shape of one input.
-        out_shape: The shape of one output.
-        hidden_sizes: The widths of the hidden layers.
-        num_labels: The number of labels C, of which every input has one beside it, for an encoder
-            or decoder of labelled data; None takes no labels.
+    Its arguments are those of an [`MLP`][priory.networks.MLP].
 
     Raises:
         ValueError: If a shape, a width or the number of labels is below one.
@@ -51,42 +44,8 @@ class GatedMLP(nn.Module):
         >>> network = GatedMLP(in_shape=(8, 8), out_shape=(4,), hidden_sizes=(32,))
         >>> network(torch.zeros(5, 8, 8)).shape
         torch.Size([5, 4])
-
     """
 
-    def __init__(
-        self,
-        in_shape: Sequence[int],
-        out_shape: Sequence[int],
-        hidden_sizes: Sequence[int] = (256, 256),
-        num_labels: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.in_shape = tuple(in_shape)
-        self.out_shape = tuple(out_shape)
-        self.hidden_sizes = tuple(hidden_sizes)
-        self.num_labels = num_labels
-        check_sizes(
-            in_shape=self.in_shape,
-            out_shape=self.out_shape,
-            hidden_sizes=self.hidden_sizes,
-            num_labels=num_labels,
-        )
-        sizes = (math.prod(self.in_shape) + (num_labels or 0), *self.hidden_sizes)
-        layers = (GatedLinear(*pair) for pair in itertools.pairwise(sizes))
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], math.prod(self.out_shape)))
-
-    def forward(
-        self, x: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
-    ) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`.
-
-        Args:
-            x: The inputs.
-            labels: The share of each label in each input, one-hot for one that is known, where B is
-                the last dimension of the batch.
-
-        """
-        x = flat_inputs(x, self.in_shape, self.num_labels, labels)
-        out: Tensor = self.layers(x)
-        return out.reshape(*x.shape[:-1], *self.out_shape)
+    def _make_layers(self, sizes: Sequence[int]) -> Sequence[nn.Module]:
+        *gated, last = itertools.pairwise(sizes)
+        return [*(GatedLinear(*pair) for pair in gated), nn.Linear(*last)]

@@ -14,13 +14,7 @@ from priory.networks.context import Context, Head
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 
 TransformName = Literal["linear", "log1p"]
-
-
-def _linear(x: Tensor) -> Tensor:
-    return x
-
-
-TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {"linear": _linear, "log1p": torch.log1p}
+TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {"linear": lambda x: x, "log1p": torch.log1p}
 
 
 class GaussianEncoder(Head):
@@ -46,7 +40,6 @@ class GaussianEncoder(Head):
         >>> encoder = GaussianEncoder(MLP((8, 8), (2 * 2,)), data_range=(0, 16))
         >>> encoder(torch.zeros(5, 8, 8)).event_shape
         torch.Size([2])
-
     """
 
     centre: Tensor

@@ -12,20 +12,13 @@ from priory.networks.modes import modules_behind
 
 
 def home_of(module: Callable[..., Any]) -> tuple[torch.device, torch.dtype] | None:
-    """Return the device and the floating-point type of the first numbers that a callable holds.
-
-    Args:
-        module: A module, or a function or a method that reaches modules.
-
-    Returns:
-        Both; None where there are no such numbers, or none in memory.
+    """Return the device and the type of the first floating-point numbers in a callable's memory.
 
     Examples:
         >>> from torch import nn
         >>> from priory.networks.home import home_of
         >>> home_of(nn.Linear(3, 2).double().forward)
         (device(type='cpu'), torch.float64)
-
     """
     for root in [module] if isinstance(module, nn.Module) else modules_behind(module):
         for tensor in chain(root.parameters(), root.buffers()):
@@ -39,17 +32,12 @@ def taken(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
 
     Nothing is moved yet: data may be many, and only blocks of them go to the module's device.
 
-    Args:
-        x: The data, or points of the latent space.
-        module: The module that they are for.
-
     Examples:
         >>> import numpy as np
         >>> from torch import nn
         >>> from priory.networks.home import taken
         >>> taken(np.ones((2, 3), np.uint8), nn.Linear(3, 1)).dtype
         torch.float32
-
     """
     if isinstance(x, Tensor):
         return as_tensor(x)
@@ -58,13 +46,7 @@ def taken(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
 
 
 def brought(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
-    """Return what `taken` does, on the device of a module's numbers.
-
-    Args:
-        x: A block of data, or points of the latent space.
-        module: The module that they are for.
-
-    """
+    """Return what `taken` does, on the device of a module's numbers."""
     x = taken(x, module)
     if torch.compiler.is_compiling():  # which is told of devices by the tensors that it gets
         return x

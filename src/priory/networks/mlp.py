@@ -1,7 +1,8 @@
-"""The multi-layer perceptron, and what networks between arrays of fixed shapes share."""
+"""Multi-layer perceptrons, and what networks between arrays of fixed shapes share."""
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -9,7 +10,54 @@ from jaxtyping import Float
 from torch import Size, Tensor, nn
 
 
-class MLP(nn.Module):
+class FullyConnected(nn.Module, ABC):
+    """Fully connected layers from arrays of one shape to another, perhaps with labels beside them.
+
+    They hold no batch statistics, so that pseudo-inputs and data can share them.
+    """
+
+    def __init__(
+        self,
+        in_shape: Sequence[int],
+        out_shape: Sequence[int],
+        hidden_sizes: Sequence[int] = (256, 256),
+        num_labels: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_shape = tuple(in_shape)
+        self.out_shape = tuple(out_shape)
+        self.hidden_sizes = tuple(hidden_sizes)
+        self.num_labels = num_labels
+        check_sizes(
+            in_shape=self.in_shape,
+            out_shape=self.out_shape,
+            hidden_sizes=self.hidden_sizes,
+            num_labels=num_labels,
+        )
+        inputs = math.prod(self.in_shape) + (num_labels or 0)
+        sizes = (inputs, *self.hidden_sizes, math.prod(self.out_shape))
+        self.layers = nn.Sequential(*self._make_layers(sizes))
+
+    @abstractmethod
+    def _make_layers(self, sizes: Sequence[int]) -> Sequence[nn.Module]:
+        """Return the layers between vectors of these sizes, in order."""
+
+    def forward(
+        self, x: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
+    ) -> Float[Tensor, "..."]:
+        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`.
+
+        Args:
+            x: The inputs.
+            labels: The share of each label in each input, one-hot for one that is known, where B is
+                the last dimension of the batch.
+        """
+        x = flat_inputs(x, self.in_shape, self.num_labels, labels)
+        out: Tensor = self.layers(x)
+        return out.reshape(*x.shape[:-1], *self.out_shape)
+
+
+class MLP(FullyConnected):
     """Fully connected layers with SiLU between them, from arrays of one shape to another.
 
     It holds no batch statistics, so that pseudo-inputs and data can share it.
@@ -33,57 +81,15 @@ class MLP(nn.Module):
         >>> encoder = priory.GaussianEncoder(MLP((8, 8), (4,), num_labels=3))
         >>> encoder(torch.zeros(5, 8, 8), priory.Context(labels=labels)).batch_shape
         torch.Size([5])
-
     """
 
-    def __init__(
-        self,
-        in_shape: Sequence[int],
-        out_shape: Sequence[int],
-        hidden_sizes: Sequence[int] = (256, 256),
-        num_labels: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.in_shape = tuple(in_shape)
-        self.out_shape = tuple(out_shape)
-        self.hidden_sizes = tuple(hidden_sizes)
-        self.num_labels = num_labels
-        check_sizes(
-            in_shape=self.in_shape,
-            out_shape=self.out_shape,
-            hidden_sizes=self.hidden_sizes,
-            num_labels=num_labels,
-        )
-        inputs = math.prod(self.in_shape) + (num_labels or 0)
-        sizes = (inputs, *self.hidden_sizes, math.prod(self.out_shape))
-        layers: list[nn.Module] = []
-        for fan_in, fan_out in itertools.pairwise(sizes):
-            layers += [nn.Linear(fan_in, fan_out), nn.SiLU()]
-        self.layers = nn.Sequential(*layers[:-1])
-
-    def forward(
-        self, x: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
-    ) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`.
-
-        Args:
-            x: The inputs.
-            labels: The share of each label in each input, one-hot for one that is known, where B is
-                the last dimension of the batch.
-
-        """
-        x = flat_inputs(x, self.in_shape, self.num_labels, labels)
-        out: Tensor = self.layers(x)
-        return out.reshape(*x.shape[:-1], *self.out_shape)
+    def _make_layers(self, sizes: Sequence[int]) -> Sequence[nn.Module]:
+        pairs = itertools.pairwise(sizes)
+        return [layer for pair in pairs for layer in (nn.Linear(*pair), nn.SiLU())][:-1]
 
 
 def check_sizes(num_labels: int | None = None, **sizes: Sequence[int]) -> None:
-    """Check that shapes and widths, and the number of labels if there is one, are at least one.
-
-    Raises:
-        ValueError: If one is not.
-
-    """
+    """Refuse shapes and widths, and a number of labels if there is one, below one."""
     if num_labels is not None:
         sizes["num_labels"] = (num_labels,)
     if any(size < 1 for entries in sizes.values() for size in entries):
@@ -94,12 +100,7 @@ def check_sizes(num_labels: int | None = None, **sizes: Sequence[int]) -> None:
 
 
 def batch_shape(x: Tensor, in_shape: Sequence[int]) -> Size:
-    """Return the batch shape of inputs, `(*batch, *in_shape)`.
-
-    Raises:
-        ValueError: If the inputs have another shape.
-
-    """
+    """Return the batch shape of inputs, `(*batch, *in_shape)`, or refuse another shape."""
     batch = Size(x.shape[: x.dim() - len(in_shape)])  # a plain tuple of some subclasses
     if tuple(x.shape[len(batch) :]) != tuple(in_shape):
         raise ValueError(
@@ -114,17 +115,8 @@ def flat_inputs(
 ) -> Tensor:
     """Return inputs as vectors, `(*batch, D)`, or `(*batch, D + C)` with the labels beside them.
 
-    Args:
-        x: Inputs, `(*batch, *in_shape)`.
-        in_shape: The shape of one input.
-        num_labels: The number of labels C; None without.
-        labels: The share of each label in each input, `(B, C)`, where B is the last dimension of
-            the batch.
-
-    Raises:
-        ValueError: If the inputs or the labels have another shape, or there are labels for a
-            network that takes none, or none for one that does.
-
+    There have to be labels just where a network takes them: the share of each label in each input,
+    `(B, C)`, where B is the last dimension of the batch.
     """
     batch = batch_shape(x, in_shape)
     if (labels is None) != (num_labels is None):

@@ -20,16 +20,12 @@ def modules_behind(*functions: object) -> list[nn.Module]:
     A module is found behind its methods, behind a `partial`, in the attributes of a method's owner,
     and behind the names that a function takes from around it.
 
-    Args:
-        functions: Modules, methods, functions or whatever else may be called.
-
     Examples:
         >>> from torch import nn
         >>> from priory.networks.modes import modules_behind
         >>> net = nn.Linear(3, 2)
         >>> modules_behind(net.forward, lambda x: net(x))
         [Linear(in_features=3, out_features=2, bias=True)]
-
     """
     reached = {id(m): m for function in functions for m in _reached(function, DEPTH)}
     inner = {id(m) for root in reached.values() for m in root.modules() if m is not root}
@@ -73,12 +69,7 @@ def _globals(function: Any) -> Iterator[object]:
 
 @contextmanager
 def evaluation_mode(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Put modules into evaluation mode, each by itself, and put every mode back.
-
-    Args:
-        modules: The modules; those within them are not touched unless they are among them.
-
-    """
+    """Put modules, and none within them, into evaluation mode, and put every mode back."""
     training = [module for module in modules if module.training]
     for module in training:
         module.training = False

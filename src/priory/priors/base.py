@@ -25,7 +25,6 @@ class Prior(nn.Module, ABC):
         needs_labels: Whether the prior is one for each label, so that every call takes a context
             with the labels of the examples.
         num_labels: The number of labels that it takes; None if it takes none.
-
     """
 
     takes_context = True
@@ -41,7 +40,6 @@ class Prior(nn.Module, ABC):
         Args:
             encoder: The module `encoder(x, context=None)` that returns q(z|x).
             context: Which data the prior is for and what is known of them.
-
         """
 
     def extra_repr(self) -> str:
@@ -59,5 +57,4 @@ class Prior(nn.Module, ABC):
             x: The training data, `(N, *data_shape)`.
             encoder: The module that returns q(z|x).
             context: What is known of these data.
-
         """

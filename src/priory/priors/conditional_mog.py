@@ -38,7 +38,6 @@ class ConditionalMoGPrior(MixturePrior):
         >>> p = prior(context=Context(labels=torch.tensor([3, 3, 7])))
         >>> p.batch_shape, p.sample((100,)).shape
         (torch.Size([3]), torch.Size([100, 3, 2]))
-
     """
 
     needs_labels = True

@@ -39,9 +39,8 @@ class ConditionalVampPrior(MixturePrior):
         num_components: The number of pseudo-inputs K: of each label where they are fixed, of all
             labels together where they are learned.
         num_labels: The number of labels C.
-        data_shape: The shape of one datum.
-        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
-            nested lists of the datum's shape, for each dimension its own.
+        data_shape: The shape of one example.
+        data_range: The range of the data, as for a [`VampPrior`][priory.priors.VampPrior].
         labels: `"fixed"` or `"learned"`, as above.
         init: `"random"` starts from uniform noise in the range; with `"data"`, `fit_data` replaces
             it by a random subset of the data: of each label's, or, where labels are learned, of
@@ -62,7 +61,6 @@ class ConditionalVampPrior(MixturePrior):
         >>> prior = ConditionalVampPrior(5, 10, data_shape=(8, 8), data_range=(0, 16))
         >>> prior(encoder, Context(labels=torch.tensor([3, 7]))).sample((100,)).shape
         torch.Size([100, 2, 2])
-
     """
 
     needs_labels = True

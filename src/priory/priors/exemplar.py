@@ -41,7 +41,6 @@ class ExemplarPrior(MixturePrior):
         torch.Size([100, 2])
         >>> prior(encoder, Context(index=torch.tensor([0, 7, 8]))).batch_shape
         torch.Size([3])
-
     """
 
     def __init__(

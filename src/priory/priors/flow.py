@@ -11,12 +11,9 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
+from priory.arguments import at_least
 from priory.arrays import Array
-from priory.distributions.torch_distributions import (
-    expanded,
-    log_prob_of,
-    unchecked_in_export,
-)
+from priory.distributions.torch_distributions import Expandable, log_prob_of, unchecked_in_export
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
@@ -58,15 +55,13 @@ class FlowPrior(Prior):
         >>> p = FlowPrior(latent_dim=3, flow="RealNVP", options={"transforms": 2})()
         >>> p.log_prob(p.sample((100,))).shape
         torch.Size([100])
-
     """
 
     def __init__(
         self, latent_dim: int, flow: str = "NSF", options: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
+        at_least(1, latent_dim=latent_dim)
         self.latent_dim = latent_dim
         self.flow = flow
         self.options = dict(options or {})
@@ -83,27 +78,18 @@ class FlowPrior(Prior):
         self, encoder: Encoder | None = None, context: Context | None = None
     ) -> Distribution:
         """Return the distribution of the transformed noise; the encoder is not used."""
-        return unchecked_in_export(self._distribution)
+        steps = getattr(self.network.transform, "transforms", [self.network.transform])
+        return unchecked_in_export(
+            lambda: TransformedNoise([step() for step in steps], self.network.base())
+        )
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: the network starts at random."""
 
-    def _distribution(self) -> Distribution:
-        steps = getattr(self.network.transform, "transforms", [self.network.transform])
-        return TransformedNoise([step() for step in steps], self.network.base())
-
 
 # zuko's own has no support, no constraints of its arguments and no `_instance` in `expand`.
-class TransformedNoise(Distribution):
-    """The distribution of vectors whose image under a chain of transforms is noise.
-
-    Args:
-        transforms: The steps from z to noise, of zuko's kind: each gives its image and the
-            logarithm of its volume in one call.
-        noise: The distribution of f(z), with event shape `(L,)`.
-        validate_args: As for every distribution of torch.
-
-    """
+class TransformedNoise(Expandable, expands={"noise": 0}, keeps=("transforms",)):
+    """The distribution of vectors whose image under a chain of transforms, of zuko's, is noise."""
 
     arg_constraints = {}  # noqa: RUF012 (torch's own declaration)
     support = constraints.real_vector
@@ -114,20 +100,6 @@ class TransformedNoise(Distribution):
     ) -> None:
         self.transforms, self.noise = transforms, noise
         super().__init__(noise.batch_shape, noise.event_shape, validate_args=validate_args)
-
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "TransformedNoise | None" = None
-    ) -> "TransformedNoise":
-        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        noise = self.noise.expand(Size(batch_shape))
-        return expanded(
-            self,
-            TransformedNoise,
-            batch_shape,
-            _instance,
-            transforms=self.transforms,
-            noise=noise,
-        )
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""

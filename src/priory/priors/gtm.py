@@ -42,7 +42,6 @@ class GTMPrior(MixturePrior):
         >>> prior = GTMPrior(latent_dim=2, num_components=16)
         >>> prior.grid_side, prior().sample((100,)).shape
         (4, torch.Size([100, 2]))
-
     """
 
     def __init__(

@@ -18,13 +18,11 @@ class GTMVampPrior(MixturePrior):
     [`VampPrior`][priory.priors.VampPrior] are; at the start it lies near the middle of the range.
 
     Args:
-        num_components: The number of components asked for. The grid is the smallest square that
-            holds as many; K is the number of its points.
-        data_shape: The shape of one datum.
-        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
-            nested lists of the datum's shape, for each dimension its own.
-        grid_side: The number of points along each side of the grid, where it is not to follow from
-            `num_components`; K is its square.
+        num_components: The number of components asked for, as for a
+            [`GTMPrior`][priory.priors.GTMPrior].
+        data_shape: The shape of one example.
+        data_range: The range of the data, as for a [`VampPrior`][priory.priors.VampPrior].
+        grid_side: The number of points along each side of the grid, likewise.
         grid_extent: The grid covers the square from -extent to extent. The larger, the more the
             pseudo-inputs differ at the start.
         hidden_sizes: The widths of the hidden layers of the network.
@@ -43,7 +41,6 @@ class GTMVampPrior(MixturePrior):
         >>> prior = GTMVampPrior(num_components=16, data_shape=(8, 8), data_range=(0, 16))
         >>> prior(encoder).sample((100,)).shape
         torch.Size([100, 2])
-
     """
 
     def __init__(

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from priory.arguments import at_least, one_of
 from priory.arrays import Array
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.networks.context import Context, Encoder, given, given_labels
@@ -24,12 +25,7 @@ MIXTURES: dict[str, type[Mixture]] = {
 
 
 class LearnedWeights(Weights):
-    """Trainable weights, equal at the start.
-
-    Args:
-        num_components: The number of components K.
-
-    """
+    """Trainable weights of K components, `num_components`, equal at the start."""
 
     kind = "learned"
 
@@ -56,46 +52,32 @@ class LearnedWeights(Weights):
 
     def select(self, kept: Int[Tensor, " K"]) -> "LearnedWeights":
         """Return the weights at these positions, renormalised when they are used."""
-        new = type(self)(len(kept))
-        new.to(self.logits).logits.data.copy_(self.logits[kept])
+        return self._with(self.logits[kept], len(kept))
+
+    def _with(self, logits: Tensor, *arguments: int) -> "LearnedWeights":
+        new = type(self)(*arguments).to(logits)
+        new.logits.data.copy_(logits)
         return new
 
 
 class LabelWeights(LearnedWeights):
-    """Trainable weights of each label's own, equal at the start.
-
-    Args:
-        num_components: The number of components K.
-        num_labels: The number of labels C.
-
-    Raises:
-        ValueError: If there is no label.
-
-    """
+    """Trainable weights of K components for each of C labels, `num_labels`, equal at the start."""
 
     kind = "per-label"
 
     def __init__(self, num_components: int, num_labels: int) -> None:
         super().__init__(num_components)
-        if num_labels < 1:
-            raise ValueError(f"expected at least one label, got num_labels={num_labels}.")
+        at_least(1, num_labels=num_labels)
         self.num_labels = num_labels
         self.logits = nn.Parameter(torch.zeros(num_labels, num_components))
 
-    def select(self, kept: Int[Tensor, " K"]) -> "LabelWeights":
+    def select(self, kept: Int[Tensor, " K"]) -> "LearnedWeights":
         """Return the weights at these positions, renormalised when they are used."""
-        new = type(self)(len(kept), len(self.logits))
-        new.to(self.logits).logits.data.copy_(self.logits[:, kept])
-        return new
+        return self._with(self.logits[:, kept], len(kept), len(self.logits))
 
 
 class UniformWeights(Weights):
-    """The same weight for every component, 1/K.
-
-    Args:
-        num_components: The number of components K, where it is known.
-
-    """
+    """The same weight for every component, 1/K, where K is `num_components` or not yet known."""
 
     kind = "uniform"
 
@@ -155,7 +137,6 @@ class MixturePrior(Prior):
         >>> prior = MixturePrior({"kind": "posteriors", "inputs": inputs}, weights="uniform")
         >>> prior(GaussianEncoder(MLP((8, 8), (2 * 2,)))).sample((100,)).shape
         torch.Size([100, 2])
-
     """
 
     components: ComponentsPart
@@ -168,8 +149,7 @@ class MixturePrior(Prior):
         mixture: Literal["joint", "factorized"] = "joint",
     ) -> None:
         super().__init__()
-        if mixture not in MIXTURES:
-            raise ValueError(f"expected mixture='joint' or 'factorized', got {mixture!r}.")
+        one_of(MIXTURES, mixture=mixture)
         self.components = part_of("components", components)
         number = getattr(self, "num_components", None)
         self.weights = part_of("weights", weights, num_components=number)
@@ -219,7 +199,6 @@ class MixturePrior(Prior):
             TypeError: If there is no encoder where one is needed, or it returns anything but a
                 diagonal Gaussian.
             ValueError: If labels are needed and there are none, or one is not among 0, ..., C - 1.
-
         """
         context = given(context)
         components: Components = self.components(encoder, context)
@@ -242,14 +221,8 @@ class MixturePrior(Prior):
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Let the parts see the training data, which they check and may start from.
 
-        Args:
-            x: The training data, `(N, *data_shape)`.
-            encoder: The module that returns q(z|x).
-            context: What is known of these data.
-
         Raises:
             ValueError: If the data do not fit the parts.
-
         """
         x = x if isinstance(x, Tensor) and not x.is_complex() else taken(x, encoder)
         log_weights = self.components.fit_data(x, encoder, given(context))
@@ -263,17 +236,12 @@ class MixturePrior(Prior):
         A component is dead if its mean responsibility over samples of q(z|x) is below a hundredth
         of an equal share. Examples are chosen by their log p(z), the lowest first, each as if those
         before it were components. Learned weights give each 1/K, but half the mass at the most to
+        before it were components. Learned weights give each 1/K, but half the mass at the most to
         all of them, and keep the proportions of the others.
-
-        Args:
-            x: Training data, `(N, *data_shape)`.
-            encoder: The module that returns q(z|x) as a diagonal Gaussian.
-            context: What is known of these data.
 
         Raises:
             ValueError: If the components are not free to be placed, or data are of another shape or
                 beyond the range.
-
         """
         if not self.can_be_placed:
             got = " at ".join(f"{part} {part.role}" for part in self._parts()[:-1])
@@ -298,7 +266,6 @@ class MixturePrior(Prior):
 
         Raises:
             ValueError: If the components cannot be had without the others.
-
         """
         new = type(self).__new__(type(self))
         MixturePrior.__init__(

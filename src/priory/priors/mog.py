@@ -25,9 +25,7 @@ class MoGPrior(MixturePrior):
             deviations; with `"em"`, by the mixture that expectation-maximisation fits to them.
         weights: `"learned"` trains the mixing weights, from equal ones; `"uniform"` fixes them at
             1/K; `{"kind": "per-label", "num_labels": C}` trains those of each label.
-        mixture: `"joint"` for the equation; `"factorized"` for the product of one-dimensional
-            mixtures,
-            [`FactorizedGaussianMixture`][priory.distributions.FactorizedGaussianMixture].
+        mixture: `"joint"` or `"factorized"`, as for a [`MixturePrior`][priory.priors.MixturePrior].
 
     Raises:
         ValueError: If `latent_dim` or `num_components` is below one, `spread` is negative or a word
@@ -41,7 +39,6 @@ class MoGPrior(MixturePrior):
         >>> p = MoGPrior(latent_dim=2, num_components=16)()
         >>> p.sample((100,)).shape
         torch.Size([100, 2])
-
     """
 
     def __init__(

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from priory.arguments import only
 from priory.networks.contract import wrong_part
 from priory.networks.data_range import DataRange
 from priory.priors.base import Prior
-from priory.priors.parts.base import part_of
+from priory.priors.parts.base import below, part_of
 from priory.suggestions import did_you_mean
 
 T = TypeVar("T", bound=type)
@@ -24,14 +25,8 @@ def prior_classes(composed: bool = False) -> dict[str, type[Prior]]:
     Args:
         composed: Whether to return those too of which a name does not say all: `MixturePrior`,
             whose components have to be said.
-
     """
-    house, classes, pending = __name__.rpartition(".")[0], {}, [Prior]
-    while pending:
-        for cls in pending.pop().__subclasses__():
-            pending.append(cls)
-            if cls.__module__.startswith(house):
-                classes[cls.__name__] = cls
+    classes = {cls.__name__: cls for cls in below(Prior, "priory.priors")}
     return {
         name: cls
         for name, cls in sorted(classes.items())
@@ -52,7 +47,6 @@ def prior_class(name: str) -> type[Prior]:
         >>> from priory.priors import prior_class
         >>> prior_class("vamp").__name__
         'VampPrior'
-
     """
     classes = prior_classes(composed=True)
     known = {full.lower().removesuffix("prior"): cls for full, cls in classes.items()}
@@ -83,9 +77,8 @@ def make_prior(
         latent_dim: The number of latent dimensions L.
         num_components: The number of components K.
         init: Where its components start: `"random"` or from `"data"`.
-        data_shape: The shape of one datum.
-        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
-            nested lists of the datum's shape, for each dimension its own.
+        data_shape: The shape of one example.
+        data_range: The range of the data, as for a `VampPrior`.
         num_labels: The number of labels of the data; None without.
         **options: Further arguments of the prior's own.
 
@@ -98,7 +91,6 @@ def make_prior(
         >>> facts = dict(latent_dim=2, num_components=16, data_shape=(8, 8), data_range=(0, 16))
         >>> type(make_prior("vamp", **facts, weights="uniform")).__name__
         'VampPrior'
-
     """
     facts = {
         "latent_dim": latent_dim,
@@ -130,7 +122,6 @@ def prior_of(description: Any, **facts: Any) -> Prior:
         >>> from priory.priors import prior_of
         >>> prior_of({"kind": "mog", "spread": 2.0}, latent_dim=2, num_components=16).spread
         2.0
-
     """
     if isinstance(description, Prior):
         return description
@@ -139,11 +130,7 @@ def prior_of(description: Any, **facts: Any) -> Prior:
     mapping = {"kind": description} if isinstance(description, str) else dict(description)
     cls = prior_class(str(mapping.pop("kind", None)))
     options, takes = translated(cls.__name__, mapping), inspect.signature(cls).parameters
-    if unknown := sorted(options.keys() - takes.keys()):
-        raise ValueError(
-            f"expected options of {cls.__name__} among {', '.join(takes)}, got "
-            f"{', '.join(unknown)}" + did_you_mean(unknown[0], takes)
-        )
+    only(options, takes, cls.__name__)
     facts = {name: fact for name, fact in facts.items() if fact is not None}
     for name in options.keys() & {"components", "inputs", "weights"}:
         options[name] = part_of(name, options[name], **{**facts, **options})
@@ -165,10 +152,6 @@ def prior_of(description: Any, **facts: Any) -> Prior:
 PART_NAMES = ("components", "inputs", "weights")
 
 
-def _factorized(value: bool, arguments: dict[str, Any]) -> None:
-    arguments["mixture"] = "factorized" if value else "joint"
-
-
 def _generator(value: Any, arguments: dict[str, Any]) -> None:
     if value is not None:
         arguments["inputs"] = {"kind": "generated", "hidden_sizes": tuple(value)}
@@ -184,55 +167,37 @@ def _num_groups(value: int | None, arguments: dict[str, Any]) -> None:
         arguments["weights"] = {"kind": "per-label", "num_labels": value}
 
 
-def _covariates(value: str, arguments: dict[str, Any]) -> None:
-    arguments["labels"] = value
-
-
 def _proposal_options(value: Mapping[str, Any] | None, arguments: dict[str, Any]) -> None:
-    arguments["proposal"] = {"kind": _proposal_name(arguments), **dict(value or {})}
+    proposal = arguments.get("proposal", "StandardPrior")
+    described = dict(proposal) if isinstance(proposal, dict) else {"kind": str(proposal)}
+    arguments["proposal"] = {**(value or {}), **described}
 
 
 def _facts(value: Mapping[str, Any] | None, arguments: dict[str, Any]) -> None:
-    takes = inspect.signature(prior_class(_proposal_name(arguments))).parameters
+    _proposal_options({}, arguments)
+    takes = inspect.signature(prior_class(arguments["proposal"]["kind"])).parameters
     facts = {name: fact for name, fact in (value or {}).items() if name in takes}
-    _proposal_options({**facts, **_options(arguments)}, arguments)
+    _proposal_options(facts, arguments)
 
 
-def _proposal_name(arguments: Mapping[str, Any]) -> str:
-    proposal = arguments.get("proposal", "StandardPrior")
-    return str(proposal["kind"] if isinstance(proposal, dict) else proposal)
-
-
-def _options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    proposal = arguments.get("proposal")
-    return dict(proposal) if isinstance(proposal, dict) else {}
+def _factorized(value: bool, arguments: dict[str, Any]) -> None:
+    arguments["mixture"] = "factorized" if value else "joint"
 
 
 OLD: dict[str, dict[str, Callable[[Any, dict[str, Any]], None]]] = {
     "MoGPrior": {"factorized": _factorized},
-    "VampPrior": {
-        "factorized": _factorized,
-        "generator": _generator,
-        "num_groups": _num_groups,
-    },
-    "ConditionalVampPrior": {"covariates": _covariates},
+    "VampPrior": {"factorized": _factorized, "generator": _generator, "num_groups": _num_groups},
+    "ConditionalVampPrior": {"covariates": lambda value, new: new.update(labels=value)},
     "ResampledPrior": {"proposal_options": _proposal_options, "facts": _facts},
 }
 """For each prior, what puts the new argument in the place of an old one."""
 
-
+_PROPOSAL = ("proposal_options", "truncation", "hidden_sizes", "num_samples")
 ORDER = {
     "MoGPrior": ("factorized",),
     "VampPrior": ("factorized", "generator", "num_groups"),
     "ConditionalVampPrior": (),
-    "ResampledPrior": (
-        "proposal_options",
-        "truncation",
-        "hidden_sizes",
-        "num_samples",
-        "num_evaluation_samples",
-        "facts",
-    ),
+    "ResampledPrior": (*_PROPOSAL, "num_evaluation_samples", "facts"),
 }
 """What stood behind the arguments that are still taken by their position."""
 
@@ -240,16 +205,10 @@ ORDER = {
 def translated(name: str, arguments: Mapping[str, Any], *, warn: bool = True) -> dict[str, Any]:
     """Return arguments of a prior with the old ones put in today's words, and warn if there were.
 
-    Args:
-        name: The name of the prior.
-        arguments: Its arguments by name.
-        warn: Whether to warn, as is no use with a file.
-
     Examples:
         >>> from priory.priors.registry import translated
         >>> translated("VampPrior", {"generator": [300]}, warn=False)
         {'inputs': {'kind': 'generated', 'hidden_sizes': (300,)}}
-
     """
     new = {key: value for key, value in arguments.items() if key not in OLD.get(name, {})}
     before = {key: arguments[key] for key in OLD.get(name, {}) if key in arguments}

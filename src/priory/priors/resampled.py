@@ -7,6 +7,7 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
+from priory.arguments import at_least
 from priory.arrays import Array
 from priory.distributions import ResampledDistribution
 from priory.networks.context import Context, Encoder
@@ -62,7 +63,6 @@ class ResampledPrior(Prior):
         torch.Size([100, 2])
         >>> bool(p.log_normaliser_standard_error < 0.01)
         True
-
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class ResampledPrior(Prior):
         num_evaluation_samples: int = 2**16,
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
-        if min(truncation, num_samples, num_evaluation_samples) < 2:
-            raise ValueError(
-                f"expected at least two trials and two samples, got truncation={truncation}, "
-                f"num_samples={num_samples} and num_evaluation_samples={num_evaluation_samples}."
-            )
+        at_least(1, latent_dim=latent_dim)
+        at_least(
+            2,
+            truncation=truncation,
+            num_samples=num_samples,
+            num_evaluation_samples=num_evaluation_samples,
+        )
         self.latent_dim = latent_dim
         self.truncation = truncation
         self.hidden_sizes = tuple(hidden_sizes)
@@ -105,15 +105,9 @@ class ResampledPrior(Prior):
     def forward(
         self, encoder: Encoder | None = None, context: Context | None = None
     ) -> ResampledDistribution:
-        """Call the proposal once, estimate Z and return the resampled distribution.
-
-        Args:
-            encoder: What the proposal is called with.
-            context: Likewise.
-
-        """
+        """Call the proposal once, estimate Z and return the resampled distribution."""
         proposal: Distribution = self.proposal(encoder, context)
-        noise = self._draw(proposal) if self.training else self._draw_the_same(proposal)
+        noise = self._draw(proposal)
         return ResampledDistribution(proposal, self.acceptance, self.truncation, noise)
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
@@ -121,11 +115,10 @@ class ResampledPrior(Prior):
         self.proposal.fit_data(x, encoder, context)
 
     def _draw(self, proposal: Distribution) -> Tensor:
-        count = Size((self.num_samples if self.training else self.num_evaluation_samples,))
-        return proposal.rsample(count) if proposal.has_rsample else proposal.sample(count)
-
-    def _draw_the_same(self, proposal: Distribution) -> Tensor:
+        draw = proposal.rsample if proposal.has_rsample else proposal.sample
+        if self.training:
+            return draw(Size((self.num_samples,)))
         device = next(self.network.parameters()).device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(EVALUATION_SEED)
-            return self._draw(proposal)
+            return draw(Size((self.num_evaluation_samples,)))

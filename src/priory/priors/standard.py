@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
+from priory.arguments import at_least
 from priory.arrays import Array
 from priory.distributions.torch_distributions import Independent, unchecked_in_export
 from priory.networks.constants import add_constant
@@ -35,7 +36,6 @@ class StandardPrior(Prior):
         >>> p = StandardPrior(latent_dim=2)()
         >>> p.log_prob(torch.zeros(2))
         tensor(-1.8379)
-
     """
 
     loc: Tensor
@@ -43,8 +43,7 @@ class StandardPrior(Prior):
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
+        at_least(1, latent_dim=latent_dim)
         self.latent_dim = latent_dim
         add_constant(self, "loc", torch.zeros(latent_dim))
         add_constant(self, "scale", torch.ones(latent_dim))

@@ -39,9 +39,7 @@ class VampPrior(MixturePrior):
             `"kmedoids"` by the medoids of its clusters, which are data themselves.
         inputs: `"free"` makes the pseudo-inputs parameters; `{"kind": "generated", "hidden_sizes":
             [...]}` makes them the output of a network, which starts at random.
-        mixture: `"joint"` for the equation; `"factorized"` for the product of one-dimensional
-            mixtures,
-            [`FactorizedGaussianMixture`][priory.distributions.FactorizedGaussianMixture].
+        mixture: `"joint"` or `"factorized"`, as for a [`MixturePrior`][priory.priors.MixturePrior].
 
     Raises:
         ValueError: If a size is below one, the range is empty, a word is unknown, or inputs that
@@ -58,7 +56,6 @@ class VampPrior(MixturePrior):
         >>> prior = VampPrior(num_components=16, data_shape=(8, 8), data_range=(0, 16))
         >>> prior(encoder).sample((100,)).shape
         torch.Size([100, 2])
-
     """
 
     def __init__(

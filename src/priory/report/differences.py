@@ -22,7 +22,6 @@ class Difference:
         value: The difference.
         error: Its standard error; NaN where it is not known.
         paired: Whether the error is that of the differences between the same examples.
-
     """
 
     value: float

@@ -40,7 +40,6 @@ class Entry:
         curves: Its training curves: columns of numbers, of which `epoch` is one.
         measures: What `priory evaluate` found of it, as in `measures.json`; None without.
         parameters: The number of parameters of the prior alone.
-
     """
 
     name: str
@@ -121,7 +120,6 @@ def entry(
 
     Raises:
         ValueError: If the file of measures is damaged.
-
     """
     x, context = part.tensor(), vae.context_of(part.labels)
     shown = exhibit(vae, x, seed=seed, context=context)

@@ -61,7 +61,6 @@ def grid_figure(
         data_range: The values drawn white and black, for all dimensions or for each.
         columns: Images per row.
         labels: What to write above each image.
-
     """
     with needs("report"):
         from matplotlib.figure import Figure
@@ -135,7 +134,6 @@ def path_figure(along: Tensor, data_range: DataRange, least: tuple[float, float]
         >>> from priory.report import path_figure
         >>> len(path_figure(torch.rand(2, 5, 8, 8), (0, 1), (-3.0, -20.0)).axes)
         2
-
     """
     with needs("report"):
         from matplotlib.figure import Figure

@@ -24,7 +24,6 @@ class LatentMap:
         log_density: log p(z), `(H, W)`, in nats.
         points: Samples of q(z|x), one for each example, `(N, 2)`; `(N, 1)` for a single dimension.
         axes: The names of the axes.
-
     """
 
     title: str
@@ -61,7 +60,6 @@ def latent_map(
         >>> from priory.report import latent_map
         >>> latent_map("MoG", MoGPrior(2, 16)(), torch.randn(100, 2)).log_density.shape
         torch.Size([200, 200])
-
     """
     plane = planes(prior, z, most=1)[0] if plane is None else plane
     low, high = limits or (plane.low, plane.high)

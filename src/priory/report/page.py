@@ -27,7 +27,6 @@ class Recipe:
         name: What was run.
         command: The command.
         config: The configuration it reads.
-
     """
 
     name: str
@@ -52,7 +51,6 @@ class Subject:
         recipes: How the runs are repeated.
         label_names: The names of the classes, where they have any.
         columns: What the columns of a table mean, where the data are one.
-
     """
 
     title: str
@@ -72,7 +70,6 @@ def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
         path: The file; one that is there is replaced whole.
         entries: The priors, each with an exploration.
         subject: What the page is about.
-
     """
     with needs("report"):
         from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -112,7 +109,6 @@ def json_for_script(data: Mapping[str, Any]) -> str:
         >>> from priory.report.page import json_for_script
         >>> json_for_script({"label": "</script>"})
         '{"label":"\\u003c/script\\u003e"}'
-
     """
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for sign in "<>&":

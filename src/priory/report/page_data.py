@@ -23,7 +23,6 @@ def page_data(entries: Sequence[Entry], pictures: Pictures) -> dict[str, Any]:
     Args:
         entries: The priors, each with an exploration.
         pictures: How data are drawn.
-
     """
     return {
         "bars": None if pictures.bars is None else pictures.bars.description,
@@ -67,7 +66,6 @@ def explored(entry: Entry) -> Exploration:
 
     Raises:
         ValueError: If there is nothing.
-
     """
     if entry.exploration is None:
         raise ValueError(f"expected an exploration of {entry.name} for its page, got None.")

@@ -28,7 +28,6 @@ class Bars:
         mean: What is added to a standardised column, `(B,)`.
         scale: What it is multiplied by, `(B,)`.
         total: The number of dimensions there are.
-
     """
 
     index: Tensor
@@ -53,7 +52,6 @@ class Bars:
             >>> from priory.report.pictures import Bars
             >>> Bars.of(torch.tensor([[0.0, 1.0, 5.0], [0.0, 2.0, 9.0]]), most=2).names
             ('x₂', 'x₃')
-
         """
         flat = data.detach().cpu().flatten(1).double()
         total = flat.shape[1]
@@ -118,7 +116,6 @@ def sprite(images: Tensor, data_range: DataRange) -> dict[str, Any]:
         >>> found = sprite(torch.rand(10, 8, 8), (0, 1))
         >>> found["columns"], found["source"][:22]
         (4, 'data:image/png;base64,')
-
     """
     with needs("report"):
         from PIL import Image
@@ -153,7 +150,6 @@ class Pictures:
     Attributes:
         data_range: The values drawn white and black, of images.
         bars: How they are drawn as bars; None for images.
-
     """
 
     data_range: DataRange

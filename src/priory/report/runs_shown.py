@@ -20,7 +20,6 @@ def subject_of(models: list[tuple[str, Run]], entries: Sequence[Entry], part: Pa
         models: The runs, each with the path that it was named by.
         entries: What was measured of each.
         part: The data that the first was measured on.
-
     """
     first, one = models[0][1], len(entries) == 1
     form = first.format

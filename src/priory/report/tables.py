@@ -26,7 +26,6 @@ class Cell:
         text: The number, or `none`.
         error: Its standard error, or nothing.
         best: Whether it is better than all others by more than the noise.
-
     """
 
     text: str
@@ -42,7 +41,6 @@ class Row:
         name: What is measured.
         how: What to read it by.
         cells: The numbers, one for each prior.
-
     """
 
     name: str
@@ -58,7 +56,6 @@ def measures_table(entries: Sequence[Entry]) -> list[Row]:
 
     Args:
         entries: The priors.
-
     """
     rows = []
     for measure in scores.TABLE:
@@ -98,7 +95,6 @@ def density_unit(columns: Columns | None) -> tuple[str, float]:
         'nats per example, of standardised columns (add 6.91 to the NLL for their own units)'
         >>> round(constant, 2)
         6.91
-
     """
     if columns is None or not any(column.kind == "numeric" for column in columns.columns):
         return "nats per example", 0.0
@@ -118,7 +114,6 @@ def comparison_table(
         entries: The priors, or their numbers by name.
         title: What to write above it.
         columns: The columns of a table, where the data are one.
-
     """
     if timed := not isinstance(entries, Mapping):
         rows, evaluations = [e.row for e in entries], [e.evaluation for e in entries]
@@ -139,7 +134,6 @@ def scores_table(found: Scores, title: str, columns: Columns | None = None) -> "
         found: What the measures say.
         title: What to write above it.
         columns: The columns of a table, where the data are one.
-
     """
     unit = f"The NLL, the ELBO and its terms are in {density_unit(columns)[0]}."
     caption = "\n".join((unit, found.errors))

@@ -30,7 +30,6 @@ class Verdict:
         chosen: The position of the prior to choose, or of the first where none is.
 
     Commands stand between backticks.
-
     """
 
     answer: str
@@ -44,7 +43,6 @@ def verdict(entries: Sequence[Entry]) -> Verdict:
 
     Args:
         entries: The priors.
-
     """
     return of_one(entries[0]) if len(entries) == 1 else of_many(entries)
 

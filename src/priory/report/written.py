@@ -33,7 +33,6 @@ def write_figures(run: Path, entries: Sequence[Entry], data_range: DataRange) ->
         run: The directory; each prior has one of its name in it.
         entries: The priors.
         data_range: The smallest and the largest value an example can take.
-
     """
     _save(density_comparison(side_by_side(entries)), run / "priors.png", with_pdf=True)
     for entry in entries:
@@ -66,7 +65,6 @@ def write_report(
         title: The title of the page.
         summary: What was done, in a sentence or two.
         place: Where the directory will be.
-
     """
     for entry in entries:
         home = directory if len(entries) == 1 else directory / entry.name

@@ -43,7 +43,6 @@ class Begun:
         splits: The data.
         likelihood: Their likelihood.
         models: The untrained models by the names of their priors.
-
     """
 
     config: TrainConfig | CompareConfig
@@ -83,7 +82,6 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
     Raises:
         FileNotFoundError: If there are no such data.
         ValueError: If they cannot be read or fit no likelihood, or an option is out of range.
-
     """
     how, machine = config.training, config.machine
     _set_threads(machine.threads)
@@ -123,7 +121,6 @@ def resumed(run: Path, asked: TrainConfig) -> TrainConfig | None:
         FileNotFoundError: If there is no run, and nothing is asked for.
         ValueError: If anything else is asked for than what the run was begun with, or it is
             finished and has nothing to go on from.
-
     """
     if not (run / CONFIG).is_file():
         if asked == TrainConfig():

@@ -30,7 +30,6 @@ def model_directories(path: str | Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: If there is no saved model.
-
     """
     path = Path(path)
     models = [path] if (path / DESCRIPTION).is_file() else []
@@ -66,7 +65,6 @@ def new_run_directory(path: str | Path) -> Iterator[Path]:
         ...         was_there = run.exists()
         ...     was_there, run.exists()
         (False, True)
-
     """
     path = Path(path)
     if path.exists():
@@ -106,7 +104,6 @@ def claimed(path: Path, *, new: bool) -> Iterator[None]:
         FileExistsError: If it must not exist, and does.
         OSError: If it cannot be written to.
         ValueError: If another process holds it.
-
     """
     with _writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,6 @@ class DataOptions:
         validation: The fraction of the data to validate on, or a file of such data.
         test: The fraction of the data to test on, or a file of such data.
         binarise: Whether grey values are drawn as zeros and ones, in each epoch or once.
-
     """
 
     data: str = "digits"
@@ -54,7 +53,6 @@ class DataOptions:
             seed: The seed of the split and of the draw.
             drawn_once: Whether zeros and ones of the training data are drawn once, as data to
                 measure by are.
-
         """
         how = "static" if drawn_once and self.binarise == "dynamic" else self.binarise
         where = (self.validation, self.test, self.labels, self.data_options)
@@ -81,7 +79,6 @@ class ModelOptions:
         decoder_options: Its arguments.
         likelihood: The likelihood of the data; `auto` chooses by their values and says why.
         num_values: The number of values of a categorical or discretized logistic likelihood.
-
     """
 
     prior: str = "VampPrior"
@@ -132,7 +129,6 @@ class ModelOptions:
 
         Raises:
             ValueError: If one is needed that was not given, or takes other arguments.
-
         """
         facts = facts_of(splits, likelihood, self.latent_dim, self.num_components, self.init)
         changed: dict[str, Any] = {}
@@ -184,7 +180,6 @@ def arguments_for(
 
     Raises:
         ValueError: If it takes no such option, or needs another.
-
     """
     takes = inspect.signature(factory).parameters
     arguments = {name: fact for name, fact in facts.items() if name in takes} | dict(options or {})
@@ -207,7 +202,6 @@ class ComparedOptions(ModelOptions):
         priors: The priors, with commas between them, or `all`; classes of your own as
             `module:Name`.
         prior_options: Their further arguments by name, such as `{VampPrior: {weights: uniform}}`.
-
     """
 
     priors: str | list[str] = "StandardPrior,MoGPrior,VampPrior"
@@ -246,7 +240,6 @@ class MeasuringOptions:
 
     Args:
         importance_samples: The importance samples for the NLL of each example.
-
     """
 
     importance_samples: int = 512
@@ -261,7 +254,6 @@ class StartOptions:
 
     Args:
         from_: A run, or a saved model, whose model and weights to start from.
-
     """
 
     from_: str | None = None
@@ -274,7 +266,6 @@ class MachineOptions(Machine):
     Args:
         logger: Where the training curves go besides `metrics.csv`: `csv` nowhere else, or
             `tensorboard`, or a logger of your own, as `module:Name`.
-
     """
 
     logger: str = "csv"
@@ -288,7 +279,6 @@ class FurtherData:
         data: Data of the kind trained on, read as those were; the run's own test data if not given.
         labels: A file of their labels, one for each example.
         data_options: Options of their kind, such as `{separator: ;}`.
-
     """
 
     data: str | None = None
@@ -310,7 +300,6 @@ class OwnNetworks:
         encoder_options: Its arguments, where they are not those that the run was trained with.
         decoder: Likewise its decoder.
         decoder_options: Likewise its arguments.
-
     """
 
     encoder: str | None = None
@@ -326,7 +315,6 @@ class OwnClasses(OwnNetworks):
     Args:
         prior: Likewise its prior.
         prior_options: Likewise its arguments.
-
     """
 
     prior: str | None = None
@@ -359,7 +347,6 @@ class RefitOptions:
             given.
         learning_rate: The step size of Adam.
         seed: The seed of the split and of everything random; that of the run if not given.
-
     """
 
     prior: str = "VampPrior"
@@ -420,7 +407,6 @@ def check_range(name: str, value: float | None, least: float, most: float = MOST
 
     Raises:
         ValueError: If it is not.
-
     """
     if value is not None and not least <= value <= most:
         raise ValueError(f"expected {name} from {least:,} to {most:,}, got {value}.")

@@ -82,7 +82,6 @@ def checked(options: type[T], values: Mapping[str, Any], where: str) -> T:
 
     Raises:
         ValueError: If a name is unknown, or a value is of the wrong type or out of range.
-
     """
     hints = {
         field.name.removesuffix("_"): get_type_hints(group)[field.name]
@@ -103,7 +102,6 @@ def check_types(values: Mapping[str, Any], hints: Mapping[str, Any], where: str)
 
     Raises:
         ValueError: If a name is unknown, or a value is of the wrong type.
-
     """
     for name, value in values.items():
         if name not in hints:

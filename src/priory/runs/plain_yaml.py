@@ -27,7 +27,6 @@ def read_plain(file: str | Path) -> dict[str, Any]:
     Raises:
         OSError: If it cannot be read.
         ValueError: If it is no such file.
-
     """
     file = Path(file)
     if not file.is_file():
@@ -77,7 +76,6 @@ def without_classes(values: dict[str, Any], file: str | Path, *, refuse: bool) -
 
     Raises:
         ValueError: If a class is named where none can be given, or is to be refused.
-
     """
     plain = dict(values)
     for name, value in values.items():
@@ -117,7 +115,6 @@ def without_trainer(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         ValueError: If it passed on what is no longer understood.
-
     """
     plain = dict(values)
     trainer = plain.pop("trainer", None) or {}

@@ -55,7 +55,6 @@ class Run:
         ...     run = Run.open(path)
         ...     type(run.model.prior).__name__, run.config
         ('VampPrior', None)
-
     """
 
     path: Path
@@ -84,7 +83,6 @@ class Run:
         Raises:
             FileNotFoundError: If there is no saved model.
             ValueError: If there are several, or the configuration is damaged.
-
         """
         runs = cls.open_all(path, encoder=encoder, decoder=decoder, prior=prior)
         if len(runs) > 1:
@@ -159,7 +157,6 @@ class Run:
         Raises:
             FileNotFoundError: If they are no longer there.
             ValueError: If it does not say where they come from.
-
         """
         return self._opened(drawn_once=False)
 
@@ -214,7 +211,6 @@ class Run:
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If it cannot be read, or does not fit.
-
         """
         if data is None:
             part = self.test
@@ -261,7 +257,6 @@ class Run:
 
         Raises:
             ValueError: If they have another shape, or one is outside the support of the likelihood.
-
         """
         vae = self.model
         if self.format is not None and x.shape[1:] != self.format.data_shape:
@@ -301,7 +296,6 @@ def read_config(file: Path) -> Config | None:
 
     Raises:
         ValueError: If it is damaged, or an option is unknown, of the wrong type or out of range.
-
     """
     values = without_classes(without_trainer(read_plain(file)), file, refuse=False)
     if "data" not in values:

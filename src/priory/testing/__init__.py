@@ -1,8 +1,7 @@
 """The conformance kit: any prior, ours or a user's, can be put through it."""
 
-from priory.testing.conformance import conformance_test
 from priory.testing.encoder import TinyEncoder
-from priory.testing.kit import CHECKS, check_prior
+from priory.testing.kit import CHECKS, check_prior, conformance_test
 from priory.testing.results import Report, Result
 
 __all__ = ["CHECKS", "Report", "Result", "TinyEncoder", "check_prior", "conformance_test"]

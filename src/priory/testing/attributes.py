@@ -1,48 +1,29 @@
-"""Tensors that hide in plain attributes, where torch does not find them."""
+"""What hides in plain attributes, where torch does not find it."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 
-def tensors_in_attributes(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors in attributes, dictionaries, lists and tuples of a module and its children.
+def held_in_attributes(module: nn.Module, kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield by name what a module and its children hold of a kind, also in dictionaries and lists.
 
-    Buffers and parameters that are registered are kept elsewhere and not among them.
+    Buffers, parameters and children that are registered are kept elsewhere and not among them.
     """
-    own = {"_parameters", "_buffers", "_modules"}
+    registered = {"_parameters", "_buffers", "_modules"}
     for prefix, child in module.named_modules():
         for name, value in vars(child).items():
-            if name not in own:
-                yield from _within(f"{prefix}.{name}" if prefix else name, value)
+            if name not in registered:
+                yield from _within(f"{prefix}.{name}" if prefix else name, value, kind)
 
 
-def _within(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
+def _within(name: str, value: Any, kind: type) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, kind):
         yield name, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _within(f"{name}[{key!r}]", item)
+            yield from _within(f"{name}[{key!r}]", item, kind)
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
-            yield from _within(f"{name}[{i}]", item)
-
-
-def modules_in_attributes(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the modules in attributes, dictionaries, lists and tuples that are no children."""
-
-    def within(value: Any) -> Iterator[nn.Module]:
-        if isinstance(value, nn.Module):
-            yield value
-        elif isinstance(value, dict):
-            for item in value.values():
-                yield from within(item)
-        elif isinstance(value, list | tuple):
-            for item in value:
-                yield from within(item)
-
-    for child in module.modules():
-        for name, value in vars(child).items():
-            if name != "_modules":
-                yield from within(value)
+            yield from _within(f"{name}[{i}]", item, kind)

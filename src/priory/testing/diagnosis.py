@@ -117,29 +117,23 @@ def _changed_components(subject: Subject, z: Tensor, right: Tensor) -> tuple[str
     """Fit a mixture to the density's draws; say which one change to it explains the samples."""
     base = fit_mixture(right, subject.seed)
     explanations = {
-        "weights": base.reweighted(z),
-        "means": base.relocated(z),
-        "squared": base.with_power(2.0),
-        "root": base.with_power(0.5),
-        "scales": base.rescaled(z),
+        causes.WEIGHTS_IGNORED: base.refitted(z, "weight"),
+        causes.SHIFTED: base.refitted(z, "loc"),
+        causes.SCALE_SQUARED: base.with_power(2.0),
+        causes.SCALE_ROOT: base.with_power(0.5),
+        causes.SCALE_OTHER: base.rescaled(z),
     }
-    likelihood = {name: fit.log_likelihood(z) for name, fit in explanations.items()}
-    best = max(likelihood, key=lambda name: likelihood[name])
+    likelihood = {cause: fit.log_likelihood(z) for cause, fit in explanations.items()}
+    best = max(likelihood, key=lambda cause: likelihood[cause])
     if likelihood[best] - base.log_likelihood(z) < 1e-3:
         return causes.SCALE_OTHER, causes.WEIGHTS_IGNORED, causes.SHIFTED
-    if best == "scales":
-        return (causes.SCALE_OTHER,)
-    if best == "squared":
-        return (causes.SCALE_SQUARED,)
-    if best == "means":
-        return (causes.SHIFTED,)
-    if best == "root":
+    if best == causes.SCALE_ROOT:
         read = _density_is_the_wrong_one(subject, base)
         return (causes.SCALE_READ, causes.SCALE_ROOT)[:: 1 if read else -1]
-    weight = explanations["weights"].weight
-    if bool(((weight < 0.1 * base.weight) & (base.weight > 0.01)).any()):
+    never = (explanations[best].weight < 0.1 * base.weight) & (base.weight > 0.01)
+    if best == causes.WEIGHTS_IGNORED and never.any():
         return causes.NEVER_DRAWN, causes.WEIGHTS_IGNORED
-    return (causes.WEIGHTS_IGNORED,)
+    return (best,)
 
 
 def _density_is_the_wrong_one(subject: Subject, base: MixtureFit) -> bool:

@@ -23,7 +23,6 @@ class TinyEncoder(nn.Module):
         >>> from priory.testing import TinyEncoder
         >>> TinyEncoder(latent_dim=2)(torch.zeros(5, 28, 28)).event_shape
         torch.Size([2])
-
     """
 
     def __init__(self, latent_dim: int = 2) -> None:

@@ -1,10 +1,11 @@
-"""The checks by name, and the function that puts a prior through them."""
+"""The checks by name, and the functions that put a prior through them."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from torch import nn
 
+from priory.extras import needs
 from priory.networks.context import Context
 from priory.testing import causes
 from priory.testing.checks import (
@@ -117,17 +118,8 @@ def check_prior(
         >>> report = check_prior(lambda: StandardPrior(latent_dim=2), skip=["compile", "export"])
         >>> report.passed
         True
-
     """
-    subject = new_subject(
-        make_prior,
-        encoder,
-        reference,
-        latent_dim=latent_dim,
-        seed=seed,
-        jitter=jitter,
-        context=context,
-    )
+    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context)
     if unknown := set(skip) - set(CHECKS):
         raise ValueError(
             f"expected checks among {', '.join(CHECKS)}, got {', '.join(sorted(unknown))}."
@@ -143,11 +135,53 @@ def check_prior(
     return Report(getattr(make_prior, "__qualname__", repr(make_prior)), tuple(results))
 
 
-def new_subject(
+def conformance_test(
     make_prior: Callable[[], nn.Module],
     encoder: nn.Module | None = None,
     reference: Reference | None = None,
     *,
+    latent_dim: int = 2,
+    seed: int = 0,
+    jitter: float = 0.4,
+    skip: Collection[str] = (),
+    context: Context | None = None,
+) -> Callable[[str], None]:
+    """Return a pytest function, parametrised over the checks, that puts a prior through them.
+
+    A check that fails or cannot decide fails its test, and one with nothing to check is skipped.
+    The checks share their samples, so that all tests together cost what `check_prior` costs.
+
+    The arguments are those of `check_prior`.
+
+    Raises:
+        ImportError: If pytest is not installed.
+
+    Examples:
+        In a test file, this is all that it takes:
+
+        >>> from priory import MoGPrior
+        >>> from priory.testing import conformance_test
+        >>> test_my_prior = conformance_test(lambda: MoGPrior(latent_dim=2, num_components=5))
+    """
+    with needs("test"):
+        import pytest
+    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context)
+
+    @pytest.mark.parametrize("check", [name for name in CHECKS if name not in skip])
+    def test(check: str) -> None:
+        result = run_check(check, subject)
+        if result.verdict == "skipped":
+            pytest.skip(result.note)
+        if result.verdict != "passed":
+            pytest.fail(_in_words(result), pytrace=False)
+
+    return test
+
+
+def new_subject(
+    make_prior: Callable[[], nn.Module],
+    encoder: nn.Module | None = None,
+    reference: Reference | None = None,
     latent_dim: int = 2,
     seed: int = 0,
     jitter: float = 0.4,
@@ -156,9 +190,7 @@ def new_subject(
     """Return what the checks share, with the arguments of `check_prior`."""
     encoder = TinyEncoder(latent_dim) if encoder is None else encoder
     level = FALSE_ALARMS / (len(STATISTICAL) + (context is not None))
-    return Subject(
-        make_prior, encoder, reference, seed=seed, level=level, jitter=jitter, context=context
-    )
+    return Subject(make_prior, encoder, reference, seed, level, jitter, context=context)
 
 
 def run_check(name: str, subject: Subject) -> Result:
@@ -175,10 +207,17 @@ def run_check(name: str, subject: Subject) -> Result:
         with seeded(subject.seed):
             result = CHECKS[name](subject)
     except Exception as error:  # whatever a prior raises is an answer
-        guess = (causes.NO_BUFFER,) if _is_about_dtype(str(error)) else ()
+        of_dtype = ("dtype", "same device", "Double", "double")
+        guess = (causes.NO_BUFFER,) if any(word in str(error) for word in of_dtype) else ()
         result = failed(f"{type(error).__name__}: {first_line(error)}", *guess)
     return replace(result, check=name)
 
 
-def _is_about_dtype(message: str) -> bool:
-    return any(word in message for word in ("dtype", "same device", "Double", "double"))
+def _in_words(result: Result) -> str:
+    """Return the answer of one check and its likely causes, a line each."""
+    numbers = ""
+    if result.statistic is not None and result.threshold is not None:
+        side = "above" if result.is_p_value else "below"
+        numbers = f": {result.statistic:.3g}, expected {side} {result.threshold:.3g}"
+    causes = [f"  likely: {cause}" for cause in result.causes]
+    return "\n".join([f"{result.check} {result.verdict}{numbers} ({result.note})", *causes])

@@ -18,7 +18,6 @@ class Clusters:
         centre: `(J, L)`.
         share: The share of the points in each cluster, `(J,)`.
         covariance: Of the points in each cluster, `(J, L, L)`.
-
     """
 
     centre: Tensor
@@ -62,7 +61,6 @@ class Mass:
         error: Of that sum: a bound for a grid, a standard error for draws.
         axes: The points of the grid in each dimension; none for draws.
         trouble: Why the weights cannot be trusted, or nothing.
-
     """
 
     z: Tensor

@@ -40,18 +40,11 @@ class MixtureFit:
         floor = 1e-6 * z.var(0) + 1e-30
         return MixtureFit(count / len(z), loc, variance.maximum(floor).sqrt())
 
-    def reweighted(self, z: Tensor) -> "MixtureFit":
-        """Return the mixture with the weights, and nothing else, fitted to the points."""
+    def refitted(self, z: Tensor, part: str) -> "MixtureFit":
+        """Return the mixture with its `weight` or its `loc`, and nothing else, fitted to points."""
         new = self
         for _ in range(30):
-            new = replace(new, weight=new.joint(z).softmax(-1).mean(0) + 1e-12)
-        return new
-
-    def relocated(self, z: Tensor) -> "MixtureFit":
-        """Return the mixture with the means, and nothing else, fitted to the points."""
-        new = self
-        for _ in range(30):
-            new = replace(new, loc=new.step(z).loc)
+            new = replace(new, **{part: getattr(new.step(z), part)})
         return new
 
     def rescaled(self, z: Tensor) -> "MixtureFit":

@@ -59,7 +59,6 @@ def of_signs(matrix: Tensor, level: float, seed: int) -> float:
     Reference:
         Chwialkowski et al., *A Kernel Test of Goodness of Fit*, ICML 2016, section 3 (with
         independent signs); Besag & Clifford, *Sequential Monte Carlo p-values*, 1991.
-
     """
     most, size = math.ceil(5 / level), 2**11
     matrix = matrix.float()

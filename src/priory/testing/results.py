@@ -22,7 +22,6 @@ class Result:
         is_p_value: Whether the statistic is a p-value.
         note: What the statistic is, or why there is none.
         causes: For a failure, what usually lies behind it, the likeliest first.
-
     """
 
     check: str
@@ -41,7 +40,6 @@ class Report:
     Attributes:
         name: What was checked.
         results: One result a check, in the order in which they ran.
-
     """
 
     name: str
@@ -104,8 +102,8 @@ def by_error(
 ) -> Result:
     """Judge an error that is known to within `bar`: a verdict that the bar could turn is none."""
     if math.isnan(error):
-        return Result("", "failed", error, tolerance, note=f"{note}: not a number", causes=causes)
-    if error - bar > tolerance:
+        note = f"{note}: not a number"
+    if not error - bar <= tolerance:
         return Result("", "failed", error, tolerance, note=note, causes=causes)
     verdict: Verdict = "passed" if error + bar <= tolerance else "inconclusive"
     return Result("", verdict, error, tolerance, note=note)

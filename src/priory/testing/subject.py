@@ -12,9 +12,9 @@ import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
+from priory.distributions.unflattened import UnflattenedDistribution
 from priory.networks.context import Context
 from priory.networks.contract import wrong_part
-from priory.testing.given import GivenContext, each
 from priory.testing.mass import Clusters, Mass, cluster, mass_of
 from priory.testing.p_values import seeded
 
@@ -26,6 +26,20 @@ With a context, it is called as `reference(prior, encoder, z, context)`, for one
 
 BARS = 6.0
 """By how many standard errors an estimate may be off."""
+
+
+class GivenContext(nn.Module):
+    """A prior that is called with the encoder alone, for one example of a context."""
+
+    def __init__(self, prior: nn.Module, context: Context) -> None:
+        super().__init__()
+        self.prior = prior
+        self.context = context
+
+    def forward(self, encoder: nn.Module) -> Distribution:
+        """Return the distribution of the one example, without a batch shape."""
+        p: Distribution = self.prior(encoder, self.context)
+        return UnflattenedDistribution(p, ()) if p.batch_shape == (1,) else p
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +55,6 @@ class Subject:
         jitter: How far parameters are moved from where `make_prior` leaves them.
         num_samples: How many samples the statistical checks share.
         context: What is known of some data, where the prior depends on it.
-
     """
 
     make_prior: Callable[[], nn.Module]
@@ -57,7 +70,7 @@ class Subject:
     def each(self) -> "tuple[Subject, ...]":
         """The prior for each datum of the context by itself, which share the level."""
         assert self.context is not None
-        ones = each(self.context)
+        ones = [self.context[slice(row, row + 1)] for row in range(len(self.context))]
         return tuple(self._given(one, self.level / len(ones)) for one in ones)
 
     def _given(self, one: Context, level: float) -> "Subject":
@@ -115,13 +128,15 @@ class Subject:
     @cached_property
     def samples(self) -> Tensor:
         """Samples of p, `(S, L)`."""
-        with seeded(self.seed + 1):
-            return self.p.sample(Size((self.num_samples,))).double()
+        return self._draw(self.seed + 1)
 
     @cached_property
     def fresh_samples(self) -> Tensor:
         """Samples independent of those that clusters and proposals were built from, `(S, L)`."""
-        with seeded(self.seed + 2):
+        return self._draw(self.seed + 2)
+
+    def _draw(self, seed: int) -> Tensor:
+        with seeded(seed):
             return self.p.sample(Size((self.num_samples,))).double()
 
     @cached_property

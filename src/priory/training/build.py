@@ -56,7 +56,6 @@ def build(
         TypeError: If the prior is none.
         ValueError: If an argument is out of range, the data are all one value or lack labels that
             the model needs, or the prior refuses them.
-
     """
     if not isinstance(prior, str | Prior) and (isinstance(prior, nn.Module) or not callable(prior)):
         raise wrong_part(prior, "prior")
@@ -178,7 +177,6 @@ def make_networks(
         >>> encoder, decoder = make_networks(choose_likelihood(x), (8, 8), 2, network="conv")
         >>> decoder(encoder(x).sample()).log_prob(x).shape
         torch.Size([20])
-
     """
     if latent_dim < 1:
         raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")

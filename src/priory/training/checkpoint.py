@@ -23,7 +23,6 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
     Raises:
         OSError: If it cannot be written; the last good checkpoint stays.
-
     """
     content = io.BytesIO()
     torch.save(state, content)
@@ -43,7 +42,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: If a byte is missing or another than was written, the file is no checkpoint, or
             one of version 0.1.0.
-
     """
     content = path.read_bytes()
     if b"pytorch-lightning_version" in content:
@@ -69,7 +67,6 @@ def check_state(state: dict[str, Any], vae: VAE, settings: TrainingSettings, pat
 
     Raises:
         ValueError: If it is that of another model or of other settings, or lacks weights.
-
     """
     shapes = {name: value.shape for name, value in vae.state_dict().items()}
     kinds = ["weights"] + ["best_weights"] * (state["best_elbo"] > -torch.inf)

@@ -27,7 +27,6 @@ class Log:
     Raises:
         ImportError: If TensorBoard is asked for and not installed.
         TypeError: If the logger is none.
-
     """
 
     def __init__(self, directory: Path | None, logger: Any, rows: list[Row]) -> None:
@@ -95,7 +94,6 @@ def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
         ...     _ = (pathlib.Path(run) / "metrics.csv").write_text("elbo,epoch\n-9.5,0\n,0\n")
         ...     read_curves(run)
         {'epoch': [0.0], 'elbo': [-9.5]}
-
     """
     path = Path(directory) / CURVES
     if not path.is_file():

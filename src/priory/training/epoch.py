@@ -82,7 +82,6 @@ def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> Row:
 
     Raises:
         FloatingPointError: If the ELBO is not finite.
-
     """
     vae, sums = step.vae, dict[str, tuple[Tensor, int]]()
     with evaluation_mode(vae.modules()):

@@ -21,7 +21,6 @@ def explained(
 
     Raises:
         FloatingPointError: If the block raises one, or fails because of what is not finite.
-
     """
     try:
         yield

@@ -30,7 +30,6 @@ class CrossEntropy:
     Attributes:
         train: On the data that it was fitted to.
         held_out: On data that it was not.
-
     """
 
     train: Estimate
@@ -49,7 +48,6 @@ class PriorFit:
             data, which on these data no prior is below; None where the encoder returns points or
             anything but diagonal Gaussians.
         epochs: Epochs trained.
-
     """
 
     prior: Prior
@@ -149,7 +147,6 @@ def fit_prior(
         >>> fit = fit_prior("mog", encoder, torch.rand(200, 9), max_epochs=5, verbose=False)
         >>> fit.prior().sample((100,)).shape
         torch.Size([100, 2])
-
     """
     if not isinstance(prior, str | Prior):
         raise wrong_part(prior, "prior")
@@ -228,7 +225,6 @@ def prior_for(
 
     Raises:
         ValueError: If the name or an option is unknown, or a fact is out of range.
-
     """
     x, y = taken(x, encoder), _labels(labels)
     with torch.no_grad(), frozen(encoder):

@@ -25,7 +25,6 @@ def frozen(encoder: Encoder, but: nn.Module | None = None) -> Iterator[None]:
         encoder: The encoder; of a function or a method, the modules that it reaches.
         but: A module that is left as it is where the encoder reaches it: the prior that is to be
             trained, when the encoder is a method of the model that holds it.
-
     """
     kept = set() if but is None else {*but.modules()}
     modules = [module for module in all_behind(encoder) if module not in kept]
@@ -52,7 +51,6 @@ class Labelled:
     Attributes:
         x: The data, `(N, *data_shape)`.
         labels: Their labels, `(N,)`; None without.
-
     """
 
     x: Tensor
@@ -74,7 +72,6 @@ class Samples:
     Attributes:
         z: The samples, S for each of N data, `(S, N, L)`.
         context: What is known of the data, for a prior that needs it.
-
     """
 
     z: Tensor
@@ -94,7 +91,6 @@ class EncodedOnce:
     Attributes:
         loc: Their means, `(N, L)`.
         scale: Their standard deviations, `(N, L)`; zero where the encoder gives points.
-
     """
 
     loc: Tensor
@@ -120,7 +116,6 @@ class EncodedAnew:
         encoder: The module that returns q(z|x).
         x: The data, `(N, *data_shape)`.
         context: What is known of them, for an encoder that takes it.
-
     """
 
     encoder: Encoder
@@ -149,7 +144,6 @@ def encode(
 
     Raises:
         TypeError: If the encoder returns no distribution over vectors.
-
     """
     context = given(context)
     call(encoder, x[:1], context[:1])  # where what is no encoder fails

@@ -71,7 +71,6 @@ def fit(
         >>> model = priory.fit(x, prior="VampPrior", max_epochs=2, verbose=False)
         >>> model.sample(5).shape
         torch.Size([5, 9])
-
     """
     x = as_tensor(x).to(torch.float32)
     likelihood = choose_likelihood(x)
@@ -105,7 +104,6 @@ class History:
     Attributes:
         epochs: Epochs trained.
         best_elbo: The best validation ELBO, in nats per datum.
-
     """
 
     epochs: int
@@ -122,7 +120,6 @@ class State:
         best_elbo: That ELBO, in nats per datum.
         best_weights: The weights that had it, on the CPU.
         curves: What was logged, a row for each epoch.
-
     """
 
     epoch: int = 0
@@ -187,7 +184,6 @@ def train(
         ValueError: If the checkpoint is damaged or that of another model, components are to be
             re-seeded where the prior has none that can be, or a device is not there.
         FloatingPointError: If the loss is no longer finite; the last checkpoint stays.
-
     """
     settings, machine = settings or TrainingSettings(), machine or Machine()
     if trainer:

@@ -73,7 +73,6 @@ class Machine:
         Traceback (most recent call last):
         ...
         ValueError: expected accelerator auto, cpu, gpu, cuda, mps, got 'gpuu'; did you mean gpu?
-
     """
 
     accelerator: str = "auto"
@@ -125,7 +124,6 @@ class Machine:
             >>> with warnings.catch_warnings(action="ignore"):
             ...     Machine.from_trainer({"precision": 16, "check_val_every_n_epoch": 5})
             ({'precision': '16-mixed'}, None, 5)
-
         """
         for name, value in options.items():
             whole, _, part = name.partition(".")
@@ -168,7 +166,6 @@ class Machine:
         Raises:
             ImportError: If Lightning is not installed.
             ValueError: If there are no such devices.
-
         """
         with needs("train"):
             from lightning.fabric import Fabric
@@ -210,7 +207,6 @@ class Machine:
 
         Raises:
             ValueError: If there is none.
-
         """
         if not self.compile:
             return
@@ -250,7 +246,6 @@ def threads_for(vae: VAE, batch_size: int) -> int:
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
         >>> threads_for(VAE(encoder, decoder, StandardPrior(latent_dim=2)), batch_size=64)
         1
-
     """
     return 1 if multiplications(vae, batch_size) < SMALL_STEP else torch.get_num_threads()
 

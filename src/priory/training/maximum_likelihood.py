@@ -57,7 +57,6 @@ def maximise_likelihood(
 
     Raises:
         FloatingPointError: If the cross-entropy is no longer finite.
-
     """
     learned = [parameter for parameter in prior.parameters() if parameter.requires_grad]
     if not learned:

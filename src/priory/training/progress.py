@@ -26,7 +26,6 @@ class Progress:
         settings: How long to train.
         console: Where to write; None writes nothing.
         epoch: The epochs trained already.
-
     """
 
     def __init__(
@@ -53,7 +52,6 @@ class Progress:
             epoch: The epochs trained so far.
             row: What was measured after the last of them.
             without_better: The epochs since the best.
-
         """
         self.latest = row if "elbo" in row else self.latest
         left, now = self.settings.epochs_left(epoch, without_better), time.monotonic()

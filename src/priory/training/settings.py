@@ -45,7 +45,6 @@ class TrainingSettings:
 
     Raises:
         ValueError: If a setting is out of range, or two exclude each other.
-
     """
 
     max_epochs: int = 1000
@@ -171,7 +170,6 @@ class Muon(Optimizer):
         >>> optimizer = Muon(vae, lr=1e-3)
         >>> loss(vae, torch.zeros(5, 9)).backward()
         >>> optimizer.step()
-
     """
 
     def __init__(self, vae: VAE, lr: float, weight_decay: float | None = None) -> None:

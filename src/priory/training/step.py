@@ -27,7 +27,6 @@ class SharedNoise:
     Attributes:
         start: The number of examples before those of this process.
         total: The number of examples in the whole batch.
-
     """
 
     start: int
@@ -38,7 +37,6 @@ class SharedNoise:
 
         Raises:
             TypeError: If the batch is shared and the posteriors are no diagonal Gaussians.
-
         """
         if self.total == q.batch_shape[0]:
             return reparameterised(q, num_samples)
@@ -54,7 +52,6 @@ class Step(nn.Module):
     Args:
         vae: The model.
         settings: How it is trained.
-
     """
 
     def __init__(self, vae: VAE, settings: TrainingSettings) -> None:
@@ -92,7 +89,6 @@ class Average:
     Args:
         vae: The model.
         decay: The share of the average that a step keeps.
-
     """
 
     def __init__(self, vae: VAE, decay: float) -> None:

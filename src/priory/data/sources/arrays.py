@@ -11,7 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from priory.data.checks import as_tensor, check_data, check_labels, existing_file
+from priory.data.checks import (
+    as_tensor,
+    check_alike,
+    check_data,
+    check_labels,
+    existing_file,
+    readable,
+)
 from priory.data.splits import Source
 
 
@@ -34,29 +41,18 @@ def open_array(path: str | Path) -> Source:
         ...     np.save(f"{path}/mine.npy", np.zeros((20, 4), np.uint8))
         ...     open_array(f"{path}/mine.npy").x.shape
         torch.Size([20, 4])
-
     """
     path = Path(path)
     return Source(path.stem, check_data(read_array(path), path.name))
 
 
 def read_array(path: str | Path) -> Tensor:
-    """Map a `.npy` file into memory.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds no numeric array.
-
-    """
+    """Map a `.npy` file into memory."""
     path = existing_file(path)
-    try:
+    what, advice = f"a numeric array in {path}", "; write it with numpy.save"
+    with readable(what, "NumPy's", advice, ValueError, EOFError, OSError):
         # "c": changes, which torch cannot forbid, never reach the file
         array = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(
-            f"expected a numeric array in {path}, got a file that is truncated or not in NumPy's "
-            "format; write it with numpy.save."
-        ) from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f"expected a numeric array in {path}, got {type(array).__name__}.")
     return as_tensor(array, path.name)
@@ -71,17 +67,12 @@ def open_npz(path: str | Path) -> Source:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read, or its arrays are not as expected.
-
     """
     path = existing_file(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"expected numeric arrays in {path}, got a file that is truncated or not in NumPy's "
-            "format; write it with numpy.savez."
-        ) from error
+    errors = (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile, zlib.error)
+    guard = readable(f"numeric arrays in {path}", "NumPy's", "; write it with numpy.savez", *errors)
+    with guard, np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
     tensors = {name: as_tensor(array, f"{path.name}/{name}") for name, array in arrays.items()}
     return source_from_arrays(tensors, path)
 
@@ -102,7 +93,6 @@ def open_tensors(path: str | Path) -> Source:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read, or holds anything but tensors of numbers.
-
     """
     path = existing_file(path)
     loaded = _load(path)
@@ -122,34 +112,23 @@ def open_tensors(path: str | Path) -> Source:
 
 
 def _load(path: Path) -> Any:
+    errors = (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError)
     try:
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # the format of old cannot be mapped
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with readable(f"tensors in {path}", "torch's", "; write it with torch.save", *errors):
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            except RuntimeError:  # the format of old cannot be mapped
+                return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"expected tensors alone in {path}, got a file that is damaged or holds other objects "
             "or code, which are never run; write it with torch.save from tensors."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError) as error:
-        raise ValueError(
-            f"expected tensors in {path}, got a file that is truncated or not in torch's format; "
-            "write it with torch.save."
-        ) from error
 
 
 DATA, LABELS = ("x", "data"), ("labels", "y")
-PARTS = {
-    "train": ("train", "x_train"),
-    "validation": ("validation", "x_validation"),
-    "test": ("test", "x_test"),
-}
-PART_LABELS = {
-    "train": ("train_labels", "y_train"),
-    "validation": ("validation_labels", "y_validation"),
-    "test": ("test_labels", "y_test"),
-}
+PARTS = {name: (name, f"x_{name}") for name in ("train", "validation", "test")}
+PART_LABELS = {name: (f"{name}_labels", f"y_{name}") for name in PARTS}
 
 
 def source_from_arrays(arrays: Mapping[str, Tensor], path: Path) -> Source:
@@ -159,14 +138,6 @@ def source_from_arrays(arrays: Mapping[str, Tensor], path: Path) -> Source:
     and perhaps `train`, `validation` and `test` with the positions of the data in each part. Or the
     data lie in `train`, `validation` and `test` themselves (also `x_train`, ...), with
     `train_labels` (also `y_train`), ...
-
-    Args:
-        arrays: The arrays by name.
-        path: The file they come from.
-
-    Raises:
-        ValueError: If the names leave open what the data are, or the arrays do not match.
-
     """
     if len(arrays) == 1:
         return Source(path.stem, check_data(next(iter(arrays.values())), path.name))
@@ -238,12 +209,7 @@ def _joined(
                 )
             continue
         data.append(check_data(x, f"{path.name} under {name}", least=1))
-        if data[0].shape[1:] != x.shape[1:] or data[0].dtype != x.dtype:
-            raise ValueError(
-                f"expected data of one kind in {path.name}, got {data[0].dtype} of shape "
-                f"{tuple(data[0].shape[1:])} to train on and {x.dtype} of shape "
-                f"{tuple(x.shape[1:])} under {name}."
-            )
+        check_alike(data[0], x, path.name, f"under {name}")
         if given is not None:
             labels.append(check_labels(given, len(x), f"{path.name} under {name}"))
         part.append(torch.full((len(x),), which, dtype=torch.int8))

@@ -26,7 +26,6 @@ def open_digits() -> Source:
         >>> source = open_digits()
         >>> source.x.shape, source.part.bincount().tolist()
         (torch.Size([1797, 8, 8]), [1000, 350, 447])
-
     """
     with needs("train"):
         from sklearn.datasets import load_digits
@@ -43,18 +42,7 @@ def open_digits() -> Source:
     )
 
 
-FASHION = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
 
 
 def open_mnist(folder: str | Path | None = None) -> Source:
@@ -72,7 +60,6 @@ def open_mnist(folder: str | Path | None = None) -> Source:
     Reference:
         LeCun, Bottou, Bengio & Haffner, *Gradient-Based Learning Applied to Document Recognition*,
         1998.
-
     """
     names = tuple(map(str, range(10)))
     return _open("mnist", "mnist_784", names, folder)
@@ -81,20 +68,12 @@ def open_mnist(folder: str | Path | None = None) -> Source:
 def open_fashion_mnist(folder: str | Path | None = None) -> Source:
     """Open Fashion-MNIST: images of ten kinds of clothes, split as MNIST.
 
-    Args:
-        folder: The folder that holds its four files; by default the images come from OpenML through
-            scikit-learn, which keeps them in its cache.
-
-    Raises:
-        FileNotFoundError: If the folder lacks a file, or OpenML cannot be reached.
-        ImportError: If there is no folder, and scikit-learn or pandas is not installed.
-        ValueError: If a file is truncated or holds something else.
+    The folder and what is raised are those of `open_mnist`.
 
     Reference:
         Xiao, Rasul & Vollgraf, *Fashion-MNIST*, 2017.
-
     """
-    return _open("fashion-mnist", "Fashion-MNIST", FASHION, folder)
+    return _open("fashion-mnist", "Fashion-MNIST", tuple(CLOTHES.split(",")), folder)
 
 
 def _open(name: str, openml: str, names: tuple[str, ...], folder: str | Path | None) -> Source:

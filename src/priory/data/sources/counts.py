@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from priory.blockwise import blocks
-from priory.data.checks import check_data, existing_file
+from priory.data.checks import check_data, existing_file, readable
 from priory.data.sources.own_split import parts_by_name
 from priory.data.splits import Source
 from priory.data.tables.cells import classes_of
@@ -23,11 +23,7 @@ MOST_BYTES = 8 * 2**30
 
 
 def open_counts(
-    path: str | Path,
-    *,
-    layer: str | None = None,
-    label: str | None = None,
-    part: str | None = None,
+    path: str | Path, *, layer: str | None = None, label: str | None = None, part: str | None = None
 ) -> Source:
     """Open the counts of an `.h5ad` file, cells by genes, sparse or not.
 
@@ -48,7 +44,6 @@ def open_counts(
 
     Reference:
         Virshup et al., *anndata: Access and store annotated data matrices*, JOSS 9(101), 2024.
-
     """
     path = existing_file(path)
     where = path.name
@@ -77,15 +72,11 @@ def open_counts(
 def _read(path: Path, layer: str | None) -> tuple[Any, Any, list[str]]:
     with needs("data"):
         import anndata
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names that are not unique, and of old formats
-            file = anndata.read_h5ad(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"expected cells and genes in {path}, got a file that is truncated or not in AnnData's "
-            "format."
-        ) from error
+    errors = (OSError, ValueError, KeyError, TypeError, AttributeError)
+    guard = readable(f"cells and genes in {path}", "AnnData's", "", *errors)
+    with guard, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are not unique, and of old formats
+        file = anndata.read_h5ad(path)
     names = file.var_names
     tables = {"X": file.X, **file.layers}
     if file.raw is not None and layer == "raw" and layer not in tables:

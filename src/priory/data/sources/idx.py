@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from priory.data.checks import as_tensor, check_data, check_labels, existing_file
+from priory.data.checks import as_tensor, check_alike, check_data, check_labels, existing_file
 from priory.data.sources.own_split import TEST, VALIDATION
 from priory.data.splits import Source
 
@@ -24,7 +24,6 @@ def open_idx(path: str | Path) -> Source:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is truncated or holds something else.
-
     """
     path = Path(path)
     return Source(path.name.split(".")[0], check_data(read_idx(path), path.name))
@@ -48,7 +47,6 @@ def open_idx_folder(folder: str | Path, name: str | None = None) -> Source:
     Reference:
         LeCun, Bottou, Bengio & Haffner, *Gradient-Based Learning Applied to Document Recognition*,
         1998; Xiao, Rasul & Vollgraf, *Fashion-MNIST*, 2017.
-
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -60,12 +58,7 @@ def open_idx_folder(folder: str | Path, name: str | None = None) -> Source:
         path = find_idx(folder, f"{start}-labels", 1)
         labels.append(check_labels(read_idx(path), len(images[-1]), path.name))
     train, test = images
-    if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
-        raise ValueError(
-            f"expected images of one kind in {folder}, got {train.dtype} of shape "
-            f"{tuple(train.shape[1:])} to train on and {test.dtype} of shape "
-            f"{tuple(test.shape[1:])} to test on."
-        )
+    check_alike(train, test, folder, "to test on")
     part = torch.zeros(len(train) + len(test), dtype=torch.int8)
     part[len(train) - len(train) // VALIDATE_ONE_IN : len(train)] = VALIDATION
     part[len(train) :] = TEST
@@ -84,12 +77,7 @@ def is_idx_folder(folder: str | Path) -> bool:
 
 
 def find_idx(folder: Path, start: str, dims: int) -> Path:
-    """Find a file by the start of its name, in the spellings that are about.
-
-    Raises:
-        FileNotFoundError: If it is not there.
-
-    """
+    """Find a file by the start of its name, in the spellings that are about."""
     for join in ("-", "."):
         for end in ("", ".gz"):
             path = folder / f"{start}{join}idx{dims}-ubyte{end}"
@@ -105,13 +93,8 @@ def read_idx(path: str | Path) -> Tensor:
 
     What is not compressed, of one byte a value, stays on disk.
 
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated, or does not begin or end as such a file.
-
     Reference:
         The format is given at the end of LeCun, Cortes & Burges, *The MNIST Database*.
-
     """
     path = existing_file(path)
     with path.open("rb") as file:

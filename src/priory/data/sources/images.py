@@ -34,7 +34,6 @@ def open_images(folder: str | Path) -> Source:
         ImportError: If Pillow is not installed.
         ValueError: If there are no images in it, a file is none, sizes differ, or an image is
             transparent or has more than 8 bits; the file is named.
-
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -35,7 +35,6 @@ def complete_parts(
         >>> from priory.data import complete_parts
         >>> complete_parts(torch.tensor([0] * 100 + [2] * 20)).bincount().tolist()
         [90, 10, 20]
-
     """
     training = (part == TRAIN).nonzero().squeeze(1)
     if len(training) == 0:
@@ -52,19 +51,7 @@ def complete_parts(
 
 
 def parts_by_name(names: Sequence[Any], where: str) -> Tensor:
-    """Read a split from words: train, validation (valid, val) or test for each datum.
-
-    Args:
-        names: A word for each datum.
-        where: What to call them in an error.
-
-    Returns:
-        Where each datum belongs, `(N,)` of type int8.
-
-    Raises:
-        ValueError: If one is another word; its row is named.
-
-    """
+    """Read a split, `(N,)`, from words: train, validation (valid, val) or test for each datum."""
     part = torch.empty(len(names), dtype=torch.int8)
     for row, name in enumerate(names):
         found = PARTS.get(str(name).strip().lower())

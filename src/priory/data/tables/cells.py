@@ -14,17 +14,7 @@ Value = str | int | float | bool
 
 
 def numbers(column: Any, name: str, where: str) -> NDArray[np.float64]:
-    """Return a column of numbers, with NaN where a value is missing.
-
-    Args:
-        column: A `pandas.Series`.
-        name: The name of the column.
-        where: What to call the table in an error.
-
-    Raises:
-        ValueError: If a cell holds text, a date or an infinite value; row and column are named.
-
-    """
+    """Return the numbers of a `pandas.Series`, with NaN where a value is missing."""
     with needs("data"):
         import pandas as pd
     if getattr(column.dtype, "kind", "O") in "Mmc":
@@ -86,12 +76,7 @@ def categories_of(column: Any) -> tuple[Value, ...]:
 def codes_of(
     column: Any, categories: tuple[Value, ...], name: str, where: str
 ) -> NDArray[np.int64]:
-    """Return the position of each cell among the categories, and −1 where a value is missing.
-
-    Raises:
-        ValueError: If a cell holds another category; row and column are named.
-
-    """
+    """Return the position of each cell among the categories, and −1 where a value is missing."""
     with needs("data"):
         import pandas as pd
     cells = column.astype(object)
@@ -110,12 +95,7 @@ def codes_of(
 
 
 def refuse_missing(missing: NDArray[np.bool_], name: str, where: str) -> None:
-    """Refuse a column with missing values.
-
-    Raises:
-        ValueError: If there is one; row and column are named.
-
-    """
+    """Refuse a column with missing values, and name the first of them."""
     if missing.any():
         raise ValueError(
             f"expected a value in column {name!r} of {where}, got none in row "
@@ -130,20 +110,9 @@ MOST_CLASSES = 1000
 def classes_of(
     column: Any, name: str, where: str, names: tuple[str, ...] | None = None
 ) -> tuple[Int64[Tensor, " N"], tuple[str, ...]]:
-    """Give each class in a column a number.
+    """Return the class of each row, of text, booleans or whole numbers, and the classes' names.
 
-    Args:
-        column: A `pandas.Series` of text, booleans or whole numbers.
-        name: The name of the column.
-        where: What to call the table in an error.
-        names: The names of the classes, where they are known; by default those found, in order.
-
-    Returns:
-        The class of each row, `(N,)`, and the names of the classes.
-
-    Raises:
-        ValueError: If a class is missing or unknown, or there are too many; the row is named.
-
+    These are the names that are known, or by default those that the column has, in order.
     """
     refuse_missing(column.isna().to_numpy(), name, where)
     if column.dtype.kind == "f" and (column == column.round()).all():

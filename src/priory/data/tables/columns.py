@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from priory.arguments import one_of
 from priory.data.tables.cells import Value, codes_of, numbers, refuse_missing
 from priory.extras import needs
 
@@ -33,7 +34,6 @@ class Column:
         scale: The standard deviation over the training rows.
         categories: The categories, in the order of their dimensions.
         fill: What stands for a missing value; None refuses missing values.
-
     """
 
     name: str
@@ -44,8 +44,7 @@ class Column:
     fill: Value | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ("numeric", "categorical", "count"):
-            raise ValueError(f"expected a numeric, categorical or count column, got {self.kind!r}.")
+        one_of(get_args(Kind), kind=self.kind)
         if self.kind == "categorical" and len(self.categories) < 2:
             raise ValueError(
                 f"expected at least two categories in column {self.name!r}, "
@@ -118,7 +117,6 @@ class Columns:
         True
         >>> columns.spans
         [('numeric', 0, 1), ('categorical', 1, 3)]
-
     """
 
     columns: tuple[Column, ...]
@@ -164,7 +162,6 @@ class Columns:
         Raises:
             ValueError: If a column is missing or unknown, or a cell does not fit its column; row
                 and column are named.
-
         """
         present = [str(name) for name in table.columns]
         known = {*self.names, *self.ignored, self.label}
@@ -195,7 +192,6 @@ class Columns:
 
         Raises:
             ValueError: If D is not the number of dimensions of these columns.
-
         """
         with needs("data"):
             import pandas as pd
@@ -219,7 +215,6 @@ class Columns:
 
         Raises:
             ValueError: If it describes no columns.
-
         """
         try:
             columns = tuple(
@@ -236,17 +231,9 @@ class Columns:
 def check_counts(
     values: NDArray[Any], name: str | Sequence[str], where: str, first_row: int = 0
 ) -> None:
-    """Refuse what is no count.
+    """Refuse what is no count, in a column, `(N,)`, or in several, `(N, D)`; the cell is named.
 
-    Args:
-        values: Values, `(N,)`, or those of several columns, `(N, D)`.
-        name: The name of the column, or of each.
-        where: What to call the table in an error.
-        first_row: The row of the table that the first of the values stands in.
-
-    Raises:
-        ValueError: If one is no whole number from 0, below 2**31; row and column are named.
-
+    The first of the values stands in row `first_row` of the table.
     """
     bad = ~((values >= 0) & (values < MOST_COUNT) & (values == np.round(values)))
     if bad.any():

@@ -1,11 +1,12 @@
 """What do the columns of a table mean, by its training rows?"""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from priory.arguments import one_of
 from priory.data.tables.cells import (
     Value,
     categories_of,
@@ -40,29 +41,10 @@ def fit_columns(
     Text, booleans and columns asked for are categorical, other columns numeric. Means, scales and
     what fills a gap come from the training rows alone; the categories are those of all rows.
 
-    Args:
-        table: A `pandas.DataFrame`.
-        training: Which rows train, `(N,)`.
-        label: The column kept apart as labels.
-        ignored: Columns left out.
-        categorical: Columns that are categorical whatever their type.
-        missing_numbers: What to put where a number is missing: their mean or their median over the
-            training rows, or nothing, which refuses it.
-        missing_categories: What to put where a category is missing: the most frequent of the
-            training rows, a category of its own, or nothing, which refuses it.
-        where: What to call the table in an error.
-
-    Raises:
-        ValueError: If there is no column of that name, none is left, or one is constant, has text
-            among its numbers, or lacks values; the column is named, and the row where there is one.
-
+    The other arguments are those of `open_table`, with the column of parts among the `ignored`.
     """
-    if missing_numbers not in ("refuse", "mean", "median"):
-        raise ValueError(f"expected missing_numbers refuse, mean or median, got {missing_numbers}.")
-    if missing_categories not in ("refuse", "frequent", "own"):
-        raise ValueError(
-            f"expected missing_categories refuse, frequent or own, got {missing_categories}."
-        )
+    one_of(get_args(MissingNumbers), missing_numbers=missing_numbers)
+    one_of(get_args(MissingCategories), missing_categories=missing_categories)
     for name in (*ignored, *categorical, *([] if label is None else [label])):
         check_name(name, table, where)
     columns = []
@@ -132,12 +114,7 @@ def _refuse_constant(name: str, values: Sequence[Value], where: str) -> None:
 
 
 def check_name(name: str, table: Any, where: str) -> None:
-    """Refuse the name of a column that is not there, and suggest one that is.
-
-    Raises:
-        ValueError: If the table has no such column.
-
-    """
+    """Refuse the name of a column that is not there, and suggest one that is."""
     if name not in table.columns:
         others = f"; it has {len(table.columns)} others."
         raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from priory.data.checks import check_data, existing_file
+from priory.data.checks import check_data, existing_file, readable
 from priory.data.sources.own_split import complete_parts, parts_by_name
 from priory.data.splits import Source
 from priory.data.tables.cells import classes_of
@@ -62,7 +62,6 @@ def open_table(
         ImportError: If pandas, or pyarrow for a Parquet file, is not installed.
         ValueError: If the file cannot be read, or a column or a cell is not as expected; it is
             named.
-
     """
     where = Path(path).name
     table = read_table(path, separator)
@@ -98,16 +97,7 @@ def open_table_like(
 ) -> Source:
     """Open a further table as the one that was trained on: with its means, scales and categories.
 
-    Args:
-        path: A CSV or a Parquet file.
-        columns: The columns of the table trained on.
-        label_names: The classes of the table trained on.
-        separator: What stands between the cells of a CSV file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a column is missing or unknown, or a cell does not fit its column.
-
+    The classes of that table have the names `label_names`.
     """
     where = Path(path).name
     table = read_table(path, separator)
@@ -120,21 +110,7 @@ def open_table_like(
 
 
 def read_table(path: str | Path, separator: str | None = None) -> Any:
-    """Read a CSV or a Parquet file.
-
-    Args:
-        path: The file.
-        separator: What stands between the cells of a CSV file.
-
-    Returns:
-        A `pandas.DataFrame`.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ImportError: If pandas, or pyarrow for a Parquet file, is not installed.
-        ValueError: If it cannot be read, has no rows, or its columns are not told apart by names.
-
-    """
+    """Read a CSV or a Parquet file with rows, and a name for each column, as a data frame."""
     path = existing_file(path)
     with needs("data"):
         import pandas as pd
@@ -173,14 +149,10 @@ def _read_parquet(path: Path) -> Any:
     with needs("data"):
         import pyarrow
         from pyarrow import parquet
-    try:
-        with parquet.ParquetFile(path) as file:
-            names, table = file.schema_arrow.names, file.read()
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise ValueError(
-            f"expected a table in {path.name}, got a file that is truncated or not in Parquet's "
-            "format."
-        ) from error
+    errors = (pyarrow.ArrowException, OSError, ValueError)
+    guard = readable(f"a table in {path.name}", "Parquet's", "", *errors)
+    with guard, parquet.ParquetFile(path) as file:
+        names, table = file.schema_arrow.names, file.read()
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(
             f"expected different names of columns in {path.name}, got {twice[0]!r} twice."

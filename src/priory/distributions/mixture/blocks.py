@@ -32,7 +32,6 @@ def working_dtype(device: torch.device) -> torch.dtype:
         >>> from priory.distributions import working_dtype
         >>> working_dtype(torch.device("cpu"))
         torch.float64
-
     """
     return torch.float32 if device.type in WITHOUT_FLOAT64 else torch.float64
 
@@ -51,15 +50,7 @@ def direct_form(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> tuple[
     It is as exact as its arguments, takes memory for B·K·L numbers, and consists of operations that
     every transform, compiler and runtime knows.
 
-    Args:
-        z: Points, `(*#batch, L)`.
-        logits: Log-weights, `(*#batch, K)`.
-        loc: Means, `(*#batch, K, L)`.
-        scale: Standard deviations, `(*#batch, K, L)`.
-
-    Returns:
-        The log-densities in nats, `(*batch, K)`, and what is squared, `(*batch, K, L)`.
-
+    Returned are the log-densities in nats, `(*batch, K)`, and what is squared, `(*batch, K, L)`.
     """
     standardised = (z.unsqueeze(-2) - loc) / scale
     log_volume = scale.log().sum(-1) + HALF_LOG_TWO_PI * scale.shape[-1]
@@ -144,7 +135,6 @@ class DirectBlock:
         logits: Log-weights, `(*P, K)` or `(*P, R, K)`.
         loc: Means, `(*P, K, L)`.
         scale: Standard deviations, `(*P, K, L)`.
-
     """
 
     def __init__(self, z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
@@ -183,12 +173,7 @@ class ExpandedBlock:
     and the gradients are products of the same factors with the responsibilities. The terms cancel,
     and what is left is wrong by about the rounding error of the largest: see `rounding`.
 
-    Args:
-        z: Points, `(*P, B, L)`, where P is absent for one mixture.
-        logits: Log-weights, `(*P, K)` or `(*P, R, K)`.
-        loc: Means, `(*P, K, L)`.
-        scale: Standard deviations, `(*P, K, L)`.
-
+    It takes what a `DirectBlock` takes.
     """
 
     def __init__(self, z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
@@ -262,13 +247,7 @@ def component_blocks(
 
     A block is expanded unless that is slower, or less exact than it has to be.
 
-    Args:
-        z: Points, `(*P, B, L)`, where P is absent for one mixture.
-        logits: Log-weights, `(*P, K)` or `(*P, R, K)`.
-        loc: Means, `(*P, K, L)`.
-        scale: Standard deviations, `(*P, K, L)`.
-        tolerance: How many nats rounding may move a log-density.
-
+    The arguments are those of a block; rounding may move a log-density by `tolerance` nats.
     """
     (*mixtures, points, dims), components = z.shape, loc.shape[-2]
 

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Size, Tensor
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 
 from priory.distributions.mixture import kernel
 from priory.distributions.mixture.blocks import widened
-from priory.distributions.torch_distributions import expanded, is_exporting
+from priory.distributions.torch_distributions import Expandable, is_exporting
 
 
-class GaussianMixture(Distribution):
+class GaussianMixture(
+    Expandable, expands={"logits": 1, "loc": 2, "scale": 2}, keeps=("_unexpanded",)
+):
     r"""A mixture of diagonal Gaussians over vectors $z \in \mathbb{R}^L$.
 
     $$p(z) = \sum_{k=1}^K w_k \, \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2),
@@ -48,7 +50,6 @@ class GaussianMixture(Distribution):
         >>> p = GaussianMixture(torch.zeros(3), loc=torch.randn(3, 2), scale=torch.ones(3, 2))
         >>> p.log_prob(p.sample((5,))).shape
         torch.Size([5])
-
     """
 
     arg_constraints = {  # noqa: RUF012 (torch's own declaration)
@@ -90,22 +91,6 @@ class GaussianMixture(Distribution):
         if logits.shape != loc.shape[:-1]:
             self.logits = logits.expand(shape)
             self.loc, self.scale = (t.expand(*shape, -1) for t in (loc, scale))
-
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "GaussianMixture | None" = None
-    ) -> "GaussianMixture":
-        """Return the same mixture with its batch dimensions expanded to `batch_shape`."""
-        batch = Size(batch_shape)
-        return expanded(
-            self,
-            GaussianMixture,
-            batch,
-            _instance,
-            _unexpanded=self._unexpanded,
-            logits=self.logits.expand(*batch, -1),
-            loc=self.loc.expand(*batch, -1, -1),
-            scale=self.scale.expand(*batch, -1, -1),
-        )
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""

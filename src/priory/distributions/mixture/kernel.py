@@ -46,16 +46,6 @@ def component_log_prob(
     r"""Return $\log w_k + \log \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$ for each k.
 
     Without a gradient the work is done in blocks, as for `log_prob`; with one, in the direct form.
-
-    Args:
-        z: Points.
-        logits: Logarithms of the mixing weights, normalised.
-        loc: Means.
-        scale: Standard deviations.
-
-    Returns:
-        The weighted log-densities of the components, in nats.
-
     """
     inputs = (z, logits, loc, scale)
     if _is_subclassed(*inputs):
@@ -79,22 +69,14 @@ def log_prob(
 ) -> Float[Tensor, "*batch"]:
     r"""Return $\log \sum_k w_k\, \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$ in nats.
 
+    It is in float32 at the least. The logits are normalised; one of -inf is a weight of zero.
+
     The sum over dimensions is taken inside each component, before the log-sum-exp over components.
     The work is done in float64 and in blocks of components, so that memory grows neither with
     B·K·L nor, beyond a budget, with B·K. Points whose mixtures have the same components, each with
     weights of its own, share the work: `loc` and `scale` then lack those dimensions. Second
     derivatives, forward mode and the transforms of `torch.func` take the direct form, and its
     memory.
-
-    Args:
-        z: Points.
-        logits: Logarithms of the mixing weights, normalised; `-inf` is a weight of zero.
-        loc: Means.
-        scale: Standard deviations.
-
-    Returns:
-        The log-density of the mixture at each point, in nats; in float32 at the least.
-
     """
     inputs = (z, logits, loc, scale)
     if _is_subclassed(*inputs):

@@ -19,12 +19,8 @@ def opaque(
 ) -> Callable[..., Four]:
     """Return an operator that evaluates the kernel, and whose gradient is one too.
 
-    Args:
-        evaluate: Returns the log-density and three tensors that its gradient needs.
-        gradients: Returns the gradients from that of the log-density, the inputs and the three.
-        result_dtype: Returns the type of the log-density of inputs.
-        is_kept: Returns whether the last of the three is more than an empty tensor.
-
+    What evaluates it returns the log-density and three tensors that the gradients are worked out
+    from, the last of which is empty unless `is_kept` says otherwise.
     """
 
     @torch.library.custom_op("priory::mixture_log_prob", mutates_args=())

@@ -2,13 +2,14 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from priory.arguments import only
 from priory.networks.context import Context, Encoder
 from priory.suggestions import did_you_mean
 
@@ -29,7 +30,7 @@ class Part(nn.Module, ABC):
     """Whether elements can be put at examples, one by one."""
 
     @abstractmethod
-    def select(self, kept: Int[Tensor, " K"]) -> "Part":
+    def select(self, kept: Int[Tensor, " K"]) -> Any:
         """Return a new part with the elements at these positions."""
 
     def __repr__(self) -> str:
@@ -45,7 +46,6 @@ class Components:
         scale: Their standard deviations, of the same shape.
         index: The positions in the training set of the examples that they stand for, `(K,)`.
         log_shares: The logarithm of each label's share in each component, `(K, C)`.
-
     """
 
     loc: Float[Tensor, "*C K L"]
@@ -62,7 +62,6 @@ class Inputs:
         u: The inputs, `(K, *data_shape)`; where each label has K, `(C K, *data_shape)`.
         context: What the encoder is told of them.
         log_shares: The logarithm of each label's share in each input, `(K, C)`.
-
     """
 
     u: Tensor
@@ -76,38 +75,17 @@ class ComponentsPart(Part):
     role = "components"
 
     @abstractmethod
-    def select(self, kept: Int[Tensor, " K"]) -> "ComponentsPart":
-        """Return a new part with the components at these positions."""
-
-    @abstractmethod
     def forward(self, encoder: Encoder | None, context: Context) -> Components:
-        """Return the components.
-
-        Args:
-            encoder: The module that returns q(z|x), for components that are posteriors.
-            context: Which examples the prior is for.
-
-        """
+        """Return the components, of the posteriors of the encoder or without it."""
 
     def check(self, x: Tensor) -> None:
-        """Check that components can stand for examples.
-
-        Raises:
-            ValueError: If they are of another shape or beyond the range.
-
-        """
+        """Refuse examples for which components cannot stand: of another shape, out of range."""
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> Tensor | None:
         """See the training data once, before training, to check them or to start from them.
 
-        Args:
-            x: The training data, `(N, *data_shape)`.
-            encoder: The module that returns q(z|x).
-            context: What is known of these data.
-
         Returns:
             The log-weights that belong to a start from data; None without.
-
         """
         return None
 
@@ -119,7 +97,6 @@ class ComponentsPart(Part):
             x: The examples that they are to stand for, `(D, *data_shape)`.
             loc: The means of q(z|x), `(D, L)`.
             scale: Its standard deviations, `(D, L)`.
-
         """
 
 
@@ -133,12 +110,7 @@ class InputsPart(Part):
         """Return the inputs for the examples of a context."""
 
     def check(self, x: Tensor) -> None:
-        """Check that examples could be inputs.
-
-        Raises:
-            ValueError: If they are of another shape or beyond the range.
-
-        """
+        """Refuse examples that could be no inputs: of another shape or beyond the range."""
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
         """See the training data once, before training, to check them or to start from them."""
@@ -159,17 +131,8 @@ class Weights(Part):
     __hash__ = nn.Module.__hash__
 
     @abstractmethod
-    def select(self, kept: Int[Tensor, " K"]) -> "Weights":
-        """Return a new part with the weights at these positions."""
-
-    @abstractmethod
     def forward(self, loc: Float[Tensor, "*C K L"]) -> Tensor:
-        """Return unnormalised log-weights, `(K,)`, or `(C, K)` where each label has its own.
-
-        Args:
-            loc: The means of the components.
-
-        """
+        """Return log-weights of components with these means, `(K,)`, or `(C, K)` for each label."""
 
     def start(self, log_weights: Tensor) -> None:
         """Start from these log-weights, for weights that are learned."""
@@ -178,19 +141,20 @@ class Weights(Part):
         """Give components at these positions a mass each; the others keep their proportions."""
 
 
+def below(cls: Any, package: str) -> Iterator[Any]:
+    """Walk over the classes of a package that derive from one."""
+    for derived in cls.__subclasses__():
+        if derived.__module__.startswith(f"{package}."):
+            yield derived
+        yield from below(derived, package)
+
+
 def kinds(role: str | None = None) -> dict[str, type[Part]]:
     """Return the allow-list: every part of a role by its kind; of all roles by `role kind`."""
-    classes: list[type[Part]] = []
-    pending: list[type[Part]] = [*Part.__subclasses__()]
-    house = __name__.split(".")[0]
-    while pending:
-        cls = pending.pop()
-        pending += cls.__subclasses__()
-        if not inspect.isabstract(cls) and cls.__module__.startswith(f"{house}."):
-            classes.append(cls)
+    final = [cls for cls in below(Part, "priory") if not inspect.isabstract(cls)]
     if role is None:
-        return {f"{cls.role} {cls.kind}": cls for cls in classes}
-    return {cls.kind: cls for cls in classes if cls.role == role}
+        return {f"{cls.role} {cls.kind}": cls for cls in final}
+    return {cls.kind: cls for cls in final if cls.role == role}
 
 
 def part_of(role: str, description: str | Mapping[str, Any] | Part, **facts: Any) -> Any:
@@ -209,7 +173,6 @@ def part_of(role: str, description: str | Mapping[str, Any] | Part, **facts: Any
         >>> from priory.priors.parts import part_of
         >>> part_of("weights", "learned", num_components=3).logits.shape
         torch.Size([3])
-
     """
     if isinstance(description, Part):
         if description.role != role:
@@ -223,11 +186,7 @@ def part_of(role: str, description: str | Mapping[str, Any] | Part, **facts: Any
             + did_you_mean(str(kind), known)
         )
     takes = inspect.signature(known[kind]).parameters
-    if unknown := sorted(options.keys() - takes.keys()):
-        raise ValueError(
-            f"expected options of {role} of kind {kind} among {', '.join(takes)}, got "
-            f"{', '.join(unknown)}" + did_you_mean(unknown[0], takes)
-        )
+    only(options, takes, f"{role} of kind {kind}")
     arguments = {name: value for name, value in facts.items() if name in takes} | options
     for name in arguments.keys() & {"components", "inputs", "weights"}:  # parts of a part
         arguments[name] = part_of(name, arguments[name], **facts)

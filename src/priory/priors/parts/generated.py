@@ -18,13 +18,8 @@ class GeneratedInputs(PseudoInputs):
     A linear layer starts with weights of about $1/\sqrt{K}$, so that codes of this length let the
     inputs begin well apart. They start at random.
 
-    Args:
-        num_components: The number of inputs K.
-        data_shape: The shape of one example.
-        data_range: The smallest and the largest value an example can take: two numbers, or a pair
-            of nested lists of the example's shape, for each dimension its own.
-        hidden_sizes: The widths of the hidden layers of f; with none, it is the linear layer of the
-            reference's code.
+    The arguments are those of a [`VampPrior`][priory.priors.VampPrior], and `hidden_sizes`: the
+    widths of the hidden layers of f; with none, it is the linear layer of the reference's code.
 
     Raises:
         ValueError: If a size is below one, or the range is empty.
@@ -32,7 +27,6 @@ class GeneratedInputs(PseudoInputs):
     Reference:
         The pseudo-inputs of the code published with Tomczak & Welling, *VAE with a VampPrior*,
         AISTATS 2018: a linear layer on the identity, with a bounded nonlinearity.
-
     """
 
     kind = "generated"

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from priory.arguments import above_zero, at_least
 from priory.distributions import widened
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder
@@ -19,24 +21,12 @@ from priory.priors.parts.posteriors import PseudoInputs
 class GridInputs(PseudoInputs):
     """Pseudo-inputs that a network draws from the points of a square grid.
 
-    At the start they lie near the middle of the range.
-
-    Args:
-        data_shape: The shape of one example.
-        data_range: The smallest and the largest value an example can take: two numbers, or a pair
-            of nested lists of the example's shape, for each dimension its own.
-        num_components: The number of inputs asked for. The grid is the smallest square that holds
-            as many; K is the number of its points.
-        grid_side: The number of points along each side of the grid, where it is not to follow from
-            `num_components`; K is its square.
-        grid_extent: The grid covers the square from -extent to extent. The larger, the more the
-            inputs differ at the start.
-        hidden_sizes: The widths of the hidden layers of the network.
+    At the start they lie near the middle of the range. The arguments are those of a
+    [`GTMVampPrior`][priory.priors.GTMVampPrior].
 
     Raises:
         ValueError: If `num_components`, `grid_side`, a width or an entry of `data_shape` is below
             one, the range is empty, or `grid_extent` is not above zero.
-
     """
 
     kind = "grid"
@@ -66,27 +56,18 @@ class GridInputs(PseudoInputs):
         points: Tensor = self.network(self.grid)
         return 0.5 + points
 
-    def select(self, kept: Int[Tensor, " K"]) -> "GridInputs":
-        """Refuse, as a grid is whole.
-
-        Raises:
-            ValueError: Always.
-
-        """
+    def select(self, kept: Int[Tensor, " K"]) -> NoReturn:
+        """Refuse, as a grid is whole."""
         raise ValueError("expected inputs of which some can be left out, got those of a grid.")
 
 
 def side_of(num_components: int | None, grid_side: int | None) -> int:
     """Return the side that is asked for, or else the smallest that holds as many components.
 
-    Raises:
-        ValueError: If neither is given, or one is below one.
-
     Examples:
         >>> from priory.priors.parts.grid import side_of
         >>> side_of(16, None), side_of(17, None), side_of(16, 8)
         (4, 5, 8)
-
     """
     wanted = num_components if grid_side is None else grid_side
     if wanted is None or wanted < 1:
@@ -100,9 +81,6 @@ def side_of(num_components: int | None, grid_side: int | None) -> int:
 def plane_grid(side: int, extent: float) -> Tensor:
     """Return a grid of side² points over the square from -extent to extent, `(side², 2)`.
 
-    Raises:
-        ValueError: If the extent is not above zero.
-
     Examples:
         >>> from priory.priors.parts.grid import plane_grid
         >>> plane_grid(side=2, extent=3.0)
@@ -110,10 +88,8 @@ def plane_grid(side: int, extent: float) -> Tensor:
                 [-3.,  3.],
                 [ 3., -3.],
                 [ 3.,  3.]])
-
     """
-    if not extent > 0:
-        raise ValueError(f"expected a grid_extent above zero, got {extent}.")
+    above_zero(grid_extent=extent)
     line = torch.linspace(-extent, extent, side) if side > 1 else torch.zeros(1)
     return torch.cartesian_prod(line, line)
 
@@ -124,24 +100,12 @@ RIDGE = 1e-4
 class SheetComponents(ComponentsPart):
     """Gaussians whose means and scales a network draws from the points of a square grid.
 
-    It starts as a flat sheet, spread over a plane of the latent space (at random, where there are
-    more than two dimensions) with a standard deviation of one along each side of the grid. The
-    scales start at half the distance of neighbours, or at one with more dimensions.
-
-    Args:
-        latent_dim: The number of latent dimensions L.
-        num_components: The number of components asked for. The grid is the smallest square that
-            holds as many; K is the number of its points.
-        grid_side: The number of points along each side of the grid, where it is not to follow from
-            `num_components`; K is its square.
-        grid_extent: The grid covers the square from -extent to extent. The larger, the more the
-            sheet can fold; where it starts does not depend on it.
-        hidden_sizes: The widths of the hidden layers of the network.
+    It starts as a flat sheet, as a [`GTMPrior`][priory.priors.GTMPrior] does, whose arguments it
+    has.
 
     Raises:
         ValueError: If `latent_dim`, `num_components`, `grid_side` or a width is below one, or
             `grid_extent` is not above zero.
-
     """
 
     kind = "sheet"
@@ -157,8 +121,7 @@ class SheetComponents(ComponentsPart):
         hidden_sizes: Sequence[int] = (64, 64),
     ) -> None:
         super().__init__()
-        if latent_dim < 1:
-            raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
+        at_least(1, latent_dim=latent_dim)
         self.latent_dim = latent_dim
         self.grid_side = side_of(num_components, grid_side)
         self.num_components = self.grid_side**2
@@ -176,13 +139,8 @@ class SheetComponents(ComponentsPart):
         loc, log_scale = self.network(self.grid).chunk(2, dim=-1)
         return Components(loc, log_scale.exp())
 
-    def select(self, kept: Int[Tensor, " K"]) -> "SheetComponents":
-        """Refuse, as a sheet is whole.
-
-        Raises:
-            ValueError: Always.
-
-        """
+    def select(self, kept: Int[Tensor, " K"]) -> NoReturn:
+        """Refuse, as a sheet is whole."""
         raise ValueError("expected components of which some can be left out, got a sheet.")
 
 
@@ -209,14 +167,7 @@ def plane_start(grid: Tensor, latent_dim: int) -> tuple[Tensor, float]:
 
 @torch.no_grad()
 def fit_last_layer(network: MLP, x: Tensor, y: Tensor) -> None:
-    """Choose the last layer of a network so that x maps to y, by least squares with a small ridge.
-
-    Args:
-        network: The network; the other layers are left as they are.
-        x: Inputs, `(N, *in_shape)`.
-        y: Outputs, `(N, C)`.
-
-    """
+    """Choose the last layer so that x maps to y, `(N, C)`, by least squares with a small ridge."""
     *hidden, last = network.layers
     assert isinstance(last, nn.Linear)
     features = widened(nn.Sequential(*hidden)(x.flatten(1)))

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NoReturn
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from priory.arguments import at_least, one_of
 from priory.networks.constants import add_constant
 from priory.networks.context import Context, Encoder, given_labels
 from priory.networks.data_range import DataRange
 from priory.priors.parts.base import Inputs
 from priory.priors.parts.posteriors import PseudoInputs
+from priory.priors.parts.starts import refuse_too_few
 
 OWN_SHARE = 0.9
 """The share that a pseudo-input which starts from an example gives that example's label."""
@@ -21,22 +23,11 @@ OWN_SHARE = 0.9
 class LabelledInputs(PseudoInputs):
     r"""Trainable pseudo-inputs that the encoder is given with labels.
 
-    Args:
-        num_components: The number of inputs K: of each label where they are fixed, of all labels
-            together where they are learned.
-        num_labels: The number of labels C.
-        data_shape: The shape of one example.
-        data_range: The smallest and the largest value an example can take: two numbers, or a pair
-            of nested lists of the example's shape, for each dimension its own.
-        labels: `"fixed"` gives each label K inputs of its own; with `"learned"` all labels share K
-            inputs, each with learned shares of the labels.
-        init: `"random"` starts from uniform noise in the range; with `"data"`, `fit_data` replaces
-            it by a random subset of the data: of each label's, or, where labels are learned, of all
-            data, with nine tenths of the shares on the example's label.
+    The arguments are those of a
+    [`ConditionalVampPrior`][priory.priors.ConditionalVampPrior].
 
     Raises:
         ValueError: If a size is below one, the range is empty, or `labels` or `init` is unknown.
-
     """
 
     kind = "labelled"
@@ -54,12 +45,9 @@ class LabelledInputs(PseudoInputs):
         init: Literal["random", "data"] = "random",
     ) -> None:
         super().__init__(num_components, data_shape, data_range)
-        if num_labels < 1:
-            raise ValueError(f"expected at least one label, got num_labels={num_labels}.")
-        if labels not in ("fixed", "learned"):
-            raise ValueError(f"expected labels='fixed' or 'learned', got {labels!r}.")
-        if init not in ("random", "data"):
-            raise ValueError(f"expected init='random' or 'data', got {init!r}.")
+        at_least(1, num_labels=num_labels)
+        one_of(("fixed", "learned"), labels=labels)
+        one_of(("random", "data"), init=init)
         self.num_labels = num_labels
         self.labels = labels
         self.init = init
@@ -95,7 +83,6 @@ class LabelledInputs(PseudoInputs):
         Raises:
             ValueError: If data have another shape or lie beyond the range, there are no labels, or
                 there are fewer examples, or fewer of a label, than components.
-
         """
         self.check(x)
         if self.init == "random":
@@ -106,11 +93,8 @@ class LabelledInputs(PseudoInputs):
             rows = [(labels == label).nonzero().squeeze(-1) for label in range(self.num_labels)]
         else:
             rows = [torch.arange(len(x), device=x.device)]
-        if (fewest := min(map(len, rows))) < self.num_components:
-            raise ValueError(
-                f"expected at least {self.num_components} data for each of {len(rows)} sets of "
-                f"pseudo-inputs, got {fewest}; ask for fewer components or use init='random'."
-            )
+        fewest = min(map(len, rows))
+        refuse_too_few(fewest, self.num_components, f"data for each of {len(rows)} sets of inputs")
         chosen = torch.cat([row[torch.randperm(len(row))[: self.num_components]] for row in rows])
         self.unfolded.copy_((x[chosen].to(self.unfolded) - self.low) / self.width)
         if self.labels == "learned":
@@ -118,11 +102,6 @@ class LabelledInputs(PseudoInputs):
             one_hot = nn.functional.one_hot(labels[chosen], self.num_labels)
             self.covariate_logits.copy_(math.log(OWN_SHARE / (1 - OWN_SHARE) * others) * one_hot)
 
-    def select(self, kept: Int[Tensor, " K"]) -> "LabelledInputs":
-        """Refuse, as labels do not use the same inputs.
-
-        Raises:
-            ValueError: Always.
-
-        """
+    def select(self, kept: Int[Tensor, " K"]) -> NoReturn:
+        """Refuse, as labels do not use the same inputs."""
         raise ValueError("expected pseudo-inputs that all labels share, got labelled ones.")

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from priory.arguments import one_of
 from priory.blockwise import ROWS, blocks
 from priory.distributions import loc_and_scale
 from priory.networks.constants import add_constant
@@ -43,7 +44,6 @@ class Posteriors(ComponentsPart):
 
     Raises:
         ValueError: If `scale` is unknown.
-
     """
 
     kind = "posteriors"
@@ -54,31 +54,18 @@ class Posteriors(ComponentsPart):
         scale: Literal["posterior", "shared"] = "posterior",
     ) -> None:
         super().__init__()
-        if scale not in ("shared", "posterior"):
-            raise ValueError(f"expected scale='shared' or 'posterior', got {scale!r}.")
+        one_of(("shared", "posterior"), scale=scale)
         self.inputs = part_of("inputs", inputs)
+        self.num_labels, self.can_be_placed = self.inputs.num_labels, self.inputs.can_be_placed
         self.scale = scale
         if scale == "shared":
             self.log_scale = nn.Parameter(torch.zeros(1))
-
-    @property
-    def num_labels(self) -> int | None:  # type: ignore[override]
-        """The number of labels that each have inputs of their own."""
-        number: int | None = self.inputs.num_labels
-        return number
-
-    @property
-    def can_be_placed(self) -> bool:  # type: ignore[override]
-        """Whether inputs can be put at examples."""
-        can: bool = self.inputs.can_be_placed
-        return can
 
     def forward(self, encoder: Encoder | None, context: Context) -> Components:
         """Encode every input once.
 
         Raises:
             TypeError: If there is no encoder, or it returns anything but a diagonal Gaussian.
-
         """
         if not callable(encoder):
             got = "None" if encoder is None else type(encoder).__name__
@@ -125,15 +112,7 @@ def encode_in_blocks(
 ) -> tuple[Tensor, Tensor]:
     """Return the means and the scales of the posteriors of data, each `(N, L)`.
 
-    Args:
-        encoder: The module that returns q(z|x) as a diagonal Gaussian.
-        x: The data, `(N, *data_shape)`.
-        context: What is known of them.
-        most: The most that are encoded at a time; by default as `blocks` says.
-
-    Raises:
-        TypeError: If the encoder returns anything but a diagonal Gaussian.
-
+    No more than `most` are encoded at a time; by default as `blocks` says.
     """
     if len(x) <= (ROWS if most is None else most):
         return loc_and_scale(call(encoder, x, context))
@@ -144,21 +123,10 @@ def encode_in_blocks(
 
 
 class PseudoInputs(InputsPart):
-    """Inputs that stay in the range of the data, by reflection.
-
-    The whole line is folded into the range by a triangle wave. Its slope is plus or minus the width
-    of the range everywhere, at the border too: a value that was driven there comes back as soon as
-    its gradient turns.
-
-    Args:
-        num_components: The number of inputs K.
-        data_shape: The shape of one example.
-        data_range: The smallest and the largest value an example can take: two numbers, or a pair
-            of nested lists of the example's shape, for each dimension its own.
+    """Inputs that stay in the range of the data, as a [`VampPrior`][priory.priors.VampPrior] says.
 
     Raises:
         ValueError: If a size is below one, or the range is empty.
-
     """
 
     init: Literal["random", "data", "kmeans", "kmedoids"] = "random"
@@ -204,7 +172,6 @@ class PseudoInputs(InputsPart):
 
         Raises:
             ValueError: If they are of another shape or beyond the range.
-
         """
         dtype = x.dtype if x.is_floating_point() else None
         low, high = (
@@ -223,18 +190,10 @@ class PseudoInputs(InputsPart):
 class FreeInputs(PseudoInputs):
     """Pseudo-inputs that are parameters themselves.
 
-    Args:
-        num_components: The number of inputs K.
-        data_shape: The shape of one example.
-        data_range: The smallest and the largest value an example can take: two numbers, or a pair
-            of nested lists of the example's shape, for each dimension its own.
-        init: `"random"` starts from uniform noise in the range; with `"data"`, `fit_data` replaces
-            it by a random subset of the data, with `"kmeans"` by the centres of k-means, with
-            `"kmedoids"` by the medoids of its clusters, which are data themselves.
+    The arguments are those of a [`VampPrior`][priory.priors.VampPrior].
 
     Raises:
         ValueError: If a size is below one, the range is empty, or `init` is unknown.
-
     """
 
     kind = "free"
@@ -248,8 +207,7 @@ class FreeInputs(PseudoInputs):
         init: Literal["random", "data", "kmeans", "kmedoids"] = "random",
     ) -> None:
         super().__init__(num_components, data_shape, data_range)
-        if init not in ("random", *STARTS):
-            raise ValueError(f"expected init among random, {', '.join(STARTS)}, got {init!r}.")
+        one_of(("random", *STARTS), init=init)
         self.init = init
         self.unfolded = nn.Parameter(torch.rand(num_components, *self.data_shape))
 
@@ -264,16 +222,16 @@ class FreeInputs(PseudoInputs):
 
         Raises:
             ValueError: If there are fewer data than components, or others than the prior's.
-
         """
         super().fit_data(x, encoder, context)
         if self.init != "random":
-            self._put(slice(None), starting_inputs(x, self.num_components, self.init))
+            self.place(slice(None), starting_inputs(x, self.num_components, self.init))
 
     @torch.no_grad()
-    def place(self, at: Tensor, x: Tensor) -> None:
+    def place(self, at: Any, x: Tensor) -> None:
         """Put inputs at examples in the place of others."""
-        self._put(at, x)
+        unit = (x.to(self.unfolded) - self.low) / self.width
+        self.unfolded[at] = unit.clamp(0, 1)  # k-means may round past the border
 
     def select(self, kept: Int[Tensor, " K"]) -> "FreeInputs":
         """Return the inputs at these positions."""
@@ -281,25 +239,17 @@ class FreeInputs(PseudoInputs):
         new.to(self.unfolded).unfolded.data.copy_(self.unfolded[kept])
         return new
 
-    def _put(self, at: Tensor | slice, x: Tensor) -> None:
-        unit = (x.to(self.unfolded) - self.low) / self.width
-        self.unfolded[at] = unit.clamp(0, 1)  # k-means may round past the border
-
 
 def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
     """Fold the real line into a range, by a triangle wave of period two.
 
-    Args:
-        t: Any numbers; 0 stands for the lower end of the range and 1 for the upper.
-        low: The lower end.
-        width: The width of the range.
+    Of t, 0 stands for the lower end of the range and 1 for the upper.
 
     Examples:
         >>> import torch
         >>> from priory.priors.parts.posteriors import fold
         >>> fold(torch.tensor([-0.25, 0.0, 0.25, 1.0, 1.5]), torch.tensor(0.0), torch.tensor(8.0))
         tensor([2., 0., 2., 8., 4.])
-
     """
     t = torch.remainder(t, 2)
     return low + width * torch.where(t <= 1, t, 2 - t)

@@ -18,44 +18,44 @@ STARTS: tuple[Start, ...] = get_args(Start)
 def starting_inputs(x: Tensor, count: int, init: Start) -> Tensor:
     """Return inputs to start from, `(count, *data_shape)`.
 
-    Args:
-        x: The training data, `(N, *data_shape)`.
-        count: How many.
-        init: `"data"` draws them from the data; `"kmeans"` takes the centres of k-means (from
-            k-means++ seeds), and `"kmedoids"` of each of its clusters the medoid, the member with
-            the smallest sum of distances to the others.
-
-    Raises:
-        ValueError: If there are fewer data than asked for.
+    With `"data"` they are drawn from the data; with `"kmeans"` they are the centres of k-means, and
+    with `"kmedoids"` of each of its clusters the medoid, the member with the smallest sum of
+    distances to the others.
 
     Reference:
         Arthur & Vassilvitskii, *k-means++*, SODA 2007; the medoid of a cluster: Kaufman &
         Rousseeuw, *Finding Groups in Data*, 1990, chapter 2; Park & Jun, *A simple and fast
         algorithm for K-medoids clustering*, 2009, whose update step this is, taken once.
-
     """
-    if len(x) < count:
-        raise ValueError(
-            f"expected at least {count} data, one for each pseudo-input, got {len(x)}; ask for "
-            "fewer components or use init='random'."
-        )
+    refuse_too_few(len(x), count)
     seed = int(torch.randint(2**31, ()))
     if init == "data":
         generator = torch.Generator().manual_seed(seed)
         chosen = torch.randperm(len(x), generator=generator)[:count]
         return x[chosen.to(x.device)]
-    with needs("train"):
-        from sklearn.cluster import KMeans
-    flat = to_numpy(x.flatten(1))
-    kmeans = KMeans(count, init="k-means++", n_init=1, random_state=seed).fit(flat)
-    centres: Tensor = torch.as_tensor(kmeans.cluster_centers_)
+    flat = torch.from_numpy(to_numpy(x.flatten(1)))
+    centres, member = kmeans(flat, count, seed)
     if init == "kmeans":
         return centres.view(count, *x.shape[1:])
-    member = torch.as_tensor(kmeans.labels_)
-    medoids = [
-        _medoid(torch.from_numpy(flat), member == k, centre) for k, centre in enumerate(centres)
-    ]
+    medoids = [_medoid(flat, member == k, centre) for k, centre in enumerate(centres)]
     return x[torch.stack(medoids).to(x.device)]
+
+
+def refuse_too_few(number: int, least: int, whose: str = "data") -> None:
+    """Refuse to start from fewer data than there are components."""
+    if number < least:
+        raise ValueError(
+            f"expected at least {least} {whose}, one for each component, got {number}; ask for "
+            "fewer components or use init='random'."
+        )
+
+
+def kmeans(x: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the centres of k-means, from k-means++ seeds, and the cluster of each row."""
+    with needs("train"):
+        from sklearn.cluster import KMeans
+    fitted = KMeans(count, init="k-means++", n_init=1, random_state=seed).fit(to_numpy(x))
+    return torch.as_tensor(fitted.cluster_centers_), torch.as_tensor(fitted.labels_).long()
 
 
 def _medoid(flat: Tensor, inside: Tensor, centre: Tensor) -> Tensor:

@@ -12,12 +12,7 @@ from torch.distributions import Independent, Normal
 
 from priory.arrays import Array
 from priory.blockwise import blocks
-from priory.distributions import (
-    FactorizedGaussianMixture,
-    GaussianMixture,
-    loc_and_scale,
-    widened,
-)
+from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale, widened
 from priory.networks.context import Context, Encoder, call, given
 from priory.networks.home import taken
 from priory.priors.base import Prior
@@ -60,7 +55,6 @@ class Explained:
         z: One sample of q(z|x) for each datum, `(N, L)`.
         log_prob: log p(z), in nats, `(N,)`.
         share: The mean responsibility of each component, `(K,)`.
-
     """
 
     loc: Tensor
@@ -74,18 +68,7 @@ class Explained:
 def explain(
     prior: Callable[..., Mixture], encoder: Encoder, x: Tensor | Array, context: Context | None
 ) -> Explained:
-    """Encode data and ask the prior for the density and the responsibilities, batch by batch.
-
-    Args:
-        prior: A prior whose call returns a mixture.
-        encoder: The module that returns q(z|x) as a diagonal Gaussian.
-        x: The data, `(N, *data_shape)`.
-        context: What is known of them.
-
-    Raises:
-        ValueError: If there are no data.
-
-    """
+    """Encode data and ask the prior for the density and the responsibilities, batch by batch."""
     x = taken(x, encoder)
     if len(x) == 0:
         raise ValueError("expected at least one datum, got none.")
@@ -123,7 +106,6 @@ class Pruned:
             sample of q(z|x) for each datum.
         standard_error: Its standard error over data.
         kept: The positions that the components had, `(K',)`, in rising order.
-
     """
 
     prior: Prior
@@ -164,7 +146,6 @@ def prune(
     Raises:
         ValueError: If `keep` is no number of components from 1 to K and no fraction above 0 up to
             1.0, or there are no data.
-
     """
     before = explain(prior, encoder, data, context)
     share, order = before.share.sort(descending=True)
@@ -208,32 +189,14 @@ class Reseedable(Protocol):
     """
 
     def reseed(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> int:
-        """Move the dead components and return how many there were.
-
-        Args:
-            x: Training data, `(N, *data_shape)`.
-            encoder: The module that returns q(z|x).
-            context: What is known of these data.
-
-        """
+        """Move the dead components and return how many there were."""
 
 
 @torch.no_grad()
 def move_dead(explained: Explained, x: Tensor, components: ComponentsPart, weights: Weights) -> int:
-    """Move the dead components of a mixture to the examples that it explains worst.
+    """Move the dead components of a mixture to the examples that it explains worst, in place.
 
-    Args:
-        explained: How the mixture explains the examples.
-        x: The examples, `(N, *data_shape)`.
-        components: The components of the mixture, changed in place.
-        weights: Its weights, changed in place.
-
-    Returns:
-        How many were dead.
-
-    Raises:
-        ValueError: If the components are not free to be placed.
-
+    Return how many were dead.
     """
     dead = dead_positions(explained.share)[: len(explained.z)]
     if len(dead) == 0:
@@ -251,11 +214,7 @@ def worst_explained(explained: Explained, count: int, mass: float) -> Tensor:
 
     Each joins the mixture before the next is looked for, so that neighbours are not all taken.
 
-    Args:
-        explained: How the mixture explains the examples.
-        count: How many.
-        mass: The mixing weight that each will have.
-
+    Each will have the mixing weight `mass`.
     """
     log_prob, log_mass, taken = explained.log_prob.clone(), math.log(mass), []
     for _ in range(count):

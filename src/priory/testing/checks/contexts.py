@@ -21,10 +21,8 @@ def context(subject: Subject) -> Result:
     if not p.batch_shape:
         return skipped("the prior is the same for all data")
     if p.batch_shape != (len(alone),):
-        return failed(
-            f"expected a batch shape ({len(alone)},) from the context, got {tuple(p.batch_shape)}",
-            causes.ONE_FOR_ALL,
-        )
+        wanted = f"a batch shape ({len(alone)},) from the context"
+        return failed(f"expected {wanted}, got {tuple(p.batch_shape)}", causes.ONE_FOR_ALL)
     z = torch.stack([one.points for one in subject.each], dim=1)  # (P, B, L)
     expected = torch.stack([q.log_prob(z[:, b]) for b, q in enumerate(alone)], dim=1)
     error = relative_error(p.log_prob(z), expected)

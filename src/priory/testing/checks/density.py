@@ -135,10 +135,8 @@ def repeatable(subject: Subject) -> Result:
 
 def _spread_of_calls(subject: Subject, training: bool) -> float:
     """Return how far the densities of two calls of the prior lie apart."""
-    prior, encoder = (
-        subject.new_prior().requires_grad_(False).train(training),
-        subject.new_encoder(),
-    )
+    prior, encoder = subject.new_prior().requires_grad_(False), subject.new_encoder()
+    prior.train(training)
     z, p = subject.points, prior(encoder)
     first, again, later = (q.log_prob(z) for q in (p, p, prior(encoder)))
     slack = 2 * BARS * float(standard_error(p, z).max()) if training else 0.0

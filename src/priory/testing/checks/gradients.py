@@ -50,9 +50,8 @@ def gradient_of_parameters(subject: Subject) -> Result:
         return skipped("no parameters")
     error, worst = max(errors)
     if error > 1e-4 and standard_error(subject.p, subject.points).any():
-        return skipped(
-            "an estimate from draws that move with the parameters, unseen by differences"
-        )
+        note = "an estimate from draws that move with the parameters, unseen by differences"
+        return skipped(note)
     guess = why_blocked(subject) or (_why_wrong(subject),)
     return by_error(error, 1e-4, f"largest relative error, of {worst}", guess)
 

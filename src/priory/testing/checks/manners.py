@@ -94,11 +94,8 @@ def _whose_generator(subject: Subject) -> str:
     if torch.equal(first, _draw(subject, 11)):
         return causes.NUMPY_GENERATOR
     random.setstate(python)
-    return (
-        causes.PYTHON_GENERATOR
-        if torch.equal(first, _draw(subject, 11))
-        else causes.OTHER_GENERATOR
-    )
+    same = torch.equal(first, _draw(subject, 11))
+    return causes.PYTHON_GENERATOR if same else causes.OTHER_GENERATOR
 
 
 def _draw(subject: Subject, seed: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from priory.testing import causes
-from priory.testing.attributes import modules_in_attributes, tensors_in_attributes
+from priory.testing.attributes import held_in_attributes
 from priory.testing.p_values import seeded
 from priory.testing.results import Result, by_error, failed, passed
 from priory.testing.subject import BARS, Subject, standard_error
@@ -17,11 +17,8 @@ def moves(subject: Subject) -> Result:
     """Check that no constant tensor stays behind in `.to(device, dtype)`."""
     prior = subject.new_prior()
     prior(subject.new_encoder())
-    behind = [
-        name
-        for name, tensor in tensors_in_attributes(prior)
-        if not isinstance(tensor, nn.Parameter)
-    ]
+    held = held_in_attributes(prior, Tensor)
+    behind = [name for name, tensor in held if not isinstance(tensor, nn.Parameter)]
     if behind:
         return failed(f"plain tensors: {', '.join(behind)}", causes.NO_BUFFER)
     if torch.cuda.is_available():
@@ -38,7 +35,8 @@ def state_dict(subject: Subject) -> Result:
     prior(encoder)
     state = prior.state_dict()
     parts = {id(part) for part in encoder.modules()}
-    held = [m for m in (*prior.modules(), *modules_in_attributes(prior)) if id(m) in parts]
+    modules = [*prior.modules(), *(module for _, module in held_in_attributes(prior, nn.Module))]
+    held = [module for module in modules if id(module) in parts]
     theirs = {t.data_ptr() for t in encoder.state_dict().values() if t.numel()}
     if held or any(t.data_ptr() in theirs for t in state.values() if t.numel()):
         added = [key for key in state if key not in keys]

@@ -8,9 +8,9 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, Independent, MixtureSameFamily
 
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
+from priory.distributions.unflattened import UnflattenedDistribution
 from priory.testing import causes, p_values
 from priory.testing.diagnosis import why_sampler_differs
-from priory.testing.given import OnlyOne
 from priory.testing.p_values import seeded
 from priory.testing.results import Result, by_p_value, inconclusive, skipped
 from priory.testing.subject import Subject
@@ -47,7 +47,8 @@ def _partition(
     Samples beyond the grid are counted in its outermost cells.
     """
     table = weight.reshape(len(axes[0]), -1)
-    index = [_cell(axis, z[:, d]) for d, axis in enumerate(axes)]
+    middles = [(axis[1:] + axis[:-1]) / 2 for axis in axes]
+    index = [torch.bucketize(z[:, d].contiguous(), middle) for d, middle in enumerate(middles)]
     strip = _equal_parts(table.sum(1), bins)
     observed, expected = [], []
     for i in range(bins):
@@ -64,11 +65,6 @@ def _partition(
         observed.append(torch.bincount(part[index[1][inside]], minlength=bins))
         expected.append(torch.zeros(bins, dtype=column.dtype).index_add(0, part, column))
     return torch.cat(observed).double(), torch.cat(expected).double()
-
-
-def _cell(axis: Tensor, values: Tensor) -> Tensor:
-    middle = (axis[1:] + axis[:-1]) / 2
-    return torch.bucketize(values.contiguous(), middle)
 
 
 def _equal_parts(mass: Tensor, parts: int) -> Tensor:
@@ -135,8 +131,8 @@ def exact_marginals(p: Distribution, z: Tensor) -> Tensor | None:
     r"""Return $F_l(z_l)$ for each coordinate, `(S, L)`, or nothing where it is not known."""
     try:
         match p:
-            case OnlyOne():
-                below = exact_marginals(p.batched, z.unsqueeze(-2))
+            case UnflattenedDistribution():
+                below = exact_marginals(p.flat, z.unsqueeze(-2))
                 return None if below is None else below.squeeze(-2)
             case GaussianMixture() | FactorizedGaussianMixture():
                 below = torch.special.ndtr((z.unsqueeze(-2) - p.loc) / p.scale)
@@ -162,6 +158,5 @@ def independent_draws(subject: Subject) -> Result:
     together = subject.samples[torch.randperm(n, generator=torch.Generator().manual_seed(0))]
     matrix = p_values.energy_matrix(alone, together)
     p = p_values.of_signs(matrix, subject.level, subject.seed + 7)
-    return by_p_value(
-        p, subject.level, "energy distance, one by one against together", (causes.BY_POSITION,)
-    )
+    note = "energy distance, one by one against together"
+    return by_p_value(p, subject.level, note, (causes.BY_POSITION,))

@@ -29,7 +29,6 @@ def kernel_stein(subject: Subject) -> Result:
     Reference:
         Gorham & Mackey, *Measuring Sample Quality with Kernels*, ICML 2017 (the inverse
         multiquadric kernel); Chwialkowski et al., *A Kernel Test of Goodness of Fit*, ICML 2016.
-
     """
     z = subject.fresh_samples[:400]
     score = score_at(subject.p, z)

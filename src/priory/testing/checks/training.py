@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from priory.testing import causes
-from priory.testing.attributes import tensors_in_attributes
+from priory.testing.attributes import held_in_attributes
 from priory.testing.p_values import seeded
 from priory.testing.results import Result, by_error, failed, passed, skipped
 from priory.testing.subject import Subject, recorded
@@ -17,9 +17,8 @@ ENCODER = "encoder: "
 def trainable(subject: Subject) -> Result:
     """Check that every trainable parameter receives a gradient that is not zero everywhere."""
     prior, encoder = subject.new_prior(), subject.new_encoder()
-    hidden = [
-        name for name, tensor in tensors_in_attributes(prior) if isinstance(tensor, nn.Parameter)
-    ]
+    held = held_in_attributes(prior, Tensor)
+    hidden = [name for name, tensor in held if isinstance(tensor, nn.Parameter)]
     if hidden:
         return failed(f"not among prior.parameters(): {', '.join(hidden)}", causes.PLAIN_CONTAINER)
     without = _without_gradient(prior, encoder, subject)

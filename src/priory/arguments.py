@@ -1,0 +1,57 @@
+"""What arguments may be; anything else is refused in one sentence."""
+
+from collections.abc import Collection, Iterable
+
+from priory.suggestions import did_you_mean
+
+
+def at_least(least: float, **numbers: float | None) -> None:
+    """Refuse numbers below the least that they may be, infinite ones and NaN, but not None.
+
+    Examples:
+        >>> from priory.arguments import at_least
+        >>> at_least(1, latent_dim=2, num_components=0)
+        Traceback (most recent call last):
+        ...
+        ValueError: expected num_components of at least 1, got 0.
+    """
+    for name, number in numbers.items():
+        if number is not None and not least <= number < float("inf"):
+            raise ValueError(f"expected {name} of at least {least}, got {number}.")
+
+
+def above_zero(**numbers: float) -> None:
+    """Refuse numbers that are not above zero and finite."""
+    for name, number in numbers.items():
+        if not 0 < number < float("inf"):
+            raise ValueError(f"expected a finite {name} above zero, got {number}.")
+
+
+def one_of(words: Iterable[str], **given: object) -> None:
+    """Refuse arguments that are none of some words, and suggest the nearest.
+
+    Examples:
+        >>> from priory.arguments import one_of
+        >>> one_of(("random", "data"), init="date")
+        Traceback (most recent call last):
+        ...
+        ValueError: expected init among random, data, got 'date'; did you mean data?
+    """
+    words = list(words)
+    for name, word in given.items():
+        if word not in words:
+            raise ValueError(
+                f"expected {name} among {', '.join(words)}, got {word!r}"
+                + did_you_mean(str(word), words)
+            )
+
+
+def only(names: Collection[str], known: Collection[str], whose: str) -> None:
+    """Refuse options whose names are not among those that somebody takes."""
+    if unknown := sorted(set(names) - set(known)):
+        among = (
+            f"options of {whose} among {', '.join(known)}" if known else f"no options of {whose}"
+        )
+        raise ValueError(
+            f"expected {among}, got {', '.join(unknown)}" + did_you_mean(unknown[0], known)
+        )
