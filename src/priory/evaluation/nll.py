@@ -1,8 +1,9 @@
 """How probable are the data under the model?"""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, count, pairwise
 from typing import TypeGuard
 
 import torch
@@ -11,13 +12,14 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.arrays import Array
-from priory.distributions import GaussianMixture, widened
+from priory.distributions import GaussianMixture, widened, working_dtype
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.nearest_components import NearestComponents, nearest_components
 from priory.evaluation.pareto import FEWEST, HEAVY, pareto_k
 from priory.networks.context import Context, given
 from priory.networks.home import brought, taken
 from priory.notebook import html_table
+from priory.processes import Processes
 from priory.vae import VAE
 
 DATA_AT_ONCE = 64
@@ -138,6 +140,8 @@ def negative_log_likelihood(
     context: Context | None = None,
     pareto_data: int = 0,
     max_components: int | None = None,
+    *,
+    processes: Processes | None = None,
 ) -> NLL:
     r"""Estimate the negative log-likelihood of each datum by importance sampling from q(z|x).
 
@@ -159,6 +163,8 @@ def negative_log_likelihood(
         max_components: The most components of a mixture to take for a datum, those that explain
             its posterior best; None takes all. To leave components out can only raise the NLL, so
             that it stays an upper bound; with tens of thousands it saves hours.
+        processes: Processes among which the importance samples are divided, each of which gets the
+            whole estimate; by default this one alone.
 
     Raises:
         ValueError: If there are no data, or `num_samples` or `max_components` is below one.
@@ -193,29 +199,34 @@ def negative_log_likelihood(
     stops = _stops(num_samples)
     kept = pareto_data if num_samples >= FEWEST else 0
     chosen = torch.linspace(0, len(x) - 1, min(kept, len(x))).long()
-    curves, sizes, tails = [], [], []
+    processes, turns = processes or Processes.alone(), count()
+    processes.get_in_step(brought(x[:1], vae.encoder).device)
+    sums, tails = [], []
     for start in range(0, len(x), size):
-        known = given(context)[start : start + size]
+        rows = slice(start, start + size)
+        known = given(context)[rows]
         p = vae.prior_distribution(known) if prior is None else prior
-        own = chosen[(chosen >= start) & (chosen < start + size)] - start
-        block = _Block(vae, x[start : start + size], known, p, own, max_components)
-        curve, effective = block.estimate(stops, step)
-        curves.append(-curve)
-        sizes.append(effective)
-        tails.append(block.tail)
-    curves_of_all = torch.cat(curves, 1)
+        of_block = chosen[(chosen >= start) & (chosen < start + size)] - start
+        block = _Block(vae, x[rows], known, p, of_block, max_components)
+        sums.append(block.sums(stops, step, processes, turns))
+        tails.append(torch.cat(block.tail))
+    total, squares = (
+        torch.stack([*accumulate(of_steps, torch.logaddexp)])  # up to each stop
+        for of_steps in processes.every(torch.cat(sums, -1)).logsumexp(0)
+    )
+    curve = (total.new_tensor(stops).log().unsqueeze(-1) - total).to(block.dtype)
     return NLL(
-        per_datum=curves_of_all[-1],
+        per_datum=curve[-1],
         num_samples=num_samples,
-        effective_sample_size=torch.cat(sizes),
+        effective_sample_size=(2 * total[-1] - squares[-1]).exp().to(block.dtype),
         curve_samples=stops,
-        curve_per_datum=curves_of_all,
-        pareto_k=pareto_k(torch.cat(tails, 1)) if len(chosen) else None,
+        curve_per_datum=curve,
+        pareto_k=pareto_k(processes.sum(torch.cat(tails, 1))) if len(chosen) else None,
     )
 
 
 class _Block:
-    """Some data, whose weights are drawn step by step."""
+    """Some examples, whose weights are drawn step by step."""
 
     def __init__(
         self,
@@ -228,34 +239,35 @@ class _Block:
     ) -> None:
         self.vae, self.x, self.context = vae, brought(x, vae.encoder), context
         self.chosen = chosen.to(self.x.device)
+        self.dtype = torch.promote_types(self.x.dtype, torch.float32)
         self.posterior = vae.posterior(x, context)
         self.prior: Distribution | NearestComponents = prior
         if max_components is not None and _is_larger(prior, max_components):
             self.prior = nearest_components(prior, self.posterior, max_components)
-        self.kept: list[Tensor] = []
+        self.tail: list[Tensor] = []  # the log-weights of the chosen examples, (S, M) in all
 
-    @property
-    def tail(self) -> Tensor:
-        """The weights of the chosen data, `(S, M)`."""
-        return torch.cat(self.kept)
+    def sums(
+        self, stops: tuple[int, ...], step: int, processes: Processes, turns: Iterator[int]
+    ) -> Tensor:
+        """Return the log-sums of the weights and of their squares from stop to stop, `(2, C, B)`.
 
-    def estimate(self, stops: tuple[int, ...], step: int) -> tuple[Tensor, Tensor]:
-        """Return the log-mean-exp at each number of samples, and the effective sample size."""
-        total = torch.full((), -math.inf, device=self.x.device)
-        squares, curve, dtype = total, [], total.dtype
-        for before, stop in pairwise((0, *stops)):
+        They are those of this process: all draw each step's noise, and one makes weights of it.
+        """
+        shape, device = (2, len(stops), len(self.x)), self.x.device
+        sums = torch.full(shape, -math.inf, dtype=working_dtype(device), device=device)
+        for segment, (before, stop) in zip(sums.unbind(1), pairwise((0, *stops)), strict=True):
             for start in range(before, stop, step):
-                weights = self._draw(min(step, stop - start))
-                dtype = weights.dtype
-                self.kept.append(weights[:, self.chosen])
-                weights = widened(weights)
-                total = torch.logaddexp(total.to(weights), weights.logsumexp(0))
-                squares = torch.logaddexp(squares.to(weights), (2 * weights).logsumexp(0))
-            curve.append(total - math.log(stop))
-        return torch.stack(curve).to(dtype), (2 * total - squares).exp().to(dtype)
+                z = self.posterior.sample(torch.Size((min(step, stop - start),)))
+                self.dtype = torch.promote_types(self.dtype, z.dtype)
+                weights = sums.new_zeros(z.shape[:-1])
+                if next(turns) % processes.count == processes.rank:
+                    weights = widened(self._log_weights(z))
+                    both = torch.stack([weights, 2 * weights]).logsumexp(1)
+                    segment.copy_(torch.logaddexp(segment, both))
+                self.tail.append(weights[:, self.chosen])
+        return sums
 
-    def _draw(self, num_samples: int) -> Tensor:
-        z = self.posterior.sample(torch.Size((num_samples,)))
+    def _log_weights(self, z: Tensor) -> Tensor:
         log_likelihood = self.vae.likelihood(z, self.context).log_prob(self.x)
         return log_likelihood + self.prior.log_prob(z) - self.posterior.log_prob(z)
 
