@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from statistics import fmean, stdev
 
 import torch
@@ -16,6 +17,7 @@ from priory.blockwise import blocks
 from priory.distributions import GaussianMixture, loc_and_scale, widened
 from priory.networks.context import Context
 from priory.networks.home import taken
+from priory.processes import Processes
 from priory.vae import VAE
 
 SAMPLES_A_SPLIT = 2500
@@ -48,6 +50,8 @@ def holes(
     held_out: GaussianMixture,
     num_samples: int = 10_000,
     level: float = 0.01,
+    *,
+    processes: Processes | None = None,
 ) -> Holes:
     r"""Measure the holes between a prior and the aggregated posterior, in any dimension.
 
@@ -70,6 +74,7 @@ def holes(
         held_out: The aggregated posterior $q_B$ of the other.
         num_samples: The number of samples of p and of $q_B$.
         level: The share that counts as outside of itself.
+        processes: Processes among which the work is divided; by default this one alone.
 
     Raises:
         ValueError: If the level is not between zero and one half, or there are too few samples to
@@ -89,10 +94,15 @@ def holes(
             "expected a level between 0 and 0.5 and ten samples below it, "
             f"got level={level} and num_samples={num_samples}."
         )
-    size = Size((num_samples,))
+    processes, size = processes or Processes.alone(), Size((num_samples,))
+    processes.get_in_step(held_out.loc.device)
     of_prior, of_posterior = prior.sample(size), held_out.sample(size)
-    inside = _share_below(_log_prob(reference, of_prior), _log_prob(reference, of_posterior), level)
-    outside = _share_below(_log_prob(prior, of_posterior), _log_prob(prior, of_prior), level)
+    densities = (
+        _log_prob(p, z, processes) for p, z in product((reference, prior), (of_prior, of_posterior))
+    )
+    q_of_prior, q_of_posterior, p_of_prior, p_of_posterior = densities
+    inside = _share_below(q_of_prior, q_of_posterior, level)
+    outside = _share_below(p_of_posterior, p_of_prior, level)
     return Holes(*inside, *outside)
 
 
@@ -103,6 +113,8 @@ def model_holes(
     context: Context | None = None,
     prior: Distribution | None = None,
     num_splits: int = 8,
+    *,
+    processes: Processes | None = None,
 ) -> Holes | None:
     """Measure the holes of a model on held-out data, of which halves are drawn at random.
 
@@ -115,6 +127,7 @@ def model_holes(
         context: What is known of these data.
         prior: The prior's distribution, without a batch shape, where it is not that of the context.
         num_splits: How many times halves are drawn, at least twice.
+        processes: Processes among which the work is divided; by default this one alone.
 
     Returns:
         The shares; None where the posteriors are no diagonal Gaussians, the prior is one for each
@@ -126,7 +139,12 @@ def model_holes(
     q = None if p.batch_shape else _posteriors(vae, x, context)
     if q is None:
         return None
-    found = [holes(p, *_halves(*q), num_samples=SAMPLES_A_SPLIT) for _ in range(num_splits)]
+    processes = processes or Processes.alone()
+    processes.get_in_step(q[0].device)
+    found = [
+        holes(p, *_halves(*q), num_samples=SAMPLES_A_SPLIT, processes=processes)
+        for _ in range(num_splits)
+    ]
     inside = [one.prior_in_holes for one in found]
     outside = [one.posterior_outside for one in found]
     return Holes(*_mean_and_error(inside), *_mean_and_error(outside))
@@ -195,12 +213,15 @@ def in_holes(
         tensor([False,  True])
 
     """
-    own = _log_prob(reference, held_out.sample(Size((num_samples,))))
-    return _log_prob(reference, as_points(z)) < own.quantile(level)
+    alone = Processes.alone()
+    own = _log_prob(reference, held_out.sample(Size((num_samples,))), alone)
+    return _log_prob(reference, as_points(z), alone) < own.quantile(level)
 
 
-def _log_prob(distribution: Distribution, z: Tensor) -> Tensor:
-    return widened(torch.cat([distribution.log_prob(z[rows]) for rows in blocks(len(z))]))
+def _log_prob(distribution: Distribution, z: Tensor, processes: Processes) -> Tensor:
+    share = z[processes.share(len(z))]
+    density = torch.cat([distribution.log_prob(share[rows]) for rows in blocks(len(share))])
+    return widened(processes.gather(density, len(z)))
 
 
 def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, float]:

@@ -24,6 +24,7 @@ from priory.evaluation.two_sample import (
 )
 from priory.networks.context import Context, given
 from priory.networks.home import taken
+from priory.processes import Processes
 from priory.vae import VAE
 
 FEWEST = 10
@@ -44,6 +45,7 @@ def measure(
     max_components: int | None = None,
     features: Features | None = None,
     seed: int = 0,
+    processes: Processes | None = None,
 ) -> Measures:
     """Measure a model on held-out data, with noise of its own from the seed.
 
@@ -62,6 +64,8 @@ def measure(
             `negative_log_likelihood`.
         features: What to compare samples by; by default the values themselves.
         seed: The seed of the noise; the generator of the caller is left as it was.
+        processes: Processes among which the NLL, the surgery and the holes, which take longest, are
+            divided; by default this one alone.
 
     Raises:
         ImportError: If ArviZ or scikit-learn is not installed.
@@ -82,7 +86,9 @@ def measure(
     training = None if training is None else taken(training, vae.encoder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        nll = negative_log_likelihood(vae, x, num_samples, context, pareto_data, max_components)
+        nll = negative_log_likelihood(
+            vae, x, num_samples, context, pareto_data, max_components, processes=processes
+        )
         p = marginal_prior(vae, context)
         if training is not None:
             chosen = torch.randperm(len(training), device=training.device)[:max_training]
@@ -108,12 +114,14 @@ def measure(
             num_training=None if training is None else len(training),
             given_labels=given_labels(vae, vae.prior_distribution(context), context),
             nll=nll,
-            surgery=surgery(vae, seen, per_datum, context=known) if gaussian else None,
+            surgery=surgery(vae, seen, per_datum, context=known, processes=processes)
+            if gaussian
+            else None,
             latent_use=latent_use(vae, seen, context=known) if gaussian and len(seen) > 1 else None,
             components_in_use=components_in_use(p, z),
             dead_components=dead_components(p, posterior_of_all(vae, seen, known).sample()),
             nearest_to_pseudo_inputs=near,
-            holes=model_holes(vae, x, context, p),
+            holes=model_holes(vae, x, context, p, processes=processes),
             classifier=classifier_test(of_prior, z[points], seed=seed) if enough else None,
             discrepancy=maximum_mean_discrepancy(of_prior, z[points]) if several else None,
             samples=sample_quality(samples, x[points], features=features) if enough else None,

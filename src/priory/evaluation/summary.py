@@ -17,6 +17,7 @@ from priory.networks.context import Context, given, num_labels_of
 from priory.networks.home import brought, taken
 from priory.notebook import html_table
 from priory.objectives import ELBO
+from priory.processes import Processes
 from priory.vae import VAE
 
 ELBO_SAMPLES = 10
@@ -85,6 +86,8 @@ def evaluate(
     num_samples: int = 512,
     seed: int = 0,
     context: Context | None = None,
+    *,
+    processes: Processes | None = None,
 ) -> Evaluation:
     """Evaluate a model on held-out data, with noise of its own from the seed.
 
@@ -96,6 +99,8 @@ def evaluate(
         context: What is known of these data. With labels, in a model whose prior or decoder depends
             on them, the numbers are those given the label; components are counted under the prior
             over all labels.
+        processes: Processes among which the NLL and the holes, which take longest, are divided; by
+            default this one alone.
 
     Raises:
         ValueError: If there are no data, or `num_samples` is below one.
@@ -113,12 +118,12 @@ def evaluate(
     x = taken(x, vae.encoder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        nll = negative_log_likelihood(vae, x, num_samples, context)
+        nll = negative_log_likelihood(vae, x, num_samples, context, processes=processes)
         p, q = vae.prior_distribution(context), posterior_of_all(vae, x, context)
         terms = _elbo(vae, x, context, p, q)
         z = q.sample()
         of_all = marginal_prior(vae, context)
-        found = model_holes(vae, x, context, of_all)
+        found = model_holes(vae, x, context, of_all, processes=processes)
     error = getattr(p, "log_prob_standard_error", None)
     return Evaluation(
         nll=nll.mean,
