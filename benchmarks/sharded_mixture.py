@@ -5,8 +5,8 @@ gradients for the points and for all parameters: a `ShardedGaussianMixture` in f
 beside the same in one, each with one thread. Time is that of the wall, beside that of all
 processors, and the fastest step of a few counts. Memory is the most that a process held, beside
 what it held with the libraries alone; the worst of the processes counts. Density, gradients of the
-points and samples are compared. The table is printed and written, with the machine's description,
-to `benchmarks/results/sharded_mixture.json`.
+points and samples are compared. The table is printed, put into `docs/guides/processes.md` and
+written, with the machine's description, to `benchmarks/results/sharded_mixture.json`.
 
 What we expected: 80 MB of components and as much of gradients in each of four processes, where one
 has 640 MB; and on two cores half the time of one process at best.
@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 from mixture_kernel import machine
+from tables import put_table
 from torch import Tensor, distributed
 
 from priory.distributions import ShardedGaussianMixture
@@ -122,9 +123,10 @@ def main() -> None:
         "machine": {**machine(), "threads": 1},
         "shape": (POINTS, args.components, DIMS),
     }
-    columns = ("processes", "wall s", "processors s", "components MiB", "peak MiB")
-    columns = (*columns, "density by", "gradient by", "samples by")
-    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+    table = [
+        "| processes | wall s | processors s | components MiB | peak MiB | density differs by |"
+    ]
+    table.append("| --- " * 6 + "|")
     (one,) = by(1, args.components, args.repeats)
     for answers in ([one], by(PIECES, args.components, args.repeats)):
         row = {
@@ -140,17 +142,15 @@ def main() -> None:
             },
         }
         results[f"processes_{len(answers)}"] = row
-        print(f"| {len(answers)} | " + " | ".join(f"{value:.3g}" for value in row.values()) + " |")
-    ratios = {
+        cells = [f"{value:.3g}" for value in row.values()][:5]
+        table.append(f"| {len(answers)} | {' | '.join(cells)} |")
+    ratios = results["one_process_over_four"] = {
         name: results["processes_1"][name] / results[f"processes_{PIECES}"][name]
         for name in ("wall_s", "processor_s", "peak_mib")
     }
-    results["one_process_over_four"] = ratios
-    print(
-        f"One process takes {ratios['wall_s']:.2f} times as long as four and "
-        f"{ratios['peak_mib']:.2f} times the memory of each."
-    )
+    print("\n".join(table), ratios, sep="\n")
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    put_table("guides/processes.md", "sharded table", table)
 
 
 if __name__ == "__main__":

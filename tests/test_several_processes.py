@@ -16,6 +16,7 @@ from priory import (
     ExemplarPrior,
     GaussianEncoder,
     MoGPrior,
+    ResampledPrior,
     VampPrior,
     fit_prior,
 )
@@ -31,6 +32,7 @@ POINTS = torch.randn(203, 2, generator=NOISE) + 3 * (torch.rand(203, 1, generato
 PRIORS = {
     "mixture": lambda: MoGPrior(2, 12),
     "pseudo-inputs": lambda: VampPrior(7, (9,)),
+    "an estimate": lambda: ResampledPrior(2),
     "labels": lambda: ConditionalMoGPrior(2, 4, num_labels=3),
 }
 # 183 examples in batches of 45 and 60 end in batches of 3, fewer than the processes.

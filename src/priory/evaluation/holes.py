@@ -16,7 +16,7 @@ from priory.arrays import Array, as_points
 from priory.blockwise import blocks
 from priory.distributions import GaussianMixture, loc_and_scale, widened
 from priory.networks.context import Context
-from priory.networks.home import taken
+from priory.networks.home import brought, taken
 from priory.processes import Processes
 from priory.vae import VAE
 
@@ -135,12 +135,12 @@ def model_holes(
 
     """
     x = taken(x, vae.encoder)
+    processes = processes or Processes.alone()
+    processes.get_in_step(brought(x[:1], vae.encoder).device)
     p = vae.prior_distribution(context) if prior is None else prior
     q = None if p.batch_shape else _posteriors(vae, x, context)
     if q is None:
         return None
-    processes = processes or Processes.alone()
-    processes.get_in_step(q[0].device)
     found = [
         holes(p, *_halves(*q), num_samples=SAMPLES_A_SPLIT, processes=processes)
         for _ in range(num_splits)

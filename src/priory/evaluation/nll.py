@@ -34,10 +34,10 @@ class NLL:
     r"""An estimate of −log p(x) by importance sampling, in nats, and how far to trust it.
 
     Attributes:
-        per_datum: The estimate for each datum, `(N,)`.
+        per_datum: The estimate for each example, `(N,)`.
         num_samples: The number of importance samples S behind each.
-        effective_sample_size: How many equal weights would be as good as those of each datum,
-            $(\sum_s w_s)^2 / \sum_s w_s^2$, from 1 to S, `(N,)`.
+        effective_sample_size: How many equal weights would be as good as those of each
+            example, $(\sum_s w_s)^2 / \sum_s w_s^2$, from 1 to S, `(N,)`.
         curve_samples: The numbers of samples of the curve: 1, 2, 5, 10, ..., also S/2, and S.
         curve_per_datum: The estimate from as many of the same samples, `(C, N)`.
         pareto_k: The shape of the tail of the weights of some of the data, `(M,)`; None if it was
@@ -59,7 +59,7 @@ class NLL:
 
     @property
     def standard_error(self) -> float:
-        """The standard error of the mean, over data; NaN for a single datum."""
+        """The standard error of the mean, over data; NaN for a single example."""
         if len(self.per_datum) < 2:
             return math.nan
         return float(self.per_datum.std()) / math.sqrt(len(self.per_datum))
@@ -100,21 +100,21 @@ class NLL:
         That is where more than a tenth of the data have k > 0.7, the curve has more than 0.05 nats
         still to fall, or there is a single sample.
         """
-        found = []
+        sentences = []
         if self.heavy_share is not None and self.heavy_share > HEAVY_SHARE:
-            found.append(
+            sentences.append(
                 f"The importance weights of {self.heavy_share:.0%} of the data have too heavy a "
                 f"tail (Pareto k above {HEAVY}): the true NLL may be lower by an amount that "
                 f"{self.num_samples} samples do not show."
             )
         if self.num_samples < 2:
-            found.append("With a single importance sample this is the negative ELBO.")
+            sentences.append("With a single importance sample this is the negative ELBO.")
         elif self.still_to_fall > FALL:
-            found.append(
+            sentences.append(
                 f"At {self.num_samples} importance samples the NLL was still falling, with at "
                 f"least {self.still_to_fall:.2g} nats to go; take more samples."
             )
-        return tuple(found)
+        return tuple(sentences)
 
     def _repr_html_(self) -> str:
         rows: dict[str, object] = {
@@ -143,7 +143,7 @@ def negative_log_likelihood(
     *,
     processes: Processes | None = None,
 ) -> NLL:
-    r"""Estimate the negative log-likelihood of each datum by importance sampling from q(z|x).
+    r"""Estimate the negative log-likelihood of each example by importance sampling from q(z|x).
 
     $$-\log p(x) \approx -\log \frac{1}{S} \sum_{s=1}^S
     \frac{p(x \mid z_s)\, p(z_s)}{q(z_s \mid x)}, \qquad z_s \sim q(z \mid x)$$
@@ -156,11 +156,11 @@ def negative_log_likelihood(
     Args:
         vae: The model, in evaluation mode where that matters.
         x: Data, `(N, *data_shape)`.
-        num_samples: The number of importance samples S per datum.
+        num_samples: The number of importance samples S per example.
         context: What is known of these data.
-        pareto_data: For how many data, spread evenly over all, to estimate the shape of the tail of
-            the weights (about a millisecond each; it takes ArviZ, and at least 25 samples).
-        max_components: The most components of a mixture to take for a datum, those that explain
+        pareto_data: For how many examples, spread evenly over all, to estimate the shape of the
+            tail of the weights (about a millisecond each; it takes ArviZ, and at least 25 samples).
+        max_components: The most components of a mixture to take for an example, those that explain
             its posterior best; None takes all. To leave components out can only raise the NLL, so
             that it stays an upper bound; with tens of thousands it saves hours.
         processes: Processes among which the importance samples are divided, each of which gets the
@@ -186,11 +186,13 @@ def negative_log_likelihood(
     """
     x = taken(x, vae.encoder)
     if len(x) == 0:
-        raise ValueError("expected at least one datum, got none.")
+        raise ValueError("expected at least one example, got none.")
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     if max_components is not None and max_components < 1:
         raise ValueError(f"expected at least one component, got max_components={max_components}.")
+    processes, turns = processes or Processes.alone(), count()
+    processes.get_in_step(brought(x[:1], vae.encoder).device)
     first = vae.prior_distribution(given(context)[:1])
     prior = None if first.batch_shape else first
     at_once = samples_at_once(vae, x, context)
@@ -199,8 +201,6 @@ def negative_log_likelihood(
     stops = _stops(num_samples)
     kept = pareto_data if num_samples >= FEWEST else 0
     chosen = torch.linspace(0, len(x) - 1, min(kept, len(x))).long()
-    processes, turns = processes or Processes.alone(), count()
-    processes.get_in_step(brought(x[:1], vae.encoder).device)
     sums, tails = [], []
     for start in range(0, len(x), size):
         rows = slice(start, start + size)

@@ -142,8 +142,8 @@ def surgery(
     x = taken(x, vae.encoder)
     processes = processes or Processes.alone()
     q = aggregated_posterior(DividedEncoder(vae.encoder, processes), x, context=context)
-    p = marginal_prior(vae, context) if prior is None else prior
     processes.get_in_step(q.loc.device)
+    p = marginal_prior(vae, context) if prior is None else prior
     own = Independent(Normal(q.loc, q.scale, validate_args=False), 1)
     size = max(1, samples_at_once(vae, x, context) // num_samples)
     blocks = zip(q.loc.split(size), q.scale.split(size), strict=True)

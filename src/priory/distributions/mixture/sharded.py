@@ -168,7 +168,11 @@ class ShardedGaussianMixture(Distribution):
     def _sum(self, values: Tensor) -> Tensor:
         """Return the mean over the processes of what each has, weighted by their components."""
         weighted = self._log_mass.exp().unsqueeze(-1) * values
-        return weighted if self.processes.count == 1 else _apply(_Sum, weighted, self.processes)
+        return (
+            weighted
+            if self.processes.count == 1
+            else _apply(_Summed, weighted, self.processes, True)
+        )
 
 
 def _log_sum_exp(values: Tensor, processes: Processes) -> Tensor:
@@ -176,39 +180,26 @@ def _log_sum_exp(values: Tensor, processes: Processes) -> Tensor:
 
 
 def _known_to_all(values: Tensor, processes: Processes) -> Tensor:
-    """Return what all processes have alike, and each puts to its own use."""
-    return values if processes.count == 1 else _apply(_KnownToAll, values, processes)
+    """Return what all processes have alike and each puts to its own use, with all its gradients."""
+    return values if processes.count == 1 else _apply(_Summed, values, processes, False)
 
 
 def _apply(function: type[torch.autograd.Function], *inputs: Any) -> Tensor:
     return cast(Tensor, function.apply(*inputs))
 
 
-class _KnownToAll(torch.autograd.Function):
-    """The identity, whose gradient is the sum of those of all processes."""
+class _Summed(torch.autograd.Function):
+    """The sum over processes, of which all make the same; or values whose gradients are summed."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, processes: Processes) -> Tensor:
-        ctx.processes = processes
-        return values.view_as(values)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return ctx.processes.sum(grad), None
-
-
-class _Sum(torch.autograd.Function):
-    """The sum over processes, of which all make the same."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, processes: Processes) -> Tensor:
-        return processes.sum(values)
+    def forward(ctx: Any, values: Tensor, processes: Processes, forwards: bool) -> Tensor:
+        ctx.processes, ctx.forwards = processes, forwards
+        return processes.sum(values) if forwards else values.view_as(values)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return grad if ctx.forwards else ctx.processes.sum(grad), None, None
 
 
 class _LogSumExp(torch.autograd.Function):
@@ -224,5 +215,4 @@ class _LogSumExp(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (share,) = ctx.saved_tensors
-        return grad * share, None
+        return grad * ctx.saved_tensors[0], None
