@@ -12,6 +12,7 @@ from priory.distributions import (
     LogitsCategorical,
     MixedColumns,
     ResampledDistribution,
+    ShardedGaussianMixture,
     kl_lower_bound,
     kl_upper_bound,
     kl_variational,
@@ -58,6 +59,7 @@ def transformed_noise(cls, *batch, **flag):
 BUILD = {
     GaussianMixture: lambda cls, *batch, **flag: cls(*parameters(*batch), **flag),
     FactorizedGaussianMixture: lambda cls, *batch, **flag: cls(*parameters(*batch), **flag),
+    ShardedGaussianMixture: lambda cls, *batch, **flag: cls(*parameters(*batch), **flag),
     DiscretizedLogistic: lambda cls, *batch, **flag: cls(
         torch.zeros(batch), torch.ones(batch), 8, **flag
     ),

@@ -73,6 +73,14 @@ def test_the_guide_to_refitting_runs(capsys):
     assert out.count("bound") == 1
 
 
+def test_the_guide_to_several_processes_runs(capsys):
+    names: dict[str, object] = {}
+    for block in blocks("docs/guides/processes.md"):
+        exec(block, names)
+    assert names["samples"].shape == (64, 8)
+    assert "fitted" in capsys.readouterr().out
+
+
 def test_the_guide_to_other_models_runs(capsys):
     FlowPrior(8)  # which imports zuko with torch's checks of arguments left on
     names: dict[str, object] = {}

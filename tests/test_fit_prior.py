@@ -48,7 +48,7 @@ def test_every_prior_is_fitted_and_the_encoder_stays(case: Case):
     encoder, prior = make_encoder().train(), case.build()
     encoder.network.layers[0].eval()
     before = copy.deepcopy(encoder.state_dict())
-    state = torch.get_rng_state()
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
     data = DATA.repeat(8, 1)
     if case.labels:
         with pytest.raises(ValueError, match="expected labels from 0 to 2, got none"):
@@ -57,6 +57,7 @@ def test_every_prior_is_fitted_and_the_encoder_stays(case: Case):
     settings = {"max_epochs": 3, "learning_rate": 0.02, "labels": labels, **QUIET}
     fit = fit_prior(prior, encoder, data, **settings)
     assert torch.get_rng_state().equal(state)
+    assert torch.get_num_threads() == threads
     assert all(value.equal(before[key]) for key, value in encoder.state_dict().items())
     assert all(w.requires_grad and w.grad is None for w in encoder.parameters())
     assert encoder.training

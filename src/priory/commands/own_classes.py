@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from priory.adapters import as_prior
-from priory.networks.contract import check_part
+from priory.networks.contract import wrong_part
 from priory.runs import Run
 from priory.runs.options import Factory, OwnClasses, OwnNetworks
 from priory.runs.plain_yaml import GIVEN
@@ -51,8 +51,9 @@ def own_part(name: Any, path: str, given: dict[str, Any] | None = None) -> Facto
         module = factory(**arguments)
         if name == "prior":
             return as_prior(module)
-        check_part(module, name)
-        return module  # type: ignore[no-any-return]
+        if not isinstance(module, nn.Module):
+            raise wrong_part(module, name)
+        return module
 
     return make if given is None else lambda **_: make(**given)
 

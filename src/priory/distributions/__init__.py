@@ -10,6 +10,7 @@ from priory.distributions.marginals import marginal, marginals_of
 from priory.distributions.mixed_columns import MixedColumns
 from priory.distributions.mixture.blocks import widened, working_dtype
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
+from priory.distributions.mixture.sharded import ShardedGaussianMixture
 from priory.distributions.monte_carlo_kl import KLEstimate, monte_carlo_kl
 from priory.distributions.resampled_distribution import ResampledDistribution
 from priory.distributions.torch_distributions import loc_and_scale
@@ -24,6 +25,7 @@ __all__ = [
     "LogitsCategorical",
     "MixedColumns",
     "ResampledDistribution",
+    "ShardedGaussianMixture",
     "kl_lower_bound",
     "kl_upper_bound",
     "kl_variational",

@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from priory.arrays import Array, as_points
 from priory.blockwise import blocks
 from priory.distributions import widened
+from priory.processes import Processes
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Estimate:
 
 
 @torch.no_grad()
-def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"] | Array) -> Estimate:
+def cross_entropy(
+    prior: Distribution, z: Float[Tensor, "S N L"] | Array, processes: Processes | None = None
+) -> Estimate:
     r"""Estimate the cross-entropy of a distribution over z under the aggregated posterior.
 
     $$E_{q(z)}[-\log p(z)] = \frac{1}{N} \sum_n E_{q(z \mid x_n)}[-\log p(z)]
@@ -42,6 +45,7 @@ def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"] | Array) -> Est
     Args:
         prior: The distribution p(z); with a batch shape `(N,)`, that of each example.
         z: Samples of q(z|x), S for each of N data.
+        processes: Processes that have samples of their own data each; the mean is that over all.
 
     Reference:
         Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1.
@@ -60,5 +64,7 @@ def cross_entropy(prior: Distribution, z: Float[Tensor, "S N L"] | Array) -> Est
         points = z.flatten(0, 1)
         parts = [prior.log_prob(points[rows]) for rows in blocks(len(points))]
         per_datum = -widened(torch.cat(parts)).unflatten(0, z.shape[:2]).mean(0)
+    if processes is not None:
+        per_datum = processes.gather(per_datum)
     error = float(per_datum.std()) / math.sqrt(len(per_datum)) if len(per_datum) > 1 else math.nan
     return Estimate(float(per_datum.mean()), error)

@@ -18,8 +18,9 @@ from priory.distributions import GaussianMixture, loc_and_scale, widened
 from priory.evaluation.measure import Measure, Value
 from priory.evaluation.study import Study
 from priory.networks.context import Context
-from priory.networks.home import taken
+from priory.networks.home import brought, taken
 from priory.priors.parts.usage import mean_responsibilities
+from priory.processes import Processes
 from priory.vae import VAE
 
 SAMPLES_A_SPLIT = 2500
@@ -53,6 +54,8 @@ def holes(
     held_out: GaussianMixture,
     num_samples: int = 10_000,
     level: float = LEVEL,
+    *,
+    processes: Processes | None = None,
 ) -> Holes:
     r"""Measure the holes between a prior and the aggregated posterior, in any dimension.
 
@@ -75,6 +78,7 @@ def holes(
         held_out: The aggregated posterior $q_B$ of the other.
         num_samples: The number of samples of p and of $q_B$.
         level: The share that counts as outside of itself.
+        processes: Processes among which the work is divided; by default this one alone.
 
     Raises:
         ValueError: If the level is not between zero and one half, or there are too few samples to
@@ -93,7 +97,9 @@ def holes(
             "expected a level between 0 and 0.5 and ten samples below it, "
             f"got level={level} and num_samples={num_samples}."
         )
-    inside, outside = _shares(prior, reference, held_out, num_samples, level)
+    processes = processes or Processes.alone()
+    processes.get_in_step(held_out.loc.device)
+    inside, outside = _shares(prior, reference, held_out, num_samples, level, processes)
     return Holes(inside.share, inside.over_samples, outside.share, outside.over_samples)
 
 
@@ -104,6 +110,8 @@ def model_holes(
     context: Context | None = None,
     prior: Distribution | None = None,
     num_splits: int = 8,
+    *,
+    processes: Processes | None = None,
 ) -> Holes | None:
     r"""Measure the holes of a model on held-out data, of which halves are drawn at random.
 
@@ -124,17 +132,22 @@ def model_holes(
         context: What is known of these data.
         prior: The prior's distribution, without a batch shape, where it is not that of the context.
         num_splits: How many times halves are drawn, at least twice.
+        processes: Processes among which the work is divided; by default this one alone.
 
     Returns:
         The shares; None where the posteriors are no diagonal Gaussians, the prior is one for each
         example, or there are fewer than two data.
     """
     x = taken(x, vae.encoder)
+    processes = processes or Processes.alone()
+    processes.get_in_step(brought(x[:1], vae.encoder).device)
     p = vae.prior_distribution(context) if prior is None else prior
     q = None if p.batch_shape else _posteriors(vae, x, context)
     if q is None:
         return None
-    splits = [_shares(p, *_halves(*q), SAMPLES_A_SPLIT, LEVEL) for _ in range(num_splits)]
+    splits = [
+        _shares(p, *_halves(*q), SAMPLES_A_SPLIT, LEVEL, processes) for _ in range(num_splits)
+    ]
     inside, outside = zip(*splits, strict=True)
     return Holes(*_mean_and_error(inside), *_mean_and_error(outside))
 
@@ -196,12 +209,15 @@ def in_holes(
         >>> in_holes(torch.tensor([[0.0, 0.0], [9.0, 0.0]]), q, q)
         tensor([False,  True])
     """
-    own = _log_prob(reference, held_out.sample(Size((num_samples,))))
-    return _log_prob(reference, as_points(z)) < own.quantile(level)
+    alone = Processes.alone()
+    own = _log_prob(reference, held_out.sample(Size((num_samples,))), alone)
+    return _log_prob(reference, as_points(z), alone) < own.quantile(level)
 
 
-def _log_prob(distribution: Distribution, z: Tensor) -> Tensor:
-    return widened(torch.cat([distribution.log_prob(z[rows]) for rows in blocks(len(z))]))
+def _log_prob(distribution: Distribution, z: Tensor, processes: Processes) -> Tensor:
+    share = z[processes.share(len(z))]
+    density = torch.cat([distribution.log_prob(share[rows]) for rows in blocks(len(share))])
+    return widened(processes.gather(density, len(z)))
 
 
 @dataclass(frozen=True)
@@ -214,14 +230,19 @@ class _Share:
 
 
 def _shares(
-    p: Distribution, q_a: GaussianMixture, q_b: GaussianMixture, num_samples: int, level: float
+    p: Distribution,
+    q_a: GaussianMixture,
+    q_b: GaussianMixture,
+    num_samples: int,
+    level: float,
+    processes: Processes,
 ) -> tuple[_Share, _Share]:
     """Return the share of samples of p in holes of q(z), and that of q(z) in holes of p."""
     of_p, of_b = (distribution.sample(Size((num_samples,))) for distribution in (p, q_b))
-    values, own = _log_prob(q_a, of_p), _log_prob(q_a, of_b)
+    values, own = _log_prob(q_a, of_p, processes), _log_prob(q_a, of_b, processes)
     share, error, slope, threshold = _share_below(values, own, level)
     inside = _Share(share, error, slope * _over_data(q_b, of_b[own < threshold], num_samples))
-    values, own = _log_prob(p, of_b), _log_prob(p, of_p)
+    values, own = _log_prob(p, of_b, processes), _log_prob(p, of_p, processes)
     share, error, _, threshold = _share_below(values, own, level)
     return inside, _Share(share, error, _over_data(q_b, of_b[values < threshold], num_samples))
 
@@ -256,7 +277,8 @@ def _mean_and_error(splits: Sequence[_Share]) -> tuple[float, float]:
 
 def holes_of(study: Study) -> Holes | None:
     """Measure the holes of a model on its held-out data."""
-    return study.once("holes", lambda: model_holes(study.vae, study.x, study.context, study.prior))
+    data = (study.vae, study.x, study.context, study.prior)
+    return study.once("holes", lambda: model_holes(*data, processes=study.processes))
 
 
 def _in_holes(study: Study) -> Value | None:

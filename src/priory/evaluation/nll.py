@@ -1,8 +1,9 @@
 """How probable are the data under the model?"""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, count, pairwise
 from typing import Any, TypeGuard
 
 import torch
@@ -11,13 +12,14 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.arrays import Array
-from priory.distributions import GaussianMixture, widened
+from priory.distributions import GaussianMixture, widened, working_dtype
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.nearest_components import NearestComponents, nearest_components
 from priory.evaluation.pareto import FEWEST, HEAVY, pareto_k
 from priory.networks.context import Context, given
 from priory.networks.home import brought, taken
 from priory.notebook import html_table
+from priory.processes import Processes
 from priory.vae import VAE
 
 DATA_AT_ONCE = 64
@@ -32,10 +34,10 @@ class NLL:
     r"""An estimate of −log p(x) by importance sampling, in nats, and how far to trust it.
 
     Attributes:
-        per_datum: The estimate for each datum, `(N,)`.
+        per_datum: The estimate for each example, `(N,)`.
         num_samples: The number of importance samples S behind each.
-        effective_sample_size: How many equal weights would be as good as those of each datum,
-            $(\sum_s w_s)^2 / \sum_s w_s^2$, from 1 to S, `(N,)`.
+        effective_sample_size: How many equal weights would be as good as those of each
+            example, $(\sum_s w_s)^2 / \sum_s w_s^2$, from 1 to S, `(N,)`.
         curve_samples: The numbers of samples of the curve: 1, 2, 5, 10, ..., also S/2, and S.
         curve_per_datum: The estimate from as many of the same samples, `(C, N)`.
         pareto_k: The shape of the tail of the weights of some of the data, `(M,)`; None if it was
@@ -56,7 +58,7 @@ class NLL:
 
     @property
     def standard_error(self) -> float:
-        """The standard error of the mean, over data; NaN for a single datum."""
+        """The standard error of the mean, over data; NaN for a single example."""
         if len(self.per_datum) < 2:
             return math.nan
         return float(self.per_datum.std()) / math.sqrt(len(self.per_datum))
@@ -97,21 +99,21 @@ class NLL:
         That is where more than a tenth of the data have k > 0.7, the curve has more than 0.05 nats
         still to fall, or there is a single sample.
         """
-        found = []
+        sentences = []
         if self.heavy_share is not None and self.heavy_share > HEAVY_SHARE:
-            found.append(
+            sentences.append(
                 f"The importance weights of {self.heavy_share:.0%} of the data have too heavy a "
                 f"tail (Pareto k above {HEAVY}): the true NLL may be lower by an amount that "
                 f"{self.num_samples} samples do not show."
             )
         if self.num_samples < 2:
-            found.append("With a single importance sample this is the negative ELBO.")
+            sentences.append("With a single importance sample this is the negative ELBO.")
         elif self.still_to_fall > FALL:
-            found.append(
+            sentences.append(
                 f"At {self.num_samples} importance samples the NLL was still falling, with at "
                 f"least {self.still_to_fall:.2g} nats to go; take more samples."
             )
-        return tuple(found)
+        return tuple(sentences)
 
     def as_json(self) -> dict[str, Any]:
         """Return the numbers of `measures.json`: those of all examples together."""
@@ -154,8 +156,10 @@ def negative_log_likelihood(
     context: Context | None = None,
     pareto_data: int = 0,
     max_components: int | None = None,
+    *,
+    processes: Processes | None = None,
 ) -> NLL:
-    r"""Estimate the negative log-likelihood of each datum by importance sampling from q(z|x).
+    r"""Estimate the negative log-likelihood of each example by importance sampling from q(z|x).
 
     $$-\log p(x) \approx -\log \frac{1}{S} \sum_{s=1}^S
     \frac{p(x \mid z_s)\, p(z_s)}{q(z_s \mid x)}, \qquad z_s \sim q(z \mid x)$$
@@ -168,13 +172,15 @@ def negative_log_likelihood(
     Args:
         vae: The model, in evaluation mode where that matters.
         x: Data, `(N, *data_shape)`.
-        num_samples: The number of importance samples S per datum.
+        num_samples: The number of importance samples S per example.
         context: What is known of these data.
-        pareto_data: For how many data, spread evenly over all, to estimate the shape of the tail of
-            the weights (about a millisecond each; it takes ArviZ, and at least 25 samples).
-        max_components: The most components of a mixture to take for a datum, those that explain
+        pareto_data: For how many examples, spread evenly over all, to estimate the shape of the
+            tail of the weights (about a millisecond each; it takes ArviZ, and at least 25 samples).
+        max_components: The most components of a mixture to take for an example, those that explain
             its posterior best; None takes all. To leave components out can only raise the NLL, so
             that it stays an upper bound; with tens of thousands it saves hours.
+        processes: Processes among which the importance samples are divided, each of which gets the
+            whole estimate; by default this one alone.
 
     Raises:
         ValueError: If there are no data, or `num_samples` or `max_components` is below one.
@@ -195,11 +201,13 @@ def negative_log_likelihood(
     """
     x = taken(x, vae.encoder)
     if len(x) == 0:
-        raise ValueError("expected at least one datum, got none.")
+        raise ValueError("expected at least one example, got none.")
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     if max_components is not None and max_components < 1:
         raise ValueError(f"expected at least one component, got max_components={max_components}.")
+    processes, turns = processes or Processes.alone(), count()
+    processes.get_in_step(brought(x[:1], vae.encoder).device)
     first = vae.prior_distribution(given(context)[:1])
     prior = None if first.batch_shape else first
     at_once = samples_at_once(vae, x, context)
@@ -208,29 +216,32 @@ def negative_log_likelihood(
     stops = _stops(num_samples)
     kept = pareto_data if num_samples >= FEWEST else 0
     chosen = torch.linspace(0, len(x) - 1, min(kept, len(x))).long()
-    curves, sizes, tails = [], [], []
+    sums, tails = [], []
     for start in range(0, len(x), size):
-        known = given(context)[start : start + size]
+        rows = slice(start, start + size)
+        known = given(context)[rows]
         p = vae.prior_distribution(known) if prior is None else prior
-        own = chosen[(chosen >= start) & (chosen < start + size)] - start
-        block = _Block(vae, x[start : start + size], known, p, own, max_components)
-        curve, effective = block.estimate(stops, step)
-        curves.append(-curve)
-        sizes.append(effective)
-        tails.append(block.tail)
-    curves_of_all = torch.cat(curves, 1)
+        of_block = chosen[(chosen >= start) & (chosen < start + size)] - start
+        block = _Block(vae, x[rows], known, p, of_block, max_components)
+        sums.append(block.sums(stops, step, processes, turns))
+        tails.append(torch.cat(block.tail))
+    total, squares = (
+        torch.stack([*accumulate(of_steps, torch.logaddexp)])  # up to each stop
+        for of_steps in processes.every(torch.cat(sums, -1)).logsumexp(0)
+    )
+    curve = (total.new_tensor(stops).log().unsqueeze(-1) - total).to(block.dtype)
     return NLL(
-        per_datum=curves_of_all[-1],
+        per_datum=curve[-1],
         num_samples=num_samples,
-        effective_sample_size=torch.cat(sizes),
+        effective_sample_size=(2 * total[-1] - squares[-1]).exp().to(block.dtype),
         curve_samples=stops,
-        curve_per_datum=curves_of_all,
-        pareto_k=pareto_k(torch.cat(tails, 1)) if len(chosen) else None,
+        curve_per_datum=curve,
+        pareto_k=pareto_k(processes.sum(torch.cat(tails, 1))) if len(chosen) else None,
     )
 
 
 class _Block:
-    """Some data, whose weights are drawn step by step."""
+    """Some examples, whose weights are drawn step by step."""
 
     def __init__(
         self,
@@ -243,34 +254,35 @@ class _Block:
     ) -> None:
         self.vae, self.x, self.context = vae, brought(x, vae.encoder), context
         self.chosen = chosen.to(self.x.device)
+        self.dtype = torch.promote_types(self.x.dtype, torch.float32)
         self.posterior = vae.posterior(x, context)
         self.prior: Distribution | NearestComponents = prior
         if max_components is not None and _is_larger(prior, max_components):
             self.prior = nearest_components(prior, self.posterior, max_components)
-        self.kept: list[Tensor] = []
+        self.tail: list[Tensor] = []  # the log-weights of the chosen examples, (S, M) in all
 
-    @property
-    def tail(self) -> Tensor:
-        """The weights of the chosen data, `(S, M)`."""
-        return torch.cat(self.kept)
+    def sums(
+        self, stops: tuple[int, ...], step: int, processes: Processes, turns: Iterator[int]
+    ) -> Tensor:
+        """Return the log-sums of the weights and of their squares from stop to stop, `(2, C, B)`.
 
-    def estimate(self, stops: tuple[int, ...], step: int) -> tuple[Tensor, Tensor]:
-        """Return the log-mean-exp at each number of samples, and the effective sample size."""
-        total = torch.full((), -math.inf, device=self.x.device)
-        squares, curve, dtype = total, [], total.dtype
-        for before, stop in pairwise((0, *stops)):
+        They are those of this process: all draw each step's noise, and one makes weights of it.
+        """
+        shape, device = (2, len(stops), len(self.x)), self.x.device
+        sums = torch.full(shape, -math.inf, dtype=working_dtype(device), device=device)
+        for segment, (before, stop) in zip(sums.unbind(1), pairwise((0, *stops)), strict=True):
             for start in range(before, stop, step):
-                weights = self._draw(min(step, stop - start))
-                dtype = weights.dtype
-                self.kept.append(weights[:, self.chosen])
-                weights = widened(weights)
-                total = torch.logaddexp(total.to(weights), weights.logsumexp(0))
-                squares = torch.logaddexp(squares.to(weights), (2 * weights).logsumexp(0))
-            curve.append(total - math.log(stop))
-        return torch.stack(curve).to(dtype), (2 * total - squares).exp().to(dtype)
+                z = self.posterior.sample(torch.Size((min(step, stop - start),)))
+                self.dtype = torch.promote_types(self.dtype, z.dtype)
+                weights = sums.new_zeros(z.shape[:-1])
+                if next(turns) % processes.count == processes.rank:
+                    weights = widened(self._log_weights(z))
+                    both = torch.stack([weights, 2 * weights]).logsumexp(1)
+                    segment.copy_(torch.logaddexp(segment, both))
+                self.tail.append(weights[:, self.chosen])
+        return sums
 
-    def _draw(self, num_samples: int) -> Tensor:
-        z = self.posterior.sample(torch.Size((num_samples,)))
+    def _log_weights(self, z: Tensor) -> Tensor:
         log_likelihood = self.vae.likelihood(z, self.context).log_prob(self.x)
         return log_likelihood + self.prior.log_prob(z) - self.posterior.log_prob(z)
 

@@ -29,6 +29,7 @@ from priory.evaluation.surgery import MARGINAL_KL, MUTUAL_INFORMATION, surgery_o
 from priory.evaluation.two_sample import CLASSIFIER, DISCREPANCY, discrepancy_of
 from priory.networks.context import Context
 from priory.notebook import html_table
+from priory.processes import Processes
 from priory.vae import VAE
 
 TABLE: tuple[Measure, ...] = (
@@ -218,6 +219,8 @@ def evaluate(
     num_samples: int = 512,
     seed: int = 0,
     context: Context | None = None,
+    *,
+    processes: Processes | None = None,
 ) -> Scores:
     """Ask a model the few measures by which priors are compared.
 
@@ -229,6 +232,8 @@ def evaluate(
         context: What is known of these data. With labels, in a model whose prior or decoder depends
             on them, the numbers are those given the label; components are counted under the prior
             over all labels.
+        processes: Processes among which the NLL and the holes, which take longest, are divided; by
+            default this one alone.
 
     Raises:
         ValueError: If there are no data, or `num_samples` is below one.
@@ -242,7 +247,7 @@ def evaluate(
         >>> evaluate(vae, torch.zeros(5, 9)).num_data
         5
     """
-    study = Study(vae, x, context=context, num_samples=num_samples, seed=seed)
+    study = Study(vae, x, context=context, num_samples=num_samples, seed=seed, processes=processes)
     study.draw_in_order(QUICK_ORDER)
     scores = Scores.ask(study, (measure for measure in TABLE if measure.quick))
     numbers: dict[str, Any] = {}
@@ -266,6 +271,7 @@ def measure(
     max_components: int | None = None,
     features: Features | None = None,
     seed: int = 0,
+    processes: Processes | None = None,
 ) -> Scores:
     """Ask a model all measures.
 
@@ -284,6 +290,8 @@ def measure(
             `negative_log_likelihood`.
         features: What to compare samples by; by default the values themselves.
         seed: The seed of the noise; the generator of the caller is left as it was.
+        processes: Processes among which the NLL, the surgery and the holes, which take longest, are
+            divided; by default this one alone.
 
     Raises:
         ImportError: If ArviZ or scikit-learn is not installed.
@@ -312,6 +320,7 @@ def measure(
         max_points=max_points,
         features=features,
         seed=seed,
+        processes=processes,
     )
     study.draw_in_order(ORDER)
     scores = Scores.ask(study)

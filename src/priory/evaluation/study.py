@@ -19,6 +19,7 @@ from priory.evaluation.nearest import Features
 from priory.evaluation.nll import NLL, negative_log_likelihood
 from priory.networks.context import Context, given, num_labels_of
 from priory.networks.home import taken
+from priory.processes import Processes
 from priory.vae import VAE
 
 T = TypeVar("T")
@@ -59,13 +60,14 @@ class Study:
         max_points: int = 1000,
         features: Features | None = None,
         seed: int = 0,
+        processes: Processes | None = None,
     ) -> None:
         self.vae, self.x, self.context = vae, taken(x, vae.encoder), given(context)
         self.training = None if training is None else taken(training, vae.encoder)
         self.training_context = given(training_context)
         self.num_samples, self.max_components = num_samples, max_components
         self.pareto_data, self.max_training, self.max_points = pareto_data, max_training, max_points
-        self.features, self.seed = features, seed
+        self.features, self.seed, self.processes = features, seed, processes
         self._kept: dict[str, Any] = {}
         self._one_generator = False
 
@@ -109,6 +111,7 @@ class Study:
                 self.context,
                 self.pareto_data,
                 self.max_components,
+                processes=self.processes,
             ),
         )
 

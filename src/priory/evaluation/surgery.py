@@ -19,7 +19,9 @@ from priory.evaluation.cross_entropy import Estimate
 from priory.evaluation.measure import DOUBTFUL, Measure
 from priory.evaluation.study import Study
 from priory.networks.context import Context, given
+from priory.networks.divided_encoder import DividedEncoder
 from priory.networks.home import brought, taken
+from priory.processes import Processes
 from priory.vae import VAE
 
 NEAR_THE_CEILING = 0.1
@@ -106,6 +108,7 @@ def surgery(
     context: Context | None = None,
     prior: Distribution | None = None,
     dimension_samples: int = 256,
+    processes: Processes | None = None,
 ) -> Surgery:
     r"""Take the ELBO of data apart, with the aggregated posterior of these data exact.
 
@@ -126,6 +129,7 @@ def surgery(
         prior: p(z), where it is another.
         dimension_samples: How many samples of q(z), each of another example where these are as
             many, to take dimensions apart with; none at zero.
+        processes: Processes among which the work is divided; by default this one alone.
 
     Raises:
         TypeError: If the posteriors are no diagonal Gaussians.
@@ -149,24 +153,28 @@ def surgery(
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     x = taken(x, vae.encoder)
-    q = aggregated_posterior(vae.encoder, x, context=context)
+    processes = processes or Processes.alone()
+    q = aggregated_posterior(DividedEncoder(vae.encoder, processes), x, context=context)
+    processes.get_in_step(q.loc.device)
     p = marginal_prior(vae, context) if prior is None else prior
+    own = Independent(Normal(q.loc, q.scale, validate_args=False), 1)
     size = max(1, samples_at_once(vae, x, context) // num_samples)
-    parts = []
-    for start in range(0, len(x), size):
-        rows = slice(start, start + size)
-        known = given(context)[rows]
-        own = Independent(Normal(q.loc[rows], q.scale[rows], validate_args=False), 1)
-        z = own.sample(torch.Size((num_samples,)))
-        log_likelihood = vae.likelihood(z, known).log_prob(brought(x[rows], vae.encoder))
-        densities = own.log_prob(z), q.log_prob(z), p.log_prob(z)
-        parts.append((z, log_likelihood, *(widened(density) for density in densities)))
-    z, reconstruction, log_own, log_q, log_p = (torch.cat(t, 1) for t in zip(*parts, strict=True))
+    blocks = zip(q.loc.split(size), q.scale.split(size), strict=True)
+    z = torch.cat([torch.normal(*(t.expand(num_samples, *t.shape) for t in b)) for b in blocks], 1)
+    log_own, terms = widened(own.log_prob(z)), widened(z.new_zeros(3, *z.shape[:2]))
+    share = processes.share(len(x))
+    for start in range(share.start, share.stop, size):
+        rows = slice(start, min(start + size, share.stop))
+        likelihood = vae.likelihood(z[:, rows], given(context)[rows])
+        log_likelihood = likelihood.log_prob(brought(x[rows], vae.encoder))
+        densities = log_likelihood, q.log_prob(z[:, rows]), p.log_prob(z[:, rows])
+        terms[..., rows] = torch.stack([widened(density) for density in densities])
+    reconstruction, log_q, log_p = processes.sum(terms)
     return Surgery(
         reconstruction=monte_carlo_mean(reconstruction),
         mutual_information=monte_carlo_mean(log_own - log_q),
         marginal_kl=monte_carlo_mean(log_q - log_p),
-        elbo=monte_carlo_mean(widened(reconstruction) - log_own + log_p),
+        elbo=monte_carlo_mean(reconstruction - log_own + log_p),
         num_data=len(x),
         dimensions=_dimensions(q, p, z, log_q, log_p, dimension_samples),
     )
@@ -233,7 +241,10 @@ def surgery_of(study: Study) -> Surgery | None:
         return None
     x, context = study.fitted
     samples = max(1, min(10, 10_000 // len(x)))
-    return study.once("surgery", lambda: surgery(study.vae, x, samples, context=context))
+    return study.once(
+        "surgery",
+        lambda: surgery(study.vae, x, samples, context=context, processes=study.processes),
+    )
 
 
 def _about(record: Mapping[str, Any]) -> dict[str, str]:

@@ -8,13 +8,15 @@ from torch import Tensor
 
 from priory.arrays import Array, as_tensor
 from priory.data.splits import assign_parts
-from priory.evaluation import Estimate, cross_entropy
+from priory.evaluation import Estimate
 from priory.extras import needs
 from priory.networks.context import Context, Encoder, call
 from priory.networks.contract import wrong_part
+from priory.networks.divided_encoder import DividedEncoder
 from priory.networks.home import taken
 from priory.priors import Prior, make_prior
-from priory.training.latents import EncodedAnew, EncodedOnce, Labelled, Samples, encode, frozen
+from priory.processes import Processes
+from priory.training.latents import Latents, frozen
 from priory.training.maximum_likelihood import maximise_likelihood
 
 with needs("train"):
@@ -73,10 +75,6 @@ class PriorFit:
         return table
 
 
-MOST_DATA = 10_000
-MOST_SAMPLES = 20_000
-
-
 def fit_prior(
     prior: str | Prior,
     encoder: Encoder,
@@ -93,6 +91,7 @@ def fit_prior(
     learning_rate: float = 5e-3,
     seed: int = 0,
     verbose: bool = True,
+    processes: Processes | None = None,
 ) -> PriorFit:
     r"""Fit a prior to the aggregated posterior of an encoder that stays as it is.
 
@@ -109,7 +108,7 @@ def fit_prior(
         encoder: A trained module whose call returns q(z|x) as a distribution. It is run in
             evaluation mode, gets no gradient, and is left as it was.
         data: The data, `(N, *data_shape)`, as the encoder takes them.
-        held_out: Data to stop by; by default one datum in ten, drawn by the seed.
+        held_out: Data to stop by; by default one example in ten, drawn by the seed.
         labels: The labels of the data, whole numbers `(N,)`, for a prior or an encoder that needs
             them. The numbers of such a prior are those given the label, and without a bound.
         held_out_labels: The labels of the data held out.
@@ -124,6 +123,8 @@ def fit_prior(
         seed: The seed of the split, the start, the order and the noise; the caller's generator is
             left as it was.
         verbose: Whether to show progress and print the result.
+        processes: Processes among which the examples of each batch and the inputs to be encoded are
+            divided, all of which get the prior; by default this one alone.
 
     Returns:
         The prior with the best held-out cross-entropy, its start included, and the numbers.
@@ -156,47 +157,47 @@ def fit_prior(
             f"zero, got {max_epochs}, {patience} and {learning_rate}."
         )
     if batch_size is not None and batch_size < 1:
-        raise ValueError(f"expected batches of at least one datum, got batch_size={batch_size}.")
-    train, held = _two_parts(encoder, data, labels, held_out, held_out_labels, seed)
-    if not (len(train.x) and len(held.x)):
+        raise ValueError(f"expected batches of at least one example, got batch_size={batch_size}.")
+    parts = _two_parts(encoder, data, labels, held_out, held_out_labels, seed)
+    (x, context), (held_x, _) = parts
+    if not (len(x) and len(held_x)):
         raise ValueError(
-            f"expected data to fit to and data held out, got {len(train.x)} and {len(held.x)}."
+            f"expected data to fit to and data held out, got {len(x)} and {len(held_x)}."
         )
-    if batch_size is None:
-        batch_size = min(1000, max(64, len(train.x) // 100))
-    console = Console(quiet=not verbose, highlight=False)
+    processes = processes or Processes.alone()
+    console = Console(quiet=not verbose or processes.rank > 0, highlight=False)
     with torch.random.fork_rng(), frozen(encoder, but=None if isinstance(prior, str) else prior):
         torch.manual_seed(seed)
-        latents = encode(encoder, train.x, train.context)
-        held_latents = encode(encoder, held.x, held.context)
+        together = DividedEncoder(encoder, processes) if processes.count > 1 else encoder
+        train, held = (Latents.of(together, *part) for part in parts)
         if isinstance(prior, str):
             prior = prior_for(
                 prior,
                 encoder,
-                train.x,
+                x,
                 num_components=num_components,
                 init=init,
-                labels=train.labels,
+                labels=context.labels,
             )
-        prior.fit_data(train.x, encoder, train.context)
-        seen, unseen = _samples(latents, train), _samples(held_latents, held)
-        before = CrossEntropy(seen.score(prior, encoder), unseen.score(prior, encoder))
+        prior.fit_data(x, together, context)
+        processes.copy_first(*prior.state_dict().values())
+        seen, unseen = train.samples(processes), held.samples(processes)
+        before = CrossEntropy(*(part.score(prior, together) for part in (seen, unseen)))
         epochs = maximise_likelihood(
             prior,
-            encoder,
-            latents.draw,
+            together,
             train,
             unseen,
-            batch_size=batch_size,
+            batch_size=batch_size or min(1000, max(64, len(x) // 100)),
             max_epochs=max_epochs,
             patience=patience,
             learning_rate=learning_rate,
             seed=seed,
             console=console,
         )
-        after = CrossEntropy(seen.score(prior, encoder), unseen.score(prior, encoder))
-        q = None if prior.needs_labels else latents.aggregated_posterior()
-        bound = None if q is None else cross_entropy(q, seen.z)
+        after = CrossEntropy(*(part.score(prior, together) for part in (seen, unseen)))
+        q = None if prior.needs_labels else train.aggregated_posterior()
+        bound = None if q is None else seen.cross_entropy(lambda _: q)
     fit = PriorFit(prior, before, after, bound, epochs)
     console.print(fit.table())
     return fit
@@ -259,24 +260,17 @@ def _two_parts(
     held_out: Tensor | Array | None,
     held_out_labels: Tensor | Array | None,
     seed: int,
-) -> tuple[Labelled, Labelled]:
-    x, y = taken(data, encoder), _labels(labels)
-    if y is not None and len(y) != len(x):
-        raise ValueError(f"expected a label for each of {len(x)} data, got {len(y)}.")
+) -> tuple[tuple[Tensor, Context], tuple[Tensor, Context]]:
+    """Return the examples to fit to and those held out, with what is known of each."""
+    x, context = taken(data, encoder), Context(labels=_labels(labels))
+    if context.labels is not None and len(context.labels) != len(x):
+        raise ValueError(f"expected a label for each of {len(x)} data, got {len(context.labels)}.")
     if held_out is not None:
-        return Labelled(x, y), Labelled(taken(held_out, encoder), _labels(held_out_labels))
+        return (x, context), (taken(held_out, encoder), Context(labels=_labels(held_out_labels)))
     part = assign_parts(len(x), test=0.0, seed=seed).to(x.device)
-    train, held = (Labelled(x, y)[(part == number).nonzero().squeeze(-1)] for number in (0, 1))
-    return train, held
+    train, held = ((part == number).nonzero().squeeze(-1) for number in (0, 1))
+    return (x[train], context[train]), (x[held], context[held])
 
 
 def _labels(labels: Tensor | Array | None) -> Tensor | None:
     return None if labels is None else as_tensor(labels)
-
-
-def _samples(latents: EncodedOnce | EncodedAnew, data: Labelled) -> Samples:
-    """Draw samples to estimate from, `(S, N, L)`: of less data fewer, and of few data more."""
-    chosen = torch.randperm(len(data.x))[:MOST_DATA]
-    each = max(2, min(10, MOST_SAMPLES // len(chosen)))
-    z = torch.stack([latents.draw(chosen) for _ in range(each)])
-    return Samples(z, data.context[chosen].to(z.device))

@@ -1,18 +1,23 @@
 """Samples of z from an encoder that stays as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from priory.distributions import GaussianMixture
 from priory.evaluation import Estimate, cross_entropy
-from priory.networks.context import Context, Encoder, call, given
+from priory.networks.context import Context, Encoder, call
 from priory.networks.modes import all_behind, evaluation_mode
 from priory.priors import Prior
 from priory.priors.parts.posteriors import encode_in_blocks
+from priory.processes import Processes
+
+MOST_DATA = 10_000
+MOST_SAMPLES = 20_000
 
 
 @contextmanager
@@ -25,6 +30,7 @@ def frozen(encoder: Encoder, but: nn.Module | None = None) -> Iterator[None]:
         encoder: The encoder; of a function or a method, the modules that it reaches.
         but: A module that is left as it is where the encoder reaches it: the prior that is to be
             trained, when the encoder is a method of the model that holds it.
+
     """
     kept = set() if but is None else {*but.modules()}
     modules = [module for module in all_behind(encoder) if module not in kept]
@@ -45,109 +51,90 @@ def frozen(encoder: Encoder, but: nn.Module | None = None) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Data and, where a prior or an encoder needs them, their labels.
-
-    Attributes:
-        x: The data, `(N, *data_shape)`.
-        labels: Their labels, `(N,)`; None without.
-    """
-
-    x: Tensor
-    labels: Tensor | None
-
-    def __getitem__(self, index: Tensor) -> "Labelled":
-        return Labelled(self.x[index], None if self.labels is None else self.labels[index])
-
-    @property
-    def context(self) -> Context:
-        """What an encoder or a prior is told of them."""
-        return Context(labels=self.labels)
-
-
-@dataclass(frozen=True)
 class Samples:
     """Samples of q(z|x) by which a prior is judged.
 
     Attributes:
-        z: The samples, S for each of N data, `(S, N, L)`.
-        context: What is known of the data, for a prior that needs it.
+        z: The samples, S for each of N examples, `(S, N, L)`.
+        context: What is known of the examples, for a prior that needs it.
+        processes: The processes among which the examples are divided.
+
     """
 
     z: Tensor
     context: Context
+    processes: Processes
 
     @torch.no_grad()
     def score(self, prior: Prior, encoder: Encoder) -> Estimate:
         """Return the cross-entropy of a prior, which is left in evaluation mode."""
         prior.eval()
-        return cross_entropy(call(prior, encoder, self.context, "prior"), self.z)
+        return self.cross_entropy(lambda context: call(prior, encoder, context, "prior"))
+
+    def cross_entropy(self, distribution: Callable[[Context], Distribution]) -> Estimate:
+        """Return the cross-entropy of the distribution over z that is made for some examples."""
+        number = self.z.shape[1]
+        if number < self.processes.count:
+            return cross_entropy(distribution(self.context), self.z)
+        rows = self.processes.share(number)
+        return cross_entropy(distribution(self.context[rows]), self.z[:, rows], self.processes)
 
 
 @dataclass(frozen=True)
-class EncodedOnce:
-    """Data whose posteriors are diagonal Gaussians, of which the parameters are all it takes.
+class Latents:
+    """Examples as an encoder that stays as it is sees them.
 
-    Attributes:
-        loc: Their means, `(N, L)`.
-        scale: Their standard deviations, `(N, L)`; zero where the encoder gives points.
-    """
-
-    loc: Tensor
-    scale: Tensor
-
-    def draw(self, index: Tensor) -> Tensor:
-        """Draw one z for each datum, `(B, L)`."""
-        index = index.to(self.loc.device)
-        return torch.normal(self.loc[index], self.scale[index])
-
-    def aggregated_posterior(self) -> GaussianMixture | None:
-        """Return q(z); None where it has no density."""
-        if not (self.scale > 0).all():
-            return None
-        return GaussianMixture(self.loc.new_zeros(len(self.loc)), self.loc, self.scale)
-
-
-@dataclass(frozen=True)
-class EncodedAnew:
-    """Data whose posteriors are of any other kind, and are made again for each draw.
+    Posteriors that are diagonal Gaussians are made once; those of any other kind are made again for
+    each draw.
 
     Attributes:
         encoder: The module that returns q(z|x).
-        x: The data, `(N, *data_shape)`.
-        context: What is known of them, for an encoder that takes it.
+        x: The examples, `(N, *data_shape)`.
+        context: What is known of them, for an encoder or a prior that takes it.
+        posteriors: Means and standard deviations, each `(N, L)`, the latter zero where the encoder
+            gives points; None for another kind.
+
     """
 
     encoder: Encoder
     x: Tensor
     context: Context
+    posteriors: tuple[Tensor, Tensor] | None
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, encoder: Encoder, x: Tensor, context: Context) -> "Latents":
+        """Encode examples, once where that is enough.
+
+        Raises:
+            TypeError: If the encoder returns no distribution over vectors.
+
+        """
+        call(encoder, x[:1], context[:1])  # where what is no encoder fails
+        try:
+            return cls(encoder, x, context, encode_in_blocks(encoder, x, context))
+        except TypeError:
+            return cls(encoder, x, context, None)
 
     @torch.no_grad()
     def draw(self, index: Tensor) -> Tensor:
-        """Draw one z for each datum, `(B, L)`."""
-        return call(self.encoder, self.x[index], self.context[index]).sample()
+        """Draw one z for each example at some positions, `(B, L)`."""
+        if self.posteriors is None:
+            return call(self.encoder, self.x[index], self.context[index]).sample()
+        loc, scale = self.posteriors
+        index = index.to(loc.device)
+        return torch.normal(loc[index], scale[index])
 
-    def aggregated_posterior(self) -> None:
-        """Return None: q(z) is no mixture of Gaussians."""
+    def samples(self, processes: Processes) -> Samples:
+        """Draw samples to estimate from: of fewer examples fewer, and of few examples more."""
+        chosen = torch.randperm(len(self.x))[:MOST_DATA]
+        each = max(2, min(10, MOST_SAMPLES // len(chosen)))
+        z = torch.stack([self.draw(chosen) for _ in range(each)])
+        return Samples(z, self.context[chosen].to(z.device), processes)
 
-
-@torch.no_grad()
-def encode(
-    encoder: Encoder, x: Tensor, context: Context | None = None
-) -> EncodedOnce | EncodedAnew:
-    """Encode data once where that is enough.
-
-    Args:
-        encoder: The module that returns q(z|x).
-        x: The data, `(N, *data_shape)`.
-        context: What is known of them, for an encoder that takes it.
-
-    Raises:
-        TypeError: If the encoder returns no distribution over vectors.
-    """
-    context = given(context)
-    call(encoder, x[:1], context[:1])  # where what is no encoder fails
-    try:
-        return EncodedOnce(*encode_in_blocks(encoder, x, context))
-    except TypeError:
-        return EncodedAnew(encoder, x, context)
+    def aggregated_posterior(self) -> GaussianMixture | None:
+        """Return q(z); None where it has no density, or is no mixture of Gaussians."""
+        if self.posteriors is None or not (self.posteriors[1] > 0).all():
+            return None
+        loc, scale = self.posteriors
+        return GaussianMixture(loc.new_zeros(len(loc)), loc, scale)

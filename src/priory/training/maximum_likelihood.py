@@ -1,17 +1,15 @@
 """The loop that fits a prior to samples of z."""
 
 import copy
-from collections.abc import Callable
 
 import torch
-from torch import Tensor
-from torch.distributions import Distribution
 
 from priory.data.splits import mix
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors import Prior
-from priory.training.latents import Labelled, Samples
+from priory.processes import Processes
+from priory.training.latents import Latents, Samples
 
 with needs("train"):
     from rich.console import Console
@@ -26,8 +24,7 @@ COLUMNS = (
 def maximise_likelihood(
     prior: Prior,
     encoder: Encoder,
-    draw: Callable[[Tensor], Tensor],
-    data: Labelled,
+    data: Latents,
     held_out: Samples,
     *,
     batch_size: int,
@@ -42,10 +39,9 @@ def maximise_likelihood(
     Args:
         prior: The prior; it is trained in place and left in evaluation mode.
         encoder: What the prior is called with; only the prior's own parameters are trained.
-        draw: Draws one z, `(B, L)`, for the data at given positions, `(B,)`.
-        data: The data, of which the prior is told positions and, where there are, labels.
-        held_out: Samples to stop by.
-        batch_size: The number of data in a batch.
+        data: The examples, of which the prior is told positions and, where there are, labels.
+        held_out: Samples to stop by; their processes divide each batch, too.
+        batch_size: The number of examples in a batch.
         max_epochs: The most epochs to train.
         patience: Epochs without a better cross-entropy after which to stop.
         learning_rate: The step size of Adam.
@@ -73,11 +69,19 @@ def maximise_likelihood(
             order = torch.Generator().manual_seed(mix(seed, epoch))
             prior.train()
             for index in torch.randperm(len(data.x), generator=order).split(batch_size):
-                known = Context(index=index, labels=data[index].labels)
-                z = draw(index)
-                loss = _loss(prior(encoder, known.to(z.device)), z)
+                z = data.draw(index)
+                rows, share = _share(held_out.processes, len(z))
+                context = Context(index=index, labels=data.context[index].labels)[rows].to(z.device)
+                loss = -share * prior(encoder, context).log_prob(z[rows]).mean()
                 optimizer.zero_grad()
                 loss.backward(inputs=learned)  # a plain function may hide a network
+                gradients = [p.grad for p in learned if p.grad is not None]
+                held_out.processes.sum_in_place(loss.detach(), *gradients)
+                if not loss.isfinite():
+                    raise FloatingPointError(
+                        f"expected a finite cross-entropy, got {loss.item()}; "
+                        "lower the learning rate."
+                    )
                 optimizer.step()
             epoch += 1
             value = held_out.score(prior, encoder).value
@@ -89,10 +93,12 @@ def maximise_likelihood(
     return epoch
 
 
-def _loss(p: Distribution, z: Tensor) -> Tensor:
-    loss: Tensor = -p.log_prob(z).mean()
-    if not loss.isfinite():
-        raise FloatingPointError(
-            f"expected a finite cross-entropy, got {loss.item()}; lower the learning rate."
-        )
-    return loss
+def _share(processes: Processes, total: int) -> tuple[slice, float]:
+    """Return the rows of a batch that are this process's, and their share of the mean.
+
+    A batch of fewer examples than there are processes is done by each of them.
+    """
+    if total < processes.count:
+        return slice(None), 1 / processes.count
+    rows = processes.share(total)
+    return rows, (rows.stop - rows.start) / total

@@ -1,7 +1,7 @@
 """The mixture of diagonal Gaussians, over whole vectors."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -111,19 +111,33 @@ class GaussianMixture(
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
         """Draw a component by its weight, then a vector from that component alone."""
+        return self.drawn(sample_shape, self.logits, self.parameters_of)
+
+    def drawn(
+        self,
+        sample_shape: Sequence[int],
+        logits: Tensor,
+        parameters_of: Callable[[Tensor], tuple[Tensor, Tensor]],
+    ) -> Tensor:
+        """Return samples by weights, `(*batch, K)`, from the components that a function returns."""
         batch, count = self.batch_shape, math.prod(sample_shape)
         if 0 in (count, *batch):  # which multinomial refuses
             return self.loc.new_empty(*sample_shape, *batch, *self.event_shape)
-        weights = self.logits.exp().reshape(-1, self.logits.shape[-1])
+        weights = logits.exp().reshape(-1, logits.shape[-1])
         component = torch.multinomial(weights, count, replacement=True)  # (batch, count)
+        loc, scale = parameters_of(component.reshape(*batch, count))
+        z = torch.addcmul(loc, torch.randn_like(loc), scale)  # (*batch, count, L)
+        return z.movedim(-2, 0).reshape(*sample_shape, *batch, *self.event_shape)
+
+    def parameters_of(self, component: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the means and scales at positions, `(*batch, count)`, of the components."""
+        batch = self.batch_shape
         rows = [
             torch.arange(size, device=component.device).view(-1, *(1,) * (len(batch) - place))
             for place, size in enumerate(batch)
         ]
-        index = (*rows, component.reshape(*batch, count))
-        loc, scale = self.loc[index], self.scale[index]  # an expanded tensor is not copied
-        z = torch.addcmul(loc, torch.randn_like(loc), scale)  # (*batch, count, L)
-        return z.movedim(-2, 0).reshape(*sample_shape, *batch, *self.event_shape)
+        index = (*rows, component)
+        return self.loc[index], self.scale[index]  # an expanded tensor is not copied
 
     @property
     def mean(self) -> Float[Tensor, "*batch L"]:
