@@ -195,9 +195,7 @@ def test_machines_that_are_none_are_refused(options, message):
     "options", [{"accelerator": "cuda"}, {"accelerator": "gpu"}, {"devices": 5}]
 )
 def test_devices_that_are_not_there_are_refused_in_a_sentence(options, splits):
-    with pytest.raises(
-        ValueError, match=r"^expected devices that this machine has, .*s\.$"
-    ):
+    with pytest.raises(ValueError, match=r"^expected devices that this machine has, .*s\.$"):
         train(make_vae(splits), splits, machine=Machine(**options))
 
 

@@ -15,9 +15,9 @@ from priory import (
     VampPrior,
     prior_of,
 )
+from priory.priors import Reseedable
 from priory.priors.parts import Part, mapping_of, part_of
 from priory.priors.parts.base import kinds
-from priory.priors import Reseedable
 
 MIXTURES = [case for case in CASES if isinstance(case.make(), MixturePrior)]
 over_mixtures = pytest.mark.parametrize("case", MIXTURES, ids=lambda case: case.name)
