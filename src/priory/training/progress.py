@@ -38,7 +38,7 @@ class Progress:
         self.latest: Row = {}
 
     def __enter__(self) -> "Progress":
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.quiet:
             self.live.start()
         return self
 
@@ -66,7 +66,8 @@ class Progress:
         if "components_in_use" in self.latest:
             line += f", {self.latest['components_in_use']:.0f} in use"
         if patience is not None:
-            line += f"; {without_better} epochs without a better ELBO (stops at {patience})"
+            epochs = "epoch" if without_better == 1 else "epochs"
+            line += f"; {without_better} {epochs} without a better ELBO (stops at {patience})"
         if left:
             time_left = timedelta(seconds=round(left * seconds / (epoch - self.first)))
             line += f"; {time_left} left" + " unless it rises" * (left < most - epoch)
