@@ -32,7 +32,6 @@ class Processes:
         >>> processes = Processes()
         >>> processes.rank, processes.count, processes.share(10)
         (0, 1, slice(0, 10, None))
-
     """
 
     def __init__(self, group: Any = None) -> None:
@@ -68,7 +67,6 @@ class Processes:
         Args:
             tensor: The rows of this process, `(n, ...)`.
             total: The number of all, where each process has its `share`; None if not.
-
         """
         if self.count == 1:
             return tensor

@@ -31,7 +31,6 @@ class DividedEncoder:
         >>> encoder = DividedEncoder(GaussianEncoder(MLP((9,), (4,))), Processes())
         >>> encoder(torch.zeros(5, 9)).batch_shape
         torch.Size([5])
-
     """
 
     takes_context = True

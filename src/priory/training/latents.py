@@ -30,7 +30,6 @@ def frozen(encoder: Encoder, but: nn.Module | None = None) -> Iterator[None]:
         encoder: The encoder; of a function or a method, the modules that it reaches.
         but: A module that is left as it is where the encoder reaches it: the prior that is to be
             trained, when the encoder is a method of the model that holds it.
-
     """
     kept = set() if but is None else {*but.modules()}
     modules = [module for module in all_behind(encoder) if module not in kept]
@@ -58,7 +57,6 @@ class Samples:
         z: The samples, S for each of N examples, `(S, N, L)`.
         context: What is known of the examples, for a prior that needs it.
         processes: The processes among which the examples are divided.
-
     """
 
     z: Tensor
@@ -93,7 +91,6 @@ class Latents:
         context: What is known of them, for an encoder or a prior that takes it.
         posteriors: Means and standard deviations, each `(N, L)`, the latter zero where the encoder
             gives points; None for another kind.
-
     """
 
     encoder: Encoder
@@ -108,7 +105,6 @@ class Latents:
 
         Raises:
             TypeError: If the encoder returns no distribution over vectors.
-
         """
         call(encoder, x[:1], context[:1])  # where what is no encoder fails
         try:

@@ -54,7 +54,6 @@ class ShardedGaussianMixture(Distribution):
         >>> p = ShardedGaussianMixture(torch.zeros(3), torch.randn(3, 2), torch.ones(3, 2))
         >>> p.log_prob(p.sample((5,))).shape
         torch.Size([5])
-
     """
 
     arg_constraints = GaussianMixture.arg_constraints
