@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import priory
 from cases import CASES
 from priory import training
 from priory.cli import main
-from priory.commands import SUMMARIES, command
+from priory.commands import summaries
 from priory.priors import prior_classes
 from priory.training import train
 
@@ -251,9 +252,22 @@ def test_help_names_every_option(capsys):
     assert not [option for option in re.findall(r"--[\w-]+", text) if "_" in option]
 
 
-def test_the_help_of_all_commands_is_that_of_each():
-    firsts = {name: command(name).__doc__.partition("\n")[0] for name in SUMMARIES}
-    assert firsts == SUMMARIES
+def test_every_command_is_listed_and_has_help_that_people_read(capsys):
+    main(["--help"])
+    overview = capsys.readouterr().out
+    for name, summary in summaries().items():
+        assert f"  {name:<12} {summary}" in overview
+        with pytest.raises(SystemExit) as stopped:
+            main([name, "--help"])
+        assert stopped.value.code == 0
+        text = capsys.readouterr().out
+        assert summary in " ".join(text.split())
+        assert "example: priory " in text
+        assert not re.search(r"type: |default: |Optional|Union|--no-", text)
+        assert max(map(len, text.splitlines())) <= 100
+    assert set(summaries()) >= {"check", "compare", "evaluate", "refit", "train"}
+    main(["--version"])
+    assert capsys.readouterr().out.strip().endswith(version("priory"))
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,12 @@ def test_an_interrupted_run_of_0_1_0_is_refused_in_a_sentence_and_left_as_it_is(
     assert [path.read_bytes() for path in files] == before
 
 
-MOVED: dict[str, str] = {"priory.training.Training": "priory.training.train"}
+MOVED: dict[str, str] = {
+    "priory.training.FoundRun": "priory.runs.Run",
+    "priory.training.Training": "priory.training.train",
+    "priory.training.find_run": "priory.runs.Run.open",
+    "priory.training.find_runs": "priory.runs.Run.open_all",
+}
 """Names of 0.1.0 that are no longer there, each with what the error of asking for it names."""
 
 

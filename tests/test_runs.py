@@ -1,6 +1,7 @@
 """A run is one object; its directory has one owner; it is trained further, and started from."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -158,3 +159,37 @@ def test_a_signal_ends_a_run_with_its_status_and_how_to_go_on(name, status, here
     assert f"priory train --resume --out {run}" in errors
     assert "Traceback" not in errors
     assert not (run / LOCK).exists()
+
+
+REFIT = ["refit", "run", "--prior", "mog", "--num-components", "3", "--max-epochs", "2"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "start", "more"),
+    [
+        (["evaluate", "run", "--importance-samples", "16"], TORCHRUN, []),
+        (["score", "run", "--importance-samples", "16"], [], ["--devices", "2"]),
+        (REFIT, [], ["--devices", "2"]),
+    ],
+    ids=["evaluate", "score", "refit"],
+)
+def test_two_processes_do_what_one_does(words, start, more, here, tmp_path):
+    file = {"evaluate": "measures.json", "score": "scores.csv"}.get(words[0], "")
+    one, two = (str(tmp_path / number / file) for number in ("one", "two"))
+    if file:
+        for path in (one, two):
+            Path(path).parent.mkdir()
+    main([*words, "--out", one])
+    command = [sys.executable, *start, "-m", "priory", *words, "--out", two, *more]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    texts = [(Path(p) / ("" if file else "metrics.json")).read_text() for p in (one, two)]
+    first, second = (re.findall(NUMBER, text) for text in texts)
+    assert len(first) == len(second) > 10
+    for a, b in zip(first, second, strict=True):
+        assert float(b) == pytest.approx(float(a), rel=1e-4, abs=1e-4)
+
+
+NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?"

@@ -40,17 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(name: str, words: list[str]) -> None:
-    from priory.commands import SUMMARIES, command
+    from priory.commands import command, summaries
 
+    known = summaries()
     if name in ("-h", "--help"):
-        print(_overview(SUMMARIES))
+        print(_overview(known))
     elif name == "--version":
         print(version("priory"))
-    elif name not in SUMMARIES:
+    elif name not in known:
         if name.startswith("-"):
             raise ValueError(f"expected a command, got {name} before one; see priory --help.")
-        near = did_you_mean(name, SUMMARIES)
-        raise ValueError(f"expected a command ({', '.join(SUMMARIES)}), got {name!r}{near}")
+        near = did_you_mean(name, known)
+        raise ValueError(f"expected a command ({', '.join(known)}), got {name!r}{near}")
     else:
         from priory.commands.parser import arguments_of
 
@@ -58,8 +59,8 @@ def _run(name: str, words: list[str]) -> None:
         asked(**arguments_of(name, asked, words))
 
 
-def _overview(summaries: dict[str, str]) -> str:
-    lines = [f"  {name:<12} {summary}" for name, summary in summaries.items()]
+def _overview(commands: dict[str, str]) -> str:
+    lines = [f"  {name:<12} {summary}" for name, summary in commands.items()]
     return "\n".join(
         [
             "usage: priory COMMAND [options]",

@@ -1,21 +1,24 @@
 """The commands of the shell: functions whose signatures are the options, one a file."""
 
+import ast
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 
-SUMMARIES = {
-    "check": "Put any prior through the conformance kit; the exit status is 1 if it fails.",
-    "compare": "Train the same small VAE with several priors and show what each prior did.",
-    "encode": "Write the latents of data: the mean of q(z|x), a row for each example.",
-    "evaluate": "Ask a trained model every question that has a number for an answer.",
-    "interpolate": "Go from one example to another along the prior's density.",
-    "refit": "Fit a new prior to a trained model and show what it changed.",
-    "report": "Write one page that shows what the prior of a run did, or compares several runs.",
-    "sample": "Write data drawn from a model, as a picture or in the data's own units.",
-    "score": "Write log p(x) of data in nats, a row for each example.",
-    "train": "Train a VAE on data, and measure it on data that it has not seen.",
-}
-"""What each command does, the first line of its docstring, to be read without importing it."""
+
+@cache
+def summaries() -> dict[str, str]:
+    """Return the first line about each command, by name, without importing any.
+
+    A file of this folder is a command if it holds a function of its own name.
+    """
+    found = {}
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and node.name == file.stem:
+                found[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
+    return found
 
 
 def command(name: str) -> Callable[..., None]:

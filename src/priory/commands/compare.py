@@ -35,7 +35,7 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     target = Path(out) if out is not None else next_free("runs", "compare")
     with new_run_directory(target) as run:
-        console.print(begun)
+        console.print(str(begun))
         begun.write(run)
         entries, metrics = [], {}
         for name, vae in begun.models.items():

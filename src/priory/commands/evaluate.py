@@ -7,13 +7,14 @@ from priory.commands.own_classes import open_run
 from priory.evaluation import measure
 from priory.files import checked_file, write_record
 from priory.runs.layout import MEASURES
-from priory.runs.options import FurtherData, OwnClasses, check_range, check_samples
+from priory.runs.options import FurtherData, OwnClasses, WorkOptions, check_range, check_samples
 
 
 def evaluate(
     run: str,
     data: FurtherData,
     classes: OwnClasses,
+    work: WorkOptions,
     importance_samples: int = 5000,
     max_components: int | None = None,
     max_training: int = 20_000,
@@ -26,6 +27,7 @@ def evaluate(
         run: The directory of a run, or of a model within it.
         data: Data to measure on.
         classes: Parts of the model.
+        work: Where it is done.
         importance_samples: The importance samples for the NLL of each example.
         max_components: The most components of a mixture to take for the NLL of an example, the
             best; fewer than all can only raise it. Of use with an exemplar prior of many examples.
@@ -38,7 +40,8 @@ def evaluate(
     """
     check_samples(importance_samples)
     check_range("max_training", max_training, 1, 10**9)
-    opened = open_run(run, classes)
+    processes, device = work.start()
+    opened = open_run(run, classes, device)
     target = opened.path / MEASURES if out is None else checked_file(out)
     part, training = data.of(opened), opened.training
     vae = opened.model
@@ -52,7 +55,10 @@ def evaluate(
         max_components=max_components,
         max_training=max_training,
         seed=seed,
+        processes=processes,
     )
+    if processes.rank > 0:  # the first process writes
+        return
     write_record(target, found.as_json())
     console = Console(highlight=False, soft_wrap=True, markup=False)
     columns = None if opened.format is None else opened.format.columns

@@ -5,6 +5,7 @@ import importlib
 import sys
 from typing import Any
 
+import torch
 from torch import nn
 
 from priory.adapters import as_prior
@@ -14,9 +15,12 @@ from priory.runs.options import Factory, OwnClasses, OwnNetworks
 from priory.runs.plain_yaml import GIVEN
 
 
-def open_run(path: str, classes: OwnClasses) -> Run:
-    """Open a run whose model may have parts of the user's own classes."""
-    return Run.open(path, **own_parts(classes))
+def open_run(path: str, classes: OwnClasses, device: torch.device | None = None) -> Run:
+    """Open a run whose model may have parts of the user's own classes, its model on a device."""
+    run = Run.open(path, **own_parts(classes))
+    if device is not None and device.type != "cpu":
+        run.model.to(device)
+    return run
 
 
 def own_parts(options: Any) -> dict[str, Factory]:

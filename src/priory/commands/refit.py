@@ -1,5 +1,6 @@
 """`priory refit`: a new prior for a trained model."""
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -46,21 +47,25 @@ def refit(
     Examples:
         priory refit runs/compare-1/StandardPrior --prior VampPrior --num-components 50
     """
+    processes, device = config.machine.start()
     own_prior = {"prior": own_part("prior", old_prior)} if old_prior is not None else {}
     opened = Run.open(run, **own_parts(classes), **own_prior)
     config = for_run(opened, config)
-    how, old, seed = config.fitting, opened.model, config.fitting.seed or 0
+    how, old, seed = config.fitting, opened.model.to(device), config.fitting.seed or 0
     splits = config.data.open(seed, drawn_once=True)
     x, labels, part = splits.train.tensor(), splits.train.labels, held_out(splits)
     unseen, context = part.tensor(), old.context_of(part.labels)
     opened.check_fits(unseen, splits.name, part.labels)
+    if out is None and processes.count > 1:
+        raise ValueError("expected --out with several processes, got none; name the run directory.")
     target = Path(out) if out is not None else next_free("runs", "refit")
     if target.resolve().is_relative_to(opened.path.resolve()):
         raise ValueError(f"expected a directory beyond the old model's, got {target}.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         prior, config = refitted(config, old, x, labels, own_part)
-    with new_run_directory(target) as scratch:
+    first = processes.rank == 0  # which writes
+    with new_run_directory(target) if first else nullcontext(target) as scratch:
         fit = fit_prior(
             prior,
             old.encoder,
@@ -73,12 +78,22 @@ def refit(
             batch_size=how.batch_size,
             learning_rate=how.learning_rate,
             seed=seed,
+            processes=processes,
         )
         new, samples = VAE(old.encoder, old.decoder, fit.prior).eval(), config.measuring
         before, after = (
-            evaluate(vae, unseen, samples.importance_samples, seed, vae.context_of(part.labels))
+            evaluate(
+                vae,
+                unseen,
+                samples.importance_samples,
+                seed,
+                vae.context_of(part.labels),
+                processes=processes,
+            )
             for vae in (old, new)
         )
+        if not first:
+            return
         save(new, scratch)
         DataFormat.of(splits).write(scratch)
         write_config(config, scratch, run=str(run))

@@ -8,7 +8,7 @@ from priory.commands.own_classes import open_run
 from priory.evaluation import negative_log_likelihood
 from priory.files import checked_file
 from priory.report import density_unit
-from priory.runs.options import FurtherData, MeasuringOptions, OwnClasses
+from priory.runs.options import FurtherData, MeasuringOptions, OwnClasses, WorkOptions
 
 
 def score(
@@ -16,6 +16,7 @@ def score(
     data: FurtherData,
     measuring: MeasuringOptions,
     classes: OwnClasses,
+    work: WorkOptions,
     seed: int = 0,
     out: str = "scores.csv",
 ) -> None:
@@ -28,19 +29,24 @@ def score(
         data: Data to score.
         measuring: How well.
         classes: Parts of the model.
+        work: Where it is done.
         seed: The seed of the noise.
         out: The file to write, `.csv`, `.parquet` or `.npy`.
 
     Examples:
         priory score runs/people --data others.csv --out scores.csv
     """
-    path, opened = checked_file(out, SUFFIXES), open_run(run, classes)
+    path, (processes, device) = checked_file(out, SUFFIXES), work.start()
+    opened = open_run(run, classes, device)
     part, vae = data.of(opened), opened.model
     x, samples = part.tensor(), measuring.importance_samples
     opened.check_fits(x, data.data or "the test data", part.labels)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        nll = negative_log_likelihood(vae, x, samples, vae.context_of(part.labels))
+        context = vae.context_of(part.labels)
+        nll = negative_log_likelihood(vae, x, samples, context, processes=processes)
+    if processes.rank > 0:  # the first process writes
+        return
     log_prob = -nll.per_datum
     write_columns(path, log_prob, ["log_prob"])
     unit, constant = density_unit(None if opened.format is None else opened.format.columns)

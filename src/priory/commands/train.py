@@ -58,7 +58,7 @@ def train(
             console.print(f"{run} is finished already.")
             return
         begun = begin(asked, own_part)
-        console.print(begun)
+        console.print(str(begun))
         if first:
             begun.write(run)
         start = time.perf_counter()

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import torch
 from torch import Tensor
 
 from priory.data import DataFormat, Splits, describe
@@ -19,6 +18,7 @@ from priory.runs.options import (
     RefitConfig,
     TrainConfig,
     arguments_for,
+    set_threads,
 )
 from priory.runs.parsing import flat
 from priory.runs.plain_yaml import GIVEN
@@ -84,7 +84,7 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
         ValueError: If they cannot be read or fit no likelihood, or an option is out of range.
     """
     how, machine = config.training, config.machine
-    _set_threads(machine.threads)
+    set_threads(machine.threads)
     splits = config.data.open(how.seed)
     likelihood = config.model.choose(splits)
     options: Any = config.model
@@ -105,8 +105,9 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
         options = replace(options, priors=",".join(named), **theirs)
     size = how.batch_size_for(len(splits.train))
     threads = machine.threads or max(threads_for(vae, size) for vae in models.values())
-    _set_threads(threads)
-    config = replace(config, model=options, machine=replace(machine, threads=threads))
+    set_threads(threads)
+    chosen: Any = replace(machine, threads=threads)
+    config = replace(config, model=options, machine=chosen)
     return Begun(config, splits, likelihood, models)
 
 
@@ -215,9 +216,3 @@ def _started(path: str, options: ModelOptions, splits: Splits, import_class: Imp
     source = Run.open(path, **_classes(options, import_class))
     source.check_fits(splits.train.tensor()[:1], splits.name, splits.train.labels)
     return source.model.train()
-
-
-def _set_threads(threads: int | None) -> None:
-    """Let this process compute with so many threads; None leaves it as it is."""
-    if threads is not None:
-        torch.set_num_threads(threads)

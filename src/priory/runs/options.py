@@ -6,11 +6,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
+import torch.distributed as dist
 from torch import nn
 
 from priory.data import Part, Splits, open_data
 from priory.likelihoods import Likelihood, LikelihoodName, choose_likelihood
 from priory.priors import prior_class, prior_classes
+from priory.processes import Processes
 from priory.runs.plain_yaml import GIVEN
 from priory.training import Machine, TrainingSettings
 from priory.training.build import build, facts_of
@@ -271,6 +274,43 @@ class MachineOptions(Machine):
     logger: str = "csv"
 
 
+@dataclass(frozen=True)
+class ComparedMachine(MachineOptions):
+    """Machine."""
+
+    devices: int | str = field(default=1, metadata={"hidden": True})
+    num_nodes: int = field(default=1, metadata={"hidden": True})
+    strategy: str = field(default="auto", metadata={"hidden": True})
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkOptions:
+    """Machine.
+
+    Args:
+        accelerator: The kind of device: `cpu`, `gpu`, `cuda`, `mps`, or `auto` for the best.
+        devices: The number of devices on each machine, with a process for each, among which the
+            work is divided; under `torchrun` as many as it starts.
+        num_nodes: The number of machines.
+        threads: The threads of each process; torch's own number if not given.
+    """
+
+    accelerator: str = "cpu"
+    devices: int | str = 1
+    num_nodes: int = 1
+    threads: int | None = None
+
+    def start(self) -> tuple[Processes, torch.device]:
+        """Start the processes, and return them with the device of this one."""
+        set_threads(self.threads)
+        several = dist.is_available() and dist.is_torchelastic_launched()
+        if not several and self == replace(WorkOptions(), threads=self.threads):
+            return Processes.alone(), torch.device("cpu")
+        where = {"accelerator": self.accelerator, "devices": self.devices}
+        fabric = Machine(**where, num_nodes=self.num_nodes).fabric()  # type: ignore[arg-type]
+        return Processes(), fabric.device
+
+
 @dataclass(frozen=True, kw_only=True)
 class FurtherData:
     """Data.
@@ -384,7 +424,7 @@ class CompareConfig:
     data: DataOptions = field(default_factory=DataOptions)
     model: ComparedOptions = field(default_factory=ComparedOptions)
     training: TrainingSettings = field(default_factory=TrainingSettings)
-    machine: MachineOptions = field(default_factory=MachineOptions)
+    machine: ComparedMachine = field(default_factory=ComparedMachine)
     measuring: MeasuringOptions = field(default_factory=MeasuringOptions)
 
     command = "compare"
@@ -396,7 +436,7 @@ class RefitConfig:
 
     data: RefitData = field(default_factory=RefitData)
     fitting: RefitOptions = field(default_factory=RefitOptions)
-    machine: MachineOptions = field(default_factory=MachineOptions)
+    machine: WorkOptions = field(default_factory=WorkOptions)
     measuring: MeasuringOptions = field(default_factory=MeasuringOptions)
 
     command = "refit"
@@ -418,3 +458,10 @@ def check_samples(count: int | None) -> None:
         raise ValueError(
             f"expected at least one importance sample and at most {MOST:,}, got {count}."
         )
+
+
+def set_threads(threads: int | None) -> None:
+    """Let this process compute with so many threads; None leaves it as it is."""
+    if threads is not None:
+        check_range("threads", threads, 1, 1024)
+        torch.set_num_threads(threads)

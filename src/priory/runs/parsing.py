@@ -64,8 +64,8 @@ class Parser(jsonargparse.ArgumentParser):
         dashes = "-" if len(name) == 1 else "--"
         if hint is not bool:
             settings["metavar"] = _metavar(hint)
-        flag = dashes + name.replace("_", "-")
-        (container or self).add_argument(flag, dest=name, **settings)
+        flags = [f"{dashes}{name.replace('_', '-')}", *([f"--{name}"] if len(name) == 1 else [])]
+        (container or self).add_argument(*flags, dest=name, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         """Raise what is wrong."""
