@@ -1,5 +1,6 @@
 """A run is one object; its directory has one owner; it is trained further, and started from."""
 
+import errno
 import os
 import re
 import signal
@@ -159,6 +160,34 @@ def test_a_signal_ends_a_run_with_its_status_and_how_to_go_on(name, status, here
     assert f"priory train --resume --out {run}" in errors
     assert "Traceback" not in errors
     assert not (run / LOCK).exists()
+
+
+def test_a_full_disk_is_said_in_a_sentence_and_nothing_is_half_written(
+    here, tmp_path, monkeypatch, capsys
+):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr(os, "replace", full)
+    for words, file in ((["encode", "run"], "z.csv"), (["score", "run", *SAMPLES], "s.csv")):
+        out = str(tmp_path / file)
+        refused([*words, "--out", out], f"files at {out}, got: No space left on device", capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_with_nan_among_its_weights_is_not_loaded(here, tmp_path, capsys):
+    model = Run.open("run").model
+    next(model.encoder.parameters()).data[0] = torch.nan
+    priory.save(model, tmp_path / "broken")
+    words = [
+        "encode",
+        str(tmp_path / "broken"),
+        "--data",
+        "x.npy",
+        "--out",
+        str(tmp_path / "z.csv"),
+    ]
+    refused(words, "got NaN in encoder.", capsys)
 
 
 REFIT = ["refit", "run", "--prior", "mog", "--num-components", "3", "--max-epochs", "2"]

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
         if debug:
             raise
-        _refuse(str(error))
+        _refuse(_about_file(error) if isinstance(error, OSError) else str(error))
     except Exception as error:
         if debug:
             raise
@@ -100,6 +100,17 @@ def _ended_by_signals() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _about_file(error: OSError) -> str:
+    """Return what an error of the system says, as a sentence."""
+    if error.strerror is None or str(error).startswith("expected"):
+        return str(error)
+    where = f" at {error.filename}" if error.filename else ""
+    return (
+        f"expected to read and write files{where}, got: {error.strerror}; what was there before is "
+        "still whole."
+    )
 
 
 def _warn(message: str) -> None:

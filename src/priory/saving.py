@@ -125,6 +125,11 @@ def load(
             f"expected the weights of a model in {path / WEIGHTS}, got a file that is truncated or "
             "damaged; save the model again."
         ) from error
+    if bad := [name for name, t in state.items() if t.is_floating_point() and t.isnan().any()]:
+        raise ValueError(
+            f"expected numbers in {path / WEIGHTS}, got NaN in {bad[0]}; the model broke in "
+            "training or its file is damaged, so load one that was saved before."
+        )
     _give_data(model, state)
     try:
         model.load_state_dict(state, assign=True)

@@ -156,6 +156,8 @@ def _in_one_sentence(message: str, name: str, parser: Parser) -> str:
         return f"expected options of priory {name}, got {got}{near}"
     if found := re.match(r"the following arguments are required: (\w+)$", message):
         return f"expected {found[1].upper()} after priory {name}, got nothing; see --help."
+    if found := re.match(r"argument (\S+): expected (.*?) arguments?$", message):
+        return f"expected {found[2]} values after {found[1]}, got another number of them."
     if found := re.match(r'Parser key "(\w+)":.*G(?:ot|iven) value: (.*)', message, re.S):
         hint = parser.hints.get(found[1])
         if hint is not None and (kind := kind_of(hint)):
