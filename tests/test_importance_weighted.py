@@ -16,7 +16,7 @@ from priory import (
     log_weights,
     loss,
 )
-from priory.training.step import SharedNoise
+from priory.training.epoch import SharedNoise
 
 
 def small_vae(prior: nn.Module) -> VAE:

@@ -23,7 +23,7 @@ from priory.training import (
     train,
 )
 from priory.training.checkpoint import read_checkpoint, write_checkpoint
-from priory.training.step import Average
+from priory.training.loop import Average
 from priory.vae import VAE
 from processes import python
 

@@ -11,8 +11,8 @@ from priory.data.splits import mix
 from priory.likelihoods import choose_likelihood
 from priory.objectives import elbo
 from priory.training import TrainingSettings, make_networks, new_run_directory, next_free, train
+from priory.training.epoch import Step
 from priory.training.settings import OPTIMIZERS
-from priory.training.step import Step
 from priory.vae import VAE
 
 

@@ -1,35 +1,107 @@
-"""One epoch of training, and one look at the validation data."""
+"""A step of training, an epoch of steps, and one look at the validation data."""
 
 import math
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 from torch.optim import Optimizer
 
 from priory.data import Batch, Batches
 from priory.data.splits import mix
+from priory.distributions import loc_and_scale
 from priory.distributions.torch_distributions import without_argument_checks
 from priory.evaluation import components_in_use
 from priory.extras import needs
-from priory.networks.modes import evaluation_mode
-from priory.objectives import elbo
+from priory.importance_weighted import importance_weighted_loss
+from priory.networks.context import Context
+from priory.objectives import elbo, loss, reparameterised
 from priory.priors import Reseedable
-from priory.training.curves import Row
-from priory.training.faults import ADVICE, explained
-from priory.training.step import Average, SharedNoise, Step, seed_noise
+from priory.training.settings import TrainingSettings
+from priory.vae import VAE
 
 with needs("train"):
     from lightning.fabric import Fabric
     from lightning.fabric.plugins import MixedPrecision
+
+ADVICE = "lower the learning rate, clip the gradient or warm up beta."
+
+
+@dataclass(frozen=True)
+class SharedNoise:
+    """The noise of a batch that several processes share, as a sampler of posteriors.
+
+    The noise of the whole batch is drawn and sliced, so that any number of processes draws the
+    same.
+
+    Attributes:
+        start: The number of examples before those of this process.
+        total: The number of examples in the whole batch.
+    """
+
+    start: int
+    total: int
+
+    def __call__(self, q: Distribution, num_samples: int) -> Tensor:
+        """Draw from posteriors with a gradient, `(S, B, L)`.
+
+        Raises:
+            TypeError: If the batch is shared and the posteriors are no diagonal Gaussians.
+        """
+        if self.total == q.batch_shape[0]:
+            return reparameterised(q, num_samples)
+        loc, scale = loc_and_scale(q)
+        shape = (num_samples, self.total, loc.shape[-1])
+        noise = torch.randn(shape, dtype=loc.dtype, device=loc.device)
+        return loc + scale * noise[:, self.start : self.start + len(loc)]
+
+
+class Step(nn.Module):
+    """The loss of a batch as one forward pass, which precision, processes and the compiler wrap.
+
+    Args:
+        vae: The model.
+        settings: How it is trained.
+    """
+
+    def __init__(self, vae: VAE, settings: TrainingSettings) -> None:
+        super().__init__()
+        self.vae = vae
+        self.settings = settings
+        self.needs_labels = vae.needs_labels
+
+    def forward(self, batch: Batch, beta: float) -> Tensor:
+        """Return the loss in nats per example, `()`."""
+        settings, context = self.settings, self.context_of(batch)
+        sampler = SharedNoise(batch.start, batch.total)
+        if settings.objective == "importance-weighted":
+            return importance_weighted_loss(
+                self.vae, batch.x, settings.num_samples, context=context, sampler=sampler
+            )
+        return loss(
+            self.vae,
+            batch.x,
+            settings.num_samples,
+            beta=beta,
+            free_bits=settings.free_bits,
+            context=context,
+            sampler=sampler,
+        )
+
+    def context_of(self, batch: Batch) -> Context:
+        """Return what the model is told of a batch: which data it has, and their labels."""
+        return Context(index=batch.position, labels=batch.labels if self.needs_labels else None)
 
 
 def train_epoch(
     step: Step,
     loss_of: nn.Module,
     optimizer: Optimizer,
-    average: Average | None,
+    after_step: Callable[[], None] | None,
     batches: Batches,
     fabric: Fabric,
     epoch: int,
@@ -55,14 +127,14 @@ def train_epoch(
             nullcontext() if checked else without_argument_checks(),
         ):
             with autocast(fabric):
-                loss = loss_of(batch, settings.beta_at(epoch))
-            if not loss.isfinite():
-                raise FloatingPointError(f"{loss.item()}")
-        total += loss.detach() * len(batch.x)
+                value = loss_of(batch, settings.beta_at(epoch))
+            if not value.isfinite():
+                raise FloatingPointError(f"{value.item()}")
+        total += value.detach() * len(batch.x)
         count += len(batch.x)
         # Processes average their gradients, whatever the size of their shares.
         sharing = fabric.world_size if len(batch.x) < batch.total else 1
-        fabric.backward(loss * (len(batch.x) * sharing / batch.total))
+        fabric.backward(value * (len(batch.x) * sharing / batch.total))
         if (norm := settings.gradient_clip) is not None:
             fabric.clip_gradients(step, optimizer, max_norm=norm, error_if_nonfinite=False)
         if settings.schedule != "constant":
@@ -71,20 +143,22 @@ def train_epoch(
                 group["lr"] = settings.learning_rate * settings.share_at(progress)
         fabric.strategy.optimizer_step(optimizer)
         optimizer.zero_grad()
-        if average is not None:
-            average.update()
+        if after_step is not None:
+            after_step()
     return mean(total, count, fabric)
 
 
 @torch.no_grad()
-def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> Row:
+def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> dict[str, float]:
     """Return the ELBO and its terms on validation data, in nats per example.
 
     Raises:
         FloatingPointError: If the ELBO is not finite.
     """
     vae, sums = step.vae, dict[str, tuple[Tensor, int]]()
-    with evaluation_mode(vae.modules()):
+    in_training = [module for module in vae.modules() if module.training]
+    vae.eval()
+    try:
         with explained(vae, None, None, epoch, "validation"):
             prior = None if step.needs_labels else vae.prior_distribution()
         for index, batch in enumerate(batches):
@@ -106,6 +180,9 @@ def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> Row:
             for name, value in means.items():
                 total, count = sums.get(name, (torch.zeros_like(value), 0))
                 sums[name] = total + value * len(batch.x), count + len(batch.x)
+    finally:
+        for module in in_training:
+            module.training = True
     row = {name: mean(total, count, fabric) for name, (total, count) in sums.items()}
     if not math.isfinite(row["elbo"]):
         culprits = [term for term in ("reconstruction", "rate") if not math.isfinite(row[term])]
@@ -143,3 +220,57 @@ def autocast(fabric: Fabric) -> Any:
         return fabric.autocast()
     dtype = torch.bfloat16 if precision.precision == "bf16-mixed" else torch.float16
     return torch.autocast(fabric.device.type, dtype=dtype, cache_enabled=False)
+
+
+def seed_noise(seed: int) -> None:
+    """Seed torch's generators of the CPU and of those GPUs that are in use.
+
+    `torch.manual_seed` does more, for devices that are not, and takes milliseconds for it.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+
+
+@contextmanager
+def explained(
+    vae: VAE, x: Tensor | None, context: Context | None, epoch: int, where: str
+) -> Iterator[None]:
+    """Let an error that comes of numbers that are not finite say where and from which term.
+
+    Raises:
+        FloatingPointError: If the block raises one, or fails because of what is not finite.
+    """
+    try:
+        yield
+    except (FloatingPointError, ValueError, RuntimeError) as error:
+        # Torch refuses NaN with the others; one of anything would fail again with these data.
+        culprits = _culprits(vae, None if isinstance(error, RuntimeError) else x, context)
+        ours = isinstance(error, FloatingPointError)
+        if not ours and not culprits:
+            raise
+        raise FloatingPointError(
+            f"expected a finite loss, got {error if ours else 'nan'} in epoch {epoch}, {where}, "
+            f"from the {' and the '.join(culprits) or 'gradient of the step before'}; {ADVICE}"
+        ) from error
+
+
+@torch.no_grad()
+def _culprits(vae: VAE, x: Tensor | None, context: Context | None) -> list[str]:
+    """Return what is not finite: weights, or else terms of the loss."""
+    broken = [name for name, value in vae.named_parameters() if not value.isfinite().all()]
+    if broken:
+        return [f"weights {broken[0]} after the step before"]
+    if x is None:
+        return []
+    q = p = None
+    try:
+        q = vae.posterior(x, context)
+        p = vae.prior_distribution(context)
+        vae.likelihood(q.sample(), context)
+    except ValueError as error:
+        term = "posterior q(z|x)" if q is None else "prior p(z)" if p is None else "p(x|z)"
+        return [term] if "constraint" in str(error) else []
+    terms = elbo(vae, x, context=context)
+    both = (("reconstruction", terms.reconstruction), ("rate", terms.rate))
+    return [name for name, term in both if not term.isfinite().all()]

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,9 @@ from priory.priors import Prior, Reseedable
 from priory.training.build import build
 from priory.training.checkpoint import check_state, read_checkpoint, write_checkpoint
 from priory.training.curves import Log, Row
-from priory.training.epoch import train_epoch, validate
+from priory.training.epoch import Step, train_epoch, validate
 from priory.training.machine import Machine
 from priory.training.settings import OPTIMIZERS, TrainingSettings
-from priory.training.step import Average, Step
 from priory.vae import VAE
 
 with needs("train"):
@@ -137,6 +136,46 @@ class State:
             self.without_better += epochs
 
 
+class Average:
+    """An exponential moving average of the weights of a model, which begins after a step.
+
+    Args:
+        vae: The model.
+        decay: The share of the average that a step keeps.
+    """
+
+    def __init__(self, vae: VAE, decay: float) -> None:
+        self.parameters: list[Tensor] = list(vae.parameters())
+        self.decay = decay
+        self.weights: list[Tensor] = []
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take up the weights of the model after a step."""
+        if not self.weights:
+            self.weights = [value.clone() for value in self.parameters]
+            return
+        torch._foreach_mul_(self.weights, self.decay)
+        added = torch._foreach_mul(self.parameters, 1 - self.decay)
+        torch._foreach_add_(self.weights, list(added))
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let the model have the average for its weights within a block."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for average, value in zip(self.weights, self.parameters, strict=True):
+            kept = value.clone()
+            value.copy_(average)
+            average.copy_(kept)
+
+
 def train(
     vae: VAE,
     splits: Splits,
@@ -210,7 +249,7 @@ def train(
     for part in (batches, held_out):
         part.set_process(fabric.global_rank, fabric.world_size)
     first = fabric.is_global_zero
-    log = Log(curves if first else None, logger if first else None, state.curves)
+    log = Log(curves, logger, state.curves) if first and (curves or logger != "csv") else None
 
     if not vae.training:
         vae.train()
@@ -219,6 +258,7 @@ def train(
     loss_of = fabric.strategy.setup_module(step)
     decay = settings.ema_decay
     average = None if decay is None else Average(vae, decay)
+    update = None if average is None else average.update
     if saved:
         vae.load_state_dict(saved["weights"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -226,14 +266,20 @@ def train(
         if average:
             average.weights = [w.to(fabric.device) for w in saved["average"]]
     start, written = state.epoch, time.monotonic()
-    progress = Progress(type(vae.prior).__name__, settings, console if first else None, start)
-    with torch.random.fork_rng(), machine.own_threads(), log, progress:
+    progress = None
+    if first and console and not console.quiet:
+        progress = Progress(type(vae.prior).__name__, settings, console, start)
+    with torch.random.fork_rng(), machine.own_threads(), ExitStack() as shown:
+        if log:
+            shown.enter_context(log)
+        if progress:
+            shown.enter_context(progress)
         while settings.epochs_left(state.epoch, state.without_better):
             epoch = state.epoch
             if machine.compile and epoch == max(1, start):
                 step.compile(options={"fallback_random": True})
             checked = epoch == (0 if machine.compile else start)
-            loss = train_epoch(step, loss_of, optimizer, average, batches, fabric, epoch, checked)
+            loss = train_epoch(step, loss_of, optimizer, update, batches, fabric, epoch, checked)
             row = {"epoch": epoch, "step": (epoch + 1) * len(batches) - 1, "train_loss": loss}
             if (epoch + 1) % settings.validate_every == 0:
                 with average.in_place() if average else nullcontext():
@@ -241,9 +287,11 @@ def train(
                     state.judge(row["elbo"], vae, settings.validate_every)
             state.curves.append(row)
             state.epoch += 1
-            log.add(row)
+            if log:
+                log.add(row)
             left = settings.epochs_left(state.epoch, state.without_better)
-            progress.show(state.epoch, row, state.without_better)
+            if progress:
+                progress.show(state.epoch, row, state.without_better)
             due = time.monotonic() - written >= checkpoint_seconds or not left
             if checkpoint and fabric.broadcast(due):  # the first process says whether it is
                 if first:

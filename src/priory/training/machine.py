@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -167,9 +168,7 @@ class Machine:
             ImportError: If Lightning is not installed.
             ValueError: If there are no such devices.
         """
-        with needs("train"):
-            from lightning.fabric import Fabric
-            from lightning.fabric.utilities.exceptions import MisconfigurationException
+        make, misconfigured = _lightning()
         devices, num_nodes = self.devices, self.num_nodes
         outside = torch.distributed.is_torchelastic_launched()
         if outside:
@@ -182,18 +181,18 @@ class Machine:
             devices, num_nodes = local, int(os.environ["WORLD_SIZE"]) // local
         try:
             with quiet_lightning():
-                fabric = Fabric(
+                fabric: Fabric = make(
                     accelerator=self.accelerator,
                     devices=devices,
                     num_nodes=num_nodes,
                     strategy=self.strategy,
-                    precision=self.precision,  # type: ignore[arg-type]
+                    precision=self.precision,
                 )
                 on_cpu = self.accelerator == "auto" and fabric.device.type == "cpu"
                 if on_cpu and devices not in (1, "1", "auto") and not outside:
                     raise ValueError("only its CPU was found")
                 fabric.launch()
-        except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
+        except (misconfigured, RuntimeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split()).partition(". ")[0].rstrip(".!")
             raise ValueError(
                 f"expected devices that this machine has, got accelerator={self.accelerator!r}, "
@@ -227,6 +226,14 @@ class Machine:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+@cache
+def _lightning() -> tuple[Any, Any]:
+    with needs("train"):
+        from lightning.fabric import Fabric
+        from lightning.fabric.utilities.exceptions import MisconfigurationException
+    return Fabric, MisconfigurationException
 
 
 def threads_for(vae: VAE, batch_size: int) -> int:

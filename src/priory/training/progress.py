@@ -24,21 +24,21 @@ class Progress:
     Args:
         title: What to write before the line.
         settings: How long to train.
-        console: Where to write; None writes nothing.
+        console: Where to write.
         epoch: The epochs trained already.
     """
 
     def __init__(
-        self, title: str, settings: TrainingSettings, console: Console | None, epoch: int
+        self, title: str, settings: TrainingSettings, console: Console, epoch: int
     ) -> None:
         self.title, self.settings, self.first = title, settings, epoch
-        self.console = console or Console(quiet=True)
+        self.console = console
         self.live = Live(console=self.console, refresh_per_second=4)
         self.start = self.last = time.monotonic()
         self.latest: Row = {}
 
     def __enter__(self) -> "Progress":
-        if self.console.is_terminal and not self.console.quiet:
+        if self.console.is_terminal:
             self.live.start()
         return self
 
