@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with _warnings_in_a_line(), _ended_by_signals():
             _run(name, words[1:])
     except KeyboardInterrupt:
+        print("priory: interrupted.", file=sys.stderr)
         sys.exit(130)
     except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
         if debug:

@@ -127,7 +127,7 @@ def claimed(path: Path, *, new: bool) -> Iterator[None]:
                 raise
             except BaseException:  # an interrupted run stays, and is resumed
                 advice = f"priory train --resume --out {shlex.quote(str(path))}"
-                print(f"priory: interrupted; go on with {advice}", file=sys.stderr)
+                print(f"priory: the run goes on with {advice}", file=sys.stderr)
                 raise
             finally:  # still held, so that whoever comes now finds nothing left to write
                 (path / LOCK).unlink(missing_ok=True)
