@@ -17,8 +17,10 @@ import priory
 from priory.cli import main
 from priory.runs import CompareConfig, Run, TrainConfig, new_run_directory
 from priory.runs.layout import LOCK, claimed
-from shell import QUICK, SAMPLES, refused
+from shell import QUICK, SAMPLES, refused, without_pictures
 from source_files import npy
+
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 TRAIN = ["train", "--data", "x.npy", *QUICK, *SAMPLES, "--quiet"]
 
@@ -26,7 +28,7 @@ TRAIN = ["train", "--data", "x.npy", *QUICK, *SAMPLES, "--quiet"]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, without_pictures():
         patch.chdir(folder)
         npy()
         main([*TRAIN, "--out", "run"])
