@@ -1,5 +1,6 @@
 """The command line, through its entry point."""
 
+import importlib
 import json
 import re
 import shutil
@@ -57,6 +58,8 @@ def test_compare_writes_a_whole_run(run):
 def _figures_unrendered(monkeypatch):
     """Make the figures, and leave out their rendering, which takes longer than all else."""
     monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: path.touch())
+    interpolation = importlib.import_module("priory.evaluation.interpolation")
+    monkeypatch.setattr(interpolation, "STEPS", 2)
 
 
 def compare_all(folder, **arrays):

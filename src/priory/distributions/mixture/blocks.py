@@ -272,5 +272,5 @@ def _ranges(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
 def _narrowed(
     start: int, stop: int, logits: Tensor, loc: Tensor, scale: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    size = stop - start
-    return logits.narrow(-1, start, size), loc.narrow(-2, start, size), scale.narrow(-2, start, size)
+    chosen = slice(start, stop)
+    return logits[..., chosen], loc[..., chosen, :], scale[..., chosen, :]
