@@ -295,7 +295,12 @@ CASES = [
             {
                 "kind": "posteriors",
                 "scale": "shared",
-                "inputs": {"kind": "grid", "num_components": 4, "data_shape": DATA_SHAPE},
+                "inputs": {
+                    "kind": "grid",
+                    "num_components": 4,
+                    "data_shape": DATA_SHAPE,
+                    "hidden_sizes": (4,),
+                },
             },
             weights="uniform",
         ),

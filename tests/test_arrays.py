@@ -264,6 +264,7 @@ def answer(function, *arrays):
     return torch.as_tensor(function(*arrays)).detach()
 
 
+@pytest.mark.usefixtures("few_permutations")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_takes_arrays_as_it_takes_tensors(name):
     function = FUNCTIONS[name]

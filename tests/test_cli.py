@@ -1,5 +1,6 @@
 """The command line, through its entry point."""
 
+import importlib
 import json
 import re
 import shutil
@@ -21,6 +22,7 @@ from priory.cli import main
 from priory.commands import summaries
 from priory.priors import prior_classes
 from priory.training import train
+from shell import without_pictures
 
 QUICK = ["--max-epochs", "2", "--hidden-sizes", "[16]", "--importance-samples", "8"]
 QUICK += ["--num-components", "4"]
@@ -54,9 +56,11 @@ def test_compare_writes_a_whole_run(run):
 
 
 @pytest.fixture
-def _unrendered(monkeypatch):
+def _figures_unrendered(monkeypatch):
     """Make the figures, and leave out their rendering, which takes longer than all else."""
     monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: path.touch())
+    interpolation = importlib.import_module("priory.evaluation.interpolation")
+    monkeypatch.setattr(interpolation, "STEPS", 2)
 
 
 def compare_all(folder, **arrays):
@@ -69,7 +73,7 @@ def compare_all(folder, **arrays):
     return metrics
 
 
-@pytest.mark.usefixtures("_unrendered")
+@pytest.mark.usefixtures("_figures_unrendered")
 def test_all_priors_are_compared_in_one_go(tmp_path):
     metrics = compare_all(tmp_path, labels=np.arange(60) % 3)
     assert list(metrics) == list(prior_classes())
@@ -85,13 +89,13 @@ def test_all_priors_are_compared_in_one_go(tmp_path):
     assert "≈" in page
 
 
-@pytest.mark.usefixtures("_unrendered")
+@pytest.mark.usefixtures("unrendered")
 def test_data_without_labels_leave_out_the_priors_that_need_them(tmp_path):
     without = {name for name, cls in prior_classes().items() if not cls.needs_labels}
     assert set(compare_all(tmp_path)) == without
 
 
-@pytest.mark.usefixtures("_unrendered")
+@pytest.mark.usefixtures("unrendered")
 def test_every_prior_starts_from_the_same_networks(tmp_path, monkeypatch):
     starts = []
 
@@ -165,7 +169,8 @@ def test_what_cannot_be_reported_is_said_in_one_sentence(
     priory.save(priory.load(run / "VampPrior"), tmp_path / "saved")
     if "other" in arguments:
         np.save("bits.npy", np.random.default_rng(0).integers(0, 2, (60, 6)))
-        main(["train", *QUICK, "--max-epochs", "1", "--data", "bits.npy", "--out", "other"])
+        with without_pictures():
+            main(["train", *QUICK, "--max-epochs", "1", "--data", "bits.npy", "--out", "other"])
     words = [str(run / "VampPrior") if word == "RUN" else word for word in arguments]
     with pytest.raises(SystemExit) as stopped:
         main(["report", *words])
@@ -211,7 +216,7 @@ def test_interpolate_writes_a_figure_or_the_numbers(run, tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("_unrendered")
+@pytest.mark.usefixtures("unrendered")
 def test_the_written_configuration_repeats_the_run(run, capsys):
     again = run.parent / "again"
     main(["compare", "--config", str(run / "config.yaml"), "--out", str(again)])
@@ -225,7 +230,7 @@ def test_the_written_configuration_repeats_the_run(run, capsys):
     assert "report.html" in out
 
 
-@pytest.mark.usefixtures("_unrendered")
+@pytest.mark.usefixtures("unrendered")
 def test_options_reach_what_they_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bits = np.random.default_rng(0).integers(0, 2, (80, 5))

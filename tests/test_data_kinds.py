@@ -50,13 +50,16 @@ KINDS = {
     "h5ad": Kind(counts, "x.h5ad", "negative-binomial likelihood (12 columns of counts)"),
 }
 SLOW = ("idx.gz", "pt", "gaps")  # which differ little from their neighbours
+SHOWN = ("digits", "images", "csv", "h5ad")  # with figures and a page, the others without
 
 
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=slow) if kind in SLOW else kind for kind in KINDS]
 )
-def test_a_kind_goes_from_end_to_end(kind, tmp_path, monkeypatch, capsys):
+def test_a_kind_goes_from_end_to_end(kind, tmp_path, monkeypatch, capsys, request):
     monkeypatch.chdir(tmp_path)
+    if kind not in SHOWN:
+        request.getfixturevalue("unrendered")
     write, data, said, options = KINDS[kind]
     seen = write()
     main(["train", "--data", data, *QUICK, *SAMPLES, *options, "--out", "run"])
@@ -99,6 +102,7 @@ def check_table(form: DataFormat, made: torch.Tensor) -> None:
     assert form.columns.encode(table).allclose(made, atol=1e-4)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_further_files_are_read_as_those_trained_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     csv()
@@ -132,6 +136,7 @@ def test_a_kind_is_refitted_and_compared(kind, tmp_path, monkeypatch):
 # A model that is told of labels
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_labels_are_asked_for_where_the_model_needs_them(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     x = npy()
@@ -149,6 +154,7 @@ def test_labels_are_asked_for_where_the_model_needs_them(tmp_path, monkeypatch, 
     assert json.loads(Path("runs/refit-1/metrics.json").read_text())["after"]["given_labels"]
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_prior_made_of_training_data_is_given_them_to_score(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     npy()
@@ -159,6 +165,7 @@ def test_a_prior_made_of_training_data_is_given_them_to_score(tmp_path, monkeypa
     refused(["score", "run", "--data", "y.npy", "--out", "s.npy"], "put them back", capsys)
 
 
+@pytest.mark.usefixtures("unrendered", "few_permutations")
 def test_exemplars_of_grey_images_are_again_those_that_were_trained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.random.default_rng(0).integers(0, 256, (60, 4, 4)).astype(np.uint8))

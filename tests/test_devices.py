@@ -132,6 +132,7 @@ class WithoutFloat64(TorchDispatchMode):
         return result
 
 
+@pytest.mark.usefixtures("few_permutations")
 @over_uses
 def test_nothing_needs_float64(use, monkeypatch):
     monkeypatch.setattr(blocks, "WITHOUT_FLOAT64", {"cpu"})

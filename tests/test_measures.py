@@ -1,8 +1,6 @@
 """All measures at once, from Python and from the command line."""
 
 import json
-import sys
-from functools import partial
 
 import numpy as np
 import pytest
@@ -24,15 +22,12 @@ from priory import (
 from priory.aggregate import posterior_of_all
 from priory.cli import main
 from priory.data import DataFormat, open_data
-from priory.evaluation import classifier_test, measure
+from priory.evaluation import measure
 
 X = linear_data(60)
 
 
-@pytest.fixture(autouse=True)
-def _few_permutations(monkeypatch):
-    quick = partial(classifier_test, num_permutations=3)
-    monkeypatch.setattr(sys.modules["priory.evaluation.two_sample"], "classifier_test", quick)
+pytestmark = pytest.mark.usefixtures("few_permutations")
 
 
 def test_all_measures_of_a_model_and_its_seed():

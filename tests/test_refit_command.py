@@ -1,6 +1,5 @@
 """A new prior for a trained model, from the command line."""
 
-import importlib
 import json
 
 import numpy as np
@@ -60,13 +59,7 @@ def test_a_prior_is_exchanged(run, old, capsys):
     assert (config["data"], config["seed"]) == ("bits.npy", 3)
 
 
-@pytest.fixture
-def _undrawn(monkeypatch):
-    command = importlib.import_module("priory.commands.refit")
-    monkeypatch.setattr(command, "write_refit_figure", lambda *_: None)
-
-
-@pytest.mark.usefixtures("_undrawn")
+@pytest.mark.usefixtures("unrendered")
 def test_a_run_can_be_refitted_again_and_repeats_itself(run):
     main(["refit", str(run / "StandardPrior"), *QUICK, "--prior", "mog", "--out", "first"])
     main(["refit", "first", *QUICK, "--prior", "standard", "--out", "second"])
@@ -80,7 +73,7 @@ def test_a_run_can_be_refitted_again_and_repeats_itself(run):
     assert second["after"]["nll"] == pytest.approx(first["before"]["nll"])
 
 
-@pytest.mark.usefixtures("_undrawn")
+@pytest.mark.usefixtures("unrendered")
 def test_a_model_is_found_from_its_run(run):
     found = Run.open(run / "StandardPrior")
     assert (found.path, found.home, found.seed) == (run / "StandardPrior", run, 3)
@@ -92,7 +85,7 @@ def test_a_model_is_found_from_its_run(run):
     assert (lone.path.name, lone.config) == ("Model", None)
 
 
-@pytest.mark.usefixtures("_undrawn")
+@pytest.mark.usefixtures("unrendered")
 def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
     np.save("grey.npy", np.random.default_rng(1).integers(0, 256, (90, 6)).astype("uint8"))
     options = ["--max-epochs", "1", "--latent-dim", "2", "--hidden-sizes", "[8]", "--quiet"]

@@ -15,8 +15,10 @@ from priory.cli import main
 from priory.training import loop
 from priory.training.checkpoint import read_checkpoint, write_checkpoint
 from priory.training.epoch import train_epoch
-from shell import QUICK, SAMPLES, refused
+from shell import QUICK, SAMPLES, refused, without_pictures
 from source_files import idx, iris, npy, write_idx
+
+pytestmark = pytest.mark.usefixtures("unrendered", "few_permutations")
 
 
 class Code:
@@ -140,7 +142,7 @@ def full(tmp_path_factory):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         replace(source, target)
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, without_pictures():
         patch.chdir(folder)
         npy()
         Path("mine.py").write_text(MINE)

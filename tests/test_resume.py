@@ -13,6 +13,9 @@ import yaml
 from safetensors.torch import load_file
 
 from priory.cli import main
+from shell import without_pictures
+
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 OPTIONS = ["--num-components", "5", "--hidden-sizes", "[8]", "--importance-samples", "4"]
 LENGTH = ["--max-epochs", "60", "--patience", "50", "--batch-size", "64", "--ema-decay", "0.9"]
@@ -34,7 +37,8 @@ def command(bits, out, *more):
 @pytest.fixture(scope="module")
 def plain(bits, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "plain"
-    main(command(bits, out))
+    with without_pictures():
+        main(command(bits, out))
     return out
 
 

@@ -19,8 +19,12 @@ import priory
 from priory.cli import main
 from priory.runs import CompareConfig, Run, TrainConfig, new_run_directory
 from priory.runs.layout import LOCK, claimed
-from shell import QUICK, SAMPLES, refused
+from priory.training import loop
+from priory.training.epoch import train_epoch
+from shell import QUICK, SAMPLES, refused, without_pictures
 from source_files import npy
+
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 TRAIN = ["train", "--data", "x.npy", *QUICK, *SAMPLES, "--quiet"]
 
@@ -28,7 +32,7 @@ TRAIN = ["train", "--data", "x.npy", *QUICK, *SAMPLES, "--quiet"]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, without_pictures():
         patch.chdir(folder)
         npy()
         main([*TRAIN, "--out", "run"])
@@ -145,7 +149,26 @@ def test_what_a_killed_run_left_is_cleared_by_the_next_and_not_while_it_goes_on(
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_signal_ends_a_run_with_its_status_and_how_to_go_on(name, status, here, tmp_path):
+def test_a_signal_ends_a_run_with_its_status_and_how_to_go_on(
+    name, status, here, tmp_path, capsys, monkeypatch
+):
+    def interrupted(step, *arguments):
+        if arguments[-2] == 3:
+            signal.raise_signal(getattr(signal, name))
+        return train_epoch(step, *arguments)
+
+    monkeypatch.setattr(loop, "train_epoch", interrupted)
+    run = tmp_path / "run"
+    words = [*TRAIN, "--max-epochs", "9", "--checkpoint-seconds", "0", "--out", str(run)]
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == status
+    assert f"priory train --resume --out {run}" in capsys.readouterr().err
+    assert (run / "last.ckpt").is_file()
+    assert not (run / LOCK).exists()
+
+
+def test_a_signal_from_outside_ends_a_process_without_a_traceback(here, tmp_path):
     run = tmp_path / "run"
     words = [*TRAIN, "--max-epochs", "100000", "--checkpoint-seconds", "0", "--out", str(run)]
     process = subprocess.Popen(
@@ -154,9 +177,9 @@ def test_a_signal_ends_a_run_with_its_status_and_how_to_go_on(name, status, here
     deadline = time.monotonic() + 120
     while not (run / "last.ckpt").is_file() and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(getattr(signal, name))
+    process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == status
+    assert process.returncode == 143
     assert f"priory train --resume --out {run}" in errors
     assert "Traceback" not in errors
     assert not (run / LOCK).exists()

@@ -250,24 +250,27 @@ def component_blocks(
     The arguments are those of a block; rounding may move a log-density by `tolerance` nats.
     """
     (*mixtures, points, dims), components = z.shape, loc.shape[-2]
-
-    def cut(start: int, stop: int, numbers: int) -> Iterator[tuple[int, int]]:
-        # `numbers` is what a component needs while its block is worked on.
-        step = max(1, WORKING_MEMORY // max(1, math.prod(mixtures) * numbers * z.dtype.itemsize))
-        return ((first, min(first + step, stop)) for first in range(start, stop, step))
-
-    def parameters(start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
-        size = stop - start
-        means, scales = loc.narrow(-2, start, size), scale.narrow(-2, start, size)
-        return logits.narrow(-1, start, size), means, scales
-
+    size = math.prod(mixtures) * z.dtype.itemsize
     # A type narrower than float64 cannot afford to cancel.
     expands = points >= FEW and z.numel() > 0 and z.dtype == torch.float64
-    for start, stop in cut(0, components, points + 14 * dims):
+    for start, stop in _ranges(0, components, size * (points + 14 * dims)):
         if expands:
-            block = ExpandedBlock(z, *parameters(start, stop))
+            block = ExpandedBlock(z, *_narrowed(start, stop, logits, loc, scale))
             if block.rounding() <= tolerance:
                 yield slice(start, stop), block
                 continue
-        for piece in cut(start, stop, 4 * points * dims):
-            yield slice(*piece), DirectBlock(z, *parameters(*piece))
+        for piece in _ranges(start, stop, size * 4 * points * dims):
+            yield slice(*piece), DirectBlock(z, *_narrowed(*piece, logits, loc, scale))
+
+
+def _ranges(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut a range of components, each of which takes `size` bytes while it is worked on."""
+    step = max(1, WORKING_MEMORY // max(1, size))
+    return ((first, min(first + step, stop)) for first in range(start, stop, step))
+
+
+def _narrowed(
+    start: int, stop: int, logits: Tensor, loc: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    chosen = slice(start, stop)
+    return logits[..., chosen], loc[..., chosen, :], scale[..., chosen, :]
