@@ -24,6 +24,30 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S)
 
 
+NAMES = """
+import sys
+from functools import reduce
+import priory
+for name in sys.argv[1:]:
+    reduce(getattr, name.split(".")[1:], priory)
+"""
+
+
+def test_every_name_on_the_pages_is_there_once_priory_is_imported():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    names = {
+        name
+        for page in pages
+        for name in re.findall(r"\bpriory(?:\.[A-Za-z_]\w*)+", page.read_text())
+    }
+    assert "priory.evaluation.negative_log_likelihood" in names
+    python(NAMES, *names)
+    for page in pages:
+        for block in blocks(str(page.relative_to(ROOT))):
+            imports = re.findall(r"^from priory\b[^(\n]*(?:\([^)]*\)|.*)$", block, re.M)
+            exec("\n".join(imports), {})
+
+
 def test_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(priory, "fit", partial(priory.fit, max_epochs=1, verbose=False))
