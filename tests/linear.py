@@ -20,6 +20,20 @@ class Linear(nn.Module):
         return Independent(Normal(loc, torch.full_like(loc, self.scale)), 1)
 
 
+class Affine(nn.Module):
+    """Posteriors about the data themselves, of one scale and any family."""
+
+    def __init__(self, scale=0.2, family=Normal, stretch=1.0):
+        super().__init__()
+        self.scale, self.family = scale, family
+        self.stretch = nn.Parameter(torch.tensor(stretch))
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x):
+        z = self.stretch * self.dropout(x)
+        return Independent(self.family(z, torch.full_like(z, self.scale), validate_args=False), 1)
+
+
 WEIGHT = torch.tensor([[1.0, 0.3], [0.2, -0.8], [0.5, 0.5]])
 NOISE = 0.6
 

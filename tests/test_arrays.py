@@ -33,6 +33,7 @@ from priory import (
 from priory import evaluation as ev
 from priory.aggregate import posterior_of_all
 from priory.arrays import as_tensor
+from priory.data import Source, split
 from priory.evaluation.holes import two_halves
 from priory.likelihoods import choose_likelihood
 from priory.training.fit_prior import prior_for
@@ -241,6 +242,9 @@ FUNCTIONS = {
     ),
     "prune": lambda x, z, y: model().prior.prune(model().encoder, x, 2).kept,
     "reseed": lambda x, z, y: reseeded(x),
+    "split": lambda x, z, y: split(Source("these", x)).train.tensor(),
+    "split with labels": lambda x, z, y: split(Source("these", x, labels=y)).train.labels,
+    "split in their parts": lambda x, z, y: split(Source("these", x, part=y)).test.tensor(),
     "choose_likelihood": lambda x, z, y: choose_likelihood(x).name == "bernoulli",
     "check": lambda x, z, y: choose_likelihood(X).check(x) is None,
 }

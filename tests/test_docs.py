@@ -13,6 +13,7 @@ from priory import MLP, BernoulliDecoder, FlowPrior, GaussianEncoder, MixturePri
 from priory.cli import main
 from priory.evaluation import evaluate
 from priory.priors import prior_classes
+from processes import python
 from source_files import people, write_counts
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +22,30 @@ ROOT = Path(__file__).parents[1]
 def blocks(page: str) -> list[str]:
     """Return the blocks of Python on a page."""
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S)
+
+
+NAMES = """
+import sys
+from functools import reduce
+import priory
+for name in sys.argv[1:]:
+    reduce(getattr, name.split(".")[1:], priory)
+"""
+
+
+def test_every_name_on_the_pages_is_there_once_priory_is_imported():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    names = {
+        name
+        for page in pages
+        for name in re.findall(r"\bpriory(?:\.[A-Za-z_]\w*)+", page.read_text())
+    }
+    assert "priory.evaluation.negative_log_likelihood" in names
+    python(NAMES, *names)
+    for page in pages:
+        for block in blocks(str(page.relative_to(ROOT))):
+            imports = re.findall(r"^from priory\b[^(\n]*(?:\([^)]*\)|.*)$", block, re.M)
+            exec("\n".join(imports), {})
 
 
 def test_the_readme_runs(tmp_path, monkeypatch):
@@ -55,10 +80,11 @@ def test_a_guide_runs(page):
         assert names["loss"].isfinite()
 
 
-def test_the_ensemble_on_the_page_of_the_kernel_runs():
+def test_the_page_of_the_kernel_runs():
     names: dict[str, object] = {}
-    (block,) = blocks("docs/kernel.md")
-    exec(block, names)
+    ensemble, strict_export = blocks("docs/kernel.md")
+    assert python(strict_export) == "tensor(True)\n"  # where no signature is checked
+    exec(ensemble, names)
     expected = torch.stack([prior().log_prob(names["z"]) for prior in names["priors"]])
     torch.testing.assert_close(names["density"], expected)
 

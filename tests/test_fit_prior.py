@@ -5,11 +5,11 @@ import math
 
 import pytest
 import torch
-from torch import nn
-from torch.distributions import Independent, Laplace, Normal
+from torch.distributions import Laplace, Normal
 
 import priory
 from cases import DATA, Case, make_encoder, over_cases
+from linear import Affine
 from priory import (
     MLP,
     ExemplarPrior,
@@ -23,20 +23,6 @@ from priory.evaluation import cross_entropy
 from priory.training import prior_for
 
 QUIET = {"verbose": False}
-
-
-class Affine(nn.Module):
-    """Posteriors about the data themselves, of one scale and any family."""
-
-    def __init__(self, scale=0.2, family=Normal, stretch=1.0):
-        super().__init__()
-        self.scale, self.family = scale, family
-        self.stretch = nn.Parameter(torch.tensor(stretch))
-        self.dropout = nn.Dropout(0.5)
-
-    def forward(self, x):
-        z = self.stretch * self.dropout(x)
-        return Independent(self.family(z, torch.full_like(z, self.scale), validate_args=False), 1)
 
 
 def two_heaps(count: int = 400) -> torch.Tensor:

@@ -127,7 +127,7 @@ def assert_agree(actual, expected, dtype):
 
 
 # Torch's own forward mode warns of itself.
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 over_pairs = pytest.mark.parametrize("pair", PAIRS)
 over_shapes = pytest.mark.parametrize("shape", SHAPES)
 over_types = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])

@@ -89,6 +89,7 @@ def test_onnx_runtime_returns_the_same_density():
 
 PRIORS = """
 import io, sys, warnings
+from contextlib import nullcontext
 import torch
 from torch import nn
 from torch.distributions import Distribution, Independent, Normal
@@ -96,6 +97,7 @@ from priory import (
     MLP, ConditionalMoGPrior, Context, FlowPrior, GaussianEncoder, GTMPrior, MoGPrior,
     StandardPrior, VampPrior,
 )
+from priory.distributions import without_argument_checks
 class Own(nn.Module):
     def forward(self, x):
         return Independent(Normal(x[:, :2], 1 + x[:, 2:]), 1)
@@ -121,11 +123,12 @@ traced = [
     Density(VampPrior(3, (4,)), encoder),
     Density(VampPrior(3, (4,)), Own()),
 ]
-z, onnx = torch.randn(5, 2), sys.argv[1:] == ["onnx"]
+z, onnx, strict = torch.randn(5, 2), sys.argv[1:] == ["onnx"], sys.argv[1:] == ["strict"]
 warnings.simplefilter("ignore")  # the exporter's own
 for density in densities if onnx else traced:
     expected = density(z).detach()
-    program = torch.export.export(density, (z,))
+    with without_argument_checks() if strict else nullcontext():
+        program = torch.export.export(density, (z,), strict=strict)
     torch.testing.assert_close(program.module()(z).detach(), expected)
     if onnx:
         import onnxruntime
@@ -143,8 +146,9 @@ assert Distribution._validate_args
 """
 
 
-def test_every_prior_exports_with_its_checks_left_out():
-    run(PRIORS)
+@pytest.mark.parametrize("words", [(), ("strict",)])
+def test_every_prior_exports_with_its_checks_left_out(words):
+    run(PRIORS, *words)
 
 
 @pytest.mark.slow

@@ -240,18 +240,19 @@ def test_autocast_does_not_round(shape):
     torch.testing.assert_close(actual, expected, rtol=0, atol=0)
 
 
-def test_small_blocks_give_the_same(monkeypatch):
-    inputs = [t.requires_grad_() for t in mixture(30, 500, 10)]
-    inputs[2].data[::50] *= 1e7  # some blocks cannot be expanded
-    whole = kernel.log_prob(*inputs)
-    expected = (whole, *torch.autograd.grad(whole.sum(), inputs))
-    monkeypatch.setattr(blocks, "WORKING_MEMORY", 50_000)
-    for kept in (kernel.KEPT_MEMORY, 0):
-        monkeypatch.setattr(kernel, "KEPT_MEMORY", kept)
-        density = kernel.log_prob(*inputs)
-        actual = (density, *torch.autograd.grad(density.sum(), inputs))
-        for one, other in zip(actual, expected, strict=True):
-            torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+@pytest.mark.parametrize("components", [9000, 25_000])  # whose blocks are kept, or made again
+def test_blocks_make_up_the_whole(components):
+    z, *parameters = mixture(30, components, 40)
+    parameters[1][:50] *= 1e7  # the first block cannot be expanded
+    inputs = [t.requires_grad_() for t in (z, *parameters)]
+    pieces = list(blocks.component_blocks(*(t.detach().double() for t in inputs), 1e-6))
+    assert {type(block) for _, block in pieces} == {blocks.DirectBlock, blocks.ExpandedBlock}
+    slices = zip(*(t.split(5000) for t in parameters), strict=True)  # a block each
+    apart = torch.stack([kernel.log_prob(z, *some) for some in slices]).logsumexp(0)
+    values = kernel.log_prob(*inputs), apart
+    torch.testing.assert_close(*values, atol=1e-6, rtol=1e-5)
+    gradients = (torch.autograd.grad(value.sum(), inputs) for value in values)
+    torch.testing.assert_close(*gradients, atol=1e-6, rtol=1e-5)
 
 
 def test_the_form_follows_from_the_rounding_error():
@@ -267,7 +268,6 @@ def test_the_form_follows_from_the_rounding_error():
 
 def test_without_float64_the_direct_form_serves(monkeypatch):
     monkeypatch.setattr(blocks, "WITHOUT_FLOAT64", {"cpu"})
-    monkeypatch.setattr(blocks, "SMALL", 0)
     z, logits, loc, scale = mixture(30, 50, 4)
     actual = kernel.log_prob(z, logits, loc, scale)
     expected, _, _ = reference(z, logits, loc, scale, torch.ones(30))

@@ -42,8 +42,6 @@ def test_the_nll_is_that_of_the_model():
 
 
 def test_the_effective_sample_size_and_the_curve_are_those_of_the_weights(monkeypatch):
-    monkeypatch.setattr("priory.evaluation.cost.SAMPLES_AT_ONCE", 70)
-    monkeypatch.setattr("priory.evaluation.nll.DATA_AT_ONCE", 5)  # 14 samples at a time
     drawn, likelihood = [], VAE.likelihood
 
     def watched(self, z, context=None):
@@ -52,13 +50,16 @@ def test_the_effective_sample_size_and_the_curve_are_those_of_the_weights(monkey
 
     monkeypatch.setattr(VAE, "likelihood", watched)
     vae = linear_vae(StandardPrior(2))
-    x = X[:7].double()
+    x = X[:70].double()
     vae.double()
     nll = negative_log_likelihood(vae, x, 53)
-    parts = [torch.cat([b for b in drawn[1:] if b.shape[1] == size]) for size in (5, 2)]
+    drawn = drawn[1:]  # the first tells what a sample takes
+    assert len(drawn) > 2
+    sizes = list(dict.fromkeys(z.shape[1] for z in drawn))
+    assert len(sizes) > 1
+    z = torch.cat([torch.cat([z for z in drawn if z.shape[1] == size]) for size in sizes], 1)
     p, q = vae.prior(None), vae.encoder(x)
-    z = torch.cat(parts, 1)
-    assert z.shape == (53, 7, 2)
+    assert z.shape == (53, 70, 2)
     weights = (vae.decoder(z).log_prob(x) + p.log_prob(z) - q.log_prob(z)).exp()
     torch.testing.assert_close(nll.per_datum, -weights.mean(0).log())
     size = weights.sum(0).square() / weights.square().sum(0)

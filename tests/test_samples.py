@@ -19,8 +19,7 @@ from priory.evaluation import (
 )
 
 
-def test_the_nearest_are_those_of_loops(monkeypatch):
-    monkeypatch.setattr("priory.blockwise.NUMBERS", 4)
+def test_the_nearest_are_those_of_loops():
     points, others = torch.randn(6, 2, 2), torch.randn(11, 2, 2)
     found = nearest(points, others, 3)
     for p, distances, index in zip(points, found.distance, found.index, strict=True):
@@ -34,8 +33,23 @@ def test_the_nearest_are_those_of_loops(monkeypatch):
         nearest(others, others, 11, itself=True)
 
 
-def test_sample_quality_is_its_equations(monkeypatch):
-    monkeypatch.setattr("priory.blockwise.NUMBERS", 7)
+def test_several_blocks_make_up_the_whole():
+    points, others = torch.randn(1500, 2), torch.randn(2500, 2)
+    by_hand = torch.cdist(points.double(), others.double()).topk(3, largest=False)
+    answer = nearest(points, others, 3)
+    assert answer.index.equal(by_hand.indices)
+    torch.testing.assert_close(answer.distance, by_hand.values)
+    among = torch.cdist(others.double(), others.double()).fill_diagonal_(torch.inf)
+    reach = among.kthvalue(3).values
+    assert nearest(others, others, 3, itself=True).distance[:, -1].allclose(reach)
+    inside = torch.cdist(points.double(), others.double()) <= reach
+    quality = sample_quality(points, others, 3)
+    assert quality.precision == pytest.approx(float(inside.any(1).double().mean()))
+    assert quality.density == pytest.approx(int(inside.sum()) / (3 * 1500))
+    assert quality.coverage == pytest.approx(float(inside.any(0).double().mean()))
+
+
+def test_sample_quality_is_its_equations():
     data, samples, k = torch.randn(20, 2), torch.randn(16, 2) + 0.7, 3
 
     def reach(points):

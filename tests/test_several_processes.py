@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Laplace, Normal
 
+from linear import Affine
 from priory import (
     MLP,
     VAE,
@@ -23,7 +24,6 @@ from priory import (
 from priory.evaluation import evaluate, measure, model_holes, negative_log_likelihood, surgery
 from priory.processes import Processes
 from processes import together
-from test_fit_prior import Affine
 
 LABELS = torch.arange(90) % 3
 NOISE = torch.Generator().manual_seed(2)

@@ -236,9 +236,10 @@ def test_counts_open(tmp_path, storage):
     refused(ValueError, "not in AnnData's format", path)
 
 
-def test_counts_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
-    pandas = pytest.importorskip("pandas")
-    cells, genes = pandas.DataFrame(index=list("abcd")), pandas.DataFrame(index=list("xyz"))
-    write_counts(tmp_path / "x.h5ad", np.ones((4, 3), np.float32), cells, genes)
-    monkeypatch.setattr("priory.data.sources.counts.MOST_BYTES", 40)
-    refused(ValueError, "4 cells of 3 genes, .* most variable genes", tmp_path / "x.h5ad")
+def test_counts_that_would_fill_the_memory_are_refused(tmp_path):
+    pandas, sparse = pytest.importorskip("pandas"), pytest.importorskip("scipy.sparse")
+    many = pandas.DataFrame(index=map(str, range(50_000)))
+    nothing = sparse.csr_matrix((50_000, 50_000), dtype=np.float32)
+    write_counts(tmp_path / "x.h5ad", nothing, many, many)
+    words = "at most 8 GiB .* 50000 cells of 50000 genes, which take 9; .* most variable genes"
+    refused(ValueError, words, tmp_path / "x.h5ad")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from priory.arrays import as_tensor
+from priory.arrays import Array, as_tensor
 from priory.blockwise import blocks
 from priory.data.binarise import binarise
 
@@ -35,10 +35,18 @@ class Source:
     part: Tensor | None = None
     columns: "Columns | None" = None
 
-    def __post_init__(self) -> None:
-        for name in ("x", "labels", "part"):
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, as_tensor(value))
+    def __init__(  # whose arguments may be arrays, as its attributes are not
+        self,
+        name: str,
+        x: Tensor | Array,
+        labels: Tensor | Array | None = None,
+        label_names: tuple[str, ...] | None = None,
+        part: Tensor | Array | None = None,
+        columns: "Columns | None" = None,
+    ) -> None:
+        arrays = {"x": x, "labels": labels, "part": part}
+        tensors = {key: None if a is None else as_tensor(a) for key, a in arrays.items()}
+        vars(self).update(tensors, name=name, label_names=label_names, columns=columns)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 from priory.distributions.mixture.sharded import ShardedGaussianMixture
 from priory.distributions.monte_carlo_kl import KLEstimate, monte_carlo_kl
 from priory.distributions.resampled_distribution import ResampledDistribution
-from priory.distributions.torch_distributions import loc_and_scale
+from priory.distributions.torch_distributions import loc_and_scale, without_argument_checks
 
 __all__ = [
     "DiscretizedLogistic",
@@ -34,5 +34,6 @@ __all__ = [
     "marginals_of",
     "monte_carlo_kl",
     "widened",
+    "without_argument_checks",
     "working_dtype",
 ]

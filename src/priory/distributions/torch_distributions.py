@@ -158,7 +158,7 @@ def without_argument_checks() -> Iterator[None]:
     Examples:
         >>> import torch
         >>> from torch.distributions import Normal
-        >>> from priory.distributions.torch_distributions import without_argument_checks
+        >>> from priory.distributions import without_argument_checks
         >>> with without_argument_checks():
         ...     Normal(0.0, -1.0).scale
         tensor(-1.)

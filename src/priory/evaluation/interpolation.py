@@ -1,6 +1,7 @@
 """From one example to another, by way of what the prior thinks probable."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -90,6 +91,8 @@ def interpolate(
     if num_points < 2:
         raise ValueError(f"expected at least two points of a path, got {num_points}.")
     start, end = as_points(start), as_points(end)
+    dtype = start.dtype  # that of the model; steps are too small for half precision
+    start, end = (points.to(torch.promote_types(dtype, torch.float32)) for points in (start, end))
     pairs, dims = start.shape
     apart = (end - start).norm(dim=-1)
     t = torch.linspace(0, 1, num_points).to(start)[:, None]
@@ -101,43 +104,46 @@ def interpolate(
         moved: Tensor = apart[:, None, None] * (waves @ by)
         return lines + moved
 
+    def density(z: Tensor) -> Tensor:
+        return prior.log_prob(z.to(dtype)).to(z)
+
     generator = torch.Generator().manual_seed(seed)
     bends = torch.randn(STARTS, pairs, BENDS, dims, generator=generator)
     bends = (0.5 * bends / math.sqrt(dims)).to(start)
     bends[0] = 0
-    straight_length = _length(prior, lines.detach())
+    straight_length = _length(density, lines.detach())
     with torch.enable_grad():
         bends.requires_grad_()
         optimiser = torch.optim.Adam([bends], lr=SPEED)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
         for _ in range(STEPS if dims > 1 else 0):
-            (bends.grad,) = torch.autograd.grad(_length(prior, bent(bends)).log().sum(), bends)
+            (bends.grad,) = torch.autograd.grad(_length(density, bent(bends)).log().sum(), bends)
             bends.grad.nan_to_num_()
             optimiser.step()
             schedule.step()
     with torch.no_grad():
         found = bent(bends)
-        lengths = _length(prior, found).nan_to_num(torch.inf)
+        lengths = _length(density, found).nan_to_num(torch.inf)
         best = lengths.argmin(0)
         rows = torch.arange(pairs)
         shorter = lengths[best, rows] < straight_length * (1 - 1e-5)  # not by rounding alone
         z = torch.where(shorter[:, None, None], found[best, rows], lines)
         z = _evenly(z)
         return Interpolation(
-            z=z,
-            log_prob=prior.log_prob(z),
-            straight=lines,
-            straight_log_prob=prior.log_prob(lines),
+            z=z.to(dtype),
+            log_prob=density(z),
+            straight=lines.to(dtype),
+            straight_log_prob=density(lines),
             length=torch.where(shorter, lengths[best, rows], straight_length),
             straight_length=straight_length,
         )
 
 
-def _length(prior: Distribution, paths: Tensor) -> Tensor:
+def _length(density: Callable[[Tensor], Tensor], paths: Tensor) -> Tensor:
     """Return J of each path, `(*paths, P, L)` -> `(*paths,)`, by the middles of its steps."""
     steps = paths.diff(dim=-2)
     middles = paths[..., :-1, :] + steps / 2
-    slowness = (-prior.log_prob(middles) / paths.shape[-1]).exp()
+    slowness = (-density(middles) / paths.shape[-1]).exp()
     return (slowness * (steps.square().sum(-1) + 1e-20).sqrt()).sum(-1)
 
 

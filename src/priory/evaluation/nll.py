@@ -23,7 +23,10 @@ from priory.processes import Processes
 from priory.vae import VAE
 
 DATA_AT_ONCE = 64
-"""A block has no fewer data than this; samples of each are drawn in several steps instead."""
+"""A block has no fewer data than this; samples of each are drawn in several steps instead.
+
+The encoder, and a prior that depends on labels, are called once a block: for a few data at a time
+they would cost more than the samples."""
 
 HEAVY_SHARE = 0.1
 FALL = 0.05

@@ -66,14 +66,14 @@ def latent_map(
     line = torch.linspace(low, high, CELLS)
     points = plane.project(z)
     if z.shape[-1] == 1:
-        log_density = prior.log_prob(line[:, None])[None]
+        log_density = prior.log_prob(line[:, None].to(z.dtype))[None]
         return LatentMap(title, line, line[:1], log_density, points, (plane.names[0], "log p(z)"))
     axes = (plane.names[0], plane.names[1])
     if not plane.is_whole:
         log_density = _histogram(prior, plane.directions, low, high)
         return LatentMap(title, line, line, log_density, points, axes)
     y, x = torch.meshgrid(line, line, indexing="ij")
-    log_density = prior.log_prob(torch.stack((x, y), -1))
+    log_density = prior.log_prob(torch.stack((x, y), -1).to(z.dtype))
     return LatentMap(title, line, line, log_density, points, axes)
 
 
@@ -87,7 +87,7 @@ def _histogram(prior: Distribution, plane: Tensor, low: float, high: float) -> T
         torch.manual_seed(0)
         samples = prior.sample(torch.Size((SAMPLES,))) @ plane
     edges = torch.linspace(low, high, CELLS + 1)
-    counts = torch.histogramdd(samples.flip(-1), [edges, edges]).hist
+    counts = torch.histogramdd(samples.flip(-1).to(edges), [edges, edges]).hist
     kernel = torch.exp(-0.5 * (torch.arange(-6, 7) / 2.0).square())
     kernel = torch.outer(kernel, kernel) / kernel.sum().square()
     smooth = nn.functional.conv2d(counts[None, None], kernel[None, None], padding="same")[0, 0]
