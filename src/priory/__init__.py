@@ -47,7 +47,7 @@ __all__ = [
 __all__ += priors.__all__
 
 
-ROOMS = ("adapters", "data", "evaluation", "report", "testing", "training")
+ROOMS = ("adapters", "data", "evaluation", "report", "runs", "testing", "training")
 """Packages that are imported when they are first named, as some are heavy."""
 
 
