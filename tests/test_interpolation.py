@@ -9,6 +9,8 @@ from torch.distributions import Distribution
 from priory import GaussianMixture, StandardPrior
 from priory.evaluation import interpolate
 
+ONES = torch.ones(3, 2)
+
 
 class Radial(Distribution):
     """An unnormalised density |z|^power in two dimensions."""
@@ -46,6 +48,17 @@ def test_the_length_is_that_of_the_geodesic(angle):
     along = square[-1] - square[0]
     across = (square - square[0]) @ torch.stack((-along[1], along[0])) / along.norm()
     assert across.abs().max() < 0.05
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_path_is_as_short_in_half_precision(dtype):
+    p = GaussianMixture(torch.zeros(3), corners := torch.tensor([[-3.0, 0], [0, 3], [3, 0]]), ONES)
+    half = GaussianMixture(*(t.to(dtype) for t in (torch.zeros(3), corners, ONES)))
+    whole = interpolate(p, corners[:1], corners[2:])
+    near = interpolate(half, corners[:1].to(dtype), corners[2:].to(dtype))
+    assert near.z.dtype == dtype
+    assert near.log_prob.min() > near.straight_log_prob.min() + 1
+    torch.testing.assert_close(near.length, whole.length, rtol=0.02, atol=0)
 
 
 def test_a_path_goes_round_a_gap():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -81,6 +82,21 @@ def test_a_saved_model_alone_is_a_run_without_data(here, tmp_path):
     with pytest.raises(ValueError, match="name them with --data"):
         alone.part()
     assert alone.part("x.npy").tensor().shape == (120, 8, 8)
+
+
+def test_a_model_in_half_precision_answers_every_command(here, tmp_path):
+    copytree("run", half := tmp_path / "half")
+    priory.save(Run.open("run").model.bfloat16(), half)
+    for run in (Path("run"), half):
+        main(["score", str(run), *SAMPLES, "--out", str(tmp_path / f"{run.name}-score.npy")])
+        main(["encode", str(run), "--out", str(tmp_path / f"{run.name}-encode.npy")])
+    for command in ("score", "encode"):
+        whole, near = (np.load(tmp_path / f"{run}-{command}.npy") for run in ("run", "half"))
+        np.testing.assert_allclose(near, whole, rtol=0.02, atol=0.05)
+    for command, *words in (["evaluate", *SAMPLES], ["sample"], ["interpolate"], ["report"]):
+        out = tmp_path / f"{command}.{'html' if command == 'report' else 'npy'}"
+        main([command, str(half), *words, "--out", str(out)])
+        assert out.stat().st_size > 100
 
 
 def test_a_finished_run_trained_further_is_one_that_was_asked_for_all_epochs(here, tmp_path):

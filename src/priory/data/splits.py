@@ -262,4 +262,4 @@ def mix(*numbers: int) -> int:
 
     # NumPy pads with zeros, so that the count has to be said.
     seeds = np.random.SeedSequence((len(numbers), *numbers))
-    return int(seeds.generate_state(1, np.uint64)[0] >> 1)
+    return int(seeds.generate_state(1, np.uint64)[0]) >> 1
