@@ -3,6 +3,7 @@
 import gzip
 import re
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +61,11 @@ def people(n: int = 60, seed: int = 0):
 def write_counts(path: Path, *arguments, **layers) -> None:
     anndata, pandas = pytest.importorskip("anndata"), pytest.importorskip("pandas")
     with (
+        warnings.catch_warnings(),
         pandas.option_context("mode.string_storage", "python"),
         anndata.settings.override(allow_write_nullable_strings=True),
     ):
+        warnings.simplefilter("ignore")  # some pairs of versions of both warn of each other
         frames = [
             pandas.DataFrame({name: list(frame[name]) for name in frame}, index=list(frame.index))
             for frame in arguments[1:]

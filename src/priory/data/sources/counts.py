@@ -78,7 +78,7 @@ def _read(path: Path, layer: str | None) -> tuple[Any, Any, list[str]]:
         warnings.simplefilter("ignore")  # of names that are not unique, and of old formats
         file = anndata.read_h5ad(path)
     names = file.var_names
-    tables = {"X": file.X, **file.layers}
+    tables = {"X": file.X, **{name: file.layers[name] for name in file.layers if name}}
     if file.raw is not None and layer == "raw" and layer not in tables:
         tables["raw"], names = file.raw.X, file.raw.var_names
     table = tables.get(layer or "X")

@@ -119,5 +119,5 @@ def check_name(name: str, table: Any, where: str) -> None:
         others = f"; it has {len(table.columns)} others."
         raise ValueError(
             f"expected a column of {where}, got {name!r}"
-            + did_you_mean(name, table.columns, repr, otherwise=others)
+            + did_you_mean(name, list(table.columns), repr, otherwise=others)
         )
