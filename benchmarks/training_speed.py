@@ -13,7 +13,7 @@ compiled, and on MNIST with K = 500 at least 1.6 at batches of 100 and 6.8 at 1,
 Beside it: what a VampPrior step costs over a step with the standard prior, by time and by
 floating-point operations, and the memory after each hundred of a thousand steps.
 
-`--digits` times digits alone. Without MNIST's IDX files, random images take their place. The figures
+`--digits` times digits alone. Without MNIST's IDX files, random images take their place. Figures
 are written to `benchmarks/results/training_speed.json`, and a table of them to `docs/speed.md`.
 """
 
