@@ -169,6 +169,13 @@ class MyEncoder(GaussianEncoder):
 class MyPrior(MoGPrior):
     pass
 
+class MyLogger:
+    def log_metrics(self, metrics, step):
+        print("logged", step)
+
+    def finalize(self, status):
+        print("ended", status)
+
 class Flat(nn.Module):
     def __init__(self, latent_dim, spread=1.0):
         super().__init__()
@@ -265,6 +272,19 @@ def test_classes_of_ones_own_are_named_in_the_shell_alone(stopped, capsys):
     old = "{class_path: mine.MyEncoder, init_args: {width: 5}}"
     refused(["train", "--encoder", old], "--encoder package.module:Name", capsys)
     refused(["train", "--encoder.class_path", "mine.X"], "--encoder package.module:Name", capsys)
+
+
+def test_a_logger_of_ones_own_is_told_of_the_curves_and_named_in_no_file(stopped, capsys):
+    own = ["--logger", "mine:MyLogger"]
+    main(["train", *LONG, "--max-epochs", "2", "--out", "own", *own, "--quiet"])
+    out = capsys.readouterr().out
+    assert out.count("logged") == 2
+    assert "ended success" in out
+    assert "logger: given" in Path("own/config.yaml").read_text()
+    more = ["train", "--resume", "--out", "own", "--max-epochs", "3"]
+    refused(more, "add --logger module:Name", capsys)
+    main([*more, *own, "--quiet"])
+    assert capsys.readouterr().out.count("logged") == 1
 
 
 @pytest.mark.parametrize("prior", ["mine:MyPrior", "mine:Flat"])

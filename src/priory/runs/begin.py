@@ -84,6 +84,11 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
         ValueError: If they cannot be read or fit no likelihood, or an option is out of range.
     """
     how, machine = config.training, config.machine
+    if machine.logger == GIVEN:
+        raise ValueError(
+            "expected the logger of your own to be named again, as no file names a class, got "
+            "none; add --logger module:Name."
+        )
     set_threads(machine.threads)
     splits = config.data.open(how.seed)
     likelihood = config.model.choose(splits)
