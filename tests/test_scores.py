@@ -1,6 +1,7 @@
 """The table of measures: what is added to it is everywhere, and each thing is drawn once."""
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -135,3 +136,10 @@ def test_numbers_that_are_not_finite_are_null_in_json():
     json.dumps(found.as_json(), allow_nan=False)
     assert "share in holes" not in str(found)
     assert SHARE_IN_HOLES.text(None) == ("none", "")
+
+
+def test_scores_and_measures_are_pickled():
+    found = evaluate(make_vae(), X, 4)
+    assert pickle.loads(pickle.dumps(found)).as_json() == found.as_json()
+    for row in scores.TABLE:
+        assert pickle.loads(pickle.dumps(row)).name == row.name

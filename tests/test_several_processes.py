@@ -70,10 +70,10 @@ def evaluated(processes: Processes | None, *names: str) -> dict[str, object]:
         if len(names) == 1:
             return answers
         answers[f"surgery {name}"] = surgery(vae, DATA, 2, **together)
-        answers[f"row {name}"] = evaluate(vae, DATA, 16, **together)
+        answers[f"row {name}"] = evaluate(vae, DATA, 16, **together).as_json()
         answers[f"holes {name}"] = model_holes(vae, DATA, prior=MoGPrior(2, 3)(), **together)
     settings = {"num_samples": 30, "max_points": 9, "pareto_data": 0}
-    answers["measures"] = measure(vae, DATA, **settings, **together)
+    answers["measures"] = measure(vae, DATA, **settings, **together).as_json()
     answers["noise"] = torch.randn(3)
     return answers
 

@@ -101,11 +101,15 @@ def _of_all(record: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _in_use(study: Study) -> float | None:
+    return components_in_use(study.prior, study.z)
+
+
 COMPONENTS_IN_USE = Measure(
     "components_in_use",
     "components in use",
     "how many components, all used alike, would be as many: the perplexity of their shares",
-    lambda study: components_in_use(study.prior, study.z),
+    _in_use,
     unit="count",
     form=".1f",
     quick=True,

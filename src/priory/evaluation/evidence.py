@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -60,12 +61,16 @@ def _about_the_nll(record: Mapping[str, Any]) -> dict[str, str]:
     return {**_estimated(record), "note": note}
 
 
+def _term(name: str, study: Study) -> Value:
+    return mean_over_data(getattr(elbo_terms(study), name))
+
+
 _of_data = partial(Measure, unit="nats", covers=OVER_DATA, quick=True)
 NLL = _of_data(
     "nll",
     "NLL",
     f"how unexpected examples are, {MINUS}log p(x)",
-    lambda study: study.nll,
+    attrgetter("nll"),
     better="lower",
     remark=_about_the_nll,
 )
@@ -73,7 +78,7 @@ ELBO_OF_DATA = _of_data(
     "elbo",
     "ELBO",
     "the bound on log p(x): the next row less the one after",
-    lambda study: mean_over_data(elbo_terms(study).elbo),
+    partial(_term, "elbo"),
     better="higher",
     remark=_estimated,
 )
@@ -81,12 +86,12 @@ RECONSTRUCTION = _of_data(
     "reconstruction",
     "reconstruction",
     "how well examples are told from their codes",
-    lambda study: mean_over_data(elbo_terms(study).reconstruction),
+    partial(_term, "reconstruction"),
 )
 RATE = _of_data(
     "rate",
     "rate",
     "nats spent on the code, under the prior",
-    lambda study: mean_over_data(elbo_terms(study).rate),
+    partial(_term, "rate"),
     remark=_estimated,
 )

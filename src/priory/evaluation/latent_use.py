@@ -1,5 +1,6 @@
 """Which dimensions of the latent space does a model use?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +128,10 @@ def latent_use_of(study: Study) -> LatentUse | None:
     return study.once("latent use", lambda: latent_use(study.vae, x, context=context))
 
 
+def _of_all(record: Mapping[str, Any]) -> dict[str, str]:
+    return {"of": f" of {len(record['latent_use']['variance_of_mean'])}"}
+
+
 ACTIVE_UNITS = Measure(
     "latent_use.active_units",
     "active units",
@@ -134,5 +139,5 @@ ACTIVE_UNITS = Measure(
     latent_use_of,
     unit="count",
     form=".0f",
-    remark=lambda record: {"of": f" of {len(record['latent_use']['variance_of_mean'])}"},
+    remark=_of_all,
 )

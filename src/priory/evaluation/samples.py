@@ -1,7 +1,9 @@
 """Are samples of a model like data, and are all data like samples?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -129,6 +131,13 @@ def sample_quality_of(study: Study) -> SampleQuality | None:
 
 
 _quality = partial(Measure, compute=sample_quality_of, better="higher")
+
+
+def _if_equal(record: Mapping[str, Any]) -> dict[str, str]:
+    coverage = SampleQuality(**record["samples"]).coverage_if_equal
+    return {"note": f"{coverage:.2f} if they were data"}
+
+
 PRECISION = _quality(
     "samples.precision", "precision", "share of samples that are near an example", perfect=1.0
 )
@@ -142,7 +151,5 @@ COVERAGE = _quality(
     "samples.coverage",
     "coverage",
     "share of examples with a sample about them",
-    remark=lambda record: {
-        "note": f"{SampleQuality(**record['samples']).coverage_if_equal:.2f} if they were data"
-    },
+    remark=_if_equal,
 )

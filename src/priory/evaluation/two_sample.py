@@ -1,6 +1,8 @@
 """Can samples of the prior be told from samples of the aggregated posterior?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt, sqrt
 from typing import Any
 
@@ -190,6 +192,10 @@ def discrepancy_of(study: Study) -> MMD | None:
     return study.once("discrepancy", lambda: maximum_mean_discrepancy(one, other))
 
 
+def _p_value(test: str, record: Mapping[str, Any]) -> dict[str, str]:
+    return {"note": f"p = {record[test]['p_value']:.3g}"}
+
+
 CLASSIFIER = Measure(
     "classifier.accuracy",
     "told from q(z)",
@@ -200,7 +206,7 @@ CLASSIFIER = Measure(
     perfect=0.5,
     covers="over the points classified",
     form=".1%",
-    remark=lambda record: {"note": f"p = {record['classifier']['p_value']:.3g}"},
+    remark=partial(_p_value, "classifier"),
 )
 DISCREPANCY = Measure(
     "discrepancy.squared",
@@ -210,5 +216,5 @@ DISCREPANCY = Measure(
     better="lower",
     perfect=0.0,
     form=".4f",
-    remark=lambda record: {"note": f"p = {record['discrepancy']['p_value']:.3g}"},
+    remark=partial(_p_value, "discrepancy"),
 )
