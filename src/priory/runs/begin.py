@@ -1,5 +1,6 @@
 """From a configuration to what a run begins with: its data, its models and its threads."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +22,10 @@ from priory.runs.options import (
     set_threads,
 )
 from priory.runs.parsing import flat
-from priory.runs.plain_yaml import GIVEN
+from priory.runs.plain_yaml import CLASSES, GIVEN
 from priory.runs.run import Run, read_config, write_config
-from priory.training import prior_for, threads_for
+from priory.training import TrainingSettings, prior_for, threads_for
+from priory.training.checkpoint import read_checkpoint
 from priory.training.fit_prior import facts_for
 from priory.vae import VAE
 
@@ -152,15 +154,22 @@ def resumed(run: Path, asked: TrainConfig) -> TrainConfig | None:
 
     training = with_changes(saved.training)
     if (run / METRICS).is_file():
-        if training.max_epochs <= saved.training.max_epochs:
+        if not _is_longer(training, saved.training):
             return None
         if not (run / CHECKPOINT).is_file():
             raise ValueError(
                 f"expected a checkpoint to train {run} further from, found no {CHECKPOINT}; start "
                 f"a new run with its weights, by --from {run}."
             )
+        read_checkpoint(run / CHECKPOINT)  # one that is damaged costs the run nothing
     machine, model = with_changes(saved.machine), with_changes(saved.model)
     return replace(saved, training=training, machine=machine, model=model)
+
+
+def _is_longer(asked: TrainingSettings, before: TrainingSettings) -> bool:
+    """Whether more epochs, or more patience, are asked for than before."""
+    patience, earlier = (math.inf if p is None else p for p in (asked.patience, before.patience))
+    return asked.max_epochs > before.max_epochs or patience > earlier
 
 
 def refitted(
@@ -210,14 +219,14 @@ def _classes(options: ModelOptions, import_class: Importer) -> dict[str, Factory
 
 def _started(path: str, options: ModelOptions, splits: Splits, import_class: Importer) -> VAE:
     """Return the model of another run, whose weights to start from."""
-    before, now = flat(ModelOptions()), flat(options)
-    theirs = ("encoder", "decoder", "prior")  # of the user's own, and named again
-    changed = [n for n in now if now[n] != before[n] and not n.startswith(theirs)]
+    before, now, classes = flat(ModelOptions()), flat(options), _classes(options, import_class)
+    again = (*classes, *(name for name in CLASSES if now.get(name) == GIVEN))
+    changed = [name for name in now if now[name] != before[name] and name not in again]
     if changed:
         raise ValueError(
             f"expected the model of --from {path}, got {changed[0]}={now[changed[0]]!r} too; leave "
             "one of both out."
         )
-    source = Run.open(path, **_classes(options, import_class))
+    source = Run.open(path, **classes)
     source.check_fits(splits.train.tensor()[:1], splits.name, splits.train.labels)
     return source.model.train()

@@ -121,13 +121,14 @@ def claimed(path: Path, *, new: bool) -> Iterator[None]:
         with FileLock(path / LOCK, timeout=0):
             try:
                 yield
-            except Exception:
-                if made and not (path / CHECKPOINT).is_file():
+            except BaseException as error:
+                failed = isinstance(error, Exception)  # or else interrupted
+                goes_on = (path / (CHECKPOINT if failed else CONFIG)).is_file()
+                if made and not goes_on:
                     shutil.rmtree(path, ignore_errors=True)
-                raise
-            except BaseException:  # an interrupted run stays, and is resumed
-                advice = f"priory train --resume --out {shlex.quote(str(path))}"
-                print(f"priory: the run goes on with {advice}", file=sys.stderr)
+                if goes_on and not failed:
+                    advice = f"priory train --resume --out {shlex.quote(str(path))}"
+                    print(f"priory: the run goes on with {advice}", file=sys.stderr)
                 raise
             finally:  # still held, so that whoever comes now finds nothing left to write
                 (path / LOCK).unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from priory.runs.options import (
     arguments_for,
 )
 from priory.runs.parsing import checked, flat
-from priory.runs.plain_yaml import GIVEN, read_plain, without_classes, without_trainer
+from priory.runs.plain_yaml import read_plain, without_classes, without_trainer
 from priory.saving import load
 from priory.training.curves import read_curves
 from priory.vae import VAE
@@ -308,9 +308,7 @@ def read_config(file: Path) -> Config | None:
 
 def write_config(config: Config, directory: Path, **more: Any) -> str:
     """Write the configuration of a run into its directory, and return its text."""
-    values = {**more, **flat(config)}
-    if ":" in str(values.get("logger")):  # a class of the user's own, as no file names one
-        values["logger"] = GIVEN
+    values = without_classes({**more, **flat(config)}, directory / CONFIG, refuse=False)
     text: str = yaml.safe_dump(values, sort_keys=False)
     write_whole(directory / CONFIG, text.encode())
     return text
