@@ -108,6 +108,28 @@ def test_a_finished_run_trained_further_is_one_that_was_asked_for_all_epochs(her
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
 
 
+def test_a_run_that_lost_patience_goes_on_with_more(here, tmp_path):
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    flat = [*TRAIN, "--max-epochs", "6", "--learning-rate", "1e-12"]
+    main([*flat, "--patience", "4", "--out", str(whole)])
+    main([*flat, "--patience", "2", "--out", str(run)])
+    main(["train", "--resume", "--out", str(run), "--patience", "4", "--quiet"])
+    for name in ("config.yaml", "metrics.csv", "metrics.json"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_finished_run_with_a_damaged_checkpoint_keeps_its_numbers(here, tmp_path, capsys):
+    copytree("run", run := tmp_path / "run")
+    (run / "last.ckpt").write_bytes((run / "last.ckpt").read_bytes()[:-1])
+    kept = {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()}
+    more = ["train", "--resume", "--out", str(run), "--max-epochs", "4"]
+    refused(more, "truncated, damaged", capsys)
+    (run / "last.ckpt").unlink()
+    refused(more, f"by --from {run}", capsys)
+    kept.pop("last.ckpt")
+    assert {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()} == kept
+
+
 def test_a_finished_run_stays_and_says_so(here, capsys):
     before = Path("run/metrics.json").stat().st_mtime_ns
     main(["train", "--resume", "--out", "run"])
@@ -126,6 +148,7 @@ def test_a_run_is_started_from_the_weights_of_another(here, tmp_path, capsys):
         torch.testing.assert_close(weights[name], tensor, atol=1e-5, rtol=0)
     words = [*TRAIN[:3], "--from", "run", "--out", str(tmp_path / "no")]
     refused([*words, "--latent-dim", "7"], "got latent_dim=7 too", capsys)
+    refused([*words, "--prior", "MoGPrior"], "got prior='MoGPrior' too", capsys)
     np.save(tmp_path / "other.npy", np.zeros((30, 5)) + np.arange(5))
     refused([*words, "--data", str(tmp_path / "other.npy")], "such as the model", capsys)
     assert not (tmp_path / "no").exists()
@@ -146,6 +169,16 @@ def test_a_directory_has_one_owner_and_only_its_maker_removes_it(tmp_path):
     with pytest.raises(ZeroDivisionError), claimed(tmp_path / "fresh", new=True):
         raise ZeroDivisionError
     assert not (tmp_path / "fresh").exists()
+
+
+def test_an_interrupted_run_stays_only_where_it_can_go_on(tmp_path, capsys):
+    for name, written, stays in (("early", [], False), ("late", ["config.yaml"], True)):
+        with pytest.raises(KeyboardInterrupt), claimed(tmp_path / name, new=True):
+            for file in written:
+                (tmp_path / name / file).touch()
+            raise KeyboardInterrupt
+        assert (tmp_path / name).exists() == stays
+        assert ("--resume" in capsys.readouterr().err) == stays
 
 
 def test_a_run_that_goes_on_is_not_resumed(here, capsys):
