@@ -293,7 +293,7 @@ def test_progress_that_is_piped_is_a_line_now_and_then_and_at_the_end(splits, mo
     assert "; took 0:0" in lines[-1]
     assert len(shown(splits, monkeypatch, seconds=0, max_epochs=3)) == 1
     early = shown(splits, monkeypatch, max_epochs=300, patience=4, learning_rate=0.1)
-    assert early[0].endswith(" left unless it rises")
+    assert early[0].endswith(" left if it does not improve")
     assert "4 epochs without a better ELBO (stops at 4); took" in early[-1]
     assert len(early) < 300
     without = shown(splits, monkeypatch, max_epochs=2, patience=None, validate_every=2)

@@ -171,12 +171,17 @@ def test_a_directory_has_one_owner_and_only_its_maker_removes_it(tmp_path):
     assert not (tmp_path / "fresh").exists()
 
 
+def interrupted(run: Path, written: list[str]) -> None:
+    with claimed(run, new=True):
+        for file in written:
+            (run / file).touch()
+        raise KeyboardInterrupt
+
+
 def test_an_interrupted_run_stays_only_where_it_can_go_on(tmp_path, capsys):
     for name, written, stays in (("early", [], False), ("late", ["config.yaml"], True)):
-        with pytest.raises(KeyboardInterrupt), claimed(tmp_path / name, new=True):
-            for file in written:
-                (tmp_path / name / file).touch()
-            raise KeyboardInterrupt
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(tmp_path / name, written)
         assert (tmp_path / name).exists() == stays
         assert ("--resume" in capsys.readouterr().err) == stays
 

@@ -43,16 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(name: str, words: list[str]) -> None:
     from priory.commands import command, summaries
 
-    known = summaries()
+    commands = summaries()
     if name in ("-h", "--help"):
-        print(_overview(known))
+        print(_overview(commands))
     elif name == "--version":
         print(version("priory"))
-    elif name not in known:
+    elif name not in commands:
         if name.startswith("-"):
             raise ValueError(f"expected a command, got {name} before one; see priory --help.")
-        near = did_you_mean(name, known)
-        raise ValueError(f"expected a command ({', '.join(known)}), got {name!r}{near}")
+        near = did_you_mean(name, commands)
+        raise ValueError(f"expected a command ({', '.join(commands)}), got {name!r}{near}")
     else:
         from priory.commands.parser import arguments_of
 

@@ -13,15 +13,15 @@ def summaries() -> dict[str, str]:
 
     A file of this folder is a command if it holds a function of its own name.
     """
-    found = {}
+    lines = {}
     for file in sorted(Path(__file__).parent.glob("*.py")):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and node.name == file.stem:
-                found[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
-    return found
+                lines[node.name] = (ast.get_docstring(node) or "").partition("\n")[0]
+    return lines
 
 
 def command(name: str) -> Callable[..., None]:
     """Import a command."""
-    found: Callable[..., None] = getattr(import_module(f"{__name__}.{name}"), name)
-    return found
+    function: Callable[..., None] = getattr(import_module(f"{__name__}.{name}"), name)
+    return function

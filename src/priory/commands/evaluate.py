@@ -45,7 +45,7 @@ def evaluate(
     target = opened.path / MEASURES if out is None else checked_file(out)
     part, training = data.of(opened), opened.training
     vae = opened.model
-    found = measure(
+    scores = measure(
         vae,
         part.tensor(),
         None if training is None else training.tensor(),
@@ -59,10 +59,10 @@ def evaluate(
     )
     if processes.rank > 0:  # the first process writes
         return
-    write_record(target, found.as_json())
+    write_record(target, scores.as_json())
     console = Console(highlight=False, soft_wrap=True, markup=False)
     columns = None if opened.format is None else opened.format.columns
-    console.print(report.scores_table(found, f"{found.num_data} held-out examples", columns))
-    for sentence in found.warnings:
+    console.print(report.scores_table(scores, f"{scores.num_data} held-out examples", columns))
+    for sentence in scores.warnings:
         console.print(sentence)
     console.print(f"All numbers are in {target}.")

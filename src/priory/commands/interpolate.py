@@ -61,9 +61,9 @@ def interpolate(
         )
     context, ends = vae.context_of(part.labels), torch.tensor(between)
     codes = vae.encode(part.read(ends), context[ends])
-    found = find_path(marginal_prior(vae, context), codes[:1], codes[1:], seed=seed)
-    along = decode_expected(vae, torch.cat(found.at(stops)), label_to_decode(vae, context))
-    least = (float(found.log_prob.min()), float(found.straight_log_prob.min()))
+    between_codes = find_path(marginal_prior(vae, context), codes[:1], codes[1:], seed=seed)
+    along = decode_expected(vae, torch.cat(between_codes.at(stops)), label_to_decode(vae, context))
+    least = (float(between_codes.log_prob.min()), float(between_codes.straight_log_prob.min()))
     _write(path, along, least)
     Console(highlight=False, soft_wrap=True, markup=False).print(
         f"Least log p(z) along the path {least[0]:.2f} nats, along the straight line "

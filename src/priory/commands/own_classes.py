@@ -12,7 +12,6 @@ from priory.adapters import as_prior
 from priory.networks.contract import wrong_part
 from priory.runs import Run
 from priory.runs.options import Factory, OwnClasses, OwnNetworks
-from priory.runs.plain_yaml import GIVEN
 
 
 def open_run(path: str, classes: OwnClasses, device: torch.device | None = None) -> Run:
@@ -23,21 +22,14 @@ def open_run(path: str, classes: OwnClasses, device: torch.device | None = None)
     return run
 
 
-def own_parts(options: Any) -> dict[str, Factory]:
-    """Return what makes the encoder, the decoder and the prior, where they are named as classes.
-
-    Args:
-        options: Options with these three, and with the arguments of each.
-    """
-    factories = {}
-    for name in ("encoder", "decoder", "prior"):
-        path = getattr(options, name, None)
-        if path is not None and path != GIVEN and (name != "prior" or ":" in path):
-            given = (
-                getattr(options, f"{name}_options") if isinstance(options, OwnNetworks) else None
-            )
-            factories[name] = own_part(name, path, given)
-    return factories
+def own_parts(classes: OwnNetworks) -> dict[str, Factory]:
+    """Return what makes those parts of a trained model that are of classes of the user's own."""
+    paths = {name: getattr(classes, name, None) for name in ("encoder", "decoder", "prior")}
+    return {
+        name: own_part(name, path, getattr(classes, f"{name}_options"))
+        for name, path in paths.items()
+        if path is not None
+    }
 
 
 def own_part(name: Any, path: str, given: dict[str, Any] | None = None) -> Factory:

@@ -124,14 +124,14 @@ def without_old_spellings(words: Sequence[str], parser: Parser) -> list[str]:
     new: list[str] = []
     rest = iter(words)
     for word in rest:
-        if found := re.match(r"--trainer(?:\.([\w.]+))?(?:=(.*))?$", word):
+        if match := re.match(r"--trainer(?:\.([\w.]+))?(?:=(.*))?$", word):
             if "precision" not in parser.hints:
                 raise ValueError(f"expected no {word}, as this command trains nothing.")
-            value = yaml.safe_load(found[2] or next(rest, ""))
-            options = without_trainer({"trainer": {found[1]: value} if found[1] else value})
+            value = yaml.safe_load(match[2] or next(rest, ""))
+            options = without_trainer({"trainer": {match[1]: value} if match[1] else value})
             new += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        elif found := re.match(r"--(encoder|decoder)\.", word):
-            raise _module_name(found[1])
+        elif match := re.match(r"--(encoder|decoder)\.", word):
+            raise _module_name(match[1])
         elif new and new[-1] in ("--encoder", "--decoder") and "class_path" in word:
             raise _module_name(new[-1][2:])
         else:
@@ -150,18 +150,18 @@ def _module_name(part: str) -> ValueError:
 
 def _in_one_sentence(message: str, name: str, parser: Parser) -> str:
     """Say what was expected and what was got, and what was perhaps meant."""
-    if found := re.match(r"unrecognized arguments: (\S+)", message):
-        got, known = found[1].partition("=")[0], [n.replace("_", "-") for n in parser.hints]
-        near = did_you_mean(got.lstrip("-"), known, "--{}".format)
+    if match := re.match(r"unrecognized arguments: (\S+)", message):
+        got, names = match[1].partition("=")[0], [n.replace("_", "-") for n in parser.hints]
+        near = did_you_mean(got.lstrip("-"), names, "--{}".format)
         return f"expected options of priory {name}, got {got}{near}"
-    if found := re.match(r"the following arguments are required: (\w+)$", message):
-        return f"expected {found[1].upper()} after priory {name}, got nothing; see --help."
-    if found := re.match(r"argument (\S+): expected (.*?) arguments?$", message):
-        return f"expected {found[2]} values after {found[1]}, got another number of them."
-    if found := re.match(r'Parser key "(\w+)":.*G(?:ot|iven) value: (.*)', message, re.S):
-        hint = parser.hints.get(found[1])
+    if match := re.match(r"the following arguments are required: (\w+)$", message):
+        return f"expected {match[1].upper()} after priory {name}, got nothing; see --help."
+    if match := re.match(r"argument (\S+): expected (.*?) arguments?$", message):
+        return f"expected {match[2]} values after {match[1]}, got another number of them."
+    if match := re.match(r'Parser key "(\w+)":.*G(?:ot|iven) value: (.*)', message, re.S):
+        hint = parser.hints.get(match[1])
         if hint is not None and (kind := kind_of(hint)):
             words = [choice for choice in choices_of(hint) if isinstance(choice, str)]
-            value = short(found[2])
-            return f"expected {kind} for {found[1]}, got {value}{did_you_mean(value, words)}"
+            value = short(match[2])
+            return f"expected {kind} for {match[1]}, got {value}{did_you_mean(value, words)}"
     return " ".join(message.split())

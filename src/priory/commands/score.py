@@ -50,8 +50,8 @@ def score(
     log_prob = -nll.per_datum
     write_columns(path, log_prob, ["log_prob"])
     unit, constant = density_unit(None if opened.format is None else opened.format.columns)
-    own = f"; in the columns' own units {constant:.2f} less" if constant else ""
+    shift = f"; in the columns' own units {constant:.2f} less" if constant else ""
     Console(soft_wrap=True, highlight=False, markup=False).print(
         f"{len(log_prob)} examples, log p(x) {float(log_prob.mean()):.2f} on average, by {samples} "
-        f"importance samples each, in {unit.partition(' (')[0]}{own}: {path}."
+        f"importance samples each, in {unit.partition(' (')[0]}{shift}: {path}."
     )

@@ -96,7 +96,7 @@ def train(
         report.write_report(run, [entry], begun, title, summary)
         write_record(run / METRICS, {"data": name, **entry.evaluation.numbers, **asdict(history)})
         console.print(
-            f"{name} NLL {entry.evaluation.nll:.2f} ± {entry.evaluation.nll_standard_error:.2f}, "
-            f"by {samples} importance samples per example, ± its standard error over them, in "
+            f"{name} NLL {entry.evaluation.nll:.2f} ± {entry.evaluation.nll_standard_error:.2f} "
+            f"(one standard error over examples) by {samples} importance samples each, in "
             f"{report.density_unit(begun.splits.columns)[0]}; the report is {run / PAGE}."
         )

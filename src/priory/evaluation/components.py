@@ -108,7 +108,7 @@ def _in_use(study: Study) -> float | None:
 COMPONENTS_IN_USE = Measure(
     "components_in_use",
     "components in use",
-    "how many components, all used alike, would be as many: the perplexity of their shares",
+    "how many are used: the exponential of the entropy of their mean responsibilities",
     _in_use,
     unit="count",
     form=".1f",

@@ -62,7 +62,7 @@ def _check_events(text: str, file: Path) -> None:
             place = f"line {mark.line + 1} of {file}"
             raise ValueError(
                 f"expected plain values without aliases (*name), nested at most {MOST_DEPTH} deep, "
-                f"got others in {place}; write the values out."
+                f"got something else in {place}; write the values out."
             )
 
 

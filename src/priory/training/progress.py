@@ -70,7 +70,7 @@ class Progress:
             line += f"; {without_better} {epochs} without a better ELBO (stops at {patience})"
         if left:
             time_left = timedelta(seconds=round(left * seconds / (epoch - self.first)))
-            line += f"; {time_left} left" + " unless it rises" * (left < most - epoch)
+            line += f"; {time_left} left" + " if it does not improve" * (left < most - epoch)
         else:
             line += f"; took {timedelta(seconds=round(seconds))}"
         if self.live.is_started:
