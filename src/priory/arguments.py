@@ -55,3 +55,18 @@ def only(names: Collection[str], known: Collection[str], whose: str) -> None:
         raise ValueError(
             f"expected {among}, got {', '.join(unknown)}" + did_you_mean(unknown[0], known)
         )
+
+
+def within(least: float, most: float = 10**6, /, **numbers: float | None) -> None:
+    """Refuse numbers outside a range, and NaN, but not None; no count by hand is over a million.
+
+    Examples:
+        >>> from priory.arguments import within
+        >>> within(1, latent_dim=2, num_components=10**12)
+        Traceback (most recent call last):
+        ...
+        ValueError: expected num_components from 1 to 1,000,000, got 1000000000000.
+    """
+    for name, number in numbers.items():
+        if number is not None and not least <= number <= most:
+            raise ValueError(f"expected {name} from {least:,} to {most:,}, got {number}.")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
+from priory.arguments import within
 from priory.commands.own_classes import load_object
 from priory.networks.context import Context
-from priory.runs.options import check_range
 from priory.testing import check_prior
 
 
@@ -37,8 +37,8 @@ def check(
     Examples:
         priory check my_module:MyPrior
     """
-    check_range("latent_dim", latent_dim, 1, 10_000)
-    check_range("jitter", jitter, 0, 100)
+    within(1, 10_000, latent_dim=latent_dim)
+    within(0, 100, jitter=jitter)
     report = check_prior(
         load_object(factory, "prior as package.module:make_prior"),
         latent_dim=latent_dim,

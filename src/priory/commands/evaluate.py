@@ -3,11 +3,12 @@
 from rich.console import Console
 
 from priory import report
+from priory.arguments import within
 from priory.commands.own_classes import open_run
 from priory.evaluation import measure
 from priory.files import checked_file, write_record
 from priory.runs.layout import MEASURES
-from priory.runs.options import FurtherData, OwnClasses, WorkOptions, check_range, check_samples
+from priory.runs.options import FurtherData, OwnClasses, WorkOptions, check_samples
 
 
 def evaluate(
@@ -39,7 +40,7 @@ def evaluate(
         priory evaluate runs/train-1
     """
     check_samples(importance_samples)
-    check_range("max_training", max_training, 1, 10**9)
+    within(1, 10**9, max_training=max_training)
     processes, device = work.start()
     opened = open_run(run, classes, device)
     target = opened.path / MEASURES if out is None else checked_file(out)

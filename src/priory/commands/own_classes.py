@@ -11,7 +11,8 @@ from torch import nn
 from priory.adapters import as_prior
 from priory.networks.contract import wrong_part
 from priory.runs import Run
-from priory.runs.options import Factory, OwnClasses, OwnNetworks
+from priory.runs.model_options import Factory
+from priory.runs.options import OwnClasses, OwnNetworks
 
 
 def open_run(path: str, classes: OwnClasses, device: torch.device | None = None) -> Run:

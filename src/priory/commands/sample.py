@@ -4,6 +4,7 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from priory.arguments import within
 from priory.commands.own_classes import open_run
 from priory.commands.samples_file import Samples, check_count, endings, write_samples
 from priory.data import DataFormat
@@ -12,7 +13,7 @@ from priory.evaluation.draws import components_to_draw, draw, draw_from
 from priory.files import checked_file
 from priory.networks.context import Context
 from priory.runs import Run
-from priory.runs.options import OwnClasses, check_range
+from priory.runs.options import OwnClasses
 from priory.suggestions import did_you_mean
 from priory.vae import VAE
 
@@ -58,7 +59,7 @@ def sample(
     n = (FEW if per_component else MANY) if n is None else n
     if n < 1:
         raise ValueError(f"expected at least one sample, got n={n}.")
-    check_range("n", n, 1, 10**8)
+    within(1, 10**8, n=n)
     if per_component and component is not None:
         raise ValueError("expected a component or per_component, got both; leave one out.")
     vae = opened.model

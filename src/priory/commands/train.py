@@ -9,12 +9,12 @@ from lightning.fabric.utilities.rank_zero import _get_rank
 from rich.console import Console
 
 from priory import report, training
+from priory.arguments import within
 from priory.commands.own_classes import own_logger, own_part
 from priory.files import write_record
 from priory.runs import TrainConfig, next_free
 from priory.runs.begin import begin, resumed
 from priory.runs.layout import CHECKPOINT, METRICS, PAGE, claimed
-from priory.runs.options import check_range
 from priory.runs.run import held_out
 from priory.saving import save
 
@@ -43,7 +43,7 @@ def train(
     Examples:
         priory train --data images.npy --prior VampPrior --out runs/images
     """
-    check_range("checkpoint_seconds", checkpoint_seconds, 0)
+    within(0, checkpoint_seconds=checkpoint_seconds)
     first = not _get_rank()  # the others write nothing
     if out is None and (resume or not first):
         raise ValueError(

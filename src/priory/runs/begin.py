@@ -12,15 +12,8 @@ from priory.data import DataFormat, Splits, describe
 from priory.likelihoods import Likelihood
 from priory.priors import Prior
 from priory.runs.layout import CHECKPOINT, CONFIG, METRICS
-from priory.runs.options import (
-    CompareConfig,
-    Factory,
-    ModelOptions,
-    RefitConfig,
-    TrainConfig,
-    arguments_for,
-    set_threads,
-)
+from priory.runs.model_options import Factory, ModelOptions, arguments_for
+from priory.runs.options import CompareConfig, RefitConfig, TrainConfig, set_threads
 from priory.runs.parsing import flat
 from priory.runs.plain_yaml import CLASSES, GIVEN
 from priory.runs.run import Run, read_config, write_config

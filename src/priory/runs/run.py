@@ -15,14 +15,13 @@ from priory.extras import needs
 from priory.files import read_record, write_whole
 from priory.priors import Prior
 from priory.runs.layout import CONFIG, METRICS, model_directories
+from priory.runs.model_options import Factory, arguments_for
 from priory.runs.options import (
     CompareConfig,
     DataOptions,
-    Factory,
     MeasuringOptions,
     RefitConfig,
     TrainConfig,
-    arguments_for,
 )
 from priory.runs.parsing import checked, flat
 from priory.runs.plain_yaml import read_plain, without_classes, without_trainer
