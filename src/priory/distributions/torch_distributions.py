@@ -90,27 +90,6 @@ E = TypeVar("E", bound="Expandable")
 T = TypeVar("T")
 
 
-def expanded(
-    distribution: D, cls: type[D], batch_shape: Sequence[int], instance: D | None, **attributes: Any
-) -> D:
-    """Return a distribution with another batch shape and these attributes, as torch's own do.
-
-    It is of the type of the one given, also where that is a subclass, and checks its arguments
-    where that does. `cls` is the class that defines `expand`, and `instance` what the `expand` of a
-    subclass made; None for a new one.
-
-    Raises:
-        NotImplementedError: If a subclass has a constructor of its own and no `expand`.
-    """
-    new = cast(D, distribution._get_checked_instance(cls, instance))  # type: ignore[no-untyped-call]
-    for name, value in attributes.items():
-        setattr(new, name, value)
-    Distribution.__init__(new, Size(batch_shape), distribution.event_shape, validate_args=False)
-    new._validate_args = distribution._validate_args
-
-    return new
-
-
 class Expandable(Distribution):
     """A distribution whose `expand` follows from what its attributes are.
 
@@ -131,14 +110,23 @@ class Expandable(Distribution):
             cls._defines_expand, cls._expands, cls._keeps = cls, expands, keeps
 
     def expand(self: E, batch_shape: Sequence[int], _instance: E | None = None) -> E:
-        """Return the same distribution with its batch dimensions expanded to `batch_shape`."""
-        cls: type[E] = self._defines_expand
+        """Return the same distribution with its batch dimensions expanded to `batch_shape`.
+
+        It is of the type of this one, also where that is a subclass, and checks its arguments
+        where this does.
+
+        Raises:
+            NotImplementedError: If a subclass has a constructor of its own and no `expand`.
+        """
         batch = Size(batch_shape)
-        new: E = self._get_checked_instance(cls, _instance)  # type: ignore[no-untyped-call]
-        attributes = {name: getattr(self, name) for name in self._keeps}
+        new: E = self._get_checked_instance(self._defines_expand, _instance)  # type: ignore[no-untyped-call]
+        for name in self._keeps:
+            setattr(new, name, getattr(self, name))
         for name, dims in self._expands.items():
-            attributes[name] = _of_batch(getattr(self, name), batch, dims)
-        return expanded(self, cls, batch, new, **attributes)
+            setattr(new, name, _of_batch(getattr(self, name), batch, dims))
+        Distribution.__init__(new, batch, self.event_shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
 
 
 def _of_batch(value: Any, batch: Size, dims: int) -> Any:

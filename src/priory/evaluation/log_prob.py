@@ -54,12 +54,12 @@ class LogProb:
             >>> one.paired(LogProb.of(x + 1, one.values)) is None
             True
         """
-        (first, own), (second, others) = (
-            found.examples.sort(stable=True) for found in (self, other)
+        (first, order), (second, other_order) = (
+            one.examples.sort(stable=True) for one in (self, other)
         )
         if not first.equal(second):
             return None
-        return torch.stack((self.values.cpu()[own], other.values.cpu()[others]), 1)
+        return torch.stack((self.values.cpu()[order], other.values.cpu()[other_order]), 1)
 
     def write(self, directory: Path) -> None:
         """Write the numbers to `log_prob.npy`: rows with the fields `example` and `log_prob`."""

@@ -67,16 +67,17 @@ class Measure:
     quick: bool = False
     remark: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
 
-    def answer(self, found: Any) -> dict[str, Any]:
+    def answer(self, result: Any) -> dict[str, Any]:
         """Return what JSON holds of what `compute` returned."""
-        if isinstance(found, int | float):
-            found = Value(found)
-        if found is None or isinstance(found, Value):
-            if found is None and "." in self.name:
-                return {self.name.partition(".")[0]: None}
-            number, error = (None, None) if found is None else (found.number, found.error)
-            return {self.name: number} | ({self._error: error} if self.covers else {})
-        return {self.name.partition(".")[0]: plain(found)}
+        first = self.name.partition(".")[0]
+        if result is None and first != self.name:
+            return {first: None}
+        if not isinstance(result, Value | int | float | None):
+            return {first: plain(result)}
+        number, error = (
+            (result.number, result.error) if isinstance(result, Value) else (result, None)
+        )
+        return {self.name: number} | ({f"{self.name}_standard_error": error} if self.covers else {})
 
     def read(self, record: Mapping[str, Any]) -> Value | None:
         """Return the number from what JSON holds, or None if it is not there.
@@ -119,10 +120,6 @@ class Measure:
         notes = dict.fromkeys(value.note for value in values if value is not None and value.note)
         said = (self.reading, best or (f"{self.better} is better" if self.better else ""))
         return "; ".join(filter(None, (*said, " or ".join(notes))))
-
-    @property
-    def _error(self) -> str:
-        return f"{self.name}_standard_error"
 
     def _short(self, number: float) -> str:
         return f"{100 * number:g} %" if self.form.endswith("%") else f"{number:g}"

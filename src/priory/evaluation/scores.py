@@ -1,5 +1,6 @@
 """The table of measures, and what it says of a model."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
@@ -115,10 +116,10 @@ class Scores:
         }
         findings = {}
         for measure in measures:
-            found = measure.compute(study)
-            record |= measure.answer(found)
-            if not isinstance(found, Value | float | int | None):
-                findings[measure.name.partition(".")[0]] = found
+            result = measure.compute(study)
+            record |= measure.answer(result)
+            if not isinstance(result, Value | float | int | None):
+                findings[measure.name.partition(".")[0]] = result
         return cls(record, measures, findings, study.log_prob)
 
     def __getitem__(self, name: str) -> Any:
@@ -138,8 +139,8 @@ class Scores:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Why a number cannot be trusted, in a sentence each; empty if nothing speaks for it."""
-        found = (getattr(one, "warnings", ()) for one in self.findings.values())
-        return tuple(sentence for sentences in found for sentence in sentences)
+        warnings = (getattr(one, "warnings", ()) for one in self.findings.values())
+        return tuple(itertools.chain.from_iterable(warnings))
 
     @property
     def errors(self) -> str:

@@ -6,15 +6,17 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 from torch.nn.functional import pad
 
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
-from priory.distributions.torch_distributions import expanded
+from priory.distributions.torch_distributions import Expandable
 from priory.processes import Processes
 
 
-class ShardedGaussianMixture(Distribution):
+class ShardedGaussianMixture(
+    Expandable, expands={"_local": 0, "_log_mass": 0}, keeps=("processes", "_given")
+):
     r"""A mixture of diagonal Gaussians, each process of a group holding some of the components.
 
     $$\log p(z) = \log \sum_{p=1}^P \exp \ell_p(z), \qquad
@@ -102,21 +104,6 @@ class ShardedGaussianMixture(Distribution):
         """The standard deviations of this process's components."""
         return self._local.scale[..., : self._given.shape[-1], :]
 
-    def expand(
-        self, batch_shape: Sequence[int], _instance: "ShardedGaussianMixture | None" = None
-    ) -> "ShardedGaussianMixture":
-        """Return the same mixture with its batch dimensions expanded to `batch_shape`."""
-        return expanded(
-            self,
-            ShardedGaussianMixture,
-            batch_shape,
-            _instance,
-            processes=self.processes,
-            _given=self._given,
-            _local=self._local.expand(batch_shape),
-            _log_mass=self._log_mass.expand(torch.Size(batch_shape)),
-        )
-
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, of shape `(*sample, *batch)`, in every process."""
         return _log_sum_exp(self._own_density(value), self.processes)
@@ -167,11 +154,9 @@ class ShardedGaussianMixture(Distribution):
     def _sum(self, values: Tensor) -> Tensor:
         """Return the mean over the processes of what each has, weighted by their components."""
         weighted = self._log_mass.exp().unsqueeze(-1) * values
-        return (
-            weighted
-            if self.processes.count == 1
-            else _apply(_Summed, weighted, self.processes, True)
-        )
+        if self.processes.count == 1:
+            return weighted
+        return _apply(_Summed, weighted, self.processes, True)
 
 
 def _log_sum_exp(values: Tensor, processes: Processes) -> Tensor:
