@@ -137,7 +137,7 @@ def test_the_verdict_follows_from_the_numbers(entry):
     found = verdict([better, closed])
     assert found.answer.startswith("Choose Better")
     assert any("look at Closed" in reason for reason in found.reasons)
-    assert "20.0 % ± 1.0 % (Better)" in found.reasons[1]
+    assert "20.0% ± 1.0% (Better)" in found.reasons[1]
     labelled = with_nll(entry, "Labelled", 40 + hard, given_labels=True)
     assert verdict([plain, labelled]).answer.startswith("No choice follows")
     elsewhere = with_nll(entry, "Elsewhere", 50 + hard, data=X + 1)
@@ -155,7 +155,7 @@ def test_a_single_prior_is_told_what_to_try(entry):
     one = with_nll(entry, "MoGPrior", 50 + torch.randn(24), **many, components_in_use=1.2)
     found = verdict([replace(one, measures={"surgery": surgery})])
     text = " ".join(found.reasons)
-    assert "25.0 % ± 1.0 % of its samples" in text
+    assert "25.0% ± 1.0% of its samples" in text
     assert "one in 4" in text
     assert "priory refit" in text
     assert "fewer would do: `--num-components 2`" in text

@@ -123,7 +123,7 @@ def model_holes(
     with the variance $s^2$ over M draws, the share $f_n$ of the samples of $q_B$ that come from
     example n and lie below the threshold, and the slope b: by how much the share rises for each
     share of $q_B$ that a higher threshold takes. (Of two halves, each is the held-out one in half
-    of the draws.) Of priors that are q(z), 1 % lies within two of these errors of the share in 93
+    of the draws.) Of priors that are q(z), 1% lies within two of these errors of the share in 93
     of 100 sets of 400 examples, and in fewer of smaller sets.
 
     Args:

@@ -122,12 +122,12 @@ class Measure:
         return "; ".join(filter(None, (*said, " or ".join(notes))))
 
     def _short(self, number: float) -> str:
-        return f"{100 * number:g} %" if self.form.endswith("%") else f"{number:g}"
+        return f"{100 * number:g}%" if self.form.endswith("%") else f"{number:g}"
 
     def _written(self, number: float | tuple[float, ...]) -> str:
         if isinstance(number, tuple):
             return ", ".join(map(self._written, number))
-        return format(number, self.form).replace("-", MINUS).replace("%", " %")
+        return format(number, self.form).replace("-", MINUS)
 
 
 def what_errors_cover(measures: Iterable[Measure]) -> str:

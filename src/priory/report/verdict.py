@@ -105,10 +105,10 @@ def of_one(entry: Entry) -> Verdict:
     if e.share_in_holes is not None:
         share = _shown(entry, SHARE_IN_HOLES)
         if e.share_in_holes < 2 * PERFECT:
-            reasons.append(f"{share} of its samples fall into holes of q(z), near the perfect 1 %.")
+            reasons.append(f"{share} of its samples fall into holes of q(z), near the perfect 1%.")
         else:
             reasons.append(
-                f"{share} of its samples fall into holes of q(z), where 1 % is perfect: about one "
+                f"{share} of its samples fall into holes of q(z), where 1% is perfect: about one "
                 f"in {1 / e.share_in_holes:.0f} is decoded from a place that no data led to. A "
                 "prior fitted afterwards may close them: `priory refit RUN --prior mog`."
             )
@@ -158,7 +158,7 @@ def _holes_reasons(entries: Sequence[Entry], tied: Sequence[Entry]) -> tuple[str
     shares = ", ".join(f"{_shown(e, SHARE_IN_HOLES)} ({e.name})" for e in known)
     few = known[0].evaluation.share_in_holes or 0.0
     end = "" if few < 2 * PERFECT else "; none of them closes the holes"
-    return (f"Share of samples that fall into holes of q(z), 1 % is perfect: {shares}{end}.",)
+    return (f"Share of samples that fall into holes of q(z), 1% is perfect: {shares}{end}.",)
 
 
 def _fewer_holes(entries: Sequence[Entry], chosen: Entry) -> Entry | None:

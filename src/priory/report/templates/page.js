@@ -6,7 +6,7 @@ const state = { model: 0, plane: 0, component: null, x: null, y: null, box: null
 const model = () => DATA.models[state.model];
 const plane = () => model().planes[state.plane];
 const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
-const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}%`;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 function redrawMap() {
