@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from priory import likelihoods, networks
 from priory.files import write_whole
 from priory.priors import Prior, prior_classes
-from priory.priors.parts import Exemplars, Part, mapping_of
+from priory.priors.parts import Exemplars, InputsPart, Part, mapping_of
 from priory.priors.registry import translated
 from priory.vae import VAE
 
@@ -32,7 +33,8 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
 
     What was saved there before is replaced. Modules of Priory are described by their constructors'
     arguments. A module of the user's own is described by its name alone, and has to be given to
-    `load`.
+    `load`. Where the weights hold training examples, exemplars or pseudo-inputs that started from
+    data, the logger `priory` says so.
 
     Args:
         model: The model, a `VAE`, or a `Prior`.
@@ -79,6 +81,11 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
     path.mkdir(parents=True, exist_ok=True)
     write_whole(path / WEIGHTS, safetensors.save(state))
     write_whole(path / DESCRIPTION, (json.dumps(text, indent=2) + "\n").encode())
+    inputs = [part for part in model.modules() if isinstance(part, InputsPart)]
+    if any(p.holds_examples and (exemplars or not isinstance(p, Exemplars)) for p in inputs):
+        logging.getLogger("priory").warning(
+            "%s holds training examples, or pseudo-inputs that started from them.", path / WEIGHTS
+        )
 
 
 def load(

@@ -12,6 +12,7 @@ from priory.arrays import Array
 from priory.distributions import GaussianMixture
 from priory.networks.context import Context, given
 from priory.networks.home import taken
+from priory.priors import holds_examples
 from priory.vae import VAE
 
 
@@ -46,6 +47,7 @@ def exhibit(
     num_reconstructions: int = 8,
     seed: int = 0,
     context: Context | None = None,
+    examples: bool = True,
 ) -> Exhibit:
     """Draw from a model what there is to look at.
 
@@ -56,6 +58,8 @@ def exhibit(
         num_reconstructions: How many data to reconstruct.
         seed: The seed of the noise; the generator of the caller is left as it was.
         context: What is known of these data; labels to sample for are drawn from theirs.
+        examples: Whether to show examples: without, there are no reconstructions, and no
+            pseudo-inputs that started from data.
 
     Examples:
         >>> import torch
@@ -71,10 +75,12 @@ def exhibit(
         prior = marginal_prior(vae, context)
         pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
         weights: Tensor | None = None
+        if not examples and holds_examples(vae.prior):
+            pseudo_inputs = None
         if pseudo_inputs is not None:
             weights, order = cast(GaussianMixture, prior).logits.exp().sort(descending=True)
             pseudo_inputs = pseudo_inputs[order]
-        first = slice(num_reconstructions)
+        first = slice(num_reconstructions if examples else 0)
         some = given(context)[first]
         return Exhibit(
             prior=prior,

@@ -81,6 +81,7 @@ def explore(
     num_decoded: int = 64,
     most_components: int = 500,
     seed: int = 0,
+    examples: bool = True,
 ) -> Exploration:
     """Walk through the latent space of a model and note what is there.
 
@@ -98,6 +99,8 @@ def explore(
         num_decoded: How many of them are decoded.
         most_components: The most components, the heaviest.
         seed: The seed of the noise; the generator of the caller is left as it was.
+        examples: Whether to show examples: without, there are no paths between them, none beside
+            a component, and no pseudo-inputs that started from data.
 
     Examples:
         >>> import torch
@@ -122,6 +125,7 @@ def explore(
         chosen = torch.tensor(
             _pairs(labels, len(x)) if pairs is None else list(pairs), dtype=torch.long
         ).reshape(-1, 2)
+        chosen = chosen if examples else chosen[:0]
         paths = along = straight = None
         if len(chosen):
             paths = interpolate(prior, codes[chosen[:, 0]], codes[chosen[:, 1]], seed=seed)
@@ -132,7 +136,9 @@ def explore(
                 DecodedPlane(plane, decode_expected(vae, plane.embed(plane.grid(side)), label))
                 for plane in planes(prior, z, seed=seed)
             ),
-            components=component_view(vae, prior, z, codes, most=most_components, label=label),
+            components=component_view(
+                vae, prior, z, codes, most=most_components, label=label, examples=examples
+            ),
             prior_samples=samples,
             decoded_samples=decode_expected(vae, samples[:num_decoded], label),
             in_hole=None if halves is None else in_holes(samples, *halves),

@@ -40,8 +40,9 @@ def write_figures(run: Path, entries: Sequence[Entry], data_range: DataRange) ->
         density = density_figure(latent_map(entry.name, shown.prior, shown.z))
         _save(density, own / "density.png", with_pdf=True)
         _save(grid_figure(shown.samples, data_range), own / "samples.png")
-        both = cat((shown.data, shown.reconstructions))
-        _save(grid_figure(both, data_range), own / "reconstructions.png")
+        if len(shown.data):
+            both = cat((shown.data, shown.reconstructions))
+            _save(grid_figure(both, data_range), own / "reconstructions.png")
         if shown.pseudo_inputs is not None and shown.weights is not None:
             heaviest = shown.pseudo_inputs[:MOST_PSEUDO_INPUTS]
             weights = [f"{w:.3f}" for w in shown.weights[:MOST_PSEUDO_INPUTS].tolist()]

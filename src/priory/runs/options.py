@@ -68,6 +68,18 @@ class MeasuringOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportOptions(MeasuringOptions):
+    """Measures.
+
+    Args:
+        no_examples: Leave examples of the data out of the page and the figures, and pseudo-inputs
+            that started from them.
+    """
+
+    no_examples: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class StartOptions:
     """Start.
 
@@ -227,7 +239,7 @@ class TrainedConfig:
     model: ModelOptions = field(default_factory=ModelOptions)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     machine: MachineOptions = field(default_factory=MachineOptions)
-    measuring: MeasuringOptions = field(default_factory=MeasuringOptions)
+    measuring: ReportOptions = field(default_factory=ReportOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
