@@ -48,6 +48,14 @@ def test_every_name_on_the_pages_is_there_once_priory_is_imported():
             exec("\n".join(imports), {})
 
 
+def test_each_promise_has_a_test():
+    page = (ROOT / "docs" / "promises.md").read_text()
+    tests = "".join(file.read_text() for file in (ROOT / "tests").glob("test_*.py"))
+    names = re.findall(r"`(test_\w+)`", page)
+    assert len(names) > 20
+    assert not [name for name in names if f"def {name}(" not in tests]
+
+
 def test_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(priory, "fit", partial(priory.fit, max_epochs=1, verbose=False))
