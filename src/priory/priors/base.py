@@ -31,6 +31,11 @@ class Prior(nn.Module, ABC):
     needs_labels: bool = False
     num_labels: int | None = None
 
+    @property
+    def title(self) -> str:
+        """What to call the prior among others."""
+        return type(self).__name__
+
     @abstractmethod
     def forward(
         self, encoder: Encoder | None = None, context: Context | None = None

@@ -85,6 +85,14 @@ class HierarchicalPrior(Prior):
             for size, above in (pairs if conditionals == "own" else ())
         )
 
+    @property
+    def title(self) -> str:
+        """What to call the prior among others: by its top."""
+        return f"{len(self.latent_dims)}-level-{self.top.title}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.extra_repr()})"
+
     def __getattr__(self, name: str) -> Any:
         """Return what only some priors have, and the top may: components that can be re-seeded."""
         if name == "reseed" and hasattr(self.top, "reseed"):

@@ -91,14 +91,15 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
     models: dict[str, VAE] = {}
     if isinstance(config, TrainConfig) and config.start.from_ is not None:
         vae = _started(config.start.from_, options, splits, import_class)
-        models[type(vae.prior).__name__] = vae
+        models[vae.prior.title] = vae
     else:
         for one in options.each(splits):
             classes = _classes(one, import_class)
             options = one.resolved(splits, likelihood, classes)
             vae = options.build(splits, likelihood, how.seed, classes)
-            named_class = ":" in one.prior
-            models[one.prior.rpartition(":")[2] if named_class else type(vae.prior).__name__] = vae
+            named_class, compared = ":" in one.prior, isinstance(config, CompareConfig)
+            name = one.prior.rpartition(":")[2] if named_class or compared else vae.prior.title
+            models[name] = vae
     if isinstance(config, CompareConfig):
         named = (GIVEN if ":" in one.prior else one.prior for one in config.model.each(splits))
         theirs = {"prior": "", "prior_options": config.model.prior_options}

@@ -1,7 +1,7 @@
 """A step of training, an epoch of steps, and one look at the validation data."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
@@ -21,6 +21,7 @@ from priory.importance_weighted import importance_weighted_loss
 from priory.networks.context import Context
 from priory.objectives import elbo, loss, reparameterised
 from priory.priors import Reseedable
+from priory.training.curves import OF_A_LEVEL
 from priory.training.settings import TrainingSettings
 from priory.vae import VAE
 
@@ -82,7 +83,7 @@ class Step(nn.Module):
         self.settings = settings
         self.needs_labels = vae.needs_labels
 
-    def forward(self, batch: Batch, beta: float) -> Tensor:
+    def forward(self, batch: Batch, beta: float | Sequence[float]) -> Tensor:
         """Return the loss in nats per example, `()`."""
         settings, context = self.settings, self.context_of(batch)
         sampler = SharedNoise(batch.start, batch.total)
@@ -98,6 +99,7 @@ class Step(nn.Module):
             free_bits=settings.free_bits,
             context=context,
             sampler=sampler,
+            gradient=settings.gradient,
         )
 
     def context_of(self, batch: Batch) -> Context:
@@ -183,7 +185,7 @@ def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> dict[s
                 }
                 if len(terms.rates) > 1:
                     levels = enumerate(terms.rates, 1)
-                    means |= {f"rate_{level}": rate.mean() for level, rate in levels}
+                    means |= {f"{OF_A_LEVEL}{level}": rate.mean() for level, rate in levels}
                 if prior is not None and index == 0:
                     z = top_of(vae.posterior(batch.x, context)).sample()
                     used = components_in_use(top_of(prior), z)

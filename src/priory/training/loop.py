@@ -235,6 +235,8 @@ def train(
             "expected a prior whose components can be re-seeded, such as a VampPrior, got "
             f"{type(vae.prior).__name__}; leave reseed_every out."
         )
+    levels = len(getattr(vae.prior, "latent_dims", (1,)))
+    settings.check_levels(levels)
     state, saved = State(), None
     if checkpoint and checkpoint.is_file():
         saved = read_checkpoint(checkpoint)
@@ -249,7 +251,8 @@ def train(
     for part in (batches, held_out):
         part.set_process(fabric.global_rank, fabric.world_size)
     first = fabric.is_global_zero
-    log = Log(curves, logger, state.curves) if first and (curves or logger != "csv") else None
+    logs = first and (curves or logger != "csv")
+    log = Log(curves, logger, state.curves, levels) if logs else None
 
     if not vae.training:
         vae.train()
