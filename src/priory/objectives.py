@@ -174,7 +174,7 @@ def loss(
         weight * (rate.clamp_min(bits) if bits > 0 else rate)
         for rate, weight, bits in zip(levels, weights, least, strict=True)
     ]
-    return sum(cost[1:], cost[0]) - terms.reconstruction.mean()
+    return torch.stack(cost).sum() - terms.reconstruction.mean()
 
 
 def _of_levels(name: str, value: float | Sequence[float], levels: Tensor) -> Sequence[float]:

@@ -80,7 +80,7 @@ class JointDistribution(Expandable, expands={"top": 0}, keeps=("below",)):
 
     def split(self, z: Float[Tensor, "*points L"]) -> tuple[Tensor, ...]:
         """Return the levels of points, each `(*points, L_l)`, the first next to the data."""
-        return z.split(self.sizes, -1)
+        return torch.split(z, list(self.sizes), -1)
 
     def conditionals(self, z: Float[Tensor, "*points L"]) -> tuple[Distribution, ...]:
         """Return the distribution of each level but the top, given the one above in z."""

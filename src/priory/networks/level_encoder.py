@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -247,7 +247,7 @@ class HierarchicalEncoder(LevelEncoder):
         """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`."""
         scaled, below = self.scaled(x), []
         for size, level in zip(self.latent_dims, self.below, strict=False):
-            features = outputs_of(level.features, scaled, context)
+            features = outputs_of(cast(JoinedGaussian, level).features, scaled, context)
             below.append(GivenAbove(size, level, (features,)))
         return JointPosterior(gaussian(outputs_of(self.network, scaled, context)), below)
 

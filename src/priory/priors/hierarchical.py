@@ -16,6 +16,7 @@ from priory.networks.gated_mlp import GatedMLP
 from priory.networks.level_encoder import GivenAbove, LevelGaussian, checked_levels
 from priory.networks.mlp import MLP
 from priory.priors.base import Prior
+from priory.priors.parts.usage import Reseedable
 from priory.priors.registry import prior_of
 
 NETWORKS = {"mlp": MLP, "gated-mlp": GatedMLP}
@@ -95,8 +96,10 @@ class HierarchicalPrior(Prior):
 
     def __getattr__(self, name: str) -> Any:
         """Return what only some priors have, and the top may: components that can be re-seeded."""
-        if name == "reseed" and hasattr(self.top, "reseed"):
+        if name == "reseed" and hasattr(self.top, name):
             return self._reseed
+        if name == "num_components":
+            return getattr(self.top, name)
         return super().__getattr__(name)
 
     def forward(
@@ -163,8 +166,10 @@ class HierarchicalPrior(Prior):
         return new.train(self.training)
 
     def _reseed(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> int:
-        moved: int = self.top.reseed(x, self.top_encoder(encoder), context)
-        return moved
+        top_encoder = self.top_encoder(encoder)
+        assert isinstance(self.top, Reseedable)
+        assert top_encoder is not None
+        return self.top.reseed(x, top_encoder, context)
 
     def _check_top(self, size: int) -> None:
         if size != self.latent_dims[-1]:

@@ -81,15 +81,12 @@ def build(
         latent_dim = getattr(prior, "latent_dim", None)
     if levels == 1 and isinstance(prior, HierarchicalPrior):
         levels = prior.latent_dims
-    sizes = level_sizes(levels, latent_dim, prior)
-    facts = facts_of(splits, likelihood, sizes[-1], num_components, init)
-    sizes = tuple(facts["latent_dim"] if size is None else size for size in sizes)
+    asked = level_sizes(levels, latent_dim, prior)
+    facts = facts_of(splits, likelihood, asked[-1], num_components, init)
+    sizes = tuple(facts["latent_dim"] if size is None else size for size in asked)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        how = {"hidden_sizes": hidden_sizes, "network": network, "inference": inference}
-        ours = make_networks(
-            likelihood, splits.data_shape, sizes[0] if len(sizes) == 1 else sizes, **how
-        )
+        ours = make_networks(likelihood, splits.data_shape, sizes, hidden_sizes, network, inference)
         vae = VAE(_made(encoder, ours[0]), _made(decoder, ours[1]), nn.Identity())
         torch.manual_seed(mix(seed, 1))
         if isinstance(prior, str):

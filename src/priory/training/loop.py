@@ -16,6 +16,7 @@ from priory.data import Batches, Source, Splits, split
 from priory.extras import needs
 from priory.likelihoods import choose_likelihood
 from priory.priors import Prior, Reseedable
+from priory.priors.base import title_of
 from priory.training.build import build
 from priory.training.checkpoint import check_state, read_checkpoint, write_checkpoint
 from priory.training.curves import Log, Row
@@ -271,7 +272,7 @@ def train(
     start, written = state.epoch, time.monotonic()
     progress = None
     if first and console and not console.quiet:
-        progress = Progress(type(vae.prior).__name__, settings, console, start)
+        progress = Progress(title_of(vae.prior), settings, console, start)
     with torch.random.fork_rng(), machine.own_threads(), ExitStack() as shown:
         if log:
             shown.enter_context(log)
