@@ -198,6 +198,8 @@ def _buildable() -> Mapping[str, type[nn.Module]]:
 def _describe(value: Any) -> Any:
     if isinstance(value, Part):
         return mapping_of(value)
+    if isinstance(value, list | tuple | nn.ModuleList):
+        return [_describe(one) for one in value]
     if not isinstance(value, nn.Module):
         return value
     cls = type(value)
@@ -209,8 +211,13 @@ def _describe(value: Any) -> Any:
     return {"class": cls.__name__, "arguments": arguments}
 
 
-def _is_module(value: Any) -> bool:
-    return isinstance(value, dict) and ("class" in value or "foreign" in value)
+def _made(part: str, value: Any) -> Any:
+    """Return an argument with the modules in it built."""
+    if isinstance(value, list):
+        return [_made(part, one) for one in value]
+    if isinstance(value, dict) and ("class" in value or "foreign" in value):
+        return _build(part, value)
+    return value
 
 
 def _build(part: str, description: dict[str, Any]) -> Any:
@@ -229,12 +236,7 @@ def _build(part: str, description: dict[str, Any]) -> Any:
         )
     arguments = translated(cls.__name__, arguments, warn=False)
     try:
-        return cls(
-            **{
-                name: _build(part, value) if _is_module(value) else value
-                for name, value in arguments.items()
-            }
-        )
+        return cls(**{name: _made(part, value) for name, value in arguments.items()})
     except TypeError as error:
         raise ValueError(
             f"expected arguments of {cls.__name__} for the {part}, got {sorted(arguments)}; "

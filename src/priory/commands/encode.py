@@ -8,17 +8,27 @@ from rich.console import Console
 from priory.blockwise import blocks
 from priory.commands.columns_file import SUFFIXES, write_columns
 from priory.commands.own_classes import open_run
+from priory.distributions import JointDistribution
 from priory.files import checked_file
 from priory.runs.options import FurtherData, OwnClasses
 
 
-def encode(run: str, data: FurtherData, classes: OwnClasses, out: str = "latents.csv") -> None:
+def encode(
+    run: str,
+    data: FurtherData,
+    classes: OwnClasses,
+    level: int | None = None,
+    out: str = "latents.csv",
+) -> None:
     """Write the latents of data: the mean of q(z|x), a row for each example.
+
+    Of several levels of latents, the mean of each is that given the means of the levels above.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
         data: Data to encode.
         classes: Parts of the model.
+        level: The level of latents, from 1 next to the data to the top; all if not given.
         out: The file to write, `.csv`, `.parquet` or `.npy`.
 
     Examples:
@@ -31,9 +41,22 @@ def encode(run: str, data: FurtherData, classes: OwnClasses, out: str = "latents
         x, labels = part.read(everything[rows]), None if part.labels is None else part.labels[rows]
         if labels is not None or not vae.needs_labels:
             opened.check_fits(x, data.data or "the test data", labels, rows.start)
-        parts.append(vae.encode(x, vae.context_of(labels)))
-    z = torch.cat(parts)
-    write_columns(path, z, [f"z{number}" for number in range(1, z.shape[1] + 1)])
+        q, z = vae.posterior(x, vae.context_of(labels)), vae.encode(x, vae.context_of(labels))
+        parts.append(q.split(z) if isinstance(q, JointDistribution) else (z,))
+    levels = [torch.cat(of_level) for of_level in zip(*parts, strict=True)]
+    if level is not None and not 1 <= level <= len(levels):
+        raise ValueError(
+            f"expected a level from 1, next to the data, to {len(levels)}, the top, got {level}."
+        )
+    chosen = range(1, len(levels) + 1) if level is None else [level]
+    names = [
+        f"level{n}_z{number}" if len(chosen) > 1 else f"z{number}"
+        for n in chosen
+        for number in range(1, levels[n - 1].shape[1] + 1)
+    ]
+    z = torch.cat([levels[n - 1] for n in chosen], 1)
+    write_columns(path, z, names)
+    where = f" of level {level}" if level is not None and len(levels) > 1 else ""
     Console(soft_wrap=True, markup=False).print(
-        f"{len(z)} examples in {z.shape[1]} latent dimensions: {path}."
+        f"{len(z)} examples in {z.shape[1]} latent dimensions{where}: {path}."
     )

@@ -9,8 +9,10 @@ from rich.console import Console
 
 from priory.commands.own_classes import own_part, own_parts
 from priory.data import DataFormat
-from priory.evaluation import evaluate
+from priory.evaluation import evaluate, top_level
+from priory.evaluation.top_level import with_top
 from priory.files import write_record
+from priory.priors.base import title_of
 from priory.report import comparison_table, write_refit_figure
 from priory.runs import RefitConfig, Run, new_run_directory, next_free
 from priory.runs.begin import for_run, refitted
@@ -19,7 +21,6 @@ from priory.runs.options import OwnNetworks
 from priory.runs.run import held_out, write_config
 from priory.saving import save
 from priory.training import fit_prior
-from priory.vae import VAE
 
 
 def refit(
@@ -30,6 +31,8 @@ def refit(
     out: str | None = None,
 ) -> None:
     """Fit a new prior to a trained model and show what it changed.
+
+    Of several levels of latents it is the prior of the top; the levels below stay as they are.
 
     The old run, its encoder and its decoder stay as they are; the prior is fitted to the aggregated
     posterior of the training data, and stops by the validation data. The new run directory holds
@@ -68,7 +71,7 @@ def refit(
     with new_run_directory(target) if first else nullcontext(target) as scratch:
         fit = fit_prior(
             prior,
-            old.encoder,
+            top_level(old).encoder,
             x,
             held_out=splits.validation.tensor(),
             labels=labels,
@@ -80,7 +83,8 @@ def refit(
             seed=seed,
             processes=processes,
         )
-        new, samples = VAE(old.encoder, old.decoder, fit.prior).eval(), config.measuring
+        fitted = with_top(old, fit.prior)
+        new, samples = fitted.eval(), config.measuring
         before, after = (
             evaluate(
                 vae,
@@ -107,7 +111,7 @@ def refit(
         write_record(scratch / METRICS, metrics)
         write_refit_figure(scratch, old, new, unseen, context, seed)
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    names = [f"{when}: {type(m.prior).__name__}" for when, m in (("before", old), ("after", new))]
+    names = [f"{when}: {title_of(m.prior)}" for when, m in (("before", old), ("after", new))]
     title = f"{splits.name}: {before.num_data} unseen examples"
     both = dict(zip(names, (before, after), strict=True))
     console.print(comparison_table(both, title, splits.columns))

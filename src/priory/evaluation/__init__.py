@@ -20,6 +20,7 @@ from priory.evaluation.samples import SampleQuality, sample_quality
 from priory.evaluation.scores import Evaluation, Measures, Scores, evaluate, measure
 from priory.evaluation.study import Study
 from priory.evaluation.surgery import Dimensions, Surgery, surgery
+from priory.evaluation.top_level import top_level
 from priory.evaluation.two_sample import (
     MMD,
     ClassifierTest,
@@ -76,4 +77,5 @@ __all__ = [
     "sample_data",
     "sample_quality",
     "surgery",
+    "top_level",
 ]

@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 from priory.aggregate import marginal_prior, posterior_of_all
 from priory.arrays import Array
 from priory.distributions import GaussianMixture
+from priory.evaluation.top_level import top_level
 from priory.networks.context import Context, given
 from priory.networks.home import taken
 from priory.priors import holds_examples
@@ -21,8 +22,8 @@ class Exhibit:
     """What a trained model has to show; figures are drawn from it.
 
     Attributes:
-        prior: p(z), over all labels where it depends on them.
-        z: One sample of q(z|x) for each example, `(N, L)`.
+        prior: p(z), over all labels where it depends on them; of several levels that of the top.
+        z: One sample of q(z|x) for each example, `(N, L)`; of several levels the top.
         data: The first data, `(R, *data_shape)`.
         reconstructions: A reconstruction of each of them.
         samples: Data decoded from samples of the prior, `(S, *data_shape)`.
@@ -72,8 +73,9 @@ def exhibit(
     x = taken(x, vae.encoder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        prior = marginal_prior(vae, context)
-        pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
+        top = top_level(vae)
+        prior = marginal_prior(top, context)
+        pseudo_inputs: Tensor | None = getattr(top.prior, "pseudo_inputs", None)
         weights: Tensor | None = None
         if not examples and holds_examples(vae.prior):
             pseudo_inputs = None
@@ -84,7 +86,7 @@ def exhibit(
         some = given(context)[first]
         return Exhibit(
             prior=prior,
-            z=posterior_of_all(vae, x, context).sample(),
+            z=posterior_of_all(top, x, context).sample(),
             data=x[first],
             reconstructions=vae.reconstruct(x[first], some),
             samples=sample_data(vae, num_samples, context),

@@ -14,6 +14,7 @@ from priory.evaluation.decoding import decode_expected, label_to_decode
 from priory.evaluation.holes import in_holes, two_halves
 from priory.evaluation.interpolation import Interpolation, interpolate
 from priory.evaluation.plane import Plane, planes
+from priory.evaluation.top_level import from_top, has_levels, top_level
 from priory.networks.context import Context
 from priory.networks.home import taken
 from priory.vae import VAE
@@ -51,6 +52,8 @@ class Exploration:
         along: The example expected at stops on each path, `(P, stops, *data_shape)`; else None.
         along_straight: Likewise on each straight line.
         label: The class for which all was decoded, by a decoder that takes one; else None.
+        fixed_top: Of several levels, the examples expected at levels below the top that were drawn
+            for the same top, a row for each of R tops, `(R, S, *data_shape)`; None for one level.
     """
 
     data: Tensor
@@ -64,6 +67,7 @@ class Exploration:
     along: Tensor | None
     along_straight: Tensor | None
     label: int | None
+    fixed_top: Tensor | None = None
 
 
 @torch.no_grad()
@@ -84,6 +88,9 @@ def explore(
     examples: bool = True,
 ) -> Exploration:
     """Walk through the latent space of a model and note what is there.
+
+    Of several levels of latents it is the space of the top, decoded with the levels below at their
+    means given the top.
 
     Args:
         vae: The model, in evaluation mode where that matters.
@@ -111,6 +118,7 @@ def explore(
         >>> explore(vae, torch.zeros(8, 9), z=torch.randn(8, 2)).along.shape
         torch.Size([3, 9, 9])
     """
+    whole, vae = vae, top_level(vae)
     x, z = taken(x, vae.encoder), as_points(z)
     labels = None if labels is None else as_tensor(labels)
     with torch.random.fork_rng():
@@ -147,7 +155,20 @@ def explore(
             along=along,
             along_straight=straight,
             label=label,
+            fixed_top=_fixed_top(whole, samples, label),
         )
+
+
+TOPS, BELOW = 6, 8
+"""How many tops to hold fixed, and how often to draw the levels below each."""
+
+
+def _fixed_top(vae: VAE, tops: Tensor, label: int | None) -> Tensor | None:
+    """Return the examples expected at levels below the top, drawn again and again for the same."""
+    if not has_levels(vae):
+        return None
+    same = tops[:TOPS, None].expand(-1, BELOW, -1)
+    return decode_expected(vae, from_top(vae, same), label)
 
 
 def _pairs(labels: Tensor | None, count: int, most: int = 3) -> list[tuple[int, int]]:

@@ -301,15 +301,20 @@ class Head(nn.Module):
         return num_labels_of(self.network)
 
     def outputs(self, x: Tensor, context: Context | None) -> Tensor:
-        """Call the network, with the labels of the context where it takes labels.
+        """Call the network, as `outputs_of` does."""
+        return outputs_of(self.network, x, context)
 
-        Under autocast the network runs in half precision, and what it returns is in single: a
-        density sums too many terms for half of it.
-        """
-        num_labels = self.num_labels
-        if num_labels is None:
-            out: Tensor = self.network(x)
-        else:
-            how = "the model with Context(labels=labels)"
-            out = self.network(x, given_shares(context, num_labels, how, like=x))
-        return out.float() if torch.is_autocast_enabled(out.device.type) else out
+
+def outputs_of(network: nn.Module, x: Tensor, context: Context | None) -> Tensor:
+    """Call a network, with the labels of the context where it takes labels.
+
+    Under autocast the network runs in half precision, and what it returns is in single: a density
+    sums too many terms for half of it.
+    """
+    num_labels = num_labels_of(network)
+    if num_labels is None:
+        out: Tensor = network(x)
+    else:
+        how = "the model with Context(labels=labels)"
+        out = network(x, given_shares(context, num_labels, how, like=x))
+    return out.float() if torch.is_autocast_enabled(out.device.type) else out

@@ -7,6 +7,7 @@ from priory.priors.exemplar import ExemplarPrior
 from priory.priors.flow import FlowPrior
 from priory.priors.gtm import GTMPrior
 from priory.priors.gtm_vamp import GTMVampPrior
+from priory.priors.hierarchical import HierarchicalPrior
 from priory.priors.mixture import MixturePrior
 from priory.priors.mog import MoGPrior
 from priory.priors.parts import holds_examples
@@ -23,6 +24,7 @@ __all__ = [
     "FlowPrior",
     "GTMPrior",
     "GTMVampPrior",
+    "HierarchicalPrior",
     "MixturePrior",
     "MoGPrior",
     "Prior",

@@ -53,6 +53,11 @@ class Entry:
     measures: Mapping[str, Any] | None = None
     parameters: int | None = None
 
+    @property
+    def num_levels(self) -> int:
+        """The number of levels of latents."""
+        return int(self.evaluation.record.get("num_levels", 1))
+
     def value(self, measure: Measure) -> Value | None:
         """Return the number of a measure, or what `priory evaluate` found of it."""
         return measure.read(self.evaluation.record) or measure.read(self.measures or {})

@@ -9,8 +9,10 @@ from typing import Any, TypeVar, cast
 from torch import Tensor
 
 from priory.data import DataFormat, Splits, describe
+from priory.evaluation import top_level
 from priory.likelihoods import Likelihood
 from priory.priors import Prior
+from priory.priors.base import title_of
 from priory.runs.layout import CHECKPOINT, CONFIG, METRICS
 from priory.runs.model_options import Factory, ModelOptions, arguments_for
 from priory.runs.options import CompareConfig, RefitConfig, TrainConfig, set_threads
@@ -91,14 +93,15 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
     models: dict[str, VAE] = {}
     if isinstance(config, TrainConfig) and config.start.from_ is not None:
         vae = _started(config.start.from_, options, splits, import_class)
-        models[type(vae.prior).__name__] = vae
+        models[title_of(vae.prior)] = vae
     else:
         for one in options.each(splits):
             classes = _classes(one, import_class)
             options = one.resolved(splits, likelihood, classes)
             vae = options.build(splits, likelihood, how.seed, classes)
-            named_class = ":" in one.prior
-            models[one.prior.rpartition(":")[2] if named_class else type(vae.prior).__name__] = vae
+            named_class, compared = ":" in one.prior, isinstance(config, CompareConfig)
+            name = one.prior.rpartition(":")[2] if named_class or compared else title_of(vae.prior)
+            models[name] = vae
     if isinstance(config, CompareConfig):
         named = (GIVEN if ":" in one.prior else one.prior for one in config.model.each(splits))
         theirs = {"prior": "", "prior_options": config.model.prior_options}
@@ -169,7 +172,7 @@ def refitted(
     config: RefitConfig, vae: VAE, x: Tensor, labels: Tensor | None, import_class: Importer
 ) -> tuple[Prior, RefitConfig]:
     """Return a new prior for a trained model, and the configuration that makes it again."""
-    how = config.fitting
+    how, vae = config.fitting, top_level(vae)
     if ":" not in how.prior:
         prior = prior_for(
             how.prior,
