@@ -71,7 +71,8 @@ def importance_weighted_loss(
     if twice:
         loc, scale = loc_and_scale(q)
         q = Independent(Normal(loc.detach(), scale.detach()), 1)
-    log_weights = vae.likelihood(z, context).log_prob(x) + p.log_prob(z) - q.log_prob(z)
+    log_likelihood = vae.likelihood(z, vae.with_exposure(x, context)).log_prob(x)
+    log_weights = log_likelihood + p.log_prob(z) - q.log_prob(z)
     bound = log_weights.logsumexp(0) - math.log(num_samples)  # (B,)
     if twice and z.requires_grad:
         # The gradient that arrives at z carries the normalised weight once already.

@@ -62,7 +62,8 @@ class Study:
         seed: int = 0,
         processes: Processes | None = None,
     ) -> None:
-        self.vae, self.x, self.context = vae, taken(x, vae.encoder), given(context)
+        self.vae, self.x = vae, taken(x, vae.encoder)
+        self.context = vae.with_exposure(self.x, context)
         self.training = None if training is None else taken(training, vae.encoder)
         self.training_context = given(training_context)
         self.num_samples, self.max_components = num_samples, max_components

@@ -153,6 +153,7 @@ def surgery(
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     x = taken(x, vae.encoder)
+    context = vae.with_exposure(x, context)
     processes = processes or Processes.alone()
     q = aggregated_posterior(DividedEncoder(vae.encoder, processes), x, context=context)
     processes.get_in_step(q.loc.device)

@@ -8,6 +8,7 @@ from priory.networks.conv_encoder_network import ConvEncoderNetwork
 from priory.networks.gated_mlp import GatedMLP
 from priory.networks.gaussian_encoder import GaussianEncoder
 from priory.networks.mlp import MLP
+from priory.networks.normed_mlp import NormedMLP
 
 if TYPE_CHECKING:
     from priory.likelihoods import (
@@ -33,6 +34,7 @@ __all__ = [
     "GaussianEncoder",
     "MixedDecoder",
     "NegativeBinomialDecoder",
+    "NormedMLP",
     "PoissonDecoder",
 ]
 

@@ -42,6 +42,7 @@ class GaussianEncoder(Head):
         torch.Size([2])
     """
 
+    knows_batches = False  # pseudo-inputs are of no batch
     centre: Tensor
     half_width: Tensor
 

@@ -11,7 +11,14 @@ from priory.blockwise import blocks
 from priory.data import Splits
 from priory.data.splits import mix
 from priory.likelihoods import Likelihood
-from priory.networks import MLP, ConvDecoderNetwork, ConvEncoderNetwork, GatedMLP, GaussianEncoder
+from priory.networks import (
+    MLP,
+    ConvDecoderNetwork,
+    ConvEncoderNetwork,
+    GatedMLP,
+    GaussianEncoder,
+    NormedMLP,
+)
 from priory.networks.contract import wrong_part
 from priory.priors import Prior, make_prior
 from priory.vae import VAE
@@ -30,6 +37,7 @@ def build(
     hidden_sizes: Sequence[int] = (256, 256),
     encoder: nn.Module | Callable[[], nn.Module] | None = None,
     decoder: nn.Module | Callable[[], nn.Module] | None = None,
+    batch_in_encoder: bool = False,
     seed: int = 0,
 ) -> VAE:
     """Build a model for data, and show its prior the training data.
@@ -50,6 +58,8 @@ def build(
         hidden_sizes: The widths of their hidden layers.
         encoder: An encoder of the user's own, or a function that makes one.
         decoder: Likewise a decoder.
+        batch_in_encoder: Whether the encoder is told of batches too, as the decoder is where
+            data have them.
         seed: The seed of every start.
 
     Raises:
@@ -66,14 +76,22 @@ def build(
     latent_dim = facts["latent_dim"]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        ours = make_networks(likelihood, splits.data_shape, latent_dim, hidden_sizes, network)
+        ours = make_networks(
+            likelihood,
+            splits.data_shape,
+            latent_dim,
+            hidden_sizes,
+            network,
+            num_batches=splits.num_batches,
+            batch_in_encoder=batch_in_encoder,
+        )
         vae = VAE(_made(encoder, ours[0]), _made(decoder, ours[1]), nn.Identity())
         torch.manual_seed(mix(seed, 1))
         if isinstance(prior, str):
             prior = make_prior(prior, **facts, **(prior_options or {}))
         prior = vae.prior = prior if isinstance(prior, Prior) else prior()
-        _check_labels(vae, splits)
-        context = vae.context_of(splits.train.labels)
+        _check_known(vae, splits)
+        context = vae.context_of(**splits.train.known)
         prior.fit_data(splits.train.tensor(), vae.encoder, context)
     return vae
 
@@ -116,33 +134,39 @@ def _check_different(splits: Splits) -> None:
         )
 
 
-def _check_labels(vae: VAE, splits: Splits) -> None:
-    """Check that the data of every part have labels, where the model needs them."""
+def _check_known(vae: VAE, splits: Splits) -> None:
+    """Check that the data of every part have labels, and what else the model needs."""
     for name, part in zip(("train", "validate", "test"), splits.parts, strict=True):
-        if vae.needs_labels and len(part) and part.labels is None:
-            raise ValueError(
-                f"expected labels of the data to {name} on, which the model needs "
-                f"({type(vae.prior).__name__}), got none; give data that bring their labels, or a "
-                "fraction of those that do."
-            )
+        for needed in vae.needs:
+            if len(part) and part.known[needed] is None:
+                whose = f" ({type(vae.prior).__name__})" if needed == "labels" else ""
+                raise ValueError(
+                    f"expected {WORDS[needed]} of the data to {name} on, which the model needs"
+                    f"{whose}, got none; give data that bring their {WORDS[needed]}, or a "
+                    "fraction of those that do."
+                )
+
+
+WORDS = {"labels": "labels", "exposure": "exposures", "batch_label": "batches"}
 
 
 Shape = Sequence[int]
-_ToLatents = Callable[[Shape, Shape, Shape], nn.Module]  # data, outputs, hidden sizes
-_ToData = Callable[[Shape, Shape, Shape, Shape], nn.Module]  # latents, data, per pixel, hidden
+_ToLatents = Callable[..., nn.Module]  # data, outputs, hidden sizes
+_ToData = Callable[..., nn.Module]  # latents, data, per pixel, hidden
 
 
-def _mlp_to_data(latents: Shape, data: Shape, pixel: Shape, hidden: Shape) -> nn.Module:
-    return MLP(latents, (*data, *pixel), hidden)
+def _to_data(network: Callable[..., nn.Module]) -> _ToData:
+    def make(latents: Shape, data: Shape, pixel: Shape, hidden: Shape, **told: Any) -> nn.Module:
+        return network(latents, (*data, *pixel), hidden, **told)
 
-
-def _gated_mlp_to_data(latents: Shape, data: Shape, pixel: Shape, hidden: Shape) -> nn.Module:
-    return GatedMLP(latents, (*data, *pixel), hidden)
+    return make
 
 
 NETWORKS: dict[str, tuple[_ToLatents, _ToData]] = {
-    "mlp": (MLP, _mlp_to_data),
-    "gated-mlp": (GatedMLP, _gated_mlp_to_data),
+    **{
+        name: (network, _to_data(network))
+        for name, network in (("mlp", MLP), ("gated-mlp", GatedMLP), ("normed-mlp", NormedMLP))
+    },
     "conv": (ConvEncoderNetwork, ConvDecoderNetwork),
 }
 
@@ -153,6 +177,9 @@ def make_networks(
     latent_dim: int,
     hidden_sizes: Sequence[int] = (256, 256),
     network: str = "mlp",
+    *,
+    num_batches: int | None = None,
+    batch_in_encoder: bool = False,
 ) -> tuple[GaussianEncoder, nn.Module]:
     """Return an untrained encoder and decoder for data of that likelihood and shape.
 
@@ -162,12 +189,14 @@ def make_networks(
         latent_dim: The number of latent dimensions L.
         hidden_sizes: The widths of the hidden layers of the encoder and the decoder; of `"conv"`,
             those of the dense layers between the convolutions and the latents.
-        network: `"mlp"` for fully connected layers, `"gated-mlp"` for gated ones, `"conv"` for
-            gated convolutions.
+        network: `"mlp"` for fully connected layers, `"gated-mlp"` for gated ones, `"normed-mlp"`
+            for normalised ones, `"conv"` for gated convolutions.
+        num_batches: The number of batches that data were measured in, of which the decoder is told.
+        batch_in_encoder: Whether the encoder is told of them too.
 
     Raises:
-        ValueError: If a size is below one, the data are no images for `"conv"`, or there is no such
-            network.
+        ValueError: If a size is below one, the data are no images for `"conv"`, there are batches
+            and `"conv"`, or there is no such network.
 
     Examples:
         >>> import torch
@@ -183,6 +212,11 @@ def make_networks(
     if network not in NETWORKS:
         raise ValueError(f"expected network {', '.join(NETWORKS)}, got {network!r}.")
     to_latents, to_data = NETWORKS[network]
-    encoder = likelihood.make_encoder(to_latents(data_shape, (2 * latent_dim,), hidden_sizes))
-    decoder = to_data((latent_dim,), data_shape, likelihood.pixel_shape, hidden_sizes)
+    told = {} if num_batches is None else {"num_batches": num_batches}
+    if told and network == "conv":
+        raise ValueError("expected a fully connected network for data in batches, got 'conv'.")
+    known = told if batch_in_encoder else {}
+    outputs = (2 * latent_dim,)
+    encoder = likelihood.make_encoder(to_latents(data_shape, outputs, hidden_sizes, **known))
+    decoder = to_data((latent_dim,), data_shape, likelihood.pixel_shape, hidden_sizes, **told)
     return encoder, likelihood.make_decoder(decoder, data_shape)
