@@ -69,7 +69,8 @@ def importance_weighted_loss(
     z = sampler(q, num_samples)
     if twice:
         q = detached(q)
-    log_weights = vae.likelihood(z, context).log_prob(x) + p.log_prob(z) - q.log_prob(z)
+    log_likelihood = vae.likelihood(z, vae.with_exposure(x, context)).log_prob(x)
+    log_weights = log_likelihood + p.log_prob(z) - q.log_prob(z)
     bound = log_weights.logsumexp(0) - math.log(num_samples)  # (B,)
     if twice and z.requires_grad:
         # The gradient that arrives at z carries the normalised weight once already.

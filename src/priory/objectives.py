@@ -239,4 +239,4 @@ def _draw(
     x = at_home(x, vae.encoder)
     q = vae.posterior(x, context)
     z = sampler(q, num_samples)
-    return q, z, vae.likelihood(z, context).log_prob(x)
+    return q, z, vae.likelihood(z, vae.with_exposure(x, context)).log_prob(x)

@@ -57,7 +57,7 @@ def refit(
     how, old, seed = config.fitting, opened.model.to(device), config.fitting.seed or 0
     splits = config.data.open(seed, drawn_once=True)
     x, labels, part = splits.train.tensor(), splits.train.labels, held_out(splits)
-    unseen, context = part.tensor(), old.context_of(part.labels)
+    unseen, context = part.tensor(), old.context_of(**part.known)
     opened.check_fits(unseen, splits.name, part.labels)
     if out is None and processes.count > 1:
         raise ValueError("expected --out with several processes, got none; name the run directory.")
@@ -91,7 +91,7 @@ def refit(
                 unseen,
                 samples.importance_samples,
                 seed,
-                vae.context_of(part.labels),
+                vae.context_of(**part.known),
                 processes=processes,
             )
             for vae in (old, new)

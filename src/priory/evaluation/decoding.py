@@ -53,7 +53,8 @@ def decode(
     Args:
         vae: The model.
         z: Points of the latent space, `(M, L)`.
-        context: What is known of these data, for a decoder that is told of labels.
+        context: What is known of these data, for a decoder that is told of labels or batches.
+            Exposures that are not given are drawn from those seen, or the median for a mean.
         mean: Whether to take $E[x \mid z]$ and not a draw, as `expected` does.
 
     Returns:
@@ -70,7 +71,10 @@ def decode(
     """
     z, parts = taken(z, vae.decoder), []
     for rows in blocks(len(z), most=1024):  # a decoder makes more of a row than an encoder
-        likelihood = vae.likelihood(z[rows], given(context)[rows])
+        known = given(context)[rows]
+        if not mean:
+            known = vae.with_drawn_exposure(len(z[rows]), known)
+        likelihood = vae.likelihood(z[rows], known)
         parts.append(expected(likelihood) if mean else likelihood.sample())
     return torch.cat(parts)
 

@@ -1,6 +1,6 @@
 """What does a model look like?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -83,28 +83,31 @@ def exhibit(
             weights, order = cast(GaussianMixture, prior).logits.exp().sort(descending=True)
             pseudo_inputs = pseudo_inputs[order]
         first = slice(num_reconstructions if examples else 0)
-        some = given(context)[first]
+        some, told = given(context)[first], vae.with_exposure(x, context)
         return Exhibit(
             prior=prior,
             z=posterior_of_all(top, x, context).sample(),
             data=x[first],
             reconstructions=vae.reconstruct(x[first], some),
-            samples=sample_data(vae, num_samples, context),
+            samples=sample_data(vae, num_samples, told),
             pseudo_inputs=pseudo_inputs,
             weights=weights,
         )
 
 
 def sample_data(vae: VAE, num_samples: int, context: Context | None = None) -> Tensor:
-    """Draw data from a model, with labels as frequent as in a context, `(M, *data_shape)`.
+    """Draw data from a model, with what a context tells of as frequent as there.
 
     Args:
         vae: The model.
         num_samples: How many data M to draw.
-        context: With labels, where the model needs them.
+        context: With labels, batches and exposures, where the model needs them.
+
+    Returns:
+        The data, `(M, *data_shape)`.
     """
-    context = given(context)
-    if context.about_labels is None:
+    context = replace(given(context), index=None)
+    if not context:
         return vae.sample(num_samples)
-    chosen = torch.randint(len(context.about_labels), (num_samples,))
+    chosen = torch.randint(len(context), (num_samples,))
     return vae.sample(1, context[chosen])[0]

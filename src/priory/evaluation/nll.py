@@ -261,7 +261,8 @@ class _Block:
         chosen: Tensor,
         max_components: int | None,
     ) -> None:
-        self.vae, self.x, self.context = vae, brought(x, vae.encoder), context
+        self.vae, self.x = vae, brought(x, vae.encoder)
+        self.context = vae.with_exposure(self.x, context)
         self.chosen = chosen.to(self.x.device)
         self.dtype = torch.promote_types(self.x.dtype, torch.float32)
         self.posterior = vae.posterior(x, context)

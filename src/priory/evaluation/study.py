@@ -66,7 +66,8 @@ class Study:
         processes: Processes | None = None,
     ) -> None:
         self.top = top_level(vae)
-        self.vae, self.x, self.context = vae, taken(x, vae.encoder), given(context)
+        self.vae, self.x = vae, taken(x, vae.encoder)
+        self.context = vae.with_exposure(self.x, context)
         self.training = None if training is None else taken(training, vae.encoder)
         self.training_context = given(training_context)
         self.num_samples, self.max_components = num_samples, max_components

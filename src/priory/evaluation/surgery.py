@@ -157,6 +157,7 @@ def surgery(
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     x = taken(x, vae.encoder)
+    context = vae.with_exposure(x, context)
     processes = processes or Processes.alone()
     top = top_level(vae)
     q = aggregated_posterior(DividedEncoder(top.encoder, processes), x, context=context)

@@ -10,6 +10,7 @@ from priory.networks.gaussian_encoder import GaussianEncoder
 from priory.networks.ladder_encoder import LadderEncoder
 from priory.networks.level_encoder import HierarchicalEncoder, JoinedGaussian, LevelGaussian
 from priory.networks.mlp import MLP
+from priory.networks.normed_mlp import NormedMLP
 
 if TYPE_CHECKING:
     from priory.likelihoods import (
@@ -39,6 +40,7 @@ __all__ = [
     "LevelGaussian",
     "MixedDecoder",
     "NegativeBinomialDecoder",
+    "NormedMLP",
     "PoissonDecoder",
 ]
 

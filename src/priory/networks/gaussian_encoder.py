@@ -67,6 +67,8 @@ class GaussianEncoder(Head, ScaledData):
         torch.Size([2])
     """
 
+    knows_batches = False  # pseudo-inputs are of no batch
+
     def __init__(
         self,
         network: nn.Module,

@@ -135,7 +135,7 @@ def entry(
     Raises:
         ValueError: If the file of measures is damaged.
     """
-    x, context = part.tensor(), vae.context_of(part.labels)
+    x, context = part.tensor(), vae.context_of(**part.known)
     shown = exhibit(vae, x, seed=seed, context=context, examples=examples)
     return Entry(
         name,

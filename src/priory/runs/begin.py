@@ -88,7 +88,7 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
         )
     set_threads(machine.threads)
     splits = config.data.open(how.seed)
-    likelihood = config.model.choose(splits)
+    likelihood = config.model.choose(splits, config.data.exposure)
     options: Any = config.model
     models: dict[str, VAE] = {}
     if isinstance(config, TrainConfig) and config.start.from_ is not None:
@@ -196,7 +196,10 @@ def for_run(run: Run, config: RefitConfig) -> RefitConfig:
     """Return a configuration with the data and the seed of a run where none are asked for."""
     options = flat(run.data_options) if run.data_options else {}
     given = {n: v for n, v in flat(config.data).items() if v is not None}
-    defaults: dict[str, Any] = {"validation": 0.1, "test": 0.1, "binarise": "none"}
+    defaults: dict[str, Any] = {
+        **{"validation": 0.1, "test": 0.1},
+        **{"binarise": "none", "exposure": "total"},
+    }
     data = replace(config.data, **(defaults | options | given))
     if data.data is None:
         raise ValueError(

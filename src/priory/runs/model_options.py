@@ -37,7 +37,8 @@ class ModelOptions:
         num_components: The number of components of the prior; one for every 20 examples, at most
             500, if not given.
         init: Whether its components start at random or from the training data.
-        network: The kind of networks: fully connected, with gates, or convolutions for images.
+        network: The kind of networks: fully connected, with gates, normalised (for counts), or
+            convolutions for images.
         hidden_sizes: The widths of their hidden layers, such as `[300,300]`.
         encoder: An encoder of your own, as `module:Name`.
         encoder_options: Its arguments.
@@ -45,6 +46,9 @@ class ModelOptions:
         decoder_options: Its arguments.
         likelihood: The likelihood of the data; `auto` chooses by their values and says why.
         num_values: The number of values of a categorical or discretized logistic likelihood.
+        dispersion: Whether negative binomial counts have a dispersion for each gene (each
+            dimension of the data), or for each gene in each batch.
+        batch_in_encoder: Whether the encoder too is told of batches.
     """
 
     prior: str = "VampPrior"
@@ -54,7 +58,7 @@ class ModelOptions:
     inference: Literal["direct", "ladder"] = "direct"
     num_components: int | None = None
     init: Literal["random", "data"] = "data"
-    network: Literal["mlp", "gated-mlp", "conv"] = "mlp"
+    network: Literal["mlp", "gated-mlp", "normed-mlp", "conv"] = "mlp"
     hidden_sizes: Sequence[int] = (256, 256)
     encoder: str | None = None
     encoder_options: dict[str, Any] | None = None
@@ -62,6 +66,8 @@ class ModelOptions:
     decoder_options: dict[str, Any] | None = None
     likelihood: LikelihoodName = "auto"
     num_values: int | None = None
+    dispersion: Literal["gene", "gene-batch"] = "gene"
+    batch_in_encoder: bool = False
 
     def __post_init__(self) -> None:
         sizes = ("latent_dim", "num_components", "num_values")
@@ -76,10 +82,20 @@ class ModelOptions:
         """Return the options of each model that data are to have: of this one."""
         return [self]
 
-    def choose(self, splits: Splits) -> Likelihood:
-        """Return the likelihood of data."""
+    def choose(self, splits: Splits, exposure: str = "total") -> Likelihood:
+        """Return the likelihood of data, whose exposures are theirs, or else as the word says."""
         spans = None if splits.columns is None else splits.columns.spans
-        return choose_likelihood(splits.modelled, self.likelihood, self.num_values, spans=spans)
+        given = splits.of_modelled("exposure")
+        how: Any = ("none" if exposure == "none" else "total") if given is None else given
+        return choose_likelihood(
+            splits.modelled,
+            self.likelihood,
+            self.num_values,
+            spans=spans,
+            exposure=how,
+            batch_label=splits.of_modelled("batch_label"),
+            options={} if self.dispersion == "gene" else {"dispersion": self.dispersion},
+        )
 
     def named_by(self, part: str) -> str:
         """Return the option that names a part of the user's own."""
@@ -143,6 +159,7 @@ class ModelOptions:
             hidden_sizes=self.hidden_sizes,
             encoder=own.get("encoder"),
             decoder=own.get("decoder"),
+            batch_in_encoder=self.batch_in_encoder,
             seed=seed,
         )
 

@@ -23,6 +23,7 @@ from priory.networks import (
     JoinedGaussian,
     LadderEncoder,
     LevelGaussian,
+    NormedMLP,
 )
 from priory.networks.contract import wrong_part
 from priory.priors import HierarchicalPrior, Prior, make_prior, prior_class
@@ -44,6 +45,7 @@ def build(
     hidden_sizes: Sequence[int] = (256, 256),
     encoder: nn.Module | Callable[[], nn.Module] | None = None,
     decoder: nn.Module | Callable[[], nn.Module] | None = None,
+    batch_in_encoder: bool = False,
     seed: int = 0,
 ) -> VAE:
     """Build a model for data, and show its prior the training data.
@@ -67,6 +69,8 @@ def build(
         hidden_sizes: The widths of their hidden layers.
         encoder: An encoder of the user's own, or a function that makes one.
         decoder: Likewise a decoder.
+        batch_in_encoder: Whether the encoder is told of batches too, as the decoder is where
+            data have them.
         seed: The seed of every start.
 
     Raises:
@@ -86,7 +90,16 @@ def build(
     sizes = tuple(facts["latent_dim"] if size is None else size for size in asked)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        ours = make_networks(likelihood, splits.data_shape, sizes, hidden_sizes, network, inference)
+        ours = make_networks(
+            likelihood,
+            splits.data_shape,
+            sizes,
+            hidden_sizes,
+            network,
+            inference,
+            num_batches=splits.num_batches,
+            batch_in_encoder=batch_in_encoder,
+        )
         vae = VAE(_made(encoder, ours[0]), _made(decoder, ours[1]), nn.Identity())
         torch.manual_seed(mix(seed, 1))
         if isinstance(prior, str):
@@ -95,8 +108,8 @@ def build(
         if len(sizes) > 1 and not isinstance(prior, HierarchicalPrior):
             prior = HierarchicalPrior(sizes, prior, **_below(vae.encoder, network, hidden_sizes))
         vae.prior = prior
-        _check_labels(vae, splits)
-        context = vae.context_of(splits.train.labels)
+        _check_known(vae, splits)
+        context = vae.context_of(**splits.train.known)
         prior.fit_data(splits.train.tensor(), vae.encoder, context)
     return vae
 
@@ -186,34 +199,40 @@ def _check_different(splits: Splits) -> None:
         )
 
 
-def _check_labels(vae: VAE, splits: Splits) -> None:
-    """Check that the data of every part have labels, where the model needs them."""
+def _check_known(vae: VAE, splits: Splits) -> None:
+    """Check that the data of every part have labels, and what else the model needs."""
     for name, part in zip(("train", "validate", "test"), splits.parts, strict=True):
-        if vae.needs_labels and len(part) and part.labels is None:
-            raise ValueError(
-                f"expected labels of the data to {name} on, which the model needs "
-                f"({type(vae.prior).__name__}), got none; give data that bring their labels, or a "
-                "fraction of those that do."
-            )
+        for needed in vae.needs:
+            if len(part) and part.known[needed] is None:
+                whose = f" ({type(vae.prior).__name__})" if needed == "labels" else ""
+                raise ValueError(
+                    f"expected {WORDS[needed]} of the data to {name} on, which the model needs"
+                    f"{whose}, got none; give data that bring their {WORDS[needed]}, or a "
+                    "fraction of those that do."
+                )
+
+
+WORDS = {"labels": "labels", "exposure": "exposures", "batch_label": "batches"}
 
 
 Shape = Sequence[int]
-_ToLatents = Callable[[Shape, Shape, Shape], nn.Module]  # data, outputs, hidden sizes
-_ToData = Callable[[Shape, Shape, Shape, Shape], nn.Module]  # latents, data, per pixel, hidden
+_ToLatents = Callable[..., nn.Module]  # data, outputs, hidden sizes
+_ToData = Callable[..., nn.Module]  # latents, data, per pixel, hidden
 _Between = Callable[[Shape, Shape, Shape], nn.Module]  # vectors, vectors, hidden sizes
 
 
-def _mlp_to_data(latents: Shape, data: Shape, pixel: Shape, hidden: Shape) -> nn.Module:
-    return MLP(latents, (*data, *pixel), hidden)
+def _to_data(network: Callable[..., nn.Module]) -> _ToData:
+    def make(latents: Shape, data: Shape, pixel: Shape, hidden: Shape, **told: Any) -> nn.Module:
+        return network(latents, (*data, *pixel), hidden, **told)
 
-
-def _gated_mlp_to_data(latents: Shape, data: Shape, pixel: Shape, hidden: Shape) -> nn.Module:
-    return GatedMLP(latents, (*data, *pixel), hidden)
+    return make
 
 
 NETWORKS: dict[str, tuple[_ToLatents, _ToData, _Between]] = {
-    "mlp": (MLP, _mlp_to_data, MLP),
-    "gated-mlp": (GatedMLP, _gated_mlp_to_data, GatedMLP),
+    **{
+        name: (network, _to_data(network), network)
+        for name, network in (("mlp", MLP), ("gated-mlp", GatedMLP), ("normed-mlp", NormedMLP))
+    },
     "conv": (ConvEncoderNetwork, ConvDecoderNetwork, GatedMLP),
 }
 
@@ -225,6 +244,9 @@ def make_networks(
     hidden_sizes: Sequence[int] = (256, 256),
     network: str = "mlp",
     inference: str = "direct",
+    *,
+    num_batches: int | None = None,
+    batch_in_encoder: bool = False,
 ) -> tuple[nn.Module, nn.Module]:
     """Return an untrained encoder and decoder for data of that likelihood and shape.
 
@@ -237,15 +259,17 @@ def make_networks(
             the data.
         hidden_sizes: The widths of the hidden layers of the encoder and the decoder; of `"conv"`,
             those of the dense layers between the convolutions and the latents.
-        network: `"mlp"` for fully connected layers, `"gated-mlp"` for gated ones, `"conv"` for
-            gated convolutions.
+        network: `"mlp"` for fully connected layers, `"gated-mlp"` for gated ones, `"normed-mlp"`
+            for normalised ones, `"conv"` for gated convolutions.
         inference: How several levels are inferred: `"direct"` with networks of each level's own, in
             a [`HierarchicalEncoder`][priory.networks.HierarchicalEncoder]; `"ladder"` in a
             [`LadderEncoder`][priory.networks.LadderEncoder], which shares the way down with p(z).
+        num_batches: The number of batches that data were measured in, of which the decoder is told.
+        batch_in_encoder: Whether the encoder is told of them too.
 
     Raises:
-        ValueError: If a size is below one, the data are no images for `"conv"`, or there is no such
-            network or inference.
+        ValueError: If a size is below one, the data are no images for `"conv"`, there are batches
+            and `"conv"`, or there is no such network or inference.
 
     Examples:
         >>> import torch
@@ -263,6 +287,11 @@ def make_networks(
         raise ValueError(f"expected network {', '.join(NETWORKS)}, got {network!r}.")
     one_of(INFERENCE, inference=inference)
     to_latents, to_data, between = NETWORKS[network]
+    told = {} if num_batches is None else {"num_batches": num_batches}
+    if told and network == "conv":
+        raise ValueError("expected a fully connected network for data in batches, got 'conv'.")
+    if told and batch_in_encoder:
+        to_latents = partial(to_latents, **told)
     if len(sizes) == 1:
         body = to_latents(data_shape, (2 * sizes[0],), hidden_sizes)
         encoder: nn.Module = likelihood.make_encoder(body)
@@ -270,7 +299,7 @@ def make_networks(
         parts = INFERENCE[inference](sizes, data_shape, hidden_sizes, to_latents, between)
         scaling = {"data_range": likelihood.data_range, "transform": likelihood.transform}
         encoder = parts(**scaling)
-    decoder = to_data((sum(sizes),), data_shape, likelihood.pixel_shape, hidden_sizes)
+    decoder = to_data((sum(sizes),), data_shape, likelihood.pixel_shape, hidden_sizes, **told)
     return encoder, likelihood.make_decoder(decoder, data_shape)
 
 

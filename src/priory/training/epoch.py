@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -103,8 +103,8 @@ class Step(nn.Module):
         )
 
     def context_of(self, batch: Batch) -> Context:
-        """Return what the model is told of a batch: which data it has, and their labels."""
-        return Context(index=batch.position, labels=batch.labels if self.needs_labels else None)
+        """Return what the model is told of a batch: its data's positions, and what it needs."""
+        return replace(self.vae.context_of(**batch.known), index=batch.position)
 
 
 def train_epoch(
@@ -126,8 +126,11 @@ def train_epoch(
     if settings.reseed_every is not None and epoch and epoch % settings.reseed_every == 0:
         seed_noise(mix(settings.seed, epoch))
         part, n = batches.part, len(batches.part)
-        whole = at_home(Batch(part.tensor(), torch.arange(n), part.labels, 0, n), fabric)
-        cast(Reseedable, vae.prior).reseed(whole.x, vae.encoder, vae.context_of(whole.labels))
+        whole = at_home(
+            Batch(part.tensor(), torch.arange(n), start=0, total=n, **part.known), fabric
+        )
+        known = vae.context_of(**whole.known)
+        cast(Reseedable, vae.prior).reseed(whole.x, vae.encoder, known)
     total, count = torch.zeros((), device=fabric.device), 0
     for index, batch in enumerate(batches):
         batch = at_home(batch, fabric)
@@ -173,7 +176,8 @@ def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> dict[s
             prior = None if step.needs_labels else vae.prior_distribution()
         for index, batch in enumerate(batches):
             batch = at_home(batch, fabric)
-            context, sampler = vae.context_of(batch.labels), SharedNoise(batch.start, batch.total)
+            context = vae.context_of(**batch.known)
+            sampler = SharedNoise(batch.start, batch.total)
             seed_noise(mix(step.settings.seed, index))
             where = f"validation batch {index}"
             with explained(vae, batch.x, context, epoch, where), autocast(fabric):
@@ -220,8 +224,8 @@ def at_home(batch: Batch, fabric: Fabric) -> Batch:
     """Return a batch on the device, and as precise as the weights."""
     precision, device = fabric.strategy.precision, fabric.device
     x = batch.x if isinstance(precision, MixedPrecision) else precision.convert_input(batch.x)
-    labels = None if batch.labels is None else batch.labels.to(device)
-    return batch._replace(x=x.to(device), position=batch.position.to(device), labels=labels)
+    known: Any = {name: None if t is None else t.to(device) for name, t in batch.known.items()}
+    return batch._replace(x=x.to(device), position=batch.position.to(device), **known)
 
 
 def autocast(fabric: Fabric) -> Any:
@@ -281,7 +285,7 @@ def _culprits(vae: VAE, x: Tensor | None, context: Context | None) -> list[str]:
     try:
         q = vae.posterior(x, context)
         p = vae.prior_distribution(context)
-        vae.likelihood(q.sample(), context)
+        vae.likelihood(q.sample(), vae.with_exposure(x, context))
     except ValueError as error:
         term = "posterior q(z|x)" if q is None else "prior p(z)" if p is None else "p(x|z)"
         return [term] if "constraint" in str(error) else []

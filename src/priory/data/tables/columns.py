@@ -99,6 +99,9 @@ class Columns:
         columns: The columns that are data.
         label: The column kept apart as labels.
         ignored: Columns of the table that are neither.
+        batch: The column that says in which batch a row was measured.
+        exposure: The column of exposures.
+        layer: The layer of an `.h5ad` file that holds counts, where it is not `X`.
 
     Examples:
         >>> import pandas as pd
@@ -122,6 +125,9 @@ class Columns:
     columns: tuple[Column, ...]
     label: str | None = None
     ignored: tuple[str, ...] = ()
+    batch: str | None = None
+    exposure: str | None = None
+    layer: str | None = None
 
     def __post_init__(self) -> None:
         if not self.columns or len(set(self.names)) < len(self.columns):
@@ -221,7 +227,8 @@ class Columns:
                 Column(**{**column, "categories": tuple(column["categories"])})
                 for column in description["columns"]
             )
-            return cls(columns, description["label"], tuple(description["ignored"]))
+            kept = (description.get(name) for name in ("batch", "exposure", "layer"))
+            return cls(columns, description["label"], tuple(description["ignored"]), *kept)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"expected a description of columns as to_json writes it, got {error} wrong."
