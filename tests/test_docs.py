@@ -99,6 +99,18 @@ def test_the_guide_to_refitting_runs(capsys):
     assert out.count("bound") == 1
 
 
+def test_the_guide_to_latents_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    script, scales = blocks("docs/guides/latents.md")
+    assert len([line for line in script.splitlines() if line]) <= 15
+    exec(script, names)
+    assert names["new"].shape == (64, 16)
+    assert names["score"].mean() > -10
+    exec(scales, names)
+    assert capsys.readouterr().out.count("bound") == 1
+
+
 def test_the_guide_to_several_processes_runs(capsys):
     names: dict[str, object] = {}
     for block in blocks("docs/guides/processes.md"):

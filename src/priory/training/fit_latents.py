@@ -3,6 +3,7 @@
 import copy
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,7 +57,9 @@ def fit_latents(
             "give more of them."
         )
     if isinstance(prior, str):
-        prior = _prior_for(prior, latents, fitted, total, num_components, init)
+        labels = latents.labels if isinstance(latents, StoredLatents) else fitted.labels
+        facts = facts_for_latents(fitted, total, num_components, init, labels)
+        prior = make_prior(prior, **facts).to(fitted.z.device)
     if getattr(prior, "latent_dim", None) not in (None, fitted.z.shape[1]):
         raise ValueError(
             f"expected latents of {prior.latent_dim} dimensions, which are the prior's, got "
@@ -110,25 +113,22 @@ def _fitted_in_one_pass(
     return PriorFit(prior, CrossEntropy(*before), CrossEntropy(*after), None, epochs)
 
 
-def _prior_for(
-    name: str,
-    latents: LatentSource,
-    fitted: Rows,
+def facts_for_latents(
+    rows: Rows,
     total: int,
-    num_components: int | None,
-    init: str,
-) -> Prior:
-    labels = latents.labels if isinstance(latents, StoredLatents) else fitted.labels
-    prior = make_prior(
-        name,
-        latent_dim=fitted.z.shape[1],
-        num_components=num_components or min(500, max(1, total // FOR_EACH_COMPONENT)),
-        init=init,
-        data_shape=fitted.z.shape[1:],
-        data_range=(0.0, 1.0),
-        num_labels=None if labels is None else int(labels.max()) + 1,
-    )
-    return prior.to(fitted.z.device)
+    num_components: int | None = None,
+    init: str = "data",
+    labels: Tensor | None = None,
+) -> dict[str, Any]:
+    """Return what a prior may be told of latents, `rows` of them or more, which are all data."""
+    return {
+        "latent_dim": rows.z.shape[1],
+        "num_components": num_components or min(500, max(1, total // FOR_EACH_COMPONENT)),
+        "init": init,
+        "data_shape": tuple(rows.z.shape[1:]),
+        "data_range": (0.0, 1.0),  # for priors that are refused
+        "num_labels": None if labels is None else int(labels.max()) + 1,
+    }
 
 
 def _refuse_encoders(prior: str | Prior) -> None:

@@ -201,7 +201,9 @@ def _opened(
     seed: int,
 ) -> tuple[LatentSource, LatentSource | None]:
     """Return the latents to fit to, and those held out where they are given."""
-    source = open_latents(latents, scales, _labels(labels), seed, hold_out=held_out is None)
+    source = latents
+    if not isinstance(latents, LatentSource):
+        source = open_latents(latents, scales, _labels(labels), seed, hold_out=held_out is None)
     if held_out is None:
         return source, None
     held, spread = held_out if isinstance(held_out, tuple) else (held_out, None)
