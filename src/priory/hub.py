@@ -245,9 +245,9 @@ def card(
         shown = [f"| {what} | {value:.6g} |" for what, value in measured.items()]
         lines += [
             "",
-            "## Numbers, in nats where they have a unit",
+            "## Numbers",
             "",
-            "| | |",
+            "| densities in nats | |",
             "|---|---|",
             *shown,
         ]
