@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ def load(
     weights are compared with the description before memory is asked for.
 
     Args:
-        path: The directory written by `save`.
+        path: The directory written by `save`, or `hf://user/repo` on the hub, also with a revision,
+            `hf://user/repo@v1`; more can be asked for by `priory.hub.from_pretrained`.
         encoder: The encoder, where it is of a class of the user's own; its weights are loaded.
         decoder: Likewise the decoder.
         prior: Likewise the prior.
@@ -114,6 +116,8 @@ def load(
         ValueError: If a file is truncated, not Priory's or of a later version, if a part is of a
             class of the user's own and was not given, or if a given part does not fit the weights.
     """
+    if str(path).startswith("hf://"):  # by a room above this one
+        path = import_module("priory.hub").download(path)
     path = Path(path)
     for name in (DESCRIPTION, WEIGHTS):
         if not (path / name).is_file():

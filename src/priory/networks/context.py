@@ -223,11 +223,22 @@ def num_arguments(module: nn.Module) -> int:
     """
     if _declares(module):
         return 2
-    inner = getattr(module, "_orig_mod", module)  # of a compiled one
-    by_position = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    takes = [p for p in signature(inner.forward).parameters.values() if p.kind in by_position]
-    asks = [p.default is Parameter.empty or p.name in ("encoder", "context") for p in takes]
+    asks = [
+        p.default is Parameter.empty or p.name in ("encoder", "context")
+        for p in _by_position(module)
+    ]
     return max((count for count, asked in enumerate(asks, 1) if asked), default=0)
+
+
+def requires_encoder(module: nn.Module) -> bool:
+    """Return whether a foreign module that makes a prior cannot be called without an encoder."""
+    return any(p.default is Parameter.empty for p in _by_position(module)[:1])
+
+
+def _by_position(module: nn.Module) -> list[Parameter]:
+    inner = getattr(module, "_orig_mod", module)  # of a compiled one
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return [p for p in signature(inner.forward).parameters.values() if p.kind in kinds]
 
 
 def num_labels_of(module: object) -> int | None:

@@ -30,9 +30,12 @@ class Prior(nn.Module, ABC):
         needs_labels: Whether the prior is one for each label, so that every call takes a context
             with the labels of the examples.
         num_labels: The number of labels that it takes; None if it takes none.
+        needs_encoder: Whether it is made of the posteriors of an encoder, so that every call takes
+            one.
     """
 
     takes_context = True
+    needs_encoder: bool = False
     needs_labels: bool = False
     num_labels: int | None = None
 

@@ -9,9 +9,10 @@ from typing import Any, TypeVar, cast
 from torch import Tensor
 
 from priory.data import DataFormat, Splits, describe
+from priory.data.latent_sources import LatentSource
 from priory.evaluation import top_level
 from priory.likelihoods import Likelihood
-from priory.priors import Prior
+from priory.priors import Prior, make_prior
 from priory.priors.base import title_of
 from priory.runs.layout import CHECKPOINT, CONFIG, METRICS
 from priory.runs.model_options import Factory, ModelOptions, arguments_for
@@ -21,6 +22,7 @@ from priory.runs.plain_yaml import CLASSES, GIVEN
 from priory.runs.run import Run, read_config, write_config
 from priory.training import TrainingSettings, prior_for, threads_for
 from priory.training.checkpoint import read_checkpoint
+from priory.training.fit_latents import facts_for_latents
 from priory.training.fit_prior import facts_for
 from priory.vae import VAE
 
@@ -172,10 +174,10 @@ def refitted(
     config: RefitConfig, vae: VAE, x: Tensor, labels: Tensor | None, import_class: Importer
 ) -> tuple[Prior, RefitConfig]:
     """Return a new prior for a trained model, and the configuration that makes it again."""
-    how, vae = config.fitting, top_level(vae)
-    if ":" not in how.prior:
+    how, vae, name = config.fitting, top_level(vae), config.fitting.prior or "VampPrior"
+    if ":" not in name:
         prior = prior_for(
-            how.prior,
+            name,
             vae.encoder,
             x,
             num_components=how.num_components,
@@ -186,9 +188,29 @@ def refitted(
         return prior, replace(config, fitting=replace(how, prior=type(prior).__name__))
     z = vae.encode(x[:1], vae.context_of(None if labels is None else labels[:1]))
     facts = facts_for(vae.encoder, z, x, how.num_components, how.init, labels)
-    factory = import_class("prior", how.prior)
-    told = arguments_for(factory, how.prior_options, facts)
-    fitting = replace(how, prior=GIVEN, prior_options=told)
+    return _own_prior(config, facts, import_class)
+
+
+def prior_for_latents(
+    config: RefitConfig, latents: LatentSource, import_class: Importer
+) -> tuple[Prior, RefitConfig]:
+    """Return a new prior for latents, and the configuration that makes it again."""
+    how, name = config.fitting, config.fitting.prior or "MoGPrior"
+    rows, _, number = latents.some(1)
+    facts = facts_for_latents(rows, number, how.num_components, how.init)
+    if ":" in name:
+        return _own_prior(config, facts, import_class)
+    prior = make_prior(name, **facts, **(how.prior_options or {}))
+    return prior, replace(config, fitting=replace(how, prior=type(prior).__name__))
+
+
+def _own_prior(
+    config: RefitConfig, facts: dict[str, Any], import_class: Importer
+) -> tuple[Prior, RefitConfig]:
+    """Return a prior of the user's own class, which no file names."""
+    factory = import_class("prior", str(config.fitting.prior))
+    told = arguments_for(factory, config.fitting.prior_options, facts)
+    fitting = replace(config.fitting, prior=GIVEN, prior_options=told)
     return cast(Prior, factory(**told)), replace(config, fitting=fitting)
 
 

@@ -73,6 +73,8 @@ class ComponentsPart(Part):
     """The components of a mixture prior."""
 
     role = "components"
+    needs_encoder: bool = False
+    """Whether they are posteriors of an encoder."""
 
     @abstractmethod
     def forward(self, encoder: Encoder | None, context: Context) -> Components:
