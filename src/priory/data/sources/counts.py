@@ -14,9 +14,8 @@ from priory.blockwise import blocks
 from priory.data.checks import check_data, existing_file, readable
 from priory.data.sources.own_split import parts_by_name
 from priory.data.splits import Source
-from priory.data.tables.cells import classes_of
+from priory.data.tables.cells import Table, classes_of
 from priory.data.tables.columns import Column, Columns, check_counts
-from priory.data.tables.fit_columns import check_name
 from priory.extras import needs
 
 MOST_BYTES = 8 * 2**30
@@ -47,7 +46,7 @@ def open_counts(
     """
     path = existing_file(path)
     where = path.name
-    table, cells, genes = _read(path, layer)
+    table, obs, genes = _read(path, layer)
     bytes_needed = 4 * table.shape[0] * table.shape[1]
     if bytes_needed > MOST_BYTES:
         raise ValueError(
@@ -59,12 +58,14 @@ def open_counts(
         raise ValueError(f"expected genes in {where}, got none.")
     x = check_data(_dense(table, genes, where), where)
     labels, names, parts = None, None, None
+    cells = Table(obs, f"obs in {where}")
     if label is not None:
-        check_name(label, cells, f"obs in {where}")
-        labels, names = classes_of(cells[label], label, where)
+        cells.check_name(label)
+        labels, names = classes_of(cells.cells(label))
     if part is not None:
-        check_name(part, cells, f"obs in {where}")
-        parts = parts_by_name(cells[part].tolist(), f"column {part!r} of {where}")
+        cells.check_name(part)
+        words = cells.cells(part).column.tolist()
+        parts = parts_by_name(words, f"column {part!r} of {where}")
     columns = Columns(tuple(Column(gene, "count") for gene in genes), label)
     return Source(path.stem, x, labels, names, parts, columns)
 
