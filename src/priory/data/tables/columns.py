@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from priory.arguments import one_of
-from priory.data.tables.cells import Cells, Table, Value, ColumnError, key_of
+from priory.data.tables.cells import Cells, ColumnError, Table, Value, key_of
 from priory.data.tables.csv_file import PLAIN, Dialect
 from priory.extras import needs
 from priory.suggestions import exact, short

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from priory.arguments import one_of
-from priory.data.tables.cells import Cells, Table, Value, ColumnError
+from priory.data.tables.cells import Cells, ColumnError, Table, Value
 from priory.data.tables.columns import MOST_SAID, Column, Columns
 
 MOST_CATEGORIES = 256

@@ -14,14 +14,14 @@ from priory.data.checks import check_data, existing_file, readable
 from priory.data.sources.arrays import load_array
 from priory.data.sources.own_split import complete_parts, parts_by_name
 from priory.data.splits import Source
-from priory.data.tables.cells import Table, ColumnError, classes_of
+from priory.data.tables.cells import ColumnError, Table, classes_of
 from priory.data.tables.columns import Columns
 from priory.data.tables.csv_file import MISSING_WORDS, PLAIN, DecimalMark, Dialect, read_csv
 from priory.data.tables.fit_columns import (
     MissingCategories,
     MissingNumbers,
-    Wishes,
     TableError,
+    Wishes,
     advised,
     fit_columns,
 )
