@@ -81,6 +81,7 @@ def build(
         latent_dim = getattr(prior, "latent_dim", None)
     if levels == 1 and isinstance(prior, HierarchicalPrior):
         levels = prior.latent_dims
+        inference = "ladder" if prior.conditionals == "encoder" else inference
     asked = level_sizes(levels, latent_dim, prior)
     if len(asked) == 1 and inference != "direct":
         raise ValueError(
