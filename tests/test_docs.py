@@ -159,6 +159,15 @@ def test_the_page_of_mixtures_from_parts_runs():
     assert names["prior"](encoder).sample((3,)).shape == (3, 2)
 
 
+def test_the_page_of_several_levels_runs():
+    names: dict[str, object] = {}
+    (block,) = blocks("docs/priors/hierarchical.md")
+    exec(block, names)
+    assert names["rates"].shape == (2, 10)
+    assert names["of_level_1"].shape == names["of_level_2"].shape == (5,)
+    assert (names["z1"].shape, names["z2"].shape) == ((5, 40), (5, 20))
+
+
 def test_every_prior_has_a_page_and_a_row_in_the_table():
     table = (ROOT / "docs/priors/index.md").read_text()
     rows = re.findall(r"^\| \[`(\w+)`\]\((\w+\.md)\)", table, re.M)

@@ -92,7 +92,10 @@ class HierarchicalPrior(Prior):
         return f"{len(self.latent_dims)}-level-{self.top.title}"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.extra_repr()})"
+        how = f"network={self.network!r}, hidden_sizes={self.hidden_sizes}"
+        if self.conditionals == "encoder":
+            how = "conditionals='encoder'"
+        return f"{type(self).__name__}(latent_dims={self.latent_dims}, top={self.top!r}, {how})"
 
     def __getattr__(self, name: str) -> Any:
         """Return what only some priors have, and the top may: components that can be re-seeded."""

@@ -85,7 +85,13 @@ def build(
         latent_dim = getattr(prior, "latent_dim", None)
     if levels == 1 and isinstance(prior, HierarchicalPrior):
         levels = prior.latent_dims
+        inference = "ladder" if prior.conditionals == "encoder" else inference
     asked = level_sizes(levels, latent_dim, prior)
+    if len(asked) == 1 and inference != "direct":
+        raise ValueError(
+            f"expected several levels for inference={inference!r}, got one; give levels=2, or "
+            "leave inference out."
+        )
     facts = facts_of(splits, likelihood, asked[-1], num_components, init)
     sizes = tuple(facts["latent_dim"] if size is None else size for size in asked)
     with torch.random.fork_rng():
