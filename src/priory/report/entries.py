@@ -19,6 +19,7 @@ from priory.evaluation import (
     explore,
 )
 from priory.files import read_record
+from priory.networks.context import Context
 from priory.training import read_curves
 from priory.vae import VAE
 
@@ -121,11 +122,11 @@ def entry(
     Raises:
         ValueError: If the file of measures is damaged.
     """
-    x, context = part.tensor(), vae.context_of(**part.known)
+    x, context, known = part.tensor(), vae.context_of(**part.known), Context(**part.known)
     shown = exhibit(vae, x, seed=seed, context=context)
     return Entry(
         name,
-        evaluation or evaluate(vae, x, importance_samples, seed, context),
+        evaluation or evaluate(vae, x, importance_samples, seed, context, known=known),
         shown,
         epochs,
         seconds,
