@@ -92,7 +92,7 @@ def test_mixing_of_batches_is_that_of_its_definition():
     assert batch_mixing(torch.randn(600, 2), torch.arange(600) % 2) > 0.85
     assert batch_mixing(9.0 * batch[:, None] + torch.rand(120, 2), batch, 9) < 1e-3
     with pytest.raises(ValueError, match="two batches and four examples or more, got 1"):
-        batch_mixing(z, torch.zeros(120))
+        batch_mixing(z, torch.zeros(120, dtype=torch.long))
 
 
 def test_a_model_of_counts_is_asked_with_what_is_known_of_its_data():

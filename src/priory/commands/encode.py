@@ -39,9 +39,10 @@ def encode(run: str, data: FurtherData, classes: OwnClasses, out: str = "latents
         parts.append(vae.encode(x, known[rows]))
     z = torch.cat(parts)
     if path.suffix == CELLS:
-        source = data.data or getattr(opened.data_options, "data", "")
-        rows_of_file = part.index if data.data is None else None
-        write_beside(path, Path(source), rows_of_file, z, most_likely_component(vae, z, known))
+        own = opened.data_options if data.data is None else None
+        source = Path(data.data or (own.data if own is not None else ""))
+        rows_of_file = None if own is None else part.index
+        write_beside(path, source, rows_of_file, z, most_likely_component(vae, z, known))
     else:
         names = [f"z{number}" for number in range(1, z.shape[1] + 1)]
         write_columns(path, z, names, part.own_names)

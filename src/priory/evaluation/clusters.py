@@ -77,8 +77,8 @@ def clusters_and_labels(
         for clusters in found
         for score in (adjusted_rand_score, normalized_mutual_info_score)
     ]
-    first, second = scores[:2], scores[2:] or [None, None]
-    return Clusters(first[0], first[1], second[0], second[1], k)
+    leiden = (scores[2], scores[3]) if len(scores) > 2 else (None, None)
+    return Clusters(scores[0], scores[1], *leiden, k)
 
 
 def _leiden(points: NDArray[np.float64], seed: int) -> NDArray[np.int64]:

@@ -260,8 +260,15 @@ def evaluate(
         >>> evaluate(vae, torch.zeros(5, 9)).num_data
         5
     """
-    told = {"context": context, "known": known}
-    study = Study(vae, x, num_samples=num_samples, seed=seed, processes=processes, **told)
+    study = Study(
+        vae,
+        x,
+        context=context,
+        num_samples=num_samples,
+        seed=seed,
+        processes=processes,
+        known=known,
+    )
     study.draw_in_order(QUICK_ORDER)
     more = is_of_counts(study)
     scores = Scores.ask(study, (one for one in TABLE if one.quick or (one.of_counts and more)))
