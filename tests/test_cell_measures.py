@@ -11,6 +11,7 @@ from priory.evaluation import Study, evaluate, measure
 from priory.evaluation.batch_mixing import BATCH_MIXING, batch_mixing
 from priory.evaluation.clusters import ARI, NMI, clusters_and_labels
 from priory.evaluation.depth import DEPTH, depth_in_latents
+from priory.evaluation.gene_agreement import MEANS, VARIANCES, ZEROS, gene_agreement, told_apart
 from priory.likelihoods import PoissonDecoder
 
 
@@ -107,10 +108,34 @@ def test_a_model_of_counts_is_asked_with_what_is_known_of_its_data():
         assert BATCH_MIXING.read(scores.record).number == batch_mixing(z, known.batch_label)
         assert ARI.read(scores.record).number == clusters_and_labels(z, known.labels).ari
     without = evaluate(vae, x, 4)
-    assert DEPTH in without.measures
+    assert {DEPTH, MEANS, VARIANCES, ZEROS} <= set(without.measures)
+    assert whole.record["made"]["accuracy"] > 0.4
     assert not {ARI, NMI, BATCH_MIXING} & set(without.measures)
     given = Study(vae, x, known=Context(exposure=torch.linspace(1, 2, 60)))
     assert DEPTH.compute(given) == depth_in_latents(z, torch.linspace(1, 2, 60))
+
+
+def test_made_counts_agree_with_those_of_their_own_distribution():
+    torch.manual_seed(3)
+    rates = 3 * torch.rand(40)
+    x, y = torch.poisson(rates.expand(300, 40)), torch.poisson(rates.expand(200, 40))
+    found = gene_agreement(y, x)
+    assert found.num_dimensions == 40
+    standard = (y.double().mean(0) - x.double().mean(0)) / (
+        y.double().var(0) / 200 + x.double().var(0) / 300
+    ).sqrt()
+    assert found.means == pytest.approx(standard.square().mean().sqrt().item())
+    for number in (found.means, found.variances, found.zeros):
+        assert 0.6 < number < 1.5
+    wide = torch.poisson(rates * torch.distributions.Gamma(2.0, 2.0).sample((200, 40)))
+    other = gene_agreement(wide, x)
+    assert other.means < 2 < min(other.variances, other.zeros)
+    assert told_apart(y, x, num_permutations=19).p_value > 0.05
+    assert told_apart(y + 3, x, num_permutations=19).p_value == 0.05
+    with pytest.raises(ValueError, match="at least 10 samples and examples, got 5"):
+        gene_agreement(y[:5], x)
+    with pytest.raises(ValueError, match="got the same in each"):
+        gene_agreement(torch.ones(10, 2), torch.ones(10, 2))
 
 
 def test_other_models_are_asked_on_request_alone():

@@ -77,8 +77,8 @@ def clusters_and_labels(
         for clusters in found
         for score in (adjusted_rand_score, normalized_mutual_info_score)
     ]
-    leiden = (scores[2], scores[3]) if len(scores) > 2 else (None, None)
-    return Clusters(scores[0], scores[1], *leiden, k)
+    more = scores if len(scores) > 2 else [None] * 4
+    return Clusters(scores[0], scores[1], more[2], more[3], k)
 
 
 def _leiden(points: NDArray[np.float64], seed: int) -> NDArray[np.int64]:

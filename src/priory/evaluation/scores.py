@@ -21,6 +21,7 @@ from priory.evaluation.components import (
 )
 from priory.evaluation.depth import DEPTH, is_of_counts
 from priory.evaluation.evidence import ELBO_OF_DATA, NLL, RATE, RECONSTRUCTION, elbo_terms
+from priory.evaluation.gene_agreement import MADE, MEANS, VARIANCES, ZEROS
 from priory.evaluation.holes import POSTERIOR_OUTSIDE, SHARE_IN_HOLES, holes_of
 from priory.evaluation.latent_use import ACTIVE_UNITS, latent_use_of
 from priory.evaluation.log_prob import LogProb
@@ -54,6 +55,10 @@ TABLE: tuple[Measure, ...] = (
     LEIDEN_ARI,
     LEIDEN_NMI,
     BATCH_MIXING,
+    MEANS,
+    VARIANCES,
+    ZEROS,
+    MADE,
     CLASSIFIER,
     DISCREPANCY,
     PRECISION,
