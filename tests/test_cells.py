@@ -1,6 +1,8 @@
 """From a file of cells to latents and made cells in files of cells, by the commands."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -178,3 +180,20 @@ def test_an_exposure_by_name_or_none():
     assert none.decoder.log_dispersion.shape == (2, 12)
     assert json.loads(Path("given/data.json").read_text())["columns"]["exposure"] == "n_counts"
     run("score given --data cells.h5ad --importance-samples 2 --out given.csv")
+
+
+def test_the_guide_runs(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[1] / "docs/guides/cells.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    write_cells(Path("cells.h5ad"), make_cells())
+    blocks = re.findall(r"```(sh|python)\n(.*?)```", page, re.S)
+    assert [kind for kind, _ in blocks] == ["sh", "sh", "sh", "python", "python"]
+    names: dict[str, object] = {}
+    for kind, block in blocks:
+        if kind == "python":
+            exec(block, names)
+            continue
+        with shell.without_pictures():
+            main(shlex.split(block)[1:])
+    assert set(names["made"].layers) == set()
+    assert names["shares"].sum(1).allclose(torch.ones(len(names["x"])))

@@ -41,6 +41,7 @@ class Entry:
         curves: Its training curves: columns of numbers, of which `epoch` is one.
         measures: What `priory evaluate` found of it, as in `measures.json`; None without.
         parameters: The number of parameters of the prior alone.
+        batches: The batches of the test data, where there are any.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Entry:
     curves: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     measures: Mapping[str, Any] | None = None
     parameters: int | None = None
+    batches: Tensor | None = None
 
     def value(self, measure: Measure) -> Value | None:
         """Return the number of a measure, or what `priory evaluate` found of it."""
@@ -85,6 +87,8 @@ def notes(evaluations: Sequence[Evaluation]) -> list[str]:
     if estimated:
         most = max(estimated)
         said.append(f"≈ : the prior's normaliser is estimated (± {most:.2g} nats, over its draws).")
+    for one in evaluations:
+        said += getattr(one.findings.get("depth"), "warnings", ())
     if any(one.given_labels for one in evaluations):
         said.append("| y : given the label, for examples whose label is known: -log p(x|y).")
     return said
@@ -140,6 +144,7 @@ def entry(
             seed=seed,
         ),
         labels=part.labels,
+        batches=part.batch_label,
         curves={} if curves is None else read_curves(curves),
         measures=None if measures is None else read_record(measures, "priory evaluate"),
         parameters=sum(p.numel() for p in vae.prior.parameters()),
