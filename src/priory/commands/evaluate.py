@@ -7,6 +7,7 @@ from priory.arguments import within
 from priory.commands.own_classes import open_run
 from priory.evaluation import measure
 from priory.files import checked_file, write_record
+from priory.networks.context import Context
 from priory.runs.layout import MEASURES
 from priory.runs.options import FurtherData, OwnClasses, WorkOptions, check_samples
 
@@ -58,6 +59,7 @@ def evaluate(
         max_training=max_training,
         seed=seed,
         processes=processes,
+        known=Context(**part.known),
     )
     if processes.rank > 0:  # the first process writes
         return

@@ -7,7 +7,7 @@ from torch.distributions import Categorical, Distribution, Independent
 from priory.arrays import Array
 from priory.blockwise import blocks
 from priory.distributions.unflattened import UnflattenedDistribution
-from priory.networks.context import Context, given, num_labels_of
+from priory.networks.context import Context, given, num_batches_of, num_labels_of
 from priory.networks.home import taken
 from priory.vae import VAE
 
@@ -82,6 +82,8 @@ def decode(
 def decode_expected(vae: VAE, z: Tensor | Array, label: int | None = None) -> Tensor:
     """Return the expected example at each point, `(*points, *data_shape)`.
 
+    A decoder that takes batches is told of the first, and one that takes exposures of the median.
+
     Args:
         vae: The model.
         z: Points of the latent space, `(*points, L)`.
@@ -90,7 +92,9 @@ def decode_expected(vae: VAE, z: Tensor | Array, label: int | None = None) -> Te
     z = taken(z, vae.decoder)
     points = z.flatten(0, -2)
     labels = None if label is None else torch.full((len(points),), label)
-    x = decode(vae, points, Context(labels=labels), mean=True)
+    batches = num_batches_of(vae.decoder)
+    batch_label = None if batches is None else torch.zeros(len(points), dtype=torch.long)
+    x = decode(vae, points, Context(labels=labels, batch_label=batch_label), mean=True)
     return x.reshape(*z.shape[:-1], *x.shape[1:])
 
 

@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from priory.arrays import Array
+from priory.evaluation.batch_mixing import BATCH_MIXING
+from priory.evaluation.clusters import ARI, LEIDEN_ARI, LEIDEN_NMI, NMI
 from priory.evaluation.components import (
     COMPONENTS_IN_USE,
     DEAD_COMPONENTS,
     NEAREST,
     dead_components_of,
 )
+from priory.evaluation.depth import DEPTH, is_of_counts
 from priory.evaluation.evidence import ELBO_OF_DATA, NLL, RATE, RECONSTRUCTION, elbo_terms
+from priory.evaluation.gene_agreement import MADE, MEANS, VARIANCES, ZEROS
 from priory.evaluation.holes import POSTERIOR_OUTSIDE, SHARE_IN_HOLES, holes_of
 from priory.evaluation.latent_use import ACTIVE_UNITS, latent_use_of
 from priory.evaluation.levels import LEVEL_RATES, LEVEL_UNITS, OF_LEVELS
@@ -49,6 +53,16 @@ TABLE: tuple[Measure, ...] = (
     MUTUAL_INFORMATION,
     MARGINAL_KL,
     ACTIVE_UNITS,
+    DEPTH,
+    ARI,
+    NMI,
+    LEIDEN_ARI,
+    LEIDEN_NMI,
+    BATCH_MIXING,
+    MEANS,
+    VARIANCES,
+    ZEROS,
+    MADE,
     CLASSIFIER,
     DISCREPANCY,
     PRECISION,
@@ -230,8 +244,9 @@ def evaluate(
     context: Context | None = None,
     *,
     processes: Processes | None = None,
+    known: Context | None = None,
 ) -> Scores:
-    """Ask a model the few measures by which priors are compared.
+    """Ask a model the few measures by which priors are compared, and a model of counts some more.
 
     Args:
         vae: The model, in evaluation mode where that matters.
@@ -243,6 +258,8 @@ def evaluate(
             over all labels.
         processes: Processes among which the NLL and the holes, which take longest, are divided; by
             default this one alone.
+        known: All that is known of these data, whether or not the model is told of it: clusters are
+            compared with its labels, and its batches are looked for. By default the context.
 
     Raises:
         ValueError: If there are no data, or `num_samples` is below one.
@@ -256,13 +273,25 @@ def evaluate(
         >>> evaluate(vae, torch.zeros(5, 9)).num_data
         5
     """
-    study = Study(vae, x, context=context, num_samples=num_samples, seed=seed, processes=processes)
+    study = Study(
+        vae,
+        x,
+        context=context,
+        num_samples=num_samples,
+        seed=seed,
+        processes=processes,
+        known=known,
+    )
     study.draw_in_order(QUICK_ORDER)
-    scores = Scores.ask(study, (measure for measure in TABLE if measure.quick))
+    more = is_of_counts(study)
+    scores = Scores.ask(study, (one for one in TABLE if one.quick or (one.of_counts and more)))
     numbers: dict[str, Any] = {}
     for measure, value in scores.values:  # alone, without what else was found of them
-        numbers |= measure.answer(Value(value.number, value.error))
-    return replace(scores, record={**scores.record, **numbers})
+        if "." not in measure.name:
+            numbers |= measure.answer(Value(value.number, value.error))
+    there = [measure for measure, _ in scores.values]
+    asked = tuple(one for one in scores.measures if one.quick or one in there)
+    return replace(scores, record={**scores.record, **numbers}, measures=asked)
 
 
 @torch.no_grad()
@@ -281,6 +310,7 @@ def measure(
     features: Features | None = None,
     seed: int = 0,
     processes: Processes | None = None,
+    known: Context | None = None,
 ) -> Scores:
     """Ask a model all measures.
 
@@ -301,6 +331,7 @@ def measure(
         seed: The seed of the noise; the generator of the caller is left as it was.
         processes: Processes among which the NLL, the surgery and the holes, which take longest, are
             divided; by default this one alone.
+        known: All that is known of the held-out data, as for `evaluate`.
 
     Raises:
         ImportError: If ArviZ or scikit-learn is not installed.
@@ -330,6 +361,7 @@ def measure(
         features=features,
         seed=seed,
         processes=processes,
+        known=known,
     )
     study.draw_in_order(ORDER)
     scores = Scores.ask(study)

@@ -19,6 +19,7 @@ from priory.evaluation import (
     explore,
 )
 from priory.files import read_record
+from priory.networks.context import Context
 from priory.training import read_curves
 from priory.vae import VAE
 
@@ -40,6 +41,7 @@ class Entry:
         curves: Its training curves: columns of numbers, of which `epoch` is one.
         measures: What `priory evaluate` found of it, as in `measures.json`; None without.
         parameters: The number of parameters of the prior alone.
+        batches: The batches of the test data, where there are any.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Entry:
     curves: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     measures: Mapping[str, Any] | None = None
     parameters: int | None = None
+    batches: Tensor | None = None
 
     @property
     def num_levels(self) -> int:
@@ -89,6 +92,8 @@ def notes(evaluations: Sequence[Evaluation]) -> list[str]:
     if estimated:
         most = max(estimated)
         said.append(f"≈ : the prior's normaliser is estimated (± {most:.2g} nats, over its draws).")
+    for one in evaluations:
+        said += getattr(one.findings.get("depth"), "warnings", ())
     if any(one.given_labels for one in evaluations):
         said.append("| y : given the label, for examples whose label is known: -log p(x|y).")
     return said
@@ -135,11 +140,11 @@ def entry(
     Raises:
         ValueError: If the file of measures is damaged.
     """
-    x, context = part.tensor(), vae.context_of(**part.known)
+    x, context, known = part.tensor(), vae.context_of(**part.known), Context(**part.known)
     shown = exhibit(vae, x, seed=seed, context=context, examples=examples)
     return Entry(
         name,
-        evaluation or evaluate(vae, x, importance_samples, seed, context),
+        evaluation or evaluate(vae, x, importance_samples, seed, context, known=known),
         shown,
         epochs,
         seconds,
@@ -154,6 +159,7 @@ def entry(
             examples=examples,
         ),
         labels=part.labels,
+        batches=part.batch_label,
         curves={} if curves is None else read_curves(curves),
         measures=None if measures is None else read_record(measures, "priory evaluate"),
         parameters=sum(p.numel() for p in vae.prior.parameters()),

@@ -32,6 +32,7 @@ def subject_of(models: list[tuple[str, Run]], entries: Sequence[Entry], part: Pa
         data_range=_range(first, part),
         recipes=_recipes(models),
         label_names=None if form is None else form.label_names,
+        batch_names=None if form is None else form.batch_names,
         columns=None if form is None else form.columns,
     )
 

@@ -85,6 +85,7 @@ def write_report(
         recipes=(Recipe.of(begun.config.command, place or directory, text),),
         label_names=begun.splits.label_names,
         columns=begun.splits.columns,
+        batch_names=begun.splits.batch_names,
     )
     write_page(directory / PAGE, entries, subject)
 

@@ -267,7 +267,9 @@ class Run:
         vae = self.model
         if self.format is not None and x.shape[1:] != self.format.data_shape:
             raise _unlike(self.format.data_shape, x, name)
-        context = vae.context_of(None if labels is None else labels[:1])
+        of_any_batch = torch.zeros(1, dtype=torch.long)
+        label = None if labels is None else labels[:1]
+        context = vae.context_of(label, batch_label=of_any_batch)
         z = vae.posterior(torch.zeros_like(x[:1]), context).mean  # of x it may not be finite
         likelihood = vae.likelihood(z, context)
         if x.shape[1:] != likelihood.event_shape:
