@@ -204,13 +204,15 @@ class SampledPrior(Distribution):
 
     def sample(self, sample_shape: Any = Size()) -> Tensor:  # noqa: B008
         """Draw samples."""
-        return self.p.expand(self.batch_shape).sample(sample_shape)
+        drawn: Tensor = self.p.expand(self.batch_shape).sample(sample_shape)
+        return drawn
 
 
-@register_kl(Normal, SampledPrior)
+@register_kl(Normal, SampledPrior)  # type: ignore[untyped-decorator]
 def _rate(q: Normal, p: SampledPrior) -> Tensor:
     """Return the rate of each sample, `(*samples, 1)`, which scvi-tools sums over the last."""
-    return (q.log_prob(p.z).sum(-1) - p.log_prob(p.z)).unsqueeze(-1)
+    rate: Tensor = q.log_prob(p.z).sum(-1) - p.log_prob(p.z)
+    return rate.unsqueeze(-1)
 
 
 def _module_with_prior(module_class: Any) -> Any:
@@ -227,7 +229,7 @@ def _module_with_prior(module_class: Any) -> Any:
             return outputs
 
         @torch.inference_mode()
-        @auto_move_data
+        @auto_move_data  # type: ignore[untyped-decorator]
         def marginal_ll(
             self,
             tensors: dict[str, Tensor],
