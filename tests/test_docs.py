@@ -44,6 +44,14 @@ def test_every_name_on_the_pages_is_there_once_priory_is_imported():
             exec("\n".join(imports), {})
 
 
+def test_each_promise_has_a_test():
+    page = (ROOT / "docs" / "promises.md").read_text()
+    tests = "".join(file.read_text() for file in (ROOT / "tests").glob("test_*.py"))
+    names = re.findall(r"`(test_\w+)`", page)
+    assert len(names) > 20
+    assert not [name for name in names if f"def {name}(" not in tests]
+
+
 def test_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(priory, "fit", partial(priory.fit, max_epochs=1, verbose=False))
@@ -149,6 +157,15 @@ def test_the_page_of_mixtures_from_parts_runs():
     exec(block, names)
     encoder = GaussianEncoder(MLP((8, 8), (4,), (8,)), data_range=(0, 16))
     assert names["prior"](encoder).sample((3,)).shape == (3, 2)
+
+
+def test_the_page_of_several_levels_runs():
+    names: dict[str, object] = {}
+    (block,) = blocks("docs/priors/hierarchical.md")
+    exec(block, names)
+    assert names["rates"].shape == (2, 10)
+    assert names["of_level_1"].shape == names["of_level_2"].shape == (5,)
+    assert (names["z1"].shape, names["z2"].shape) == ((5, 40), (5, 20))
 
 
 def test_every_prior_has_a_page_and_a_row_in_the_table():

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from priory import likelihoods, networks
 from priory.files import write_whole
 from priory.priors import Prior, prior_classes
-from priory.priors.parts import Exemplars, Part, mapping_of
+from priory.priors.parts import Exemplars, InputsPart, Part, mapping_of
 from priory.priors.registry import translated
 from priory.vae import VAE
 
@@ -33,7 +34,8 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
 
     What was saved there before is replaced. Modules of Priory are described by their constructors'
     arguments. A module of the user's own is described by its name alone, and has to be given to
-    `load`.
+    `load`. Where the weights hold training examples, exemplars or pseudo-inputs that started from
+    data, the logger `priory` says so.
 
     Args:
         model: The model, a `VAE`, or a `Prior`.
@@ -80,6 +82,11 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
     path.mkdir(parents=True, exist_ok=True)
     write_whole(path / WEIGHTS, safetensors.save(state))
     write_whole(path / DESCRIPTION, (json.dumps(text, indent=2) + "\n").encode())
+    inputs = [part for part in model.modules() if isinstance(part, InputsPart)]
+    if any(p.holds_examples and (exemplars or not isinstance(p, Exemplars)) for p in inputs):
+        logging.getLogger("priory").warning(
+            "%s holds training examples, or pseudo-inputs that started from them.", path / WEIGHTS
+        )
 
 
 def load(
@@ -195,6 +202,8 @@ def _buildable() -> Mapping[str, type[nn.Module]]:
 def _describe(value: Any) -> Any:
     if isinstance(value, Part):
         return mapping_of(value)
+    if isinstance(value, list | tuple | nn.ModuleList):
+        return [_describe(one) for one in value]
     if not isinstance(value, nn.Module):
         return value
     cls = type(value)
@@ -206,8 +215,13 @@ def _describe(value: Any) -> Any:
     return {"class": cls.__name__, "arguments": arguments}
 
 
-def _is_module(value: Any) -> bool:
-    return isinstance(value, dict) and ("class" in value or "foreign" in value)
+def _made(part: str, value: Any) -> Any:
+    """Return an argument with the modules in it built."""
+    if isinstance(value, list):
+        return [_made(part, one) for one in value]
+    if isinstance(value, dict) and ("class" in value or "foreign" in value):
+        return _build(part, value)
+    return value
 
 
 def _build(part: str, description: dict[str, Any]) -> Any:
@@ -226,12 +240,7 @@ def _build(part: str, description: dict[str, Any]) -> Any:
         )
     arguments = translated(cls.__name__, arguments, warn=False)
     try:
-        return cls(
-            **{
-                name: _build(part, value) if _is_module(value) else value
-                for name, value in arguments.items()
-            }
-        )
+        return cls(**{name: _made(part, value) for name, value in arguments.items()})
     except TypeError as error:
         raise ValueError(
             f"expected arguments of {cls.__name__} for the {part}, got {sorted(arguments)}; "

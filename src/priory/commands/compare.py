@@ -55,19 +55,21 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
                 seconds=seconds,
                 curves=run / name,
                 num_entries=len(begun.models),
+                examples=not config.measuring.no_examples,
             )
             time_taken = {"epochs": history.epochs, "seconds": round(seconds, 2)}
             metrics[name] = entry.evaluation.numbers | time_taken
             entries.append(entry)
         write_record(run / METRICS, metrics)
+        sizes = getattr(begun.model.prior, "latent_dims", (config.model.latent_dim,))
+        dimensions = " + ".join(map(str, sizes))
         summary = (
-            f"The same VAE with {config.model.latent_dim} latent dimensions, trained under "
-            f"{len(entries)} priors on {len(splits.train):,} examples and measured on "
-            f"{len(splits.test):,} others."
+            f"The same VAE with {dimensions} latent dimensions, trained under {len(entries)} "
+            f"priors on {len(splits.train):,} examples and measured on {len(splits.test):,} others."
         )
         report.write_report(run, entries, begun, f"Priors on {splits.name}", summary, target)
     title = f"{splits.name}: {len(splits.test)} test examples"
     table = report.comparison_table(entries, title, splits.columns)
     console.width = max(console.width, Measurement.get(console, console.options, table).minimum)
     console.print(table)
-    console.print(f"The report is {target / PAGE}.")
+    console.print(f"The report is {target / PAGE}. {report.about_examples(entries)}")

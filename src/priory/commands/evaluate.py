@@ -7,6 +7,7 @@ from priory.arguments import within
 from priory.commands.own_classes import open_run
 from priory.evaluation import measure
 from priory.files import checked_file, write_record
+from priory.networks.context import Context
 from priory.runs.layout import MEASURES
 from priory.runs.options import FurtherData, OwnClasses, WorkOptions, check_samples
 
@@ -45,24 +46,25 @@ def evaluate(
     opened = open_run(run, classes, device)
     target = opened.path / MEASURES if out is None else checked_file(out)
     part, training = data.of(opened), opened.training
+    columns = None if opened.format is None else opened.format.columns
     vae = opened.model
     scores = measure(
         vae,
         part.tensor(),
         None if training is None else training.tensor(),
-        context=vae.context_of(part.labels),
-        training_context=None if training is None else vae.context_of(training.labels),
+        context=vae.context_of(**part.known),
+        training_context=None if training is None else vae.context_of(**training.known),
         num_samples=importance_samples,
         max_components=max_components,
         max_training=max_training,
         seed=seed,
         processes=processes,
+        known=Context(**part.known),
     )
     if processes.rank > 0:  # the first process writes
         return
     write_record(target, scores.as_json())
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    columns = None if opened.format is None else opened.format.columns
     console.print(report.scores_table(scores, f"{scores.num_data} held-out examples", columns))
     for sentence in scores.warnings:
         console.print(sentence)

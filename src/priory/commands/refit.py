@@ -11,8 +11,10 @@ from rich.console import Console
 from priory.commands.own_classes import own_part, own_parts
 from priory.data import DataFormat
 from priory.data.latent_sources import open_latents
-from priory.evaluation import evaluate
+from priory.evaluation import evaluate, top_level
+from priory.evaluation.top_level import with_top
 from priory.files import write_record
+from priory.priors.base import title_of
 from priory.processes import Processes
 from priory.report import comparison_table, write_refit_figure
 from priory.runs import RefitConfig, Run, new_run_directory, next_free
@@ -22,7 +24,6 @@ from priory.runs.options import OwnNetworks
 from priory.runs.run import held_out, write_config
 from priory.saving import save
 from priory.training import PriorFit, fit_prior
-from priory.vae import VAE
 
 
 def refit(
@@ -33,6 +34,8 @@ def refit(
     out: str | None = None,
 ) -> None:
     """Fit a new prior to a trained model and show what it changed.
+
+    Of several levels of latents it is the prior of the top; the levels below stay as they are.
 
     The old run, its encoder and its decoder stay as they are; the prior is fitted to the aggregated
     posterior of the training data, and stops by the validation data. The new run directory holds
@@ -64,7 +67,7 @@ def refit(
     how, old, seed = config.fitting, opened.model.to(device), config.fitting.seed or 0
     splits = config.data.open(seed, drawn_once=True)
     x, labels, part = splits.train.tensor(), splits.train.labels, held_out(splits)
-    unseen, context = part.tensor(), old.context_of(part.labels)
+    unseen, context = part.tensor(), old.context_of(**part.known)
     opened.check_fits(unseen, splits.name, part.labels)
     target = _target(out, processes)
     if target.resolve().is_relative_to(opened.path.resolve()):
@@ -76,7 +79,7 @@ def refit(
     with new_run_directory(target) if first else nullcontext(target) as scratch:
         fit = fit_prior(
             prior,
-            old.encoder,
+            top_level(old).encoder,
             x,
             held_out=splits.validation.tensor(),
             labels=labels,
@@ -88,14 +91,15 @@ def refit(
             seed=seed,
             processes=processes,
         )
-        new, samples = VAE(old.encoder, old.decoder, fit.prior).eval(), config.measuring
+        fitted = with_top(old, fit.prior)
+        new, samples = fitted.eval(), config.measuring
         before, after = (
             evaluate(
                 vae,
                 unseen,
                 samples.importance_samples,
                 seed,
-                vae.context_of(part.labels),
+                vae.context_of(**part.known),
                 processes=processes,
             )
             for vae in (old, new)
@@ -109,7 +113,7 @@ def refit(
         write_record(scratch / METRICS, metrics)
         write_refit_figure(scratch, old, new, unseen, context, seed)
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    names = [f"{when}: {type(m.prior).__name__}" for when, m in (("before", old), ("after", new))]
+    names = [f"{when}: {title_of(m.prior)}" for when, m in (("before", old), ("after", new))]
     title = f"{splits.name}: {before.num_data} unseen examples"
     both = dict(zip(names, (before, after), strict=True))
     console.print(comparison_table(both, title, splits.columns))

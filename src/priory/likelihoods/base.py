@@ -5,7 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,9 @@ class Observed:
         whole: Whether all values are whole numbers.
         num_values: The number of values V, where it was given.
         spans: The blocks of columns, where they were given.
+        exposure: The exposure of each example, `(N,)`; or `"total"` for its total, or `"none"`; by
+            default the total, where none is zero.
+        batch_label: The batch of each example, `(N,)`, where there are batches.
     """
 
     x: Tensor
@@ -40,6 +43,8 @@ class Observed:
     whole: bool
     num_values: int | None
     spans: Spans | None
+    exposure: Tensor | Literal["total", "none"] | None = None
+    batch_label: Tensor | None = None
 
     @property
     def only_counts(self) -> bool:
@@ -195,6 +200,11 @@ def float_blocks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
         if part.dtype not in (torch.float32, torch.float64):  # float32 holds what 16 bits hold
             part = part.float() if part.element_size() <= 2 else part.double()
         yield rows.start, part
+
+
+def totals(x: Tensor) -> Tensor:
+    """Return the total of each example, `(N,)`, in float64."""
+    return torch.cat([part.flatten(1).sum(1, dtype=torch.float64) for _, part in float_blocks(x)])
 
 
 def whole_from_zero(x: Tensor, num_values: float = float("inf")) -> Tensor:

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from priory.data import DataFormat, Splits, describe
 from priory.data.latent_sources import LatentSource
+from priory.evaluation import top_level
 from priory.likelihoods import Likelihood
 from priory.priors import Prior, make_prior
+from priory.priors.base import title_of
 from priory.runs.layout import CHECKPOINT, CONFIG, METRICS
 from priory.runs.model_options import Factory, ModelOptions, arguments_for
 from priory.runs.options import CompareConfig, RefitConfig, TrainConfig, set_threads
@@ -88,19 +90,20 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
         )
     set_threads(machine.threads)
     splits = config.data.open(how.seed)
-    likelihood = config.model.choose(splits)
+    likelihood = config.model.choose(splits, config.data.exposure)
     options: Any = config.model
     models: dict[str, VAE] = {}
     if isinstance(config, TrainConfig) and config.start.from_ is not None:
         vae = _started(config.start.from_, options, splits, import_class)
-        models[type(vae.prior).__name__] = vae
+        models[title_of(vae.prior)] = vae
     else:
         for one in options.each(splits):
             classes = _classes(one, import_class)
             options = one.resolved(splits, likelihood, classes)
             vae = options.build(splits, likelihood, how.seed, classes)
-            named_class = ":" in one.prior
-            models[one.prior.rpartition(":")[2] if named_class else type(vae.prior).__name__] = vae
+            named_class, compared = ":" in one.prior, isinstance(config, CompareConfig)
+            name = one.prior.rpartition(":")[2] if named_class or compared else title_of(vae.prior)
+            models[name] = vae
     if isinstance(config, CompareConfig):
         named = (GIVEN if ":" in one.prior else one.prior for one in config.model.each(splits))
         theirs = {"prior": "", "prior_options": config.model.prior_options}
@@ -171,7 +174,7 @@ def refitted(
     config: RefitConfig, vae: VAE, x: Tensor, labels: Tensor | None, import_class: Importer
 ) -> tuple[Prior, RefitConfig]:
     """Return a new prior for a trained model, and the configuration that makes it again."""
-    how, name = config.fitting, config.fitting.prior or "VampPrior"
+    how, vae, name = config.fitting, top_level(vae), config.fitting.prior or "VampPrior"
     if ":" not in name:
         prior = prior_for(
             name,
@@ -215,7 +218,10 @@ def for_run(run: Run, config: RefitConfig) -> RefitConfig:
     """Return a configuration with the data and the seed of a run where none are asked for."""
     options = flat(run.data_options) if run.data_options else {}
     given = {n: v for n, v in flat(config.data).items() if v is not None}
-    defaults: dict[str, Any] = {"validation": 0.1, "test": 0.1, "binarise": "none"}
+    defaults: dict[str, Any] = {
+        **{"validation": 0.1, "test": 0.1},
+        **{"binarise": "none", "exposure": "total"},
+    }
     data = replace(config.data, **(defaults | options | given))
     if data.data is None:
         raise ValueError(

@@ -27,6 +27,11 @@ class DataOptions:
         data: A built-in set (`digits`, `mnist`, `fashion-mnist`), a file (`.npy`, `.npz`, `.pt`,
             `.csv`, `.tsv`, `.parquet`, `.h5ad`, `-ubyte`) or a folder of images or IDX files.
         data_options: Options of its kind, such as `{label: species}` for a table.
+        label: The column of a table, or of cells, that holds their labels.
+        batch_key: The column that says in which batch an example was measured, of which the
+            decoder is told.
+        exposure: What the means of counts are scaled by: the `total` of an example, a column by its
+            name, or `none`.
         labels: A file of labels, one for each example, `.npy` or IDX.
         validation: The fraction of the data to validate on, or a file of such data.
         test: The fraction of the data to test on, or a file of such data.
@@ -35,6 +40,9 @@ class DataOptions:
 
     data: str = "digits"
     data_options: dict[str, Any] | None = None
+    label: str | None = None
+    batch_key: str | None = None
+    exposure: str = "total"
     labels: str | None = None
     validation: float | str = 0.1
     test: float | str = 0.1
@@ -49,8 +57,16 @@ class DataOptions:
                 measure by are.
         """
         how = "static" if drawn_once and self.binarise == "dynamic" else self.binarise
-        where = (self.validation, self.test, self.labels, self.data_options)
+        where = (self.validation, self.test, self.labels, self.options)
         return open_data(self.data, seed, *where, how)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All options of the data's kind."""
+        column = None if self.exposure in ("total", "none", None) else self.exposure
+        named = {"label": self.label, "batch_key": self.batch_key, "exposure": column}
+        given = {name: column for name, column in named.items() if column is not None}
+        return {**(self.data_options or {}), **given}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +81,18 @@ class MeasuringOptions:
 
     def __post_init__(self) -> None:
         check_samples(self.importance_samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(MeasuringOptions):
+    """Measures.
+
+    Args:
+        no_examples: Leave examples of the data out of the page and the figures, and pseudo-inputs
+            that started from them.
+    """
+
+    no_examples: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +213,7 @@ class RefitData(DataOptions):
     validation: float | str | None = None  # type: ignore[assignment]
     test: float | str | None = None  # type: ignore[assignment]
     binarise: Literal["none", "dynamic", "static"] | None = None  # type: ignore[assignment]
+    exposure: str | None = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +271,7 @@ class TrainedConfig:
     model: ModelOptions = field(default_factory=ModelOptions)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     machine: MachineOptions = field(default_factory=MachineOptions)
-    measuring: MeasuringOptions = field(default_factory=MeasuringOptions)
+    measuring: ReportOptions = field(default_factory=ReportOptions)
 
 
 @dataclass(frozen=True, kw_only=True)

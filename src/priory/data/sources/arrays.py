@@ -48,7 +48,7 @@ def open_array(path: str | Path) -> Source:
 
 
 def read_array(path: str | Path) -> Tensor:
-    """Map a `.npy` file into memory, as a tensor."""
+    """Map a `.npy` file of numbers into memory."""
     return as_tensor(map_array(path), Path(path).name)
 
 
@@ -56,7 +56,7 @@ def map_array(path: str | Path) -> NDArray[Any]:
     """Map a `.npy` file into memory."""
     path = existing_file(path)
     what, advice = f"a numeric array in {path}", "; write it with numpy.save"
-    with readable(what, "NumPy's", advice, ValueError, EOFError, OSError):
+    with readable(what, "NumPy's", advice, ValueError, EOFError, OSError, OverflowError, TypeError):
         # "c": changes, which torch cannot forbid, never reach the file
         array = np.load(path, mmap_mode="c", allow_pickle=False)
     if not isinstance(array, np.ndarray):
