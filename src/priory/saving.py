@@ -2,9 +2,11 @@
 
 import inspect
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 from priory import likelihoods, networks
 from priory.files import write_whole
 from priory.priors import Prior, prior_classes
-from priory.priors.parts import Exemplars, Part, mapping_of
+from priory.priors.parts import Exemplars, InputsPart, Part, mapping_of
 from priory.priors.registry import translated
 from priory.vae import VAE
 
@@ -32,7 +34,8 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
 
     What was saved there before is replaced. Modules of Priory are described by their constructors'
     arguments. A module of the user's own is described by its name alone, and has to be given to
-    `load`.
+    `load`. Where the weights hold training examples, exemplars or pseudo-inputs that started from
+    data, the logger `priory` says so.
 
     Args:
         model: The model, a `VAE`, or a `Prior`.
@@ -79,6 +82,11 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
     path.mkdir(parents=True, exist_ok=True)
     write_whole(path / WEIGHTS, safetensors.save(state))
     write_whole(path / DESCRIPTION, (json.dumps(text, indent=2) + "\n").encode())
+    inputs = [part for part in model.modules() if isinstance(part, InputsPart)]
+    if any(p.holds_examples and (exemplars or not isinstance(p, Exemplars)) for p in inputs):
+        logging.getLogger("priory").warning(
+            "%s holds training examples, or pseudo-inputs that started from them.", path / WEIGHTS
+        )
 
 
 def load(
@@ -94,7 +102,8 @@ def load(
     weights are compared with the description before memory is asked for.
 
     Args:
-        path: The directory written by `save`.
+        path: The directory written by `save`, or `hf://user/repo` on the hub, also with a revision,
+            `hf://user/repo@v1`; more can be asked for by `priory.hub.from_pretrained`.
         encoder: The encoder, where it is of a class of the user's own; its weights are loaded.
         decoder: Likewise the decoder.
         prior: Likewise the prior.
@@ -107,6 +116,8 @@ def load(
         ValueError: If a file is truncated, not Priory's or of a later version, if a part is of a
             class of the user's own and was not given, or if a given part does not fit the weights.
     """
+    if str(path).startswith("hf://"):  # by a room above this one
+        path = import_module("priory.hub").download(path)
     path = Path(path)
     for name in (DESCRIPTION, WEIGHTS):
         if not (path / name).is_file():
@@ -191,6 +202,8 @@ def _buildable() -> Mapping[str, type[nn.Module]]:
 def _describe(value: Any) -> Any:
     if isinstance(value, Part):
         return mapping_of(value)
+    if isinstance(value, list | tuple | nn.ModuleList):
+        return [_describe(one) for one in value]
     if not isinstance(value, nn.Module):
         return value
     cls = type(value)
@@ -202,8 +215,13 @@ def _describe(value: Any) -> Any:
     return {"class": cls.__name__, "arguments": arguments}
 
 
-def _is_module(value: Any) -> bool:
-    return isinstance(value, dict) and ("class" in value or "foreign" in value)
+def _made(part: str, value: Any) -> Any:
+    """Return an argument with the modules in it built."""
+    if isinstance(value, list):
+        return [_made(part, one) for one in value]
+    if isinstance(value, dict) and ("class" in value or "foreign" in value):
+        return _build(part, value)
+    return value
 
 
 def _build(part: str, description: dict[str, Any]) -> Any:
@@ -222,12 +240,7 @@ def _build(part: str, description: dict[str, Any]) -> Any:
         )
     arguments = translated(cls.__name__, arguments, warn=False)
     try:
-        return cls(
-            **{
-                name: _build(part, value) if _is_module(value) else value
-                for name, value in arguments.items()
-            }
-        )
+        return cls(**{name: _made(part, value) for name, value in arguments.items()})
     except TypeError as error:
         raise ValueError(
             f"expected arguments of {cls.__name__} for the {part}, got {sorted(arguments)}; "

@@ -55,6 +55,7 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
                 seconds=seconds,
                 curves=run / name,
                 num_entries=len(begun.models),
+                examples=not config.measuring.no_examples,
             )
             time_taken = {"epochs": history.epochs, "seconds": round(seconds, 2)}
             metrics[name] = entry.evaluation.numbers | time_taken
@@ -70,4 +71,4 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
     table = report.comparison_table(entries, title, splits.columns)
     console.width = max(console.width, Measurement.get(console, console.options, table).minimum)
     console.print(table)
-    console.print(f"The report is {target / PAGE}.")
+    console.print(f"The report is {target / PAGE}. {report.about_examples(entries)}")

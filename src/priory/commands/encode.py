@@ -10,18 +10,28 @@ from priory.blockwise import blocks
 from priory.commands.cells_file import CELLS, write_beside
 from priory.commands.columns_file import SUFFIXES, write_columns
 from priory.commands.own_classes import open_run
+from priory.distributions import JointDistribution
 from priory.evaluation.components import most_likely_component
 from priory.files import checked_file
 from priory.runs.options import FurtherData, OwnClasses
 
 
-def encode(run: str, data: FurtherData, classes: OwnClasses, out: str = "latents.csv") -> None:
+def encode(
+    run: str,
+    data: FurtherData,
+    classes: OwnClasses,
+    level: int | None = None,
+    out: str = "latents.csv",
+) -> None:
     """Write the latents of data: the mean of q(z|x), a row for each example.
+
+    Of several levels of latents, the mean of each is that given the means of the levels above.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
         data: Data to encode.
         classes: Parts of the model.
+        level: The level of latents, from 1 next to the data to the top; all if not given.
         out: The file to write, `.csv`, `.parquet` or `.npy`; of cells also `.h5ad`, a copy of their
             file with the latents in `obsm["X_priory"]`, and in `obs["priory_component"]` the
             component of a mixture that explains each best.
@@ -33,19 +43,32 @@ def encode(run: str, data: FurtherData, classes: OwnClasses, out: str = "latents
     part, vae = data.of(opened, labelled=False), opened.model
     everything, parts, known = torch.arange(len(part)), [], vae.context_of(**part.known)
     for rows in blocks(len(part), math.prod(part.data_shape)):
-        x = part.read(everything[rows])
-        if known.labels is not None or not vae.needs_labels:
-            opened.check_fits(x, data.data or "the test data", known[rows].labels, rows.start)
-        parts.append(vae.encode(x, known[rows]))
-    z = torch.cat(parts)
+        x, told = part.read(everything[rows]), known[rows]
+        if told.labels is not None or not vae.needs_labels:
+            opened.check_fits(x, data.data or "the test data", told.labels, rows.start)
+        q, z = vae.posterior(x, told), vae.encode(x, told)
+        parts.append(q.split(z) if isinstance(q, JointDistribution) else (z,))
+    levels = [torch.cat(of_level) for of_level in zip(*parts, strict=True)]
+    if level is not None and not 1 <= level <= len(levels):
+        raise ValueError(
+            f"expected a level from 1, next to the data, to {len(levels)}, the top, got {level}."
+        )
+    chosen = range(1, len(levels) + 1) if level is None else [level]
+    names = [
+        f"level{n}_z{number}" if len(chosen) > 1 else f"z{number}"
+        for n in chosen
+        for number in range(1, levels[n - 1].shape[1] + 1)
+    ]
+    z = torch.cat([levels[n - 1] for n in chosen], 1)
     if path.suffix == CELLS:
         own = opened.data_options if data.data is None else None
         source = Path(data.data or (own.data if own is not None else ""))
         rows_of_file = None if own is None else part.index
-        write_beside(path, source, rows_of_file, z, most_likely_component(vae, z, known))
+        component = most_likely_component(vae, z, known) if len(levels) == 1 else None
+        write_beside(path, source, rows_of_file, z, component)
     else:
-        names = [f"z{number}" for number in range(1, z.shape[1] + 1)]
         write_columns(path, z, names, part.own_names)
+    where = f" of level {level}" if level is not None and len(levels) > 1 else ""
     Console(soft_wrap=True, markup=False).print(
-        f"{len(z)} examples in {z.shape[1]} latent dimensions: {path}."
+        f"{len(z)} examples in {z.shape[1]} latent dimensions{where}: {path}."
     )

@@ -46,6 +46,7 @@ def evaluate(
     opened = open_run(run, classes, device)
     target = opened.path / MEASURES if out is None else checked_file(out)
     part, training = data.of(opened), opened.training
+    columns = None if opened.format is None else opened.format.columns
     vae = opened.model
     scores = measure(
         vae,
@@ -64,7 +65,6 @@ def evaluate(
         return
     write_record(target, scores.as_json())
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    columns = None if opened.format is None else opened.format.columns
     console.print(report.scores_table(scores, f"{scores.num_data} held-out examples", columns))
     for sentence in scores.warnings:
         console.print(sentence)

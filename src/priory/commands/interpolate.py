@@ -12,6 +12,7 @@ from priory.aggregate import marginal_prior
 from priory.arrays import to_numpy
 from priory.commands.own_classes import open_run
 from priory.evaluation import interpolate as find_path
+from priory.evaluation import top_level
 from priory.evaluation.decoding import decode_expected, label_to_decode
 from priory.files import checked_file, write_whole
 from priory.report import path_figure
@@ -31,7 +32,8 @@ def interpolate(
 ) -> None:
     """Go from one example to another along the prior's density.
 
-    The straight line between their codes stands beside the path.
+    The straight line between their codes stands beside the path. Of several levels of latents, both
+    are in the top, decoded with the levels below at their means given it.
 
     Args:
         run: The directory of a run, or of a model within it.
@@ -52,7 +54,7 @@ def interpolate(
             f"expected at least two stops, from end to end, and at most 1000, got {stops}."
         )
     opened = open_run(run, classes)
-    part, vae = data.of(opened), opened.model
+    part, vae = data.of(opened), top_level(opened.model)
     between = [0, 1] if between is None else between
     if len(between) != 2 or not all(0 <= n < len(part) for n in between):
         raise ValueError(

@@ -15,10 +15,9 @@ from priory.runs.parsing import (
     choices_of,
     described_in,
     kind_of,
-    short,
 )
 from priory.runs.plain_yaml import read_plain, without_classes, without_trainer
-from priory.suggestions import did_you_mean
+from priory.suggestions import did_you_mean, short
 
 with needs("cli"):
     import yaml

@@ -21,6 +21,7 @@ def report(
     data: FurtherData,
     classes: OwnClasses,
     importance_samples: int | None = None,
+    no_examples: bool = False,
     out: str | None = None,
 ) -> None:
     """Write one page that shows what the prior of a run did, or compares several runs.
@@ -36,6 +37,7 @@ def report(
         classes: Parts of the models.
         importance_samples: The importance samples for the NLL of each example; those of the run if
             not given.
+        no_examples: Leave out examples of the data, and pseudo-inputs that started from them.
         out: The file to write; `report.html` in the run, which is replaced, or, of several runs,
             in the working directory, if not given.
 
@@ -70,7 +72,8 @@ def report(
                 curves=run.path,
                 measures=run.path / MEASURES,
                 num_entries=len(models),
+                examples=not no_examples,
             )
         )
     write_page(target, entries, subject_of(models, entries, parts[0]))
-    console.print(f"The report is {target}.")
+    console.print(f"The report is {target}. {page.about_examples(entries)}")

@@ -15,6 +15,7 @@ from priory.evaluation import decode
 from priory.evaluation.draws import components_to_draw, draw, draw_from
 from priory.files import checked_file
 from priory.networks.context import Context
+from priory.priors.base import title_of
 from priory.runs import Run
 from priory.runs.options import OwnClasses
 from priory.suggestions import did_you_mean
@@ -85,7 +86,7 @@ def sample(
     samples = Samples(x, form, labels, order if per_component else None, weights, batches)
     write_samples(path, samples, getattr(vae.encoder, "data_range", None))
     Console(soft_wrap=True, markup=False).print(
-        f"{len(x)} samples of {type(vae.prior).__name__}: {path}."
+        f"{len(x)} samples of {title_of(vae.prior)}: {path}."
     )
 
 

@@ -87,6 +87,7 @@ def train(
             epochs=history.epochs,
             seconds=time.perf_counter() - start,
             curves=run,
+            examples=not begun.config.measuring.no_examples,
         )
         summary = (
             f"A VAE trained on {len(begun.splits.train):,} examples and measured on {len(part):,} "
@@ -98,5 +99,6 @@ def train(
         console.print(
             f"{name} NLL {entry.evaluation.nll:.2f} ± {entry.evaluation.nll_standard_error:.2f} "
             f"(one standard error over examples) by {samples} importance samples each, in "
-            f"{report.density_unit(begun.splits.columns)[0]}; the report is {run / PAGE}."
+            f"{report.density_unit(begun.splits.columns)[0]}; the report is {run / PAGE}. "
+            f"{report.about_examples([entry])}"
         )

@@ -2,28 +2,28 @@
 
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from priory.arguments import only
+from priory.arguments import one_of, only
 from priory.data import sources, tables
 from priory.data.binarise import grey_range
 from priory.data.checks import check_labels
-from priory.data.sources.arrays import read_array
+from priory.data.sources.arrays import open_array, read_array
 from priory.data.sources.counts import open_counts, open_counts_like
 from priory.data.sources.idx import is_idx_folder, open_idx_folder, read_idx
 from priory.data.sources.images import open_images
 from priory.data.sources.own_split import complete_parts
 from priory.data.splits import Part, Source, Splits, split
-from priory.data.tables.table import open_table, open_table_like
-from priory.suggestions import did_you_mean
+from priory.data.tables.table import WRITTEN, open_table, open_table_like
+from priory.suggestions import did_you_mean, short
 
 Opener = Callable[..., Source]
 
@@ -138,6 +138,7 @@ def open_source(
     takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     own = [name for name in takes if name not in facts]
     only(options, own, str(spec))
+    _check_types(options, opener)
     facts = {name: value for name, value in facts.items() if name in takes}
     source = opener(*arguments, **facts, **options)
     if labels is not None:
@@ -171,9 +172,10 @@ def open_like(
             numbers where the others are, or the reverse.
     """
     opener, _ = find_opener(path)
-    if opener is open_table and source.columns is not None:
-        separator = (options or {}).get("separator")
-        further = open_table_like(path, source.columns, source.label_names, separator)
+    if source.columns is not None and opener in (open_table, open_array):
+        only(options or {}, (*WRITTEN, "drop"), f"a further table, {path}")
+        _check_types(options or {}, open_table)
+        further = open_table_like(path, source.columns, source.label_names, options)
     elif (
         opener is open_counts and source.columns is not None and not set(options or ()) - {"layer"}
     ):
@@ -225,6 +227,25 @@ def _renamed(
             "leave those examples out, or train with them."
         )
     return torch.tensor([before.index(name) for name in names or ()])[codes], before
+
+
+def _check_types(options: Mapping[str, Any], opener: Opener) -> None:
+    """Refuse options of another type than an opener takes."""
+    hints = get_type_hints(opener)
+    for name, value in options.items():
+        if get_origin(hints[name]) is Literal:
+            one_of(get_args(hints[name]), **{name: value})
+            continue
+        several = get_origin(hints[name]) is Sequence
+        cells = value if several and isinstance(value, list | tuple) else [value]
+        optional = value is None and type(None) in get_args(hints[name])
+        if optional or (several == (cells is value) and all(isinstance(c, str) for c in cells)):
+            continue
+        kind, example = ("a list of text", f"['{value}']") if several else ("text", f"'{value}'")
+        raise ValueError(
+            f"expected {kind} for {name}, got {short(value)}; write it as "
+            f"{{{name}: {short(example)}}}."
+        )
 
 
 def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:

@@ -24,6 +24,7 @@ from priory.evaluation.samples import SampleQuality, sample_quality
 from priory.evaluation.scores import Evaluation, Measures, Scores, evaluate, measure
 from priory.evaluation.study import Study
 from priory.evaluation.surgery import Dimensions, Surgery, surgery
+from priory.evaluation.top_level import top_level
 from priory.evaluation.two_sample import (
     MMD,
     ClassifierTest,
@@ -88,4 +89,5 @@ __all__ = [
     "sample_quality",
     "surgery",
     "told_apart",
+    "top_level",
 ]

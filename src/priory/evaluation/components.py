@@ -105,13 +105,13 @@ def dead_components(
 
 def dead_components_of(study: Study) -> Tensor | None:
     """Return the components of a prior that training data do not use, or held-out without any."""
-    z = study.once("fitted z", lambda: posterior_of_all(study.vae, *study.fitted).sample())
+    z = study.once("fitted z", lambda: posterior_of_all(study.top, *study.fitted).sample())
     return dead_components(study.prior, z)
 
 
 def nearest_to_pseudo_inputs(study: Study) -> Nearest | None:
     """Return the training example nearest to each pseudo-input, or the held-out without any."""
-    pseudo_inputs: Tensor | None = getattr(study.vae.prior, "pseudo_inputs", None)
+    pseudo_inputs: Tensor | None = getattr(study.top.prior, "pseudo_inputs", None)
     if pseudo_inputs is None:
         return None
     near, chosen = nearest(pseudo_inputs, study.fitted[0]), study.chosen
@@ -129,7 +129,7 @@ def _of_all(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _in_use(study: Study) -> float | None:
-    return components_in_use(study.prior, study.z)
+    return components_in_use(study.prior, study.top_z)
 
 
 COMPONENTS_IN_USE = Measure(
@@ -141,13 +141,19 @@ COMPONENTS_IN_USE = Measure(
     form=".1f",
     quick=True,
     remark=_of_all,
+    of_top=True,
 )
 DEAD_COMPONENTS = Measure(
-    "dead_components", "", "positions of components that no data use", dead_components_of
+    "dead_components",
+    "",
+    "positions of components that no data use",
+    dead_components_of,
+    of_top=True,
 )
 NEAREST = Measure(
     "nearest_to_pseudo_inputs",
     "",
     "the training example nearest to each pseudo-input",
     nearest_to_pseudo_inputs,
+    of_top=True,
 )

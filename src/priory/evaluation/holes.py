@@ -277,7 +277,7 @@ def _mean_and_error(splits: Sequence[_Share]) -> tuple[float, float]:
 
 def holes_of(study: Study) -> Holes | None:
     """Measure the holes of a model on its held-out data."""
-    data = (study.vae, study.x, study.context, study.prior)
+    data = (study.top, study.x, study.context, study.prior)
     return study.once("holes", lambda: model_holes(*data, processes=study.processes))
 
 
@@ -290,6 +290,7 @@ def _in_holes(study: Study) -> Value | None:
 
 _share = partial(
     Measure,
+    of_top=True,
     unit="share",
     better="lower",
     perfect=LEVEL,

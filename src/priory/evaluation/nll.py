@@ -12,7 +12,13 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.arrays import Array
-from priory.distributions import GaussianMixture, widened, working_dtype
+from priory.distributions import (
+    GaussianMixture,
+    JointDistribution,
+    top_of,
+    widened,
+    working_dtype,
+)
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.nearest_components import NearestComponents, nearest_components
 from priory.evaluation.pareto import FEWEST, HEAVY, pareto_k
@@ -261,8 +267,11 @@ class _Block:
         self.dtype = torch.promote_types(self.x.dtype, torch.float32)
         self.posterior = vae.posterior(x, context)
         self.prior: Distribution | NearestComponents = prior
-        if max_components is not None and _is_larger(prior, max_components):
-            self.prior = nearest_components(prior, self.posterior, max_components)
+        top = top_of(prior)
+        if max_components is not None and _is_larger(top, max_components):
+            nearest = nearest_components(top, top_of(self.posterior), max_components)
+            levels = isinstance(prior, JointDistribution)
+            self.prior = prior.with_top(nearest) if levels else nearest  # type: ignore
         self.tail: list[Tensor] = []  # the log-weights of the chosen examples, (S, M) in all
 
     def sums(

@@ -24,6 +24,7 @@ from priory.evaluation.evidence import ELBO_OF_DATA, NLL, RATE, RECONSTRUCTION, 
 from priory.evaluation.gene_agreement import MADE, MEANS, VARIANCES, ZEROS
 from priory.evaluation.holes import POSTERIOR_OUTSIDE, SHARE_IN_HOLES, holes_of
 from priory.evaluation.latent_use import ACTIVE_UNITS, latent_use_of
+from priory.evaluation.levels import LEVEL_RATES, LEVEL_UNITS, OF_LEVELS
 from priory.evaluation.log_prob import LogProb
 from priory.evaluation.measure import Measure, Value, plain, what_errors_cover
 from priory.evaluation.memorisation import COPYING, memorisation_of
@@ -31,6 +32,7 @@ from priory.evaluation.nearest import Features
 from priory.evaluation.samples import COVERAGE, DENSITY, PRECISION, RECALL
 from priory.evaluation.study import Study
 from priory.evaluation.surgery import MARGINAL_KL, MUTUAL_INFORMATION, surgery_of
+from priory.evaluation.top_level import has_levels
 from priory.evaluation.two_sample import CLASSIFIER, DISCREPANCY, discrepancy_of
 from priory.networks.context import Context
 from priory.notebook import html_table
@@ -42,6 +44,8 @@ TABLE: tuple[Measure, ...] = (
     ELBO_OF_DATA,
     RECONSTRUCTION,
     RATE,
+    LEVEL_RATES,
+    LEVEL_UNITS,
     COMPONENTS_IN_USE,
     DEAD_COMPONENTS,
     SHARE_IN_HOLES,
@@ -97,7 +101,9 @@ class Scores:
     share of the prior's samples in holes of q(z), where 0.01 is perfect. `given_labels`: whether
     these are numbers for a known label, $-\log p(x|y)$. `prior_standard_error`: where the prior's
     density holds an estimate (of its normaliser), the standard error that this leaves in the NLL,
-    the ELBO and the rate, whatever the number of examples.
+    the ELBO and the rate, whatever the number of examples. `level_rates`, `level_active_units`: of
+    a model of several levels of latents alone, the rate and the active dimensions of each, the
+    first next to the data.
 
     Attributes:
         record: All that is written to JSON, by name.
@@ -119,7 +125,9 @@ class Scores:
             study: The model, and the data it is measured on.
             measures: The measures; by default all.
         """
-        measures = TABLE if measures is None else tuple(measures)
+        levels = len(study.posterior.sizes) if has_levels(study.vae) else 1  # type: ignore
+        measures = TABLE if measures is None else measures
+        measures = tuple(one for one in measures if levels > 1 or one not in OF_LEVELS)
         components = getattr(study.prior, "logits", None)
         record: dict[str, Any] = {
             "num_data": len(study.x),
@@ -127,7 +135,7 @@ class Scores:
             "num_components": None if components is None else components.shape[-1],
             "given_labels": study.given_labels,
             "prior_standard_error": study.prior_standard_error,
-        }
+        } | ({"num_levels": levels} if levels > 1 else {})
         findings = {}
         for measure in measures:
             result = measure.compute(study)

@@ -223,11 +223,22 @@ def num_arguments(module: nn.Module) -> int:
     """
     if _declares(module):
         return 2
-    inner = getattr(module, "_orig_mod", module)  # of a compiled one
-    by_position = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    takes = [p for p in signature(inner.forward).parameters.values() if p.kind in by_position]
-    asks = [p.default is Parameter.empty or p.name in ("encoder", "context") for p in takes]
+    asks = [
+        p.default is Parameter.empty or p.name in ("encoder", "context")
+        for p in _by_position(module)
+    ]
     return max((count for count, asked in enumerate(asks, 1) if asked), default=0)
+
+
+def requires_encoder(module: nn.Module) -> bool:
+    """Return whether a foreign module that makes a prior cannot be called without an encoder."""
+    return any(p.default is Parameter.empty for p in _by_position(module)[:1])
+
+
+def _by_position(module: nn.Module) -> list[Parameter]:
+    inner = getattr(module, "_orig_mod", module)  # of a compiled one
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return [p for p in signature(inner.forward).parameters.values() if p.kind in kinds]
 
 
 def num_labels_of(module: object) -> int | None:
@@ -364,20 +375,31 @@ class Head(nn.Module):
         return num_batches_of(self.network)
 
     def outputs(self, x: Tensor, context: Context | None) -> Tensor:
-        """Call the network, with the labels and the batches of the context where it takes them.
+        """Call the network, as `outputs_of` does."""
+        return outputs_of(self.network, x, context, knows_batches=self.knows_batches)
 
-        Under autocast the network runs in half precision, and what it returns is in single: a
-        density sums too many terms for half of it.
-        """
-        num_labels, num_batches, told = self.num_labels, self.num_batches, {}
-        shares = []
-        if num_labels is not None:
-            how = "the model with Context(labels=labels)"
-            shares.append(given_shares(context, num_labels, how, like=x))
-        if num_batches is not None and (
-            self.knows_batches or given(context).batch_label is not None
-        ):
-            batches = given_batches(context, num_batches)
-            told["batches"] = one_hot(batches, num_batches).to(x)
-        out: Tensor = self.network(x, *shares, **told)
-        return out.float() if torch.is_autocast_enabled(out.device.type) else out
+
+def outputs_of(
+    network: nn.Module, x: Tensor, context: Context | None, *, knows_batches: bool = False
+) -> Tensor:
+    """Call a network, with the labels and the batches of the context where it takes them.
+
+    Under autocast the network runs in half precision, and what it returns is in single: a density
+    sums too many terms for half of it.
+
+    Args:
+        network: The network.
+        x: What it is called with.
+        context: What is known of the examples.
+        knows_batches: Whether one that takes batches is always told of them; else they may be
+            unknown.
+    """
+    num_labels, num_batches, told = num_labels_of(network), num_batches_of(network), {}
+    shares = []
+    if num_labels is not None:
+        how = "the model with Context(labels=labels)"
+        shares.append(given_shares(context, num_labels, how, like=x))
+    if num_batches is not None and (knows_batches or given(context).batch_label is not None):
+        told["batches"] = one_hot(given_batches(context, num_batches), num_batches).to(x)
+    out: Tensor = network(x, *shares, **told)
+    return out.float() if torch.is_autocast_enabled(out.device.type) else out

@@ -56,6 +56,11 @@ class Entry:
     parameters: int | None = None
     batches: Tensor | None = None
 
+    @property
+    def num_levels(self) -> int:
+        """The number of levels of latents."""
+        return int(self.evaluation.record.get("num_levels", 1))
+
     def value(self, measure: Measure) -> Value | None:
         """Return the number of a measure, or what `priory evaluate` found of it."""
         return measure.read(self.evaluation.record) or measure.read(self.measures or {})
@@ -94,6 +99,13 @@ def notes(evaluations: Sequence[Evaluation]) -> list[str]:
     return said
 
 
+def about_examples(entries: Sequence[Entry]) -> str:
+    """Say whether a page shows examples of the data, in a sentence."""
+    if not any(len(entry.exhibit.data) for entry in entries):
+        return "It shows no example of the data."
+    return "It shows examples of the data; --no-examples leaves them out."
+
+
 def entry(
     name: str,
     vae: VAE,
@@ -107,6 +119,7 @@ def entry(
     curves: Path | None = None,
     measures: Path | None = None,
     num_entries: int = 1,
+    examples: bool = True,
 ) -> Entry:
     """Measure a model, and walk through it.
 
@@ -122,12 +135,13 @@ def entry(
         curves: The directory of the training curves.
         measures: The file that `priory evaluate` wrote; one that is not there is none.
         num_entries: How many share the page; with many, fewer components of each are shown.
+        examples: Whether to show examples of the data, and pseudo-inputs that started from them.
 
     Raises:
         ValueError: If the file of measures is damaged.
     """
     x, context, known = part.tensor(), vae.context_of(**part.known), Context(**part.known)
-    shown = exhibit(vae, x, seed=seed, context=context)
+    shown = exhibit(vae, x, seed=seed, context=context, examples=examples)
     return Entry(
         name,
         evaluation or evaluate(vae, x, importance_samples, seed, context, known=known),
@@ -142,6 +156,7 @@ def entry(
             labels=part.labels,
             most_components=MOST_COMPONENTS // num_entries,
             seed=seed,
+            examples=examples,
         ),
         labels=part.labels,
         batches=part.batch_label,

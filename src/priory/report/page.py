@@ -99,6 +99,7 @@ def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
         unit=density_unit(subject.columns)[0],
         notes=[errors_of(entries), *notes([entry.evaluation for entry in entries])],
         bars=pictures.bars,
+        examples=any(len(entry.exhibit.data) for entry in entries),
         version=version("priory"),
         subset=most if any(len(e.exhibit.z) > most for e in entries) else None,
         data=Markup(json_for_script(data)),

@@ -62,6 +62,9 @@ def _model(entry: Entry, pictures: Pictures, most: int) -> dict[str, Any]:
         "draws": pictures.encode(shown.samples),
         "data": pictures.encode(shown.data),
         "reconstructions": pictures.encode(shown.reconstructions),
+        "fixedTop": None
+        if seen.fixed_top is None
+        else pictures.encode(seen.fixed_top.flatten(0, 1)),
         "paths": _paths(seen, pictures),
         "curves": dict(entry.curves),
     }

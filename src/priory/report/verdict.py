@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from priory.evaluation import Measure
 from priory.evaluation.evidence import NLL
 from priory.evaluation.holes import SHARE_IN_HOLES
+from priory.evaluation.levels import DEAD_RATE, dead_levels
 from priory.evaluation.surgery import MARGINAL_KL
 from priory.report.differences import (
     Difference,
@@ -112,7 +113,7 @@ def of_one(entry: Entry) -> Verdict:
                 f"in {1 / e.share_in_holes:.0f} is decoded from a place that no data led to. A "
                 "prior fitted afterwards may close them: `priory refit RUN --prior mog`."
             )
-    reasons += _components_reasons(entry) + _marginal_reasons(entry)
+    reasons += _levels_reasons(entry) + _components_reasons(entry) + _marginal_reasons(entry)
     return Verdict(
         answer,
         tuple(reasons),
@@ -168,6 +169,26 @@ def _fewer_holes(entries: Sequence[Entry], chosen: Entry) -> Entry | None:
         if gap is not None and gap.value > 0 and gap.is_clear:
             clear.append((gap.value, entry))
     return max(clear, key=lambda pair: pair[0])[1] if clear else None
+
+
+def _levels_reasons(entry: Entry) -> list[str]:
+    """Say what each level of latents carries, and what to do about one that carries nothing."""
+    rates = entry.evaluation.record.get("level_rates")
+    if rates is None:
+        return []
+    spent = ", ".join(f"{rate:.2f}" for rate in rates)
+    reasons = [f"Its {len(rates)} levels take {spent} nats, from the one next to the data upwards."]
+    for level in dead_levels(entry.evaluation.record):
+        others = [DEAD_RATE if n == level else 0 for n in range(1, len(rates) + 1)]
+        bits = ",".join("1" if bits else "0" for bits in others)
+        name = "The top level" if level == len(rates) else f"Level {level}"
+        reasons.append(
+            f"{name} is dead: less than {DEAD_RATE} nats are spent on it. Train again and let the "
+            "rate rise more slowly, `--warmup-epochs 50`, or let it cost nothing below some nats, "
+            f"`--free-bits [{bits}]`; if it stays dead, one level fewer does as well, `--levels "
+            f"{len(rates) - 1}`."
+        )
+    return reasons
 
 
 def _components_reasons(entry: Entry) -> list[str]:

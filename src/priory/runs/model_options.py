@@ -13,7 +13,7 @@ from priory.data import Splits
 from priory.likelihoods import Likelihood, LikelihoodName, choose_likelihood
 from priory.priors import prior_class, prior_classes
 from priory.runs.plain_yaml import GIVEN
-from priory.training.build import build, facts_of
+from priory.training.build import build, facts_of, level_sizes
 from priory.vae import VAE
 
 Factory = Callable[..., nn.Module]
@@ -25,10 +25,15 @@ class ModelOptions:
     """Model.
 
     Args:
-        prior: The name of the prior, such as `vamp`, or a class of your own, as `module:Name`.
+        prior: The name of the prior, such as `vamp`, or a class of your own, as `module:Name`; with
+            several levels of latents, that of the top.
         prior_options: Its further arguments, such as `{weights: uniform}`.
-        latent_dim: The number of latent dimensions; a quarter of the data's, from 2 to 40, if not
-            given.
+        latent_dim: The number of latent dimensions, of each level where there are several; a
+            quarter of the data's, from 2 to 40, if not given.
+        levels: The number of levels of latents, such as `2`, or the size of each, such as
+            `[40,20]`, the first next to the data.
+        inference: How several levels are inferred: with networks of each level's own, or as a
+            ladder, which shares the way down with the prior.
         num_components: The number of components of the prior; one for every 20 examples, at most
             500, if not given.
         init: Whether its components start at random or from the training data.
@@ -49,6 +54,8 @@ class ModelOptions:
     prior: str = "VampPrior"
     prior_options: dict[str, Any] | None = None
     latent_dim: int | None = None
+    levels: int | Sequence[int] = 1
+    inference: Literal["direct", "ladder"] = "direct"
     num_components: int | None = None
     init: Literal["random", "data"] = "data"
     network: Literal["mlp", "gated-mlp", "normed-mlp", "conv"] = "mlp"
@@ -67,6 +74,9 @@ class ModelOptions:
         within(1, **{name: getattr(self, name) for name in sizes})
         for width in self.hidden_sizes:
             within(1, hidden_sizes=width)
+        for size in self.levels if isinstance(self.levels, Sequence) else ():
+            within(1, levels=size)
+        within(1, 100, levels=self.levels if isinstance(self.levels, int) else len(self.levels))
 
     def each(self, splits: Splits) -> "list[ModelOptions]":
         """Return the options of each model that data are to have: of this one."""
@@ -107,7 +117,8 @@ class ModelOptions:
         Raises:
             ValueError: If one is needed that was not given, or takes other arguments.
         """
-        facts = facts_of(splits, likelihood, self.latent_dim, self.num_components, self.init)
+        top = level_sizes(self.levels, self.latent_dim, self.prior)[-1]
+        facts = facts_of(splits, likelihood, top, self.num_components, self.init)
         changed: dict[str, Any] = {}
         for name in ("encoder", "decoder", "prior"):
             options = getattr(self, f"{name}_options")
@@ -142,6 +153,8 @@ class ModelOptions:
             num_components=self.num_components,
             init=self.init,
             prior_options=self.prior_options,
+            levels=self.levels,
+            inference=self.inference,
             network=self.network,
             hidden_sizes=self.hidden_sizes,
             encoder=own.get("encoder"),

@@ -84,6 +84,18 @@ class MeasuringOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportOptions(MeasuringOptions):
+    """Measures.
+
+    Args:
+        no_examples: Leave examples of the data out of the page and the figures, and pseudo-inputs
+            that started from them.
+    """
+
+    no_examples: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class StartOptions:
     """Start.
 
@@ -205,11 +217,26 @@ class RefitData(DataOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LatentsOptions:
+    """Latents, in the place of a run.
+
+    Args:
+        latents: A file of latents, `.npy` or `.parquet`, or a folder of such; only blocks of them
+            are held in memory.
+        scales: The standard deviations of their posteriors, likewise; points if not given.
+    """
+
+    latents: str | None = None
+    scales: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RefitOptions:
     """Prior.
 
     Args:
-        prior: The name of the new prior, or a class of your own, as `module:Name`.
+        prior: The name of the new prior, or a class of your own, as `module:Name`; `VampPrior`, or
+            `MoGPrior` for latents, if not given.
         prior_options: Its further arguments, such as `{weights: uniform}`.
         num_components: The number of its components; one for every 20 examples, at most 500, if
             not given.
@@ -222,7 +249,7 @@ class RefitOptions:
         seed: The seed of the split and of everything random; that of the run if not given.
     """
 
-    prior: str = "VampPrior"
+    prior: str | None = None
     prior_options: dict[str, Any] | None = None
     num_components: int | None = None
     init: str = "data"
@@ -244,7 +271,7 @@ class TrainedConfig:
     model: ModelOptions = field(default_factory=ModelOptions)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     machine: MachineOptions = field(default_factory=MachineOptions)
-    measuring: MeasuringOptions = field(default_factory=MeasuringOptions)
+    measuring: ReportOptions = field(default_factory=ReportOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,6 +298,7 @@ class RefitConfig:
     """What makes a run of `priory refit`."""
 
     data: RefitData = field(default_factory=RefitData)
+    latents: LatentsOptions = field(default_factory=LatentsOptions)
     fitting: RefitOptions = field(default_factory=RefitOptions)
     machine: WorkOptions = field(default_factory=WorkOptions)
     measuring: MeasuringOptions = field(default_factory=MeasuringOptions)

@@ -110,7 +110,12 @@ class Run:
     @cached_property
     def model(self) -> VAE:
         """The model, in evaluation mode and ready to be called."""
-        vae = cast(VAE, load(self.path, **{n: self._made(n, p) for n, p in self.parts.items()}))
+        vae = load(self.path, **{n: self._made(n, p) for n, p in self.parts.items()})
+        if not isinstance(vae, VAE):
+            raise ValueError(
+                f"expected a model with an encoder and a decoder at {self.path}, got "
+                f"{type(vae).__name__} alone; load it in Python, by priory.load."
+            )
         if not _is_ready(vae):
             try:
                 training = None if self.data_options is None else self.data.train
@@ -303,7 +308,8 @@ def read_config(file: Path) -> Config | None:
     values = without_classes(without_trainer(read_plain(file)), file, refuse=False)
     if "data" not in values:
         return None
-    kinds: dict[str, type[Config]] = {"priors": CompareConfig, "run": RefitConfig}
+    refit: dict[str, type[Config]] = dict.fromkeys(("run", "latents"), RefitConfig)
+    kinds: dict[str, type[Config]] = {"priors": CompareConfig, **refit}
     kind = next((kinds[name] for name in kinds if name in values), TrainConfig)
     values.pop("run", None)
     return checked(kind, values, str(file))

@@ -1,19 +1,19 @@
 """A step of training, an epoch of steps, and one look at the validation data."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 from torch.optim import Optimizer
 
 from priory.data import Batch, Batches
 from priory.data.splits import mix
-from priory.distributions import loc_and_scale
+from priory.distributions import JointDistribution, loc_and_scale, top_of
 from priory.distributions.torch_distributions import without_argument_checks
 from priory.evaluation import components_in_use
 from priory.extras import needs
@@ -21,6 +21,7 @@ from priory.importance_weighted import importance_weighted_loss
 from priory.networks.context import Context
 from priory.objectives import elbo, loss, reparameterised
 from priory.priors import Reseedable
+from priory.training.curves import OF_A_LEVEL
 from priory.training.settings import TrainingSettings
 from priory.vae import VAE
 
@@ -50,14 +51,22 @@ class SharedNoise:
         """Draw from posteriors with a gradient, `(S, B, L)`.
 
         Raises:
-            TypeError: If the batch is shared and the posteriors are no diagonal Gaussians.
+            TypeError: If the batch is shared and the posteriors are no diagonal Gaussians, nor
+                levels of them.
         """
         if self.total == q.batch_shape[0]:
             return reparameterised(q, num_samples)
+        shape = Size((num_samples,))
+        if isinstance(q, JointDistribution):
+            return q.draw(self._share, shape)
+        return self._share(q, shape)
+
+    def _share(self, q: Distribution, sample_shape: Size) -> Tensor:
+        """Draw from posteriors whose batch ends with the examples of this process."""
         loc, scale = loc_and_scale(q)
-        shape = (num_samples, self.total, loc.shape[-1])
-        noise = torch.randn(shape, dtype=loc.dtype, device=loc.device)
-        return loc + scale * noise[:, self.start : self.start + len(loc)]
+        *before, count, dims = (*sample_shape, *loc.shape)
+        noise = torch.randn((*before, self.total, dims), dtype=loc.dtype, device=loc.device)
+        return loc + scale * noise[..., self.start : self.start + count, :]
 
 
 class Step(nn.Module):
@@ -74,7 +83,7 @@ class Step(nn.Module):
         self.settings = settings
         self.needs_labels = vae.needs_labels
 
-    def forward(self, batch: Batch, beta: float) -> Tensor:
+    def forward(self, batch: Batch, beta: float | Sequence[float]) -> Tensor:
         """Return the loss in nats per example, `()`."""
         settings, context = self.settings, self.context_of(batch)
         sampler = SharedNoise(batch.start, batch.total)
@@ -90,6 +99,7 @@ class Step(nn.Module):
             free_bits=settings.free_bits,
             context=context,
             sampler=sampler,
+            gradient=settings.gradient,
         )
 
     def context_of(self, batch: Batch) -> Context:
@@ -177,8 +187,12 @@ def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> dict[s
                     "reconstruction": terms.reconstruction.mean(),
                     "rate": terms.rate.mean(),
                 }
+                if len(terms.rates) > 1:
+                    levels = enumerate(terms.rates, 1)
+                    means |= {f"{OF_A_LEVEL}{level}": rate.mean() for level, rate in levels}
                 if prior is not None and index == 0:
-                    used = components_in_use(prior, vae.posterior(batch.x, context).sample())
+                    z = top_of(vae.posterior(batch.x, context)).sample()
+                    used = components_in_use(top_of(prior), z)
                     if used is not None:
                         means["components_in_use"] = torch.tensor(used, device=fabric.device)
             for name, value in means.items():

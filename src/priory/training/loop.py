@@ -16,6 +16,7 @@ from priory.data import Batches, Source, Splits, split
 from priory.extras import needs
 from priory.likelihoods import choose_likelihood
 from priory.priors import Prior, Reseedable
+from priory.priors.base import title_of
 from priory.training.build import build
 from priory.training.checkpoint import check_state, read_checkpoint, write_checkpoint
 from priory.training.curves import Log, Row
@@ -235,6 +236,8 @@ def train(
             "expected a prior whose components can be re-seeded, such as a VampPrior, got "
             f"{type(vae.prior).__name__}; leave reseed_every out."
         )
+    levels = len(getattr(vae.prior, "latent_dims", (1,)))
+    settings.check_levels(levels)
     state, saved = State(), None
     if checkpoint and checkpoint.is_file():
         saved = read_checkpoint(checkpoint)
@@ -249,7 +252,8 @@ def train(
     for part in (batches, held_out):
         part.set_process(fabric.global_rank, fabric.world_size)
     first = fabric.is_global_zero
-    log = Log(curves, logger, state.curves) if first and (curves or logger != "csv") else None
+    logs = first and (curves or logger != "csv")
+    log = Log(curves, logger, state.curves, levels) if logs else None
 
     if not vae.training:
         vae.train()
@@ -268,7 +272,7 @@ def train(
     start, written = state.epoch, time.monotonic()
     progress = None
     if first and console and not console.quiet:
-        progress = Progress(type(vae.prior).__name__, settings, console, start)
+        progress = Progress(title_of(vae.prior), settings, console, start)
     with torch.random.fork_rng(), machine.own_threads(), ExitStack() as shown:
         if log:
             shown.enter_context(log)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from priory.data.checks import (
@@ -47,15 +48,20 @@ def open_array(path: str | Path) -> Source:
 
 
 def read_array(path: str | Path) -> Tensor:
+    """Map a `.npy` file of numbers into memory."""
+    return as_tensor(map_array(path), Path(path).name)
+
+
+def map_array(path: str | Path) -> NDArray[Any]:
     """Map a `.npy` file into memory."""
     path = existing_file(path)
     what, advice = f"a numeric array in {path}", "; write it with numpy.save"
-    with readable(what, "NumPy's", advice, ValueError, EOFError, OSError):
+    with readable(what, "NumPy's", advice, ValueError, EOFError, OSError, OverflowError, TypeError):
         # "c": changes, which torch cannot forbid, never reach the file
         array = np.load(path, mmap_mode="c", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise ValueError(f"expected a numeric array in {path}, got {type(array).__name__}.")
-    return as_tensor(array, path.name)
+    return array
 
 
 def open_npz(path: str | Path) -> Source:

@@ -15,9 +15,8 @@ from priory.blockwise import blocks
 from priory.data.checks import check_data, existing_file, readable
 from priory.data.sources.own_split import parts_by_name
 from priory.data.splits import Source
-from priory.data.tables.cells import classes_of, numbers
+from priory.data.tables.cells import Cells, Table, classes_of
 from priory.data.tables.columns import Column, Columns, check_counts
-from priory.data.tables.fit_columns import check_name
 from priory.extras import needs
 
 MOST_BYTES = 8 * 2**30
@@ -59,6 +58,7 @@ def open_counts(
         Virshup et al., *anndata: Access and store annotated data matrices*, JOSS 9(101), 2024.
     """
     path = existing_file(path)
+    path = existing_file(path)
     return _opened(path, _read(path, layer), layer, label, batch_key, exposure, part)
 
 
@@ -96,7 +96,7 @@ def _opened(
     exposure: str | None,
     part: str | None = None,
 ) -> Source:
-    where, (tables, cells, names, genes) = path.name, held
+    where, (tables, obs, names, genes) = path.name, held
     table = tables[layer or "X"]
     bytes_needed = 4 * table.shape[0] * table.shape[1]
     if bytes_needed > MOST_BYTES:
@@ -111,35 +111,31 @@ def _opened(
         x = check_data(_dense(table, genes, where), where)
     except ValueError as error:
         raise _with_advice(error, tables, layer or "X") from error
-    source = Source(path.stem, x, names=names)
+    source, cells = Source(path.stem, x, names=names), Table(obs, f"obs in {where}")
     if label is not None:
-        check_name(label, cells, f"obs in {where}")
-        labels, label_names = classes_of(cells[label], label, where)
+        labels, label_names = classes_of(cells.cells(label))
         source = replace(source, labels=labels, label_names=label_names)
     if batch_key is not None:
-        check_name(batch_key, cells, f"obs in {where}")
-        batch_label, batch_names = classes_of(cells[batch_key], batch_key, where)
+        batch_label, batch_names = classes_of(cells.cells(batch_key))
         source = replace(source, batch_label=batch_label, batch_names=batch_names)
     if exposure is not None:
-        check_name(exposure, cells, f"obs in {where}")
-        source = replace(source, exposure=_exposures(cells[exposure], exposure, where))
+        source = replace(source, exposure=_exposures(cells.cells(exposure)))
     if part is not None:
-        check_name(part, cells, f"obs in {where}")
-        parts = parts_by_name(cells[part].tolist(), f"column {part!r} of {where}")
-        source = replace(source, part=parts)
+        words = cells.cells(part).column.tolist()
+        source = replace(source, part=parts_by_name(words, f"column {part!r} of {where}"))
     kinds = tuple(Column(gene, "count") for gene in genes)
     columns = Columns(kinds, label, batch=batch_key, exposure=exposure, layer=layer)
     return replace(source, columns=columns)
 
 
-def _exposures(column: Any, name: str, where: str) -> Float[Tensor, " N"]:
-    values = numbers(column, name, where)
+def _exposures(cells: Cells) -> Float[Tensor, " N"]:
+    values = cells.numbers()
     bad = ~(values > 0)  # a value that is missing is NaN
     if bad.any():
-        row = int(bad.argmax())
-        raise ValueError(
-            f"expected exposures above zero in column {name!r} of {where}, got {values[row]:g} in "
-            f"row {row}; leave such cells out, as scanpy.pp.filter_cells does."
+        raise cells.wrong(
+            "exposures above zero",
+            f"{cells.quoted(int(bad.argmax()))}; leave such cells out, as scanpy.pp.filter_cells "
+            "does",
         )
     return torch.from_numpy(values).to(torch.get_default_dtype())
 
