@@ -3,12 +3,12 @@
 import math
 
 import torch
-from rich.console import Console
 
 from priory.blockwise import blocks
 from priory.commands.columns_file import SUFFIXES, write_columns
 from priory.commands.own_classes import open_run
 from priory.files import checked_file
+from priory.printing import plain_console
 from priory.runs.options import FurtherData, OwnClasses
 
 
@@ -34,6 +34,4 @@ def encode(run: str, data: FurtherData, classes: OwnClasses, out: str = "latents
         parts.append(vae.encode(x, vae.context_of(labels)))
     z = torch.cat(parts)
     write_columns(path, z, [f"z{number}" for number in range(1, z.shape[1] + 1)])
-    Console(soft_wrap=True, markup=False).print(
-        f"{len(z)} examples in {z.shape[1]} latent dimensions: {path}."
-    )
+    plain_console().print(f"{len(z)} examples in {z.shape[1]} latent dimensions: {path}.")

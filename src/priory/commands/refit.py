@@ -5,12 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from priory.commands.own_classes import own_part, own_parts
 from priory.data import DataFormat
 from priory.evaluation import evaluate
 from priory.files import write_record
+from priory.printing import plain_console
 from priory.report import comparison_table, write_refit_figure
 from priory.runs import RefitConfig, Run, new_run_directory, next_free
 from priory.runs.begin import for_run, refitted
@@ -19,6 +19,7 @@ from priory.runs.options import OwnNetworks
 from priory.runs.run import held_out, write_config
 from priory.saving import save
 from priory.training import fit_prior
+from priory.training.build import check_every_label
 from priory.vae import VAE
 
 
@@ -64,6 +65,8 @@ def refit(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         prior, config = refitted(config, old, x, labels, own_part)
+    if prior.needs_labels:
+        check_every_label(splits)
     first = processes.rank == 0  # which writes
     with new_run_directory(target) if first else nullcontext(target) as scratch:
         fit = fit_prior(
@@ -106,7 +109,7 @@ def refit(
         }
         write_record(scratch / METRICS, metrics)
         write_refit_figure(scratch, old, new, unseen, context, seed)
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = plain_console()
     names = [f"{when}: {type(m.prior).__name__}" for when, m in (("before", old), ("after", new))]
     title = f"{splits.name}: {before.num_data} unseen examples"
     both = dict(zip(names, (before, after), strict=True))

@@ -1,10 +1,9 @@
 """`priory sample`: data that a model makes up."""
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
-from priory.arguments import within
+from priory.arguments import MOST_SEED, within
 from priory.commands.own_classes import open_run
 from priory.commands.samples_file import Samples, check_count, endings, write_samples
 from priory.data import DataFormat
@@ -12,9 +11,10 @@ from priory.evaluation import decode
 from priory.evaluation.draws import components_to_draw, draw, draw_from
 from priory.files import checked_file
 from priory.networks.context import Context
+from priory.printing import plain_console
 from priory.runs import Run
 from priory.runs.options import OwnClasses
-from priory.suggestions import did_you_mean
+from priory.suggestions import did_you_mean, short
 from priory.vae import VAE
 
 FEW, MANY = 8, 64
@@ -26,7 +26,7 @@ def sample(
     n: int | None = None,
     component: int | None = None,
     per_component: bool = False,
-    label: int | str | None = None,
+    label: str | None = None,
     mean: bool = False,
     seed: int = 0,
     out: str | None = None,
@@ -51,6 +51,7 @@ def sample(
     Examples:
         priory sample runs/people -n 1000 --out made-up.csv
     """
+    within(0, MOST_SEED, seed=seed)
     opened = open_run(run, classes)
     form = opened.format or DataFormat.read(opened.home)
     allowed = endings(form)
@@ -74,24 +75,22 @@ def sample(
         x = decode(vae, z, Context(labels=labels), mean)
     samples = Samples(x, form, labels, order if per_component else None, weights)
     write_samples(path, samples, getattr(vae.encoder, "data_range", None))
-    Console(soft_wrap=True, markup=False).print(
-        f"{len(x)} samples of {type(vae.prior).__name__}: {path}."
-    )
+    plain_console().print(f"{len(x)} samples of {type(vae.prior).__name__}: {path}.")
 
 
-def _code(vae: VAE, form: DataFormat, label: int | str) -> int:
+def _code(vae: VAE, form: DataFormat, label: str) -> int:
     """Return the number of a label."""
     if not vae.needs_labels:
         raise ValueError(f"expected no label for a model that is told of none, got {label}.")
     names = form.label_names
     if names is None:
-        if isinstance(label, str):
+        if not label.isdecimal():
             raise ValueError(f"expected the number of a label, got {label!r}.")
-        return label
-    if str(label) not in names:
-        near = did_you_mean(str(label), names)
-        raise ValueError(f"expected one of the labels {', '.join(names)}, got {label}{near}")
-    return names.index(str(label))
+        return int(label)
+    if label not in names:
+        near = did_you_mean(label, names)
+        raise ValueError(f"expected one of the labels {short(', '.join(names))}, got {label}{near}")
+    return names.index(label)
 
 
 def _labels(run: Run, code: int | None, count: int) -> Tensor | None:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -15,28 +16,31 @@ from torch import Tensor
 from priory.arguments import one_of, only
 from priory.data import sources, tables
 from priory.data.binarise import grey_range
-from priory.data.checks import check_labels
-from priory.data.sources.arrays import open_array, read_array
+from priory.data.checks import check_labels, named_labels
+from priory.data.sources.arrays import load_array, open_array, read_array
 from priory.data.sources.idx import is_idx_folder, open_idx_folder, read_idx
 from priory.data.sources.images import open_images
 from priory.data.sources.own_split import complete_parts
 from priory.data.splits import Part, Source, Splits, split
-from priory.data.tables.table import WRITTEN, open_table, open_table_like
+from priory.data.tables.table import open_table
 from priory.suggestions import did_you_mean, short
 
 Opener = Callable[..., Source]
 
 
-def _registered(kind: Literal["NAMES", "SUFFIXES"]) -> dict[str, Opener]:
-    """Return what the readers register: each file says which names or endings are its own."""
-    readers: dict[str, Opener] = {}
+def _registered(kind: Literal["NAMES", "SUFFIXES", "LIKE"]) -> dict[Any, Opener]:
+    """Return what the readers register: each file says which names or endings are its own.
+
+    It may also say what reads a further file as one whose columns are known, by the opener of that.
+    """
+    readers: dict[Any, Opener] = {}
     for package in (sources, tables):
         for file in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             readers |= getattr(import_module(file.name), kind, {})
     return readers
 
 
-NAMES, SUFFIXES = _registered("NAMES"), _registered("SUFFIXES")
+NAMES, SUFFIXES, LIKE = (_registered(kind) for kind in ("NAMES", "SUFFIXES", "LIKE"))
 
 
 def open_data(
@@ -142,7 +146,8 @@ def open_source(
     facts = {name: value for name, value in facts.items() if name in takes}
     source = opener(*arguments, **facts, **options)
     if labels is not None:
-        source = replace(source, labels=read_labels(labels, len(source.x)), label_names=None)
+        codes, names = read_labels(labels, len(source.x))
+        source = replace(source, labels=codes, label_names=names)
     if source.part is not None:
         part = complete_parts(source.part, validation, test, seed)
         source = replace(source, part=part)
@@ -171,11 +176,13 @@ def open_like(
         ValueError: If it cannot be read, or its data are of another kind or shape, or not whole
             numbers where the others are, or the reverse.
     """
-    opener, _ = find_opener(path)
-    if source.columns is not None and opener in (open_table, open_array):
-        only(options or {}, (*WRITTEN, "drop"), f"a further table, {path}")
-        _check_types(options or {}, open_table)
-        further = open_table_like(path, source.columns, source.label_names, options)
+    opener, (where, *_) = find_opener(path)
+    options = dict(options or {})
+    if opener is open_array and source.columns is not None and load_array(where).dtype.names:
+        opener = open_table  # whose samples are such arrays too
+    if source.columns is not None and opener in LIKE:
+        _check_types(options, opener)
+        further = LIKE[opener](where, source.columns, source.label_names, options)
     else:
         further = replace(open_source(path, options=options), part=None)
     alike = further.x.is_floating_point() == source.x.is_floating_point()
@@ -193,8 +200,8 @@ def open_like(
                 f"for {other[0]!r}."
             )
     if labels is not None:
-        found = read_labels(labels, len(further.x))
-        return replace(further, labels=found, label_names=source.label_names)
+        codes, names = read_labels(labels, len(further.x))
+        further = replace(further, labels=codes, label_names=names)
     return _with_labels_of(source, further, path)
 
 
@@ -220,8 +227,13 @@ def _check_types(options: Mapping[str, Any], opener: Opener) -> None:
 def _with_labels_of(source: Source, further: Source, path: str | Path) -> Source:
     if further.labels is None or further.label_names in (None, source.label_names):
         return further
-    if source.label_names is None:
-        raise ValueError(f"expected no names of labels in {path}, as in {source.name}, got some.")
+    if source.label_names is None:  # as runs of before have it, whose labels are their numbers
+        if not all(name.isdecimal() for name in further.label_names):
+            raise ValueError(
+                f"expected no names of labels in {path}, as in {source.name}, got some."
+            )
+        numbers = torch.tensor([*map(int, further.label_names)])
+        return replace(further, labels=numbers[further.labels], label_names=None)
     places = []
     for name in further.label_names:
         if name not in source.label_names:
@@ -262,8 +274,19 @@ def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
     )
 
 
-def read_labels(path: str | Path, num_data: int) -> Int64[Tensor, " N"]:
-    """Read labels, one for each datum, from a `.npy` file or a file of the kind of MNIST's."""
+def read_labels(path: str | Path, num_data: int) -> tuple[Int64[Tensor, " N"], tuple[str, ...]]:
+    """Read labels, one for each datum, and their names.
+
+    Args:
+        path: A `.npy` file, of whole numbers or of text, or a file of the kind of MNIST's.
+        num_data: The number of data.
+    """
     path = Path(path)
-    labels = read_array(path) if path.suffix.lower() == ".npy" else read_idx(path)
-    return check_labels(labels, num_data, path.name)
+    if path.suffix.lower() != ".npy":
+        return named_labels(check_labels(read_idx(path), num_data, path.name), path.name)
+    array = load_array(path)
+    if array.dtype.kind != "U" or array.ndim != 1:
+        return named_labels(check_labels(read_array(path), num_data, path.name), path.name)
+    names, codes = np.unique(array, return_inverse=True)
+    check_labels(torch.from_numpy(codes), num_data, path.name)
+    return named_labels(torch.from_numpy(codes), path.name)[0], tuple(map(str, names))

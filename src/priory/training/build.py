@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import nn
 
+from priory.arguments import check_size
 from priory.blockwise import blocks
 from priory.data import Splits
 from priory.data.splits import mix
 from priory.likelihoods import Likelihood
 from priory.networks import MLP, ConvDecoderNetwork, ConvEncoderNetwork, GatedMLP, GaussianEncoder
 from priory.networks.contract import wrong_part
-from priory.priors import Prior, make_prior
+from priory.priors import Prior, make_prior, prior_class
+from priory.suggestions import short
 from priory.vae import VAE
 
 
@@ -64,9 +67,25 @@ def build(
         latent_dim = getattr(prior, "latent_dim", None)
     facts = facts_of(splits, likelihood, latent_dim, num_components, init)
     latent_dim = facts["latent_dim"]
+    sizes = (likelihood, splits.data_shape, latent_dim, hidden_sizes, network)
+    try:
+        with torch.device("meta"):  # where no memory is asked for
+            parts: list[nn.Module] = [*make_networks(*sizes)]
+            if isinstance(prior, str):
+                parts.append(make_prior(prior, **facts, **(prior_options or {})))
+    except (RuntimeError, OverflowError) as error:
+        raise ValueError(
+            f"expected sizes of a model that can be counted, got more ({short(error)}); take fewer "
+            "or narrower layers, latent dimensions or components."
+        ) from error
+    check_size(sum(p.numel() for part in parts for p in part.parameters()), "in the model")
+    takes = signature(prior_class(prior)).parameters if isinstance(prior, str) else {}
+    if "num_components" in takes:
+        each = math.prod(splits.data_shape) if "data_shape" in takes else latent_dim
+        check_size(facts["num_components"] * max(each, latent_dim), "in all components")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        ours = make_networks(likelihood, splits.data_shape, latent_dim, hidden_sizes, network)
+        ours = make_networks(*sizes)
         vae = VAE(_made(encoder, ours[0]), _made(decoder, ours[1]), nn.Identity())
         torch.manual_seed(mix(seed, 1))
         if isinstance(prior, str):
@@ -125,6 +144,31 @@ def _check_labels(vae: VAE, splits: Splits) -> None:
                 f"({type(vae.prior).__name__}), got none; give data that bring their labels, or a "
                 "fraction of those that do."
             )
+    if vae.needs_labels:
+        check_every_label(splits)
+
+
+def check_every_label(splits: Splits) -> None:
+    """Check that every label has an example to train on, or else its components stay untrained.
+
+    Raises:
+        ValueError: If one has none.
+    """
+    counts = [
+        torch.zeros(splits.num_labels or 0, dtype=torch.int64)
+        if part.labels is None
+        else part.labels.bincount(minlength=splits.num_labels or 0)
+        for part in splits.parts
+    ]
+    without = (counts[0] == 0).nonzero().flatten().tolist()
+    if without:
+        label = without[0] if splits.label_names is None else splits.label_names[without[0]]
+        others = f" and of {len(without) - 1} other labels" if len(without) > 1 else ""
+        raise ValueError(
+            f"expected examples to train on of every label, got none of {label!r}{others} "
+            f"({counts[1][without[0]]} to validate, {counts[2][without[0]]} to test); take another "
+            "seed for the split, or leave such labels out of the data."
+        )
 
 
 Shape = Sequence[int]

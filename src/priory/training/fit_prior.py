@@ -14,6 +14,7 @@ from priory.networks.context import Context, Encoder, call
 from priory.networks.contract import wrong_part
 from priory.networks.divided_encoder import DividedEncoder
 from priory.networks.home import taken
+from priory.printing import plain_console
 from priory.priors import Prior, make_prior
 from priory.processes import Processes
 from priory.training.latents import Latents, frozen
@@ -21,7 +22,6 @@ from priory.training.maximum_likelihood import maximise_likelihood
 
 with needs("train"):
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
 
@@ -165,7 +165,7 @@ def fit_prior(
             f"expected data to fit to and data held out, got {len(x)} and {len(held_x)}."
         )
     processes = processes or Processes.alone()
-    console = Console(quiet=not verbose or processes.rank > 0, highlight=False)
+    console = plain_console(quiet=not verbose or processes.rank > 0)
     with torch.random.fork_rng(), frozen(encoder, but=None if isinstance(prior, str) else prior):
         torch.manual_seed(seed)
         together = DividedEncoder(encoder, processes) if processes.count > 1 else encoder

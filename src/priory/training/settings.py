@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from priory.arguments import MOST_SEED, above_zero, within
 from priory.vae import VAE
+
+MOST_SAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -66,17 +69,16 @@ class TrainingSettings:
     validate_every: int = 1
 
     def __post_init__(self) -> None:
-        whole = ("max_epochs", "validate_every", "num_samples", "patience", "batch_size")
-        at_least = dict.fromkeys((*whole, "reseed_every"), 1)
-        at_least |= dict.fromkeys(("warmup_epochs", "beta", "free_bits", "weight_decay"), 0)
-        for name in (*at_least, "learning_rate", "gradient_clip"):
-            value, least = getattr(self, name), at_least.get(name)
-            if value is None and TrainingSettings.__annotations__[name] not in (int, float):
-                continue
-            if least is None and not value > 0:
-                raise ValueError(f"expected {name} above zero, got {value}.")
-            if least is not None and not value >= least:
-                raise ValueError(f"expected {name} of at least {least}, got {value}.")
+        counts = ("max_epochs", "validate_every", "patience", "batch_size", "reseed_every")
+        within(1, **{name: getattr(self, name) for name in counts})
+        within(1, MOST_SAMPLES, num_samples=self.num_samples)
+        shares = ("warmup_epochs", "beta", "free_bits", "weight_decay")
+        within(0, **{name: getattr(self, name) for name in shares})
+        within(0, MOST_SEED, seed=self.seed)
+        for name in ("learning_rate", "gradient_clip"):
+            if (value := getattr(self, name)) is not None:
+                above_zero(**{name: value})
+                within(0, **{name: value})
         if self.validate_every > self.max_epochs:
             raise ValueError(
                 f"expected to validate at least once in {self.max_epochs} epochs, as the best "

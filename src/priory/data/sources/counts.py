@@ -1,6 +1,8 @@
 """Counts of molecules in cells, in an `.h5ad` file."""
 
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from priory.data.tables.columns import Column, Columns, check_counts
 from priory.extras import needs
 
 MOST_BYTES = 8 * 2**30
+MOST_NAMED = 5
 
 
 def open_counts(
@@ -45,8 +48,63 @@ def open_counts(
         Virshup et al., *anndata: Access and store annotated data matrices*, JOSS 9(101), 2024.
     """
     path = existing_file(path)
-    where = path.name
     table, obs, genes = _read(path, layer)
+    if not genes:
+        raise ValueError(f"expected genes in {path.name}, got none.")
+    columns = Columns(tuple(Column(gene, "count") for gene in genes), label)
+    return _source(path, table, obs, columns, part)
+
+
+def open_counts_like(
+    path: str | Path,
+    columns: Columns,
+    label_names: tuple[str, ...] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Source:
+    """Open the counts of those genes that a model was trained on, whatever their order.
+
+    Args:
+        path: A file written by AnnData; genes that are not among the columns are left out.
+        columns: The genes, and the column of `obs` that holds labels.
+        label_names: The names of the labels.
+        options: The `layer` and the column `label`, where they are not those trained on.
+
+    Raises:
+        ValueError: If a gene is missing, which is named, or as for `open_counts`.
+    """
+    path, options = existing_file(path), dict(options or {})
+    table, obs, genes = _read(path, options.get("layer"))
+    place = {gene: number for number, gene in enumerate(genes)}
+    if absent := [gene for gene in columns.names if gene not in place]:
+        more = f" and {len(absent) - MOST_NAMED} others" if len(absent) > MOST_NAMED else ""
+        raise ValueError(
+            f"expected the {len(columns.names)} genes trained on in {path.name}, got none of "
+            f"{', '.join(map(repr, absent[:MOST_NAMED]))}{more}; add them, with zeros where they "
+            "were not measured."
+        )
+    if (extra := len(genes) - len(columns.names)) > 0:
+        warnings.warn(
+            f"{extra} of the {len(genes)} genes in {path.name} are left out, as the model was not "
+            "trained on them.",
+            stacklevel=2,
+        )
+    table = table[:, [place[gene] for gene in columns.names]]
+    label = options.get("label", columns.label)
+    labelled = replace(columns, label=label if label in obs.columns else options.get("label"))
+    source = _source(path, table, obs, labelled, None, label_names)
+    return replace(source, columns=columns)
+
+
+def _source(
+    path: Path,
+    table: Any,
+    obs: Any,
+    columns: Columns,
+    part: str | None,
+    label_names: tuple[str, ...] | None = None,
+) -> Source:
+    """Return counts, `(N, D)`, with what is said of the cells."""
+    where = path.name
     bytes_needed = 4 * table.shape[0] * table.shape[1]
     if bytes_needed > MOST_BYTES:
         raise ValueError(
@@ -54,19 +112,16 @@ def open_counts(
             f"{table.shape[0]} cells of {table.shape[1]} genes, which take "
             f"{bytes_needed / 2**30:.0f}; keep the most variable genes, or fewer cells."
         )
-    if table.shape[1] == 0:
-        raise ValueError(f"expected genes in {where}, got none.")
-    x = check_data(_dense(table, genes, where), where)
+    x = check_data(_dense(table, columns.names, where), where, least=1 if label_names else 2)
     labels, names, parts = None, None, None
     cells = Table(obs, f"obs in {where}")
-    if label is not None:
-        cells.check_name(label)
-        labels, names = classes_of(cells.cells(label))
+    if columns.label is not None:
+        cells.check_name(columns.label)
+        labels, names = classes_of(cells.cells(columns.label), label_names)
     if part is not None:
         cells.check_name(part)
         words = cells.cells(part).column.tolist()
         parts = parts_by_name(words, f"column {part!r} of {where}")
-    columns = Columns(tuple(Column(gene, "count") for gene in genes), label)
     return Source(path.stem, x, labels, names, parts, columns)
 
 
@@ -98,7 +153,7 @@ def _read(path: Path, layer: str | None) -> tuple[Any, Any, list[str]]:
     return table, file.obs.reset_index(drop=True), genes
 
 
-def _dense(table: Any, genes: list[str], where: str) -> Int32[Tensor, "N D"]:
+def _dense(table: Any, genes: Sequence[str], where: str) -> Int32[Tensor, "N D"]:
     x = np.empty(table.shape, np.int32)
     sparse = hasattr(table, "toarray")
     if sparse:
@@ -112,3 +167,4 @@ def _dense(table: Any, genes: list[str], where: str) -> Int32[Tensor, "N D"]:
 
 
 SUFFIXES = {".h5ad": open_counts}
+LIKE = {open_counts: open_counts_like}
