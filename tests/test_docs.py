@@ -45,8 +45,8 @@ def test_every_name_on_the_pages_is_there_once_priory_is_imported():
             try:
                 exec("\n".join(imports), {})
             except ImportError as error:  # of a host that is not installed here
-                assert "priory.adapters" in "".join(imports), page
-                assert "pip install" in str(error), page
+                if "pip install" not in str(error):
+                    raise
 
 
 def test_each_promise_has_a_test():
