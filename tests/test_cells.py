@@ -157,7 +157,7 @@ def test_an_exposure_of_zero_is_refused(capsys):
     write_cells(Path("empty.h5ad"), cells)
     train = "train --data empty.h5ad --quiet --out never"
     refused("above zero, got 0 for example 3; leave such examples out", train, capsys)
-    words = "expected exposures above zero in column 'n_counts' of empty.h5ad, got 0 in row 5"
+    words = "expected exposures above zero in column 'n_counts' of obs in empty.h5ad, got 0"
     refused(words, f"{train} --exposure n_counts", capsys)
     refused(
         "expected a column of obs in empty.h5ad, got 'depth'", f"{train} --exposure depth", capsys

@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from priory.blockwise import blocks
 from priory.commands.cells_file import CELLS, write_beside
@@ -14,6 +13,7 @@ from priory.distributions import JointDistribution
 from priory.evaluation import top_level
 from priory.evaluation.components import most_likely_component
 from priory.files import checked_file
+from priory.printing import plain_console
 from priory.runs.options import FurtherData, OwnClasses
 
 
@@ -44,10 +44,10 @@ def encode(
     part, vae = data.of(opened, labelled=False), opened.model
     everything, parts, known = torch.arange(len(part)), [], vae.context_of(**part.known)
     for rows in blocks(len(part), math.prod(part.data_shape)):
-        x = part.read(everything[rows])
-        if known.labels is not None or not vae.needs_labels:
-            opened.check_fits(x, data.data or "the test data", known[rows].labels, rows.start)
-        q, z = vae.posterior(x, known[rows]), vae.encode(x, known[rows])
+        x, told = part.read(everything[rows]), known[rows]
+        if told.labels is not None or not vae.needs_labels:
+            opened.check_fits(x, data.data or "the test data", told.labels, rows.start)
+        q, z = vae.posterior(x, told), vae.encode(x, told)
         parts.append(q.split(z) if isinstance(q, JointDistribution) else (z,))
     levels = [torch.cat(of_level) for of_level in zip(*parts, strict=True)]
     if level is not None and not 1 <= level <= len(levels):
@@ -70,6 +70,4 @@ def encode(
         ]
         write_columns(path, z, names, part.own_names)
     where = f" of level {level}" if level is not None and len(levels) > 1 else ""
-    Console(soft_wrap=True, markup=False).print(
-        f"{len(z)} examples in {z.shape[1]} latent dimensions{where}: {path}."
-    )
+    plain_console().print(f"{len(z)} examples in {z.shape[1]} latent dimensions{where}: {path}.")

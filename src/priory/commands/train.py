@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lightning.fabric.utilities.rank_zero import _get_rank
-from rich.console import Console
 
 from priory import report, training
 from priory.arguments import within
 from priory.commands.own_classes import own_logger, own_part
 from priory.files import write_record
+from priory.printing import plain_console
 from priory.runs import TrainConfig, next_free
 from priory.runs.begin import begin, resumed
 from priory.runs.layout import CHECKPOINT, METRICS, PAGE, claimed
@@ -51,7 +51,7 @@ def train(
             "with several processes."
         )
     run = Path(out) if out is not None else next_free("runs", "train")
-    console = Console(quiet=quiet or not first, soft_wrap=True, highlight=False, markup=False)
+    console = plain_console(quiet=quiet or not first)
     with claimed(run, new=not resume) if first else nullcontext():
         asked = resumed(run, config) if resume else config
         if asked is None:

@@ -16,6 +16,8 @@ from priory.runs.plain_yaml import GIVEN
 from priory.training.build import build, facts_of, level_sizes
 from priory.vae import VAE
 
+MOST_LAYERS = 100
+
 Factory = Callable[..., nn.Module]
 """A class or a function of the user's own that returns an encoder, a decoder or a prior."""
 
@@ -72,6 +74,7 @@ class ModelOptions:
     def __post_init__(self) -> None:
         sizes = ("latent_dim", "num_components", "num_values")
         within(1, **{name: getattr(self, name) for name in sizes})
+        within(0, MOST_LAYERS, layers=len(self.hidden_sizes))
         for width in self.hidden_sizes:
             within(1, hidden_sizes=width)
         for size in self.levels if isinstance(self.levels, Sequence) else ():

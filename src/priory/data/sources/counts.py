@@ -1,6 +1,7 @@
 """Counts of molecules in cells, in an `.h5ad` file."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from priory.data.tables.columns import Column, Columns, check_counts
 from priory.extras import needs
 
 MOST_BYTES = 8 * 2**30
+MOST_NAMED = 5
 
 
 def open_counts(
@@ -58,24 +60,56 @@ def open_counts(
         Virshup et al., *anndata: Access and store annotated data matrices*, JOSS 9(101), 2024.
     """
     path = existing_file(path)
-    path = existing_file(path)
-    return _opened(path, _read(path, layer), layer, label, batch_key, exposure, part)
+    held = _read(path, layer)
+    if not held.genes:
+        raise ValueError(f"expected genes in {path.name}, got none.")
+    kinds = tuple(Column(gene, "count") for gene in held.genes)
+    columns = Columns(kinds, label, batch=batch_key, exposure=exposure, layer=layer)
+    return _opened(path, held, columns, part)
 
 
-def open_counts_like(path: str | Path, columns: Columns, layer: str | None = None) -> Source:
-    """Open further cells: with the labels, batches and exposures of before, where it has them.
+def open_counts_like(
+    path: str | Path,
+    columns: Columns,
+    label_names: tuple[str, ...] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Source:
+    """Open the counts of those genes that a model was trained on, whatever their order.
+
+    Labels, batches and exposures are those of the columns before, where the file has them.
 
     Args:
-        path: A file written by AnnData.
-        columns: What the columns of the file before meant.
-        layer: The layer that holds the counts; by default that of before.
+        path: A file written by AnnData; genes that are not among the columns are left out.
+        columns: The genes, and the columns of `obs` that are taken.
+        label_names: The names of the labels.
+        options: Those of `open_counts`, where they are not those trained on.
+
+    Raises:
+        ValueError: If a gene is missing, which is named, or as for `open_counts`.
     """
-    path = existing_file(path)
-    layer = layer or columns.layer
+    path, options = existing_file(path), dict(options or {})
+    layer = options.get("layer", columns.layer)
     held = _read(path, layer)
-    named = (columns.label, columns.batch, columns.exposure)
-    there = [name if name in held.cells else None for name in named]
-    return _opened(path, held, layer, *there)
+    place = {gene: number for number, gene in enumerate(held.genes)}
+    if absent := [gene for gene in columns.names if gene not in place]:
+        more = f" and {len(absent) - MOST_NAMED} others" if len(absent) > MOST_NAMED else ""
+        raise ValueError(
+            f"expected the {len(columns.names)} genes trained on in {path.name}, got none of "
+            f"{', '.join(map(repr, absent[:MOST_NAMED]))}{more}; add them, with zeros where they "
+            "were not measured."
+        )
+    if (extra := len(held.genes) - len(columns.names)) > 0:
+        warnings.warn(
+            f"{extra} of the {len(held.genes)} genes in {path.name} are left out, as the model was "
+            "not trained on them.",
+            stacklevel=2,
+        )
+    held.tables[layer or "X"] = held.tables[layer or "X"][:, [place[g] for g in columns.names]]
+    before = {"label": columns.label, "batch_key": columns.batch, "exposure": columns.exposure}
+    there = {key: name if name in held.cells else None for key, name in before.items()}
+    label, batch, exposure = (options.get(key, name) for key, name in there.items())
+    taken = replace(columns, label=label, batch=batch, exposure=exposure, layer=layer)
+    return replace(_opened(path, held, taken, None, label_names), columns=columns)
 
 
 class _Held(NamedTuple):
@@ -90,14 +124,13 @@ class _Held(NamedTuple):
 def _opened(
     path: Path,
     held: _Held,
-    layer: str | None,
-    label: str | None,
-    batch_key: str | None,
-    exposure: str | None,
-    part: str | None = None,
+    columns: Columns,
+    part: str | None,
+    label_names: tuple[str, ...] | None = None,
 ) -> Source:
-    where, (tables, obs, names, genes) = path.name, held
-    table = tables[layer or "X"]
+    """Return counts, `(N, D)`, with what is said of the cells."""
+    where, layer = path.name, columns.layer or "X"
+    table, cells = held.tables[layer], Table(held.cells, f"obs in {where}")
     bytes_needed = 4 * table.shape[0] * table.shape[1]
     if bytes_needed > MOST_BYTES:
         raise ValueError(
@@ -105,27 +138,24 @@ def _opened(
             f"{table.shape[0]} cells of {table.shape[1]} genes, which take "
             f"{bytes_needed / 2**30:.0f}; keep the most variable genes, or fewer cells."
         )
-    if table.shape[1] == 0:
-        raise ValueError(f"expected genes in {where}, got none.")
     try:
-        x = check_data(_dense(table, genes, where), where)
+        dense = _dense(table, columns.names, where)
+        x = check_data(dense, where, least=1 if label_names else 2)
     except ValueError as error:
-        raise _with_advice(error, tables, layer or "X") from error
-    source, cells = Source(path.stem, x, names=names), Table(obs, f"obs in {where}")
-    if label is not None:
-        labels, label_names = classes_of(cells.cells(label))
+        raise _with_advice(error, held.tables, layer) from error
+    source = Source(path.stem, x, names=held.names, columns=columns)
+    if columns.label is not None:
+        labels, label_names = classes_of(cells.cells(columns.label), label_names)
         source = replace(source, labels=labels, label_names=label_names)
-    if batch_key is not None:
-        batch_label, batch_names = classes_of(cells.cells(batch_key))
+    if columns.batch is not None:
+        batch_label, batch_names = classes_of(cells.cells(columns.batch))
         source = replace(source, batch_label=batch_label, batch_names=batch_names)
-    if exposure is not None:
-        source = replace(source, exposure=_exposures(cells.cells(exposure)))
+    if columns.exposure is not None:
+        source = replace(source, exposure=_exposures(cells.cells(columns.exposure)))
     if part is not None:
         words = cells.cells(part).column.tolist()
         source = replace(source, part=parts_by_name(words, f"column {part!r} of {where}"))
-    kinds = tuple(Column(gene, "count") for gene in genes)
-    columns = Columns(kinds, label, batch=batch_key, exposure=exposure, layer=layer)
-    return replace(source, columns=columns)
+    return source
 
 
 def _exposures(cells: Cells) -> Float[Tensor, " N"]:
@@ -190,7 +220,7 @@ def _holds_counts(table: Any) -> bool:
     return bool(((values >= 0) & (values == np.round(values))).all())
 
 
-def _dense(table: Any, genes: list[str], where: str) -> Int32[Tensor, "N D"]:
+def _dense(table: Any, genes: Sequence[str], where: str) -> Int32[Tensor, "N D"]:
     x = np.empty(table.shape, np.int32)
     sparse = hasattr(table, "toarray")
     if sparse:
@@ -204,3 +234,4 @@ def _dense(table: Any, genes: list[str], where: str) -> Int32[Tensor, "N D"]:
 
 
 SUFFIXES = {".h5ad": open_counts}
+LIKE = {open_counts: open_counts_like}
