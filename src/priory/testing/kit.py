@@ -9,10 +9,12 @@ from priory.extras import needs
 from priory.networks.context import Context
 from priory.testing import causes
 from priory.testing.checks import (
+    batches,
     claims,
     compiling,
     contexts,
     density,
+    effects,
     extremes,
     gradients,
     manners,
@@ -35,6 +37,8 @@ STATISTICAL: dict[str, Check] = {
     "reciprocal": sampler.reciprocal,
     "marginals": sampler.marginals,
     "independent draws": sampler.independent_draws,
+    "training samples": sampler.training_samples,
+    "rsample": batches.rsample,
     "mean": claims.mean,
     "variance": claims.variance,
     "entropy": claims.entropy,
@@ -50,12 +54,18 @@ CHECKS: dict[str, Check] = {
     "context": contexts.context,
     "dtype": density.dtype,
     "repeatable": density.repeatable,
+    "flat": extremes.flat,
     **STATISTICAL,
+    "expand": batches.expand,
+    "batch claims": batches.batch_claims,
     "gradient of z": gradients.gradient_of_z,
     "gradient of parameters": gradients.gradient_of_parameters,
     "trainable": training.trainable,
     "border": training.border,
     "extremes": extremes.extremes,
+    "follows": effects.follows,
+    "in place": effects.in_place,
+    "random numbers": effects.random_numbers,
     "moves": round_trip.moves,
     "state_dict": round_trip.state_dict,
     "other encoder": round_trip.other_encoder,
@@ -86,6 +96,7 @@ def check_prior(
     jitter: float = 0.4,
     skip: Collection[str] = (),
     context: Context | None = None,
+    num_samples: int = 20_000,
 ) -> Report:
     r"""Put a prior through every check of the kit.
 
@@ -119,7 +130,7 @@ def check_prior(
         >>> report.passed
         True
     """
-    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context)
+    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context, num_samples)
     if unknown := set(skip) - set(CHECKS):
         raise ValueError(
             f"expected checks among {', '.join(CHECKS)}, got {', '.join(sorted(unknown))}."
@@ -145,6 +156,7 @@ def conformance_test(
     jitter: float = 0.4,
     skip: Collection[str] = (),
     context: Context | None = None,
+    num_samples: int = 20_000,
 ) -> Callable[[str], None]:
     """Return a pytest function, parametrised over the checks, that puts a prior through them.
 
@@ -165,7 +177,7 @@ def conformance_test(
     """
     with needs("test"):
         import pytest
-    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context)
+    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context, num_samples)
 
     @pytest.mark.parametrize("check", [name for name in CHECKS if name not in skip])
     def test(check: str) -> None:
@@ -186,11 +198,12 @@ def new_subject(
     seed: int = 0,
     jitter: float = 0.4,
     context: Context | None = None,
+    num_samples: int = 20_000,
 ) -> Subject:
     """Return what the checks share, with the arguments of `check_prior`."""
     encoder = TinyEncoder(latent_dim) if encoder is None else encoder
     level = FALSE_ALARMS / (len(STATISTICAL) + (context is not None))
-    return Subject(make_prior, encoder, reference, seed, level, jitter, context=context)
+    return Subject(make_prior, encoder, reference, seed, level, jitter, num_samples, context)
 
 
 def run_check(name: str, subject: Subject) -> Result:
