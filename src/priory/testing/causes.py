@@ -105,8 +105,8 @@ EXPAND = (
     "asked for"
 )
 BATCH_CLAIM = (
-    "a closed form (mean, variance, entropy, kl_divergence) is right for one and wrong for a batch: "
-    "a sum or a mean runs over the batch"
+    "a closed form (mean, variance, entropy, kl_divergence) is right for one and wrong for a "
+    "batch: a sum or a mean runs over the batch"
 )
 LABEL_IGNORED = "labels are ignored: the prior is the same for each of them"
 LABELS_MOVED = (

@@ -33,7 +33,8 @@ class Clusters:
         """Return points in the coordinates of one cluster, in which it is standard, `(n, D)`."""
         if self.diagonal:
             return (z - self.centre[j]) / self.root[j].diagonal()
-        return (z - self.centre[j]) @ self._inverse[j].T
+        white: Tensor = (z - self.centre[j]) @ self._inverse[j].T
+        return white
 
     @cached_property
     def _inverse(self) -> Tensor:

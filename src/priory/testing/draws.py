@@ -36,6 +36,7 @@ def features(subject: Subject, u: Tensor) -> Tensor:
     else:
         seen = inside
     large = clusters.share.argsort(descending=True)[:8]
+    large = large[clusters.share[large] > 0.1]  # of rare ones no correlation is normal
     belongs = (member.unsqueeze(-1) == large).to(u.dtype)
     return torch.cat([u, seen, inside.square().sum(-1, keepdim=True), belongs], dim=-1)
 
@@ -93,6 +94,8 @@ def dependence(subject: Subject, p: Distribution | None = None) -> Dependence:
         square = p.sample(torch.Size((side, side))).double()
     least = Dependence(1.0, "")
     for shape, pairs in (("line", _of_line(n)), ("square", _of_square(side))):
+        if least.p <= subject.level:
+            break  # what shows along a line shows in a square as well
         z = line if shape == "line" else square.flatten(0, 1)
         if len(z.unique(dim=0)) < 0.98 * len(z):
             cause = causes.DUPLICATED if shape == "line" else causes.SAMPLE_SHAPE
@@ -100,9 +103,8 @@ def dependence(subject: Subject, p: Distribution | None = None) -> Dependence:
         scores = _normal_scores(features(subject, subject.free.to_free(z)))
         for name, first, second in pairs:
             a, b = scores[first], scores[second]
-            product = a * b
-            error = product.square().sum(0).sqrt().clamp(min=1e-300)
-            t = product.sum(0) / error
+            product = a * b  # of variance one, if they are independent
+            t = product.sum(0) / math.sqrt(len(product))
             value = float(torch.special.erfc(t.abs() / math.sqrt(2)).min()) * 10 * len(t)
             if value < least.p:
                 correlation = product.mean(0)
@@ -114,7 +116,7 @@ def dependence(subject: Subject, p: Distribution | None = None) -> Dependence:
 
 
 def _of_line(n: int) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield pairs of places: even and odd neighbours, those after next, halves and mirror places."""
+    """Yield pairs of places: halves, mirror places, neighbours, and those a few places apart."""
     place, half = torch.arange(n), n // 2
     yield "half", place[:half], place[half : 2 * half]
     yield "mirror", place[:half], place.flip(0)[:half]

@@ -2,12 +2,19 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Transform, biject_to, constraints
+from torch.distributions import (
+    Distribution,
+    Independent,
+    Transform,
+    TransformedDistribution,
+    biject_to,
+    constraints,
+)
 from torch.distributions.constraints import Constraint
 
 BLOCK = 2**12
@@ -27,11 +34,14 @@ class Free:
         p: The distribution.
         transform: T, or nothing where the support is the whole space.
         circular: The coordinates that are angles, `(L,)`.
+        cut: Whether the density is zero near its samples all the same, in places of a support that
+            says nothing of it: what holds of the score in the whole space does not hold then.
     """
 
     p: Distribution
     transform: Transform | None
     circular: Tensor
+    cut: bool = False
 
     def from_free(self, u: Tensor) -> Tensor:
         """Return z, `(*, L)`."""
@@ -65,7 +75,9 @@ class Free:
         if self.transform is None:
             return log_p
         log_det = self.transform.log_abs_det_jacobian(u, z)
-        return log_p + (log_det if log_det.dim() == 1 else log_det.flatten(1).sum(-1))
+        log_q = log_p + (log_det if log_det.dim() == 1 else log_det.flatten(1).sum(-1))
+        # Further out z is rounded to the border, where p may be anything.
+        return torch.where(log_q.isnan() & (u.abs().amax(-1) > 30), -math.inf, log_q)
 
 
 def free(p: Distribution, samples: Tensor) -> Free:
@@ -83,7 +95,11 @@ def free(p: Distribution, samples: Tensor) -> Free:
         transform = biject_to(support)
         if transform is biject_to(constraints.real):
             transform = None
-    return Free(p, transform, circular)
+    density = Free(p, transform, circular)
+    u = density.to_free(samples)
+    spread = u.quantile(0.9, dim=0) - u.quantile(0.1, dim=0)
+    cut = torch.cat([density.log_prob(u + side * spread) for side in (-0.5, 0.5)]).isneginf().any()
+    return replace(density, cut=bool(cut))
 
 
 def support_of(p: Distribution) -> Constraint | None:
@@ -94,7 +110,7 @@ def support_of(p: Distribution) -> Constraint | None:
     except NotImplementedError:
         return None
     base = support
-    while isinstance(base, constraints.independent):  # type: ignore[arg-type]
+    while isinstance(base, constraints.independent):
         base = base.base_constraint
     return None if base is constraints.real else support
 
@@ -105,8 +121,8 @@ def _of_one(support: Constraint | None) -> Constraint:
         raise NotImplementedError
     if not isinstance(support, constraints.MixtureSameFamilyConstraint):
         return support
-    base = cast(Constraint, support.base_constraint)
-    while isinstance(base, constraints.independent):  # type: ignore[arg-type]
+    base = support.base_constraint
+    while isinstance(base, constraints.independent):
         base = base.base_constraint
     low, high = (getattr(base, f"{side}_bound", None) for side in ("lower", "upper"))
     if isinstance(low, Tensor) and low.dim() > 1:
@@ -160,8 +176,24 @@ def _where_allowed(p: Distribution, z: Tensor) -> Tensor:
     try:
         return p.log_prob(z)
     except ValueError as error:
-        if "support" not in str(error):
+        inside = _inside(p, z).reshape(len(z), -1).all(-1)
+        if "support" not in str(error) or inside.all():
             raise
-    if len(z) == 1:
-        return z.new_full((1,), -math.inf)
-    return torch.cat([_where_allowed(p, part) for part in z.split((len(z) + 1) // 2)])
+    if not inside.any():
+        return z.new_full((len(z),), -math.inf)
+    stand_in = z[inside][0].detach()
+    log_p = p.log_prob(torch.where(inside.unsqueeze(-1), z, stand_in))
+    return torch.where(inside, log_p, -math.inf)
+
+
+def _inside(p: Distribution, z: Tensor) -> Tensor:
+    """Return which values a distribution, or what it is transformed from, takes."""
+    match p:
+        case Independent():
+            return _inside(p.base_dist, z)
+        case TransformedDistribution():
+            for transform in reversed(p.transforms):
+                z = transform.inv(z)
+            return _inside(p.base_dist, z)
+    support = p.support
+    return torch.ones_like(z).bool() if support is None else support.check(z)

@@ -54,6 +54,9 @@ CHECKS: dict[str, Check] = {
     "context": contexts.context,
     "dtype": density.dtype,
     "repeatable": density.repeatable,
+    "random numbers": effects.random_numbers,
+    "in place": effects.in_place,
+    "follows": effects.follows,
     "flat": extremes.flat,
     **STATISTICAL,
     "expand": batches.expand,
@@ -63,9 +66,6 @@ CHECKS: dict[str, Check] = {
     "trainable": training.trainable,
     "border": training.border,
     "extremes": extremes.extremes,
-    "follows": effects.follows,
-    "in place": effects.in_place,
-    "random numbers": effects.random_numbers,
     "moves": round_trip.moves,
     "state_dict": round_trip.state_dict,
     "other encoder": round_trip.other_encoder,
@@ -112,6 +112,8 @@ def check_prior(
         jitter: The standard deviation by which every parameter is moved from where `make_prior`
             leaves it: equal weights and means at the origin hide faults.
         skip: Names of checks to leave out.
+        num_samples: How many samples the statistical checks share. Fewer are quicker, and see
+            larger faults only.
         context: Where the prior depends on labels: the labels of a few data, in a
             context. The prior is then called as `prior(encoder, context)`, every check is made for
             each of these data, and the worst answer counts; a reference is called as
@@ -130,7 +132,9 @@ def check_prior(
         >>> report.passed
         True
     """
-    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context, num_samples)
+    subject = new_subject(
+        make_prior, encoder, reference, latent_dim, seed, jitter, context, num_samples
+    )
     if unknown := set(skip) - set(CHECKS):
         raise ValueError(
             f"expected checks among {', '.join(CHECKS)}, got {', '.join(sorted(unknown))}."
@@ -177,7 +181,9 @@ def conformance_test(
     """
     with needs("test"):
         import pytest
-    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context, num_samples)
+    subject = new_subject(
+        make_prior, encoder, reference, latent_dim, seed, jitter, context, num_samples
+    )
 
     @pytest.mark.parametrize("check", [name for name in CHECKS if name not in skip])
     def test(check: str) -> None:

@@ -1,7 +1,7 @@
 """Weighted points that stand for a density: of a grid as fine as it takes, or draws."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -46,16 +46,14 @@ class Frame:
 
     def fold(self, u: Tensor) -> Tensor:
         """Return w, `(n, D)`, between -1 and 1."""
-        return (self._white(u)).atan() * (2 / math.pi)
+        white = torch.linalg.solve_triangular(self.root, (u - self.centre).T, upper=False).T
+        return white.atan() * (2 / math.pi)
 
     def unfold(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """Return u, `(n, D)`, and the log-determinant of its derivative by w, `(n,)`."""
         v = (w * (math.pi / 2)).tan()
         log_det = (math.pi / 2 * (1 + v.square())).log().sum(-1)
         return self.centre + v @ self.root.T, log_det + self.root.diagonal().log().sum()
-
-    def _white(self, u: Tensor) -> Tensor:
-        return torch.linalg.solve_triangular(self.root, (u - self.centre).T, upper=False).T
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,7 @@ class Cells:
         index: Its place among those of its depth, `(N, D)`.
         points: In the box, `(N, m, D)`.
         weight: Of the points, `(N, m)`; they sum to the mass of the cell.
+        peak: The highest log-density of the points, in the box, `(N,)`.
         error: By how much that mass may be off, `(N,)`.
     """
 
@@ -74,6 +73,7 @@ class Cells:
     index: Tensor
     points: Tensor
     weight: Tensor
+    peak: Tensor
     error: Tensor
 
     @cached_property
@@ -82,12 +82,16 @@ class Cells:
         return self.weight.sum(-1)
 
     def __getitem__(self, rows: Tensor) -> "Cells":
-        parts = (self.depth, self.index, self.points, self.weight, self.error)
-        return Cells(*(part[rows] for part in parts))
+        return Cells(*(part[rows] for part in self.fields))
 
     def __add__(self, other: "Cells") -> "Cells":
-        pairs = zip(vars_of(self), vars_of(other), strict=True)
+        pairs = zip(self.fields, other.fields, strict=True)
         return Cells(*(torch.cat(pair) for pair in pairs))
+
+    @property
+    def fields(self) -> tuple[Tensor, ...]:
+        """What the cells hold, in order."""
+        return self.depth, self.index, self.points, self.weight, self.peak, self.error
 
     @cached_property
     def start(self) -> Tensor:
@@ -102,11 +106,6 @@ class Cells:
         """Return which cell, of ordered ones, holds each point of the box, `(n,)`."""
         place = ((w + 1) / 2 * 2**DEPTH).long().clamp(0, 2**DEPTH - 1)
         return torch.searchsorted(self.start, _curve(place), right=True) - 1
-
-
-def vars_of(cells: Cells) -> tuple[Tensor, ...]:
-    """Return what cells hold, in the order of their fields."""
-    return cells.depth, cells.index, cells.points, cells.weight, cells.error
 
 
 def _curve(place: Tensor) -> Tensor:
@@ -144,6 +143,12 @@ class Mass:
         """The integral of the density."""
         return float(self.weight.sum())
 
+    @property
+    def size(self) -> float:
+        """The effective number of points."""
+        weight = self.weight
+        return float(weight.sum().square() / weight.square().sum().clamp(min=1e-300))
+
     def draw(self, count: int, seed: int) -> Tensor:
         """Return draws from the density that the points stand for, `(count, D)`."""
         with seeded(seed):
@@ -161,23 +166,31 @@ class Mass:
 def mass_of(density: Free, samples: Tensor, clusters: Clusters, seed: int) -> Mass:
     """Return the mass of a density, from a grid or from importance sampling around its samples."""
     if samples.shape[1] <= 2:
-        return _by_quadrature(density, samples, clusters)
+        frame = Frame.of(samples, clusters)
+        mass = _by_quadrature(density, samples, frame)
+        aslant = frame.root.diagonal() < 0.3 * frame.root.norm(dim=-1)
+        if mass.trouble and aslant.any():  # perhaps the axes are those of wrong samples
+            upright = torch.diag_embed(clusters.root.square().sum(-1).sqrt())
+            frame = Frame.of(samples, replace(clusters, root=upright))
+            return min(mass, _by_quadrature(density, samples, frame), key=lambda m: m.error)
+        return mass
     return _by_importance(density, clusters, seed)
 
 
-def _by_quadrature(density: Free, samples: Tensor, clusters: Clusters) -> Mass:
+def _by_quadrature(density: Free, samples: Tensor, frame: Frame) -> Mass:
     """Integrate by Gauss's rule in cells that are split until a split changes nothing.
 
     They are also split where samples crowd in a corner of a cell whose mass is not theirs: there
     lies a mode that the points of the cell have missed.
     """
-    size, n = samples.shape[1], len(samples)
-    frame = Frame.of(samples, clusters)
+    size, samples = samples.shape[1], samples[:10_000]
     w = frame.fold(samples)
+    log_p = density.log_prob(samples) + frame.unfold(w)[1]
     start = 4 if size == 2 else 6
     line = torch.arange(2**start)
     index = torch.cartesian_prod(*[line] * size).reshape(-1, size)
-    cells = _split(density, frame, _integrated(density, frame, torch.full((len(index),), start), index))
+    whole = _integrated(density, frame, torch.full((len(index),), start), index)
+    cells = _split(density, frame, whole)
     spent = cells.weight.numel()
     while True:
         cells = cells.ordered()
@@ -185,7 +198,7 @@ def _by_quadrature(density: Free, samples: Tensor, clusters: Clusters) -> Mass:
         small = cells.error[order].cumsum(0) < 1e-5
         wanted = torch.ones(len(order), dtype=torch.bool)
         wanted[order[small]] = False
-        missed = _missed(cells, w, n) | _beside_smaller(cells)
+        missed = _missed(cells, w, log_p) | _beside_smaller(cells)
         room = (BUDGET - spent) // (2**size * cells.weight.shape[1])
         rows = ((wanted | missed) & (cells.depth < DEPTH)).nonzero().squeeze(-1)
         if len(rows) > room:
@@ -193,35 +206,34 @@ def _by_quadrature(density: Free, samples: Tensor, clusters: Clusters) -> Mass:
             rows = rows[priority[rows].argsort(descending=True)[:room]]
         if not len(rows):
             break
-        whole = torch.ones(len(order), dtype=torch.bool)
-        whole[rows] = False
+        kept = torch.ones(len(order), dtype=torch.bool)
+        kept[rows] = False
         children = _split(density, frame, cells[rows])
         spent += children.weight.numel()
-        cells = cells[whole] + children
+        cells = cells[kept] + children
     error = float(cells.error.sum())
     trouble = ""
     if not cells.weight.isfinite().all():
         trouble = "the density is not finite at some points"
-    elif missed.any() and len(rows) == 0 and room < int(missed.sum()):
-        trouble = "samples crowd where no grid point meets the density: modes too narrow for the grid"
+    elif _missed(cells, w, log_p).any():
+        trouble = "samples crowd where no point of the grid is as dense: modes too narrow for it"
     elif error > 0.05:
         trouble = f"the integral is known to within {error:.2g} only: too narrow for the grid"
     u = frame.unfold(cells.points.reshape(-1, size))[0]
     return Mass(u, cells.weight.flatten(), error, trouble, frame, cells)
 
 
-def _missed(cells: Cells, w: Tensor, n: int) -> Tensor:
-    """Return which of ordered cells hold samples in a corner, and another mass than theirs."""
+def _missed(cells: Cells, w: Tensor, log_p: Tensor) -> Tensor:
+    """Return which of ordered cells hold samples in a corner where no point is as dense, `(N,)`."""
     row = cells.holding(w)
     count = torch.bincount(row, minlength=len(cells.depth)).to(w.dtype)
     total = count.clamp(min=1).unsqueeze(-1)
     mean = torch.zeros(len(count), w.shape[1], dtype=w.dtype).index_add(0, row, w) / total
     square = torch.zeros_like(mean).index_add(0, row, (w - mean[row]).square()) / total
     side = 2.0 / 2 ** cells.depth.to(w.dtype)
-    crowded = (count >= 5) & (square.sqrt().amin(-1) < side / 8)
-    share = count / n
-    other = (cells.mass - share).abs() > 3 * (share / n).sqrt()
-    return crowded & other
+    crowded = (count >= 3) & (square.sqrt().amin(-1) < side / 8)
+    highest = torch.full_like(side, -math.inf).scatter_reduce(0, row, log_p, "amax")
+    return crowded & (highest > cells.peak + 1)
 
 
 def _beside_smaller(cells: Cells) -> Tensor:
@@ -246,14 +258,14 @@ def _integrated(density: Free, frame: Frame, depth: Tensor, index: Tensor) -> Ce
     """Return cells with Gauss's rule of four points (eight in one dimension) along each axis."""
     size = index.shape[1]
     node, gauss = _rule(4 if size == 2 else 8)
-    side = 2.0 / 2**depth.double()
+    side = 2.0 / 2 ** depth.double()
     offset = torch.cartesian_prod(*[node] * size).reshape(-1, size)
     share = torch.cartesian_prod(*[gauss] * size).reshape(-1, size).prod(-1)
     points = -1 + side[:, None, None] * (index.unsqueeze(1) + offset)
     u, log_det = frame.unfold(points.reshape(-1, size))
-    weight = (density.log_prob(u) + log_det).exp().reshape(len(depth), -1)
-    weight = weight * share * side.unsqueeze(-1) ** size
-    return Cells(depth, index, points, weight, torch.zeros(len(depth), dtype=weight.dtype))
+    log_p = (density.log_prob(u) + log_det).reshape(len(depth), -1)
+    weight = log_p.exp() * share * side.unsqueeze(-1) ** size
+    return Cells(depth, index, points, weight, log_p.amax(-1), torch.zeros_like(weight[:, 0]))
 
 
 def _split(density: Free, frame: Frame, cells: Cells) -> Cells:
@@ -264,7 +276,7 @@ def _split(density: Free, frame: Frame, cells: Cells) -> Cells:
     halves = _integrated(density, frame, (cells.depth + 1).repeat_interleave(len(corner)), index)
     change = (halves.mass.reshape(-1, len(corner)).sum(-1) - cells.mass).abs()
     error = (change / len(corner)).repeat_interleave(len(corner))
-    return Cells(halves.depth, halves.index, halves.points, halves.weight, error)
+    return Cells(halves.depth, halves.index, halves.points, halves.weight, halves.peak, error)
 
 
 def _rule(count: int) -> tuple[Tensor, Tensor]:
@@ -290,7 +302,10 @@ def _by_importance(density: Free, clusters: Clusters, seed: int) -> Mass:
     parts = [
         c + part @ root.T
         for c, root, part in zip(
-            clusters.centre, clusters.root, (noise * stretch.unsqueeze(-1)).split(counts), strict=True
+            clusters.centre,
+            clusters.root,
+            (noise * stretch.unsqueeze(-1)).split(counts),
+            strict=True,
         )
     ]
     u = torch.cat(parts)

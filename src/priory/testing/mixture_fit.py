@@ -41,7 +41,7 @@ class MixtureFit:
         return MixtureFit(count / len(z), loc, variance.maximum(floor).sqrt())
 
     def refitted(self, z: Tensor, part: str) -> "MixtureFit":
-        """Return the mixture with its `weight`, its `loc` or its `scale`, and nothing else, fitted to points."""
+        """Return the mixture with only its `weight`, its `loc` or its `scale` fitted to points."""
         new = self
         for _ in range(30):
             new = replace(new, **{part: getattr(new.step(z), part)})

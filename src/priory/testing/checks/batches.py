@@ -68,10 +68,11 @@ def _wrong_shape(wide: Distribution, batch: tuple[int, ...], points: Tensor) -> 
 
 def batch_claims(subject: Subject) -> Result:
     """Check that mean, variance, entropy and kl_divergence of a batch are those of its members."""
-    p, answers = subject.p, []
+    p, answers = subject.p, list[tuple[str, float]]()
     try:
         wide = p.expand(Size((3,)))
-        answers += [difference(name, wide, [p, p, p]) for name in CLAIMS]
+        claims = [difference(name, wide, [p, p, p]) for name in CLAIMS]
+        answers += [claim for claim in claims if claim is not None]
     except NotImplementedError:
         pass
     u = subject.fresh_samples
@@ -84,7 +85,6 @@ def batch_claims(subject: Subject) -> Result:
             answers.append(("kl_divergence", relative_error(batch, torch.stack(alone))))
         except NotImplementedError:
             pass
-    answers = [answer for answer in answers if answer is not None]
     if not answers:
         return skipped("no closed form is claimed for a batch")
     name, error = max(answers, key=lambda answer: answer[1])
@@ -122,7 +122,7 @@ def rsample(subject: Subject) -> Result:
     if p <= subject.level:
         note = "Kolmogorov-Smirnov, rsample against sample"
         return by_p_value(p, subject.level, note, (causes.RSAMPLE_LAW,))
-    value, name = _gradient_differs(subject)
+    value, name = (1.0, "") if subject.free.cut else _gradient_differs(subject)
     if name:
         p = min(1.0, p, 2 * value)
     note = f"pathwise against score-function gradient of {name}" if name else "law of rsample"
@@ -146,8 +146,12 @@ def _gradient_differs(subject: Subject) -> tuple[float, str]:
         if score is None:
             continue
         pathwise = [_along(column, parameter, direction) for column in values.T]
+        if any(each is None for each in pathwise):
+            continue
         centred = values.detach() - values.detach().mean(0)
-        gaps = torch.stack(pathwise, dim=-1) - centred * score.unsqueeze(-1)
+        gaps = torch.stack(
+            [each for each in pathwise if each is not None], dim=-1
+        ) - centred * score.unsqueeze(-1)
         if not gaps.isfinite().all() or p_values.skewed(gaps).any():
             continue
         p = p_values.of_means(gaps, 0.0) * len(named)
@@ -163,8 +167,11 @@ def _bounded(subject: Subject, v: Tensor) -> Tensor:
     return torch.cat([waves, waves.square()], dim=-1)
 
 
-def _along(values: Tensor, parameter: Tensor, direction: Tensor) -> Tensor:
-    """Return the derivative of each value along a direction of a parameter, `(n,)`."""
+def _along(values: Tensor, parameter: Tensor, direction: Tensor) -> Tensor | None:
+    """Return the derivative of each value along a direction of a parameter, `(n,)`.
+
+    There is none where torch cannot say it of each: a backward pass that has none of its own.
+    """
     still = torch.zeros_like(values.detach())
     if not values.requires_grad:
         return still
@@ -172,10 +179,12 @@ def _along(values: Tensor, parameter: Tensor, direction: Tensor) -> Tensor:
     (gradient,) = torch.autograd.grad(
         (weight * values).sum(), parameter, create_graph=True, allow_unused=True
     )
-    if gradient is None or not gradient.requires_grad:
+    if gradient is None:
         return still
+    if not gradient.requires_grad:
+        return None
     (each,) = torch.autograd.grad((gradient * direction).sum(), weight, allow_unused=True)
-    return still if each is None else each
+    return each
 
 
 def _score_along(subject: Subject, name: str, direction: Tensor, z: Tensor) -> Tensor | None:

@@ -43,7 +43,9 @@ def context(subject: Subject) -> Result:
             guess = (_whose_density(subject, rows, p, alone, x),)
             return by_error(error, 1e-9, f"together against alone, in the order {rows}", guess)
         claims = [difference(name, p, members) for name in CLAIMS]
-        name, error = max((claim for claim in claims if claim), default=("", 0.0), key=itemgetter(1))
+        name, error = max(
+            (claim for claim in claims if claim), default=("", 0.0), key=itemgetter(1)
+        )
         if not error <= 1e-6:
             return by_error(error, 1e-6, f"{name} of a batch", (causes.BATCH_CLAIM,))
         with seeded(subject.seed + 19):

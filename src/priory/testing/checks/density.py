@@ -121,7 +121,7 @@ def dtype(subject: Subject) -> Result:
         )
     if (drawn := subject.p.sample().dtype) != torch.float64:
         return failed(f"expected samples in float64, got {drawn}", causes.NO_BUFFER)
-    error = _rounding(single, double, z, low, high)
+    error = _rounding(subject, single, double, z)
     if not error <= 1e-3:
         near = single.log_prob(z * (1 + 1e-4)) == low
         far_off = float((z.abs() / (1e-9 + z.std(0))).median()) > 30
@@ -132,8 +132,7 @@ def dtype(subject: Subject) -> Result:
         single, double = _both_precisions(subject, name)
         with seeded(subject.seed + 16):
             z = double.sample(Size((64,))).float()
-        low, high = single.log_prob(z), double.log_prob(z.double())
-        far = _rounding(single, double, z, low, high)
+        far = _rounding(subject, single, double, z)
         if not far <= 1e-3:
             note = f"float32 against float64, with {name} {FAR:g} further out"
             return by_error(far, 1e-3, note, (causes.CANCELLATION,))
@@ -157,16 +156,23 @@ def _both_precisions(subject: Subject, moved: str = "") -> tuple[Distribution, D
     return both[0], both[1]
 
 
-def _rounding(
-    single: Distribution, double: Distribution, z: Tensor, low: Tensor, high: Tensor
-) -> float:
-    """Return the largest difference relative to the density, beyond what rounding z leaves."""
-    score = score_at(lambda x: double.log_prob(x), z.double())
-    slack = 16 * torch.finfo(torch.float32).eps * (score * z.double()).abs().sum(-1)
+def _rounding(subject: Subject, single: Distribution, double: Distribution, z: Tensor) -> float:
+    """Return the largest difference relative to the density, beyond what rounding must leave.
+
+    That is the rounding of z, and of a covariance whose smallest and largest axis are far apart.
+    """
+    low, high = single.log_prob(z).double(), double.log_prob(z.double())
+    score = score_at(double.log_prob, z.double())
+    root = subject.clusters.root
+    root = root / root.norm(dim=-1, keepdim=True)  # of the correlations
+    condition = float(torch.linalg.cond(root).square().max())
+    eps = 16 * torch.finfo(torch.float32).eps
+    slack = eps * (score * z.double()).abs().sum(-1)
+    slack = slack + eps * (condition - 1) * (1 + high.abs())
     errors = standard_error(single, z).double() + standard_error(double, z.double())
     allowed = 1e-3 * (1 + high.abs()) + slack + BARS * errors
-    gap = torch.where(low.double() == high, 0.0, (low.double() - high).abs())
-    return 1e-3 * float((gap / allowed).max())
+    gap = torch.where(low == high, 0.0, (low - high).abs())
+    return 1e-3 * float((gap / allowed).detach().max())
 
 
 def _locations(subject: Subject) -> list[str]:

@@ -24,8 +24,8 @@ def stein_moments(subject: Subject) -> Result:
     $g w_k e_k$ in these axes and in axes turned at random (the covariance), and $g w$ (the width).
     """
     z, score = subject.fresh_samples, subject.score
-    if not score.isfinite().all():
-        return inconclusive("the score is not finite at some samples")
+    if trouble := _why_no_identity(subject, score):
+        return inconclusive(trouble)
     p = of_stein_moments(z, score, subject.clusters, subject.seed)
     if math.isnan(p):
         return inconclusive("a few samples decide every mean of the score")
@@ -42,12 +42,19 @@ def kernel_stein(subject: Subject) -> Result:
     """
     z = subject.fresh_samples[:400]
     score = subject.score[:400]
-    if not score.isfinite().all():
-        return inconclusive("the score is not finite at some samples")
+    if trouble := _why_no_identity(subject, score):
+        return inconclusive(trouble)
     matrix = stein_kernel(z - z.median(0).values, score)
     p = p_values.of_signs(matrix.fill_diagonal_(0), subject.level, subject.seed + 5)
     guess = why_sampler_differs(subject) if p <= subject.level else ()
     return by_p_value(p, subject.level, "kernel Stein discrepancy", guess)
+
+
+def _why_no_identity(subject: Subject, score: Tensor) -> str:
+    """Say why the score need not have mean zero, or nothing."""
+    if subject.free.cut:
+        return "the density is zero in places that its support does not exclude"
+    return "" if score.isfinite().all() else "the score is not finite at some samples"
 
 
 def stein_kernel(z: Tensor, score: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from priory.testing import causes
 from priory.testing.attributes import held_in_attributes
 from priory.testing.p_values import seeded
-from priory.testing.results import Result, by_error, failed, passed, skipped
+from priory.testing.results import Result, by_error, failed, inconclusive, passed, skipped
 from priory.testing.subject import Subject, recorded
 
 ENCODER = "encoder: "
@@ -24,6 +24,8 @@ def trainable(subject: Subject) -> Result:
     without = _without_gradient(prior, encoder, subject)
     if not without:
         return passed()
+    if subject.free.cut:
+        return inconclusive(f"inside the support there is no gradient: {', '.join(without)}")
     return failed(f"no gradient: {', '.join(without)}", *why_blocked(subject))
 
 
