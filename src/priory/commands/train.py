@@ -95,8 +95,9 @@ def train(
         title = f"{entry.name} on {begun.splits.name}"
         report.write_report(run, [entry], begun, title, summary)
         write_record(run / METRICS, {"data": name, **entry.evaluation.numbers, **asdict(history)})
+        error = entry.evaluation.nll_standard_error  # which a single example has none of
+        spread = "" if error is None else f" ± {error:.2f} (one standard error over examples)"
         console.print(
-            f"{name} NLL {entry.evaluation.nll:.2f} ± {entry.evaluation.nll_standard_error:.2f} "
-            f"(one standard error over examples) by {samples} importance samples each, in "
-            f"{report.density_unit(begun.splits.columns)[0]}; the report is {run / PAGE}."
+            f"{name} NLL {entry.evaluation.nll:.2f}{spread} by {samples} importance samples each, "
+            f"in {report.density_unit(begun.splits.columns)[0]}; the report is {run / PAGE}."
         )
