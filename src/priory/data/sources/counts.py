@@ -58,7 +58,6 @@ def open_counts(
         Virshup et al., *anndata: Access and store annotated data matrices*, JOSS 9(101), 2024.
     """
     path = existing_file(path)
-    path = existing_file(path)
     return _opened(path, _read(path, layer), layer, label, batch_key, exposure, part)
 
 
