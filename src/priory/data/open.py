@@ -17,7 +17,7 @@ from priory.data import sources, tables
 from priory.data.binarise import grey_range
 from priory.data.checks import check_labels
 from priory.data.sources.arrays import open_array, read_array
-from priory.data.sources.counts import open_counts, open_counts_like
+from priory.data.sources.counts import COLUMNS_OF_CELLS, open_counts, open_counts_like
 from priory.data.sources.idx import is_idx_folder, open_idx_folder, read_idx
 from priory.data.sources.images import open_images
 from priory.data.sources.own_split import complete_parts
@@ -176,10 +176,9 @@ def open_like(
         only(options or {}, (*WRITTEN, "drop"), f"a further table, {path}")
         _check_types(options or {}, open_table)
         further = open_table_like(path, source.columns, source.label_names, options)
-    elif (
-        opener is open_counts and source.columns is not None and not set(options or ()) - {"layer"}
-    ):
-        further = open_counts_like(path, source.columns, (options or {}).get("layer"))
+    elif source.columns is not None and opener is open_counts:
+        only(options or {}, COLUMNS_OF_CELLS, f"further cells, {path}")
+        further = open_counts_like(path, source.columns, options)
     else:
         further = replace(open_source(path, options=options), part=None)
     alike = further.x.is_floating_point() == source.x.is_floating_point()

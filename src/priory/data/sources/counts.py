@@ -1,6 +1,7 @@
 """Counts of molecules in cells, in an `.h5ad` file."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,8 @@ from priory.data.tables.columns import Column, Columns, check_counts
 from priory.extras import needs
 
 MOST_BYTES = 8 * 2**30
+COLUMNS_OF_CELLS = ("layer", "label", "batch_key", "exposure", "part")
+"""Options that name a layer, or columns of `obs`."""
 
 
 def open_counts(
@@ -61,20 +64,28 @@ def open_counts(
     return _opened(path, _read(path, layer), layer, label, batch_key, exposure, part)
 
 
-def open_counts_like(path: str | Path, columns: Columns, layer: str | None = None) -> Source:
-    """Open further cells: with the labels, batches and exposures of before, where it has them.
+def open_counts_like(
+    path: str | Path, columns: Columns, options: Mapping[str, str | None] | None = None
+) -> Source:
+    """Open further cells: the genes of before, and labels, batches and exposures where it has them.
+
+    Genes are found by their names, in whatever order, and others are left out.
 
     Args:
         path: A file written by AnnData.
         columns: What the columns of the file before meant.
-        layer: The layer that holds the counts; by default that of before.
+        options: Those of `open_counts` that are others than before.
+
+    Raises:
+        ValueError: If genes are missing; some are named.
     """
-    path = existing_file(path)
-    layer = layer or columns.layer
-    held = _read(path, layer)
-    named = (columns.label, columns.batch, columns.exposure)
-    there = [name if name in held.cells else None for name in named]
-    return _opened(path, held, layer, *there)
+    path, given = existing_file(path), dict(options or {})
+    layer = given.get("layer") or columns.layer
+    held = _with_genes(_read(path, layer), columns.names, layer or "X", path.name)
+    before = {"label": columns.label, "batch_key": columns.batch, "exposure": columns.exposure}
+    named = {name: column if column in held.cells else None for name, column in before.items()}
+    named |= {name: column for name, column in given.items() if name in named}
+    return _opened(path, held, layer, **named, part=given.get("part"))
 
 
 class _Held(NamedTuple):
@@ -84,6 +95,23 @@ class _Held(NamedTuple):
     cells: Any
     names: tuple[str, ...]
     genes: list[str]
+
+
+def _with_genes(held: _Held, genes: Sequence[str], layer: str, where: str) -> _Held:
+    """Return the cells of a file with genes as before, by their names."""
+    places = {gene: place for place, gene in enumerate(held.genes)}
+    if missing := [gene for gene in genes if gene not in places]:
+        shown = ", ".join(map(repr, missing[:3]))
+        more = f" and {len(missing) - 3} others" if len(missing) > 3 else ""
+        raise ValueError(
+            f"expected the {len(genes)} genes of the cells trained on in {where}, got "
+            f"{len(held.genes)} genes without {shown}{more}; add their counts, or train a model of "
+            "the genes that both files have."
+        )
+    if list(genes) == held.genes:
+        return held
+    table = held.tables[layer][:, [places[gene] for gene in genes]]
+    return held._replace(tables={**held.tables, layer: table}, genes=list(genes))
 
 
 def _opened(
