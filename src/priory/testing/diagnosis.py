@@ -79,9 +79,7 @@ def why_sampler_differs(subject: Subject) -> tuple[str, ...]:
 
 def _unknown(subject: Subject) -> tuple[str, ...]:
     """Return what may be wrong where nothing else tells; of weights alone the score says little."""
-    p = of_stein_moments(
-        subject.fresh_samples, subject.score, subject.clusters, subject.seed
-    )
+    p = of_stein_moments(subject.fresh_samples, subject.score, subject.clusters, subject.seed)
     if p > 1e-3:
         return causes.WEIGHTS_IGNORED, causes.SCALE_OTHER, causes.SHIFTED
     return causes.SCALE_OTHER, causes.WEIGHTS_IGNORED, causes.SHIFTED
