@@ -25,7 +25,8 @@ for name in sys.argv[1:]:
     try:
         reduce(getattr, name.split(".")[1:], priory)
     except ImportError as error:  # of a host that is not installed here
-        assert name.startswith("priory.adapters.") and "pip install" in str(error), name
+        assert name.startswith("priory.adapters."), name
+        assert "pip install" in str(error), name
 """
 
 
@@ -41,7 +42,11 @@ def test_every_name_on_the_pages_is_there_once_priory_is_imported():
     for page in pages:
         for block in blocks(str(page.relative_to(ROOT))):
             imports = re.findall(r"^from priory\b[^(\n]*(?:\([^)]*\)|.*)$", block, re.M)
-            exec("\n".join(imports), {})
+            try:
+                exec("\n".join(imports), {})
+            except ImportError as error:  # of a host that is not installed here
+                if "pip install" not in str(error):
+                    raise
 
 
 def test_each_promise_has_a_test():

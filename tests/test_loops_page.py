@@ -43,6 +43,7 @@ def gradients():
     return found
 
 
+@pytest.mark.slow
 def test_gradients_of_the_prior_agree_where_the_whole_step_is_wrapped():
     (whole, part), (other_whole, other_part) = together(2, gradients)
     assert whole.equal(other_whole)

@@ -304,7 +304,7 @@ def _facts(model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         **options,
     }
     if "data_shape" not in facts:
-        x, shares = model.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY), encoder.num_batches
+        x, shares = model.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY), encoder.num_shares
         low, high = float(min(x.min(), 0)), float(x.max())
         if getattr(model.module, "log_variational", False):
             low, high = 0.0, float(np.log1p(high))

@@ -30,9 +30,9 @@ class ScviEncoder:
         self.network = module.encoder if self.of_system else module.z_encoder
         self.latent_dim = self.network.mean_encoder.out_features
         layers = self.network.decoder_y if self.of_system else self.network.encoder
-        self.num_batches = next(iter(layers.n_cat_list), 0)
+        self.num_shares = next(iter(layers.n_cat_list), 0)
         self.num_genes = layers.fc_layers[0][0].in_features - layers.n_cov
-        self.takes_more = layers.n_cov > self.num_batches
+        self.takes_more = layers.n_cov > self.num_shares
 
     def check(self) -> None:
         """Refuse to encode cells by their genes and batches alone where there is more."""
@@ -46,8 +46,8 @@ class ScviEncoder:
     def __call__(self, x: Tensor) -> Distribution:
         """Return q(z|x)."""
         genes, batch = x[:, : self.num_genes], x[:, self.num_genes :]
-        if self.num_batches:  # those of query data follow those of the reference
-            batch = pad(batch, (0, self.num_batches - batch.shape[1]))
+        if self.num_shares:  # those of query data follow those of the reference
+            batch = pad(batch, (0, self.num_shares - batch.shape[1]))
             batch = batch / batch.sum(-1, keepdim=True).clamp(min=1e-6)
         else:
             batch = x.new_zeros(len(x), 1)
@@ -71,7 +71,7 @@ def cells_of(model: Any) -> tuple[Tensor, Tensor]:
         array = np.asarray(manager.get_from_registry(key)).reshape(-1)[chosen]
         return torch.from_numpy(array.astype(np.int64))
 
-    if shares := ScviEncoder(module).num_batches:
+    if shares := ScviEncoder(module).num_shares:
         batch = one_hot(codes(REGISTRY_KEYS.BATCH_KEY), shares)
         dense = torch.cat([dense, batch.to(dense)], 1)
     named = REGISTRY_KEYS.LABELS_KEY in manager.data_registry

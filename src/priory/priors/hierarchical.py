@@ -80,6 +80,7 @@ class HierarchicalPrior(Prior):
             )
         self._check_top(getattr(self.top, "latent_dim", self.latent_dims[-1]))
         self.needs_labels, self.num_labels = self.top.needs_labels, self.top.num_labels
+        self.needs_encoder = self.top.needs_encoder or conditionals == "encoder"
         pairs = zip(self.latent_dims, self.latent_dims[1:], strict=False)
         self.levels = nn.ModuleList(
             LevelGaussian(NETWORKS[network]((above,), (2 * size,), hidden_sizes))
