@@ -14,6 +14,8 @@ from priory import ExemplarPrior, MixturePrior, MoGPrior, ResampledPrior, VampPr
 from priory.adapters import as_prior
 from priory.data import latent_rows
 from priory.data.latent_sources import StoredLatents, StreamedLatents, open_latents
+from priory.processes import Processes
+from processes import together
 
 QUIET = {"verbose": False}
 QUICK = {"num_components": 2, "max_epochs": 2, **QUIET}
@@ -277,3 +279,21 @@ def test_bad_latents_are_refused_in_one_sentence(arguments, message):
 def test_latents_of_another_size_than_the_prior_are_refused():
     with pytest.raises(ValueError, match=r"latents of 3 dimensions, .* got 2"):
         fit_prior(MoGPrior(3, 2), latents=two_heaps(), **QUIET)
+
+
+def fitted_together():
+    torch.manual_seed(0)
+    z = two_heaps(200)
+    options = {"num_components": 2, "max_epochs": 2, "processes": Processes(), **QUIET}
+    once = fit_prior("mog", latents=iter(z.split(50)), **{**options, "max_epochs": None})
+    fit = fit_prior("mog", latents=z, scales=torch.full_like(z, 0.1), **options)
+    return fit.prior.loc.detach(), fit.after, once.prior.loc.detach()
+
+
+def test_several_processes_fit_what_one_does():
+    loc, after, once = fitted_together()
+    first, second = together(2, fitted_together)
+    assert first[0].equal(second[0])
+    torch.testing.assert_close(first[0], loc, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(first[2], once, rtol=1e-3, atol=1e-3)
+    assert first[1].held_out.value == pytest.approx(after.held_out.value, abs=1e-3)

@@ -230,12 +230,20 @@ def test_counts_open(tmp_path, storage):
     refused(ValueError, "under one of X, scaled, got 'raw'", path, options={"layer": "raw"})
     refused(ValueError, "did you mean 'type'", path, options={"label": "typ"})
 
-    write_counts(tmp_path / "other.h5ad", store(counts), cells, genes[::-1])
-    further = open_like(source, tmp_path / "other.h5ad")  # by the names of genes
-    assert (further.x.tolist(), further.columns.names) == (
-        counts[:, ::-1].tolist(),
-        source.columns.names,
-    )
+    other = tmp_path / "other.h5ad"
+    write_counts(other, store(counts[:, ::-1].copy()), cells, genes[::-1])  # in another order
+    further = open_like(source, other)
+    assert further.x.equal(source.x)
+    assert further.labels.equal(source.labels)
+    more = pandas.DataFrame(index=["g9", *genes.index])
+    write_counts(other, store(np.c_[counts[:, :1] + 0.5, counts]), cells, more)
+    with pytest.warns(UserWarning, match=r"1 of the 5 genes in other\.h5ad are left out"):
+        assert open_like(source, other).x.equal(source.x)
+    write_counts(other, store(counts[:, 1:3].copy()), cells, genes[1:3])
+    with pytest.raises(ValueError, match=r"the 4 genes trained on in .* none of .g1., .g4.; add"):
+        open_like(source, other)
+    write_counts(other, store(counts[:1]), cells[:1].drop(columns="type"), genes)
+    assert open_like(source, other).labels is None
     counts[3, 1] = -1
     write_counts(path, store(counts), cells, genes)
     refused(ValueError, "counts.* in column 'g2' of cells.h5ad, got -1 in row 3", path)

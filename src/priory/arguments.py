@@ -4,6 +4,10 @@ from collections.abc import Collection, Iterable
 
 from priory.suggestions import did_you_mean
 
+MOST_WEIGHTS = 2**27
+"""Half a GiB in single precision; with a gradient and the two moments of Adam it is two."""
+MOST_SEED = 2**63 - 1
+
 
 def at_least(least: float, **numbers: float | None) -> None:
     """Refuse numbers below the least that they may be, infinite ones and NaN, but not None.
@@ -70,3 +74,20 @@ def within(least: float, most: float = 10**6, /, **numbers: float | None) -> Non
     for name, number in numbers.items():
         if number is not None and not least <= number <= most:
             raise ValueError(f"expected {name} from {least:,} to {most:,}, got {number}.")
+
+
+def check_size(numbers: int, where: str) -> None:
+    """Refuse a model with more weights than a slip of the finger leaves memory for.
+
+    Examples:
+        >>> from priory.arguments import check_size
+        >>> check_size(10**12, "in the model")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: expected at most 134,217,728 weights in the model, got 1,000,000,000,000; ...
+    """
+    if numbers > MOST_WEIGHTS:
+        raise ValueError(
+            f"expected at most {MOST_WEIGHTS:,} weights {where}, got {numbers:,}; take fewer or "
+            "narrower layers, latent dimensions or components."
+        )

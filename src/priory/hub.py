@@ -95,8 +95,15 @@ def from_pretrained(
     if not str(where).startswith(SCHEME) and Path(where).is_dir():
         return load(where, **parts)
     where, at = _repository(str(where))
-    options = {"token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
-    return load(download(where, revision or at, max_bytes=max_bytes, **options), **parts)
+    folder = download(
+        where,
+        revision or at,
+        token=token,
+        cache_dir=cache_dir,
+        local_files_only=local_files_only,
+        max_bytes=max_bytes,
+    )
+    return load(folder, **parts)
 
 
 def push_to_hub(

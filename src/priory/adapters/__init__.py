@@ -8,8 +8,12 @@ import pkgutil
 from importlib import import_module
 from typing import Any
 
+from priory.adapters import presets
 from priory.adapters.foreign_prior import as_prior
 from priory.adapters.moments import posterior
+
+posterior.pythae = presets.pythae  # type: ignore[attr-defined]
+posterior.diffusers = presets.diffusers  # type: ignore[attr-defined]
 
 __all__ = ["as_prior", "posterior"]
 

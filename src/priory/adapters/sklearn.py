@@ -131,16 +131,17 @@ class PriorDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
             drawn: NDArray[np.float64] = self.prior_().sample((n_samples,)).numpy()
         return drawn
 
-    @available_if(_is_mixture)
+    @available_if(_is_mixture)  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
         """Return the probability of each component given each point, `(N, K)`, of a mixture."""
         return self._for_each(X, lambda p, x: p.responsibilities(x))
 
-    @available_if(_is_mixture)
+    @available_if(_is_mixture)  # type: ignore[untyped-decorator]
     def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
         """Return the most probable component of each point, `(N,)`, of a mixture."""
-        return self.predict_proba(X).argmax(-1)
+        most: NDArray[np.int64] = self.predict_proba(X).argmax(-1)
+        return most
 
     def _make(self, number: int) -> Prior:
         if isinstance(self.prior, Prior):

@@ -4,15 +4,16 @@ import math
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from priory.blockwise import blocks
 from priory.commands.cells_file import CELLS, write_beside
 from priory.commands.columns_file import SUFFIXES, write_columns
 from priory.commands.own_classes import open_run
 from priory.distributions import JointDistribution
+from priory.evaluation import top_level
 from priory.evaluation.components import most_likely_component
 from priory.files import checked_file
+from priory.printing import plain_console
 from priory.runs.options import FurtherData, OwnClasses
 
 
@@ -33,8 +34,8 @@ def encode(
         classes: Parts of the model.
         level: The level of latents, from 1 next to the data to the top; all if not given.
         out: The file to write, `.csv`, `.parquet` or `.npy`; of cells also `.h5ad`, a copy of their
-            file with the latents in `obsm["X_priory"]`, and in `obs["priory_component"]` the
-            component of a mixture that explains each best.
+             file with the latents in `obsm["X_priory"]`, and in `obs["priory_component"]` the
+             component of a mixture that explains each best.
 
     Examples:
         priory encode runs/people --data others.csv --out latents.parquet
@@ -54,21 +55,19 @@ def encode(
             f"expected a level from 1, next to the data, to {len(levels)}, the top, got {level}."
         )
     chosen = range(1, len(levels) + 1) if level is None else [level]
-    names = [
-        f"level{n}_z{number}" if len(chosen) > 1 else f"z{number}"
-        for n in chosen
-        for number in range(1, levels[n - 1].shape[1] + 1)
-    ]
     z = torch.cat([levels[n - 1] for n in chosen], 1)
     if path.suffix == CELLS:
         own = opened.data_options if data.data is None else None
         source = Path(data.data or (own.data if own is not None else ""))
         rows_of_file = None if own is None else part.index
-        component = most_likely_component(vae, z, known) if len(levels) == 1 else None
+        component = most_likely_component(top_level(vae), levels[-1], known)
         write_beside(path, source, rows_of_file, z, component)
     else:
+        names = [
+            f"level{n}_z{number}" if len(chosen) > 1 else f"z{number}"
+            for n in chosen
+            for number in range(1, levels[n - 1].shape[1] + 1)
+        ]
         write_columns(path, z, names, part.own_names)
     where = f" of level {level}" if level is not None and len(levels) > 1 else ""
-    Console(soft_wrap=True, markup=False).print(
-        f"{len(z)} examples in {z.shape[1]} latent dimensions{where}: {path}."
-    )
+    plain_console().print(f"{len(z)} examples in {z.shape[1]} latent dimensions{where}: {path}.")

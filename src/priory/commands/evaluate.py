@@ -1,13 +1,12 @@
 """`priory evaluate`: all that can be asked of a trained model."""
 
-from rich.console import Console
-
 from priory import report
-from priory.arguments import within
+from priory.arguments import MOST_SEED, within
 from priory.commands.own_classes import open_run
 from priory.evaluation import measure
 from priory.files import checked_file, write_record
 from priory.networks.context import Context
+from priory.printing import plain_console
 from priory.runs.layout import MEASURES
 from priory.runs.options import FurtherData, OwnClasses, WorkOptions, check_samples
 
@@ -41,7 +40,8 @@ def evaluate(
         priory evaluate runs/train-1
     """
     check_samples(importance_samples)
-    within(1, 10**9, max_training=max_training)
+    within(1, 10**9, max_training=max_training, max_components=max_components)
+    within(0, MOST_SEED, seed=seed)
     processes, device = work.start()
     opened = open_run(run, classes, device)
     target = opened.path / MEASURES if out is None else checked_file(out)
@@ -64,7 +64,7 @@ def evaluate(
     if processes.rank > 0:  # the first process writes
         return
     write_record(target, scores.as_json())
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = plain_console()
     console.print(report.scores_table(scores, f"{scores.num_data} held-out examples", columns))
     for sentence in scores.warnings:
         console.print(sentence)

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from priory.aggregate import marginal_prior
+from priory.arguments import MOST_SEED, within
 from priory.arrays import to_numpy
 from priory.commands.own_classes import open_run
 from priory.evaluation import interpolate as find_path
 from priory.evaluation import top_level
 from priory.evaluation.decoding import decode_expected, label_to_decode
 from priory.files import checked_file, write_whole
+from priory.printing import plain_console
 from priory.report import path_figure
 from priory.runs.options import FurtherData, OwnClasses
 
@@ -48,6 +49,7 @@ def interpolate(
     Examples:
         priory interpolate runs/compare-1/VampPrior --between 3 17 --out path.png
     """
+    within(0, MOST_SEED, seed=seed)
     path = checked_file(out, SUFFIXES)
     if not 2 <= stops <= 1000:
         raise ValueError(
@@ -67,7 +69,7 @@ def interpolate(
     along = decode_expected(vae, torch.cat(between_codes.at(stops)), label_to_decode(vae, context))
     least = (float(between_codes.log_prob.min()), float(between_codes.straight_log_prob.min()))
     _write(path, along, least)
-    Console(highlight=False, soft_wrap=True, markup=False).print(
+    plain_console().print(
         f"Least log p(z) along the path {least[0]:.2f} nats, along the straight line "
         f"{least[1]:.2f}: {path}."
     )

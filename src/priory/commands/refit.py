@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from priory.commands.own_classes import own_part, own_parts
 from priory.data import DataFormat
@@ -14,6 +13,7 @@ from priory.data.latent_sources import open_latents
 from priory.evaluation import evaluate, top_level
 from priory.evaluation.top_level import with_top
 from priory.files import write_record
+from priory.printing import plain_console
 from priory.priors.base import title_of
 from priory.processes import Processes
 from priory.report import comparison_table, write_refit_figure
@@ -24,6 +24,7 @@ from priory.runs.options import OwnNetworks
 from priory.runs.run import held_out, write_config
 from priory.saving import save
 from priory.training import PriorFit, fit_prior
+from priory.training.build import check_every_label
 
 
 def refit(
@@ -75,6 +76,8 @@ def refit(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         prior, config = refitted(config, old, x, labels, own_part)
+    if prior.needs_labels:
+        check_every_label(splits)
     first = processes.rank == 0  # which writes
     with new_run_directory(target) if first else nullcontext(target) as scratch:
         fit = fit_prior(
@@ -112,7 +115,7 @@ def refit(
         metrics = {"before": before.numbers, "after": after.numbers, **_record(fit)}
         write_record(scratch / METRICS, metrics)
         write_refit_figure(scratch, old, new, unseen, context, seed)
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = plain_console()
     names = [f"{when}: {title_of(m.prior)}" for when, m in (("before", old), ("after", new))]
     title = f"{splits.name}: {before.num_data} unseen examples"
     both = dict(zip(names, (before, after), strict=True))
@@ -145,7 +148,7 @@ def _refit_latents(
         save(fit.prior, scratch)
         write_config(config, scratch)
         write_record(scratch / METRICS, _record(fit))
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = plain_console()
     console.print(f"The prior is in {target}.")
 
 

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from priory import report as page
 from priory.commands.own_classes import own_parts
 from priory.files import checked_file
+from priory.printing import plain_console
 from priory.report import write_page
 from priory.report.runs_shown import names_of, subject_of
 from priory.runs import Run
@@ -56,7 +55,7 @@ def report(
                 f"expected runs on data of one shape, got {parts[0].data_shape} in {first.path} "
                 f"and {part.data_shape} in {run.path}; report on them one by one."
             )
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = plain_console()
     entries = []
     for (_, run), part, name in zip(models, parts, names_of(models), strict=True):
         console.print(f"{name}: {len(part)} data ...")

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
-from priory.arguments import within
+from priory.arguments import MOST_SEED, within
 from priory.commands.own_classes import open_run
 from priory.commands.samples_file import Samples, check_count, endings, write_samples
 from priory.data import DataFormat
@@ -15,10 +14,11 @@ from priory.evaluation import decode
 from priory.evaluation.draws import components_to_draw, draw, draw_from
 from priory.files import checked_file
 from priory.networks.context import Context
+from priory.printing import plain_console
 from priory.priors.base import title_of
 from priory.runs import Run
 from priory.runs.options import OwnClasses
-from priory.suggestions import did_you_mean
+from priory.suggestions import did_you_mean, short
 
 FEW, MANY = 8, 64
 
@@ -29,8 +29,8 @@ def sample(
     n: int | None = None,
     component: int | None = None,
     per_component: bool = False,
-    label: int | str | None = None,
-    batch: int | str | None = None,
+    label: str | None = None,
+    batch: str | None = None,
     mean: bool = False,
     seed: int = 0,
     out: str | None = None,
@@ -58,6 +58,7 @@ def sample(
     Examples:
         priory sample runs/people -n 1000 --out made-up.csv
     """
+    within(0, MOST_SEED, seed=seed)
     opened = open_run(run, classes)
     form = opened.format or DataFormat.read(opened.home)
     allowed = endings(form)
@@ -85,24 +86,23 @@ def sample(
         x = decode(vae, z, Context(labels=labels, batch_label=batches), mean)
     samples = Samples(x, form, labels, order if per_component else None, weights, batches)
     write_samples(path, samples, getattr(vae.encoder, "data_range", None))
-    Console(soft_wrap=True, markup=False).print(
-        f"{len(x)} samples of {title_of(vae.prior)}: {path}."
-    )
+    plain_console().print(f"{len(x)} samples of {title_of(vae.prior)}: {path}.")
 
 
-def _code(is_told: bool, what: str, names: Sequence[str] | None, given: int | str) -> int:
+def _code(is_told: bool, what: str, names: Sequence[str] | None, given: str) -> int:
     """Return the number of a label, or of a batch."""
     several = {"label": "labels", "batch": "batches"}[what]
     if not is_told:
         raise ValueError(f"expected no {what} for a model that is told of none, got {given}.")
     if names is None:
-        if isinstance(given, str):
+        if not given.isdecimal():
             raise ValueError(f"expected the number of a {what}, got {given!r}.")
-        return given
-    if str(given) not in names:
-        near = did_you_mean(str(given), names)
-        raise ValueError(f"expected one of the {several} {', '.join(names)}, got {given}{near}")
-    return names.index(str(given))
+        return int(given)
+    if given not in names:
+        near = did_you_mean(given, names)
+        shown = short(", ".join(names))
+        raise ValueError(f"expected one of the {several} {shown}, got {given}{near}")
+    return names.index(given)
 
 
 def _labels_and_batches(

@@ -11,6 +11,7 @@ from torch import Tensor
 from priory.commands.cells_file import CELLS, write_cells
 from priory.commands.columns_file import SUFFIXES, write_columns, write_table
 from priory.data import DataFormat
+from priory.extras import needs
 from priory.files import write_whole
 from priory.networks.data_range import DataRange
 from priory.report import grid_figure
@@ -107,18 +108,27 @@ def write_samples(path: Path, samples: Samples, data_range: DataRange | None = N
     elif columns is not None and path.suffix == CELLS:
         write_cells(path, x, columns, samples.named)
     elif columns is not None:
-        table = columns.decode(x)
-        for name, values in samples.named.items():
-            table.insert(0, name, values)
-        write_table(path, table)
+        write_table(path, _beside(samples, columns.decode(x)))
     elif path.suffix == ".npy":
         rows = x if samples.components is None else x.unflatten(0, (len(samples.components), -1))
         write_columns(path, rows, [])
     else:
-        known = {name: values.double()[:, None] for name, values in samples.known.items()}
         flat = x.flatten(1).double()
-        names = [*known, *(f"x{number}" for number in range(1, flat.shape[1] + 1))]
-        write_columns(path, torch.cat([*known.values(), flat], 1), names)
+        names = [f"x{number}" for number in range(1, flat.shape[1] + 1)]
+        if samples.labels is not None and samples.form.label_names is not None:
+            with needs("data"):
+                import pandas as pd
+            write_table(path, _beside(samples, pd.DataFrame(flat.numpy(), columns=names)))
+            return
+        beside = {name: values.double()[:, None] for name, values in samples.known.items()}
+        write_columns(path, torch.cat([*beside.values(), flat], 1), [*beside, *names])
+
+
+def _beside(samples: Samples, table: Any) -> Any:
+    """Put components, labels and batches beside a table, by their names."""
+    for name, values in samples.named.items():
+        table.insert(0, name, values)
+    return table
 
 
 def _picture(samples: Samples, data_range: DataRange, kind: str) -> bytes:

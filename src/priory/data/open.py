@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -15,29 +16,31 @@ from torch import Tensor
 from priory.arguments import one_of, only
 from priory.data import sources, tables
 from priory.data.binarise import grey_range
-from priory.data.checks import check_labels
-from priory.data.sources.arrays import open_array, read_array
-from priory.data.sources.counts import COLUMNS_OF_CELLS, open_counts, open_counts_like
+from priory.data.checks import check_labels, named_labels
+from priory.data.sources.arrays import map_array, open_array, read_array
 from priory.data.sources.idx import is_idx_folder, open_idx_folder, read_idx
 from priory.data.sources.images import open_images
 from priory.data.sources.own_split import complete_parts
 from priory.data.splits import Part, Source, Splits, split
-from priory.data.tables.table import WRITTEN, open_table, open_table_like
+from priory.data.tables.table import open_table
 from priory.suggestions import did_you_mean, short
 
 Opener = Callable[..., Source]
 
 
-def _registered(kind: Literal["NAMES", "SUFFIXES"]) -> dict[str, Opener]:
-    """Return what the readers register: each file says which names or endings are its own."""
-    readers: dict[str, Opener] = {}
+def _registered(kind: Literal["NAMES", "SUFFIXES", "LIKE"]) -> dict[Any, Opener]:
+    """Return what the readers register: each file says which names or endings are its own.
+
+    It may also say what reads a further file as one whose columns are known, by the opener of that.
+    """
+    readers: dict[Any, Opener] = {}
     for package in (sources, tables):
         for file in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             readers |= getattr(import_module(file.name), kind, {})
     return readers
 
 
-NAMES, SUFFIXES = _registered("NAMES"), _registered("SUFFIXES")
+NAMES, SUFFIXES, LIKE = (_registered(kind) for kind in ("NAMES", "SUFFIXES", "LIKE"))
 
 
 def open_data(
@@ -142,7 +145,8 @@ def open_source(
     facts = {name: value for name, value in facts.items() if name in takes}
     source = opener(*arguments, **facts, **options)
     if labels is not None:
-        source = replace(source, labels=read_labels(labels, len(source.x)), label_names=None)
+        codes, names = read_labels(labels, len(source.x))
+        source = replace(source, labels=codes, label_names=names)
     if source.part is not None:
         part = complete_parts(source.part, validation, test, seed)
         source = replace(source, part=part)
@@ -171,14 +175,14 @@ def open_like(
         ValueError: If it cannot be read, or its data are of another kind or shape, or not whole
             numbers where the others are, or the reverse.
     """
-    opener, _ = find_opener(path)
-    if source.columns is not None and opener in (open_table, open_array):
-        only(options or {}, (*WRITTEN, "drop"), f"a further table, {path}")
-        _check_types(options or {}, open_table)
-        further = open_table_like(path, source.columns, source.label_names, options)
-    elif source.columns is not None and opener is open_counts:
-        only(options or {}, COLUMNS_OF_CELLS, f"further cells, {path}")
-        further = open_counts_like(path, source.columns, options)
+    opener, (where, *_) = find_opener(path)
+    options = dict(options or {})
+    if opener is open_array and source.columns is not None and map_array(where).dtype.names:
+        opener = open_table  # whose samples are such arrays too
+    if source.columns is not None and opener in LIKE:
+        only(options, inspect.signature(opener).parameters, str(path))
+        _check_types(options, opener)
+        further = LIKE[opener](where, source.columns, source.label_names, options)
     else:
         further = replace(open_source(path, options=options), part=None)
     alike = further.x.is_floating_point() == source.x.is_floating_point()
@@ -196,8 +200,8 @@ def open_like(
                 f"for {other[0]!r}."
             )
     if labels is not None:
-        found = read_labels(labels, len(further.x))
-        return replace(further, labels=found, label_names=source.label_names)
+        read, of_file = read_labels(labels, len(further.x))
+        further = replace(further, labels=read, label_names=of_file)
     named = ("labels", further.labels, further.label_names, source.label_names)
     codes, names = _renamed(*named, source, path)
     further = replace(further, labels=codes, label_names=names)
@@ -217,13 +221,16 @@ def _renamed(
     """Return labels, or batches, by the names that they had in the data before."""
     if codes is None or names in (None, before):
         return codes, names
-    if before is None:
-        raise ValueError(f"expected no names of {what} in {path}, as in {source.name}, got some.")
+    if before is None:  # as runs of before have it, whose labels are their numbers
+        if not all(name.isdecimal() for name in names or ()):
+            raise ValueError(
+                f"expected no names of {what} in {path}, as in {source.name}, got some."
+            )
+        return torch.tensor([*map(int, names or ())])[codes], None
     if other := next((name for name in names or () if name not in before), None):
-        shown = ", ".join(before[:8]) + (", ..." if len(before) > 8 else "")
         raise ValueError(
-            f"expected the {what} of {source.name} ({shown}) in {path}, got another, {other!r}; "
-            "leave those examples out, or train with them."
+            f"expected the {what} of {source.name} ({short(', '.join(before))}) in {path}, got "
+            f"another, {other!r}; leave those examples out, or train with them."
         )
     return torch.tensor([before.index(name) for name in names or ()])[codes], before
 
@@ -276,8 +283,19 @@ def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
     )
 
 
-def read_labels(path: str | Path, num_data: int) -> Int64[Tensor, " N"]:
-    """Read labels, one for each datum, from a `.npy` file or a file of the kind of MNIST's."""
+def read_labels(path: str | Path, num_data: int) -> tuple[Int64[Tensor, " N"], tuple[str, ...]]:
+    """Read labels, one for each datum, and their names.
+
+    Args:
+        path: A `.npy` file, of whole numbers or of text, or a file of the kind of MNIST's.
+        num_data: The number of data.
+    """
     path = Path(path)
-    labels = read_array(path) if path.suffix.lower() == ".npy" else read_idx(path)
-    return check_labels(labels, num_data, path.name)
+    if path.suffix.lower() != ".npy":
+        return named_labels(check_labels(read_idx(path), num_data, path.name), path.name)
+    array = map_array(path)
+    if array.dtype.kind != "U" or array.ndim != 1:
+        return named_labels(check_labels(read_array(path), num_data, path.name), path.name)
+    names, codes = np.unique(array, return_inverse=True)
+    check_labels(torch.from_numpy(codes), num_data, path.name)
+    return named_labels(torch.from_numpy(codes), path.name)[0], tuple(map(str, names))

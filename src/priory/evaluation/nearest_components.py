@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Size, Tensor
+from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.distributions import GaussianMixture, loc_and_scale
@@ -22,16 +22,6 @@ class NearestComponents:
 
     mixture: GaussianMixture
     log_mass: Float[Tensor, " B"]
-
-    @property
-    def batch_shape(self) -> Size:
-        """The examples, `(B,)`."""
-        return self.mixture.batch_shape
-
-    @property
-    def event_shape(self) -> Size:
-        """One point, `(L,)`."""
-        return self.mixture.event_shape
 
     def log_prob(self, z: Float[Tensor, "S B L"]) -> Float[Tensor, "S B"]:
         """Return the log-density of those components alone, which is at most that of all."""

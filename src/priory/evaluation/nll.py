@@ -16,6 +16,7 @@ from priory.distributions import (
     GaussianMixture,
     JointDistribution,
     top_of,
+    top_part,
     widened,
     working_dtype,
 )
@@ -266,12 +267,11 @@ class _Block:
         self.chosen = chosen.to(self.x.device)
         self.dtype = torch.promote_types(self.x.dtype, torch.float32)
         self.posterior = vae.posterior(x, context)
-        self.prior: Distribution | NearestComponents = prior
+        self.prior = prior
+        self.nearest: NearestComponents | None = None
         top = top_of(prior)
         if max_components is not None and _is_larger(top, max_components):
-            nearest = nearest_components(top, top_of(self.posterior), max_components)
-            levels = isinstance(prior, JointDistribution)
-            self.prior = prior.with_top(nearest) if levels else nearest  # type: ignore
+            self.nearest = nearest_components(top, top_of(self.posterior), max_components)
         self.tail: list[Tensor] = []  # the log-weights of the chosen examples, (S, M) in all
 
     def sums(
@@ -297,7 +297,13 @@ class _Block:
 
     def _log_weights(self, z: Tensor) -> Tensor:
         log_likelihood = self.vae.likelihood(z, self.context).log_prob(self.x)
-        return log_likelihood + self.prior.log_prob(z) - self.posterior.log_prob(z)
+        return log_likelihood + self._log_prior(z) - self.posterior.log_prob(z)
+
+    def _log_prior(self, z: Tensor) -> Tensor:
+        if self.nearest is None:
+            return self.prior.log_prob(z)
+        below = self.prior.terms_below(z) if isinstance(self.prior, JointDistribution) else ()
+        return sum(below, self.nearest.log_prob(top_part(self.prior, z)))
 
 
 def _is_larger(prior: Distribution, components: int) -> TypeGuard[GaussianMixture]:

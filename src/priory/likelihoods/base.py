@@ -14,6 +14,7 @@ from priory.arrays import Array, as_tensor
 from priory.blockwise import blocks
 from priory.networks.data_range import DataRange
 from priory.networks.gaussian_encoder import GaussianEncoder, TransformName
+from priory.suggestions import exact
 
 Spans = Sequence[Sequence[Any]]
 """Blocks of columns, side by side: `(kind, start, stop)` of each, in order."""
@@ -139,7 +140,8 @@ class Likelihood(ABC):
                 row, *where = outside.nonzero()[0].tolist()
                 raise ValueError(
                     f"expected {self.support} in {what} ({self.name} likelihood), got "
-                    f"{part[(row, *where)]:g} in example {start + row} at {where}; {self.advice}."
+                    f"{exact(part[(row, *where)].item())} in example {start + row} at {where}; "
+                    f"{self.advice}."
                 )
 
 

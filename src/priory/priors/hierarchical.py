@@ -80,6 +80,7 @@ class HierarchicalPrior(Prior):
             )
         self._check_top(getattr(self.top, "latent_dim", self.latent_dims[-1]))
         self.needs_labels, self.num_labels = self.top.needs_labels, self.top.num_labels
+        self.needs_encoder = self.top.needs_encoder or conditionals == "encoder"
         pairs = zip(self.latent_dims, self.latent_dims[1:], strict=False)
         self.levels = nn.ModuleList(
             LevelGaussian(NETWORKS[network]((above,), (2 * size,), hidden_sizes))
@@ -92,7 +93,10 @@ class HierarchicalPrior(Prior):
         return f"{len(self.latent_dims)}-level-{self.top.title}"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.extra_repr()})"
+        how = f"network={self.network!r}, hidden_sizes={self.hidden_sizes}"
+        if self.conditionals == "encoder":
+            how = "conditionals='encoder'"
+        return f"{type(self).__name__}(latent_dims={self.latent_dims}, top={self.top!r}, {how})"
 
     def __getattr__(self, name: str) -> Any:
         """Return what only some priors have, and the top may: components that can be re-seeded."""

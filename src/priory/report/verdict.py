@@ -105,13 +105,14 @@ def of_one(entry: Entry) -> Verdict:
     )
     if e.share_in_holes is not None:
         share = _shown(entry, SHARE_IN_HOLES)
+        where = f"{share} of its samples fall into holes of q(z){_of_top(entry)}"
         if e.share_in_holes < 2 * PERFECT:
-            reasons.append(f"{share} of its samples fall into holes of q(z), near the perfect 1%.")
+            reasons.append(f"{where}, near the perfect 1%.")
         else:
             reasons.append(
-                f"{share} of its samples fall into holes of q(z), where 1% is perfect: about one "
-                f"in {1 / e.share_in_holes:.0f} is decoded from a place that no data led to. A "
-                "prior fitted afterwards may close them: `priory refit RUN --prior mog`."
+                f"{where}, where 1% is perfect: about one in {1 / e.share_in_holes:.0f} is decoded "
+                "from a place that no data led to. A prior fitted afterwards may close them: "
+                "`priory refit RUN --prior mog`."
             )
     reasons += _levels_reasons(entry) + _components_reasons(entry) + _marginal_reasons(entry)
     return Verdict(
@@ -171,6 +172,10 @@ def _fewer_holes(entries: Sequence[Entry], chosen: Entry) -> Entry | None:
     return max(clear, key=lambda pair: pair[0])[1] if clear else None
 
 
+def _of_top(entry: Entry) -> str:
+    return " at the top level" if entry.num_levels > 1 else ""
+
+
 def _levels_reasons(entry: Entry) -> list[str]:
     """Say what each level of latents carries, and what to do about one that carries nothing."""
     rates = entry.evaluation.record.get("level_rates")
@@ -211,7 +216,7 @@ def _marginal_reasons(entry: Entry) -> list[str]:
         return []
     return [
         f"A better prior for the same encoder could gain at most {_shown(entry, MARGINAL_KL)} "
-        f"nats, the marginal KL of q(z) to the prior (± {MARGINAL_KL.covers})."
+        f"nats, the marginal KL of q(z){_of_top(entry)} to the prior (± {MARGINAL_KL.covers})."
     ]
 
 

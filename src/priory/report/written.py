@@ -44,6 +44,10 @@ def write_figures(run: Path, entries: Sequence[Entry], data_range: DataRange) ->
         if len(shown.data):
             both = cat((shown.data, shown.reconstructions))
             _save(grid_figure(both, data_range), own / "reconstructions.png")
+        fixed = None if entry.exploration is None else entry.exploration.fixed_top
+        if fixed is not None:  # a row for each top
+            rows = grid_figure(fixed.flatten(0, 1), data_range, columns=fixed.shape[1])
+            _save(rows, own / "fixed_top.png")
         if shown.pseudo_inputs is not None and shown.weights is not None:
             heaviest = shown.pseudo_inputs[:MOST_PSEUDO_INPUTS]
             weights = [f"{w:.3f}" for w in shown.weights[:MOST_PSEUDO_INPUTS].tolist()]

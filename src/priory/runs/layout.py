@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from priory.printing import printable
 from priory.saving import DESCRIPTION
 
 CONFIG, METRICS, MEASURES, CHECKPOINT = "config.yaml", "metrics.json", "measures.json", "last.ckpt"
@@ -130,7 +131,7 @@ def claimed(path: Path, *, new: bool) -> Iterator[None]:
                         shutil.rmtree(path, ignore_errors=True)
                     if goes_on and not failed:
                         advice = f"priory train --resume --out {shlex.quote(str(path))}"
-                        print(f"priory: the run goes on with {advice}", file=sys.stderr)
+                        print(f"priory: the run goes on with {printable(advice)}", file=sys.stderr)
                     raise
                 finally:  # still held, so that whoever comes now finds nothing left to write
                     (path / LOCK).unlink(missing_ok=True)

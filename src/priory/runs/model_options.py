@@ -16,6 +16,8 @@ from priory.runs.plain_yaml import GIVEN
 from priory.training.build import build, facts_of, level_sizes
 from priory.vae import VAE
 
+MOST_LAYERS = 100
+
 Factory = Callable[..., nn.Module]
 """A class or a function of the user's own that returns an encoder, a decoder or a prior."""
 
@@ -72,6 +74,7 @@ class ModelOptions:
     def __post_init__(self) -> None:
         sizes = ("latent_dim", "num_components", "num_values")
         within(1, **{name: getattr(self, name) for name in sizes})
+        within(0, MOST_LAYERS, layers=len(self.hidden_sizes))
         for width in self.hidden_sizes:
             within(1, hidden_sizes=width)
         for size in self.levels if isinstance(self.levels, Sequence) else ():
@@ -107,7 +110,9 @@ class ModelOptions:
         """Return the options that build this model again, with all that its own classes are told.
 
         A class of the user's own is told those facts of the data and the model that its arguments
-        name (`latent_dim`, `num_components`, `data_shape`, `data_range`, `num_labels`, `init`).
+        name (`latent_dim`, `num_components`, `data_shape`, `data_range`, `num_labels`, `init`). Of
+        several levels of latents, a prior is told the size of the top, and networks are told that
+        of all together and, as `latent_dims`, of each.
 
         Args:
             splits: The data.
@@ -117,13 +122,16 @@ class ModelOptions:
         Raises:
             ValueError: If one is needed that was not given, or takes other arguments.
         """
-        top = level_sizes(self.levels, self.latent_dim, self.prior)[-1]
-        facts = facts_of(splits, likelihood, top, self.num_components, self.init)
+        asked = level_sizes(self.levels, self.latent_dim, self.prior)
+        facts = facts_of(splits, likelihood, asked[-1], self.num_components, self.init)
+        sizes = tuple(facts["latent_dim"] if size is None else size for size in asked)
+        of_all = {**facts, "latent_dims": sizes, "latent_dim": sum(sizes)}
         changed: dict[str, Any] = {}
         for name in ("encoder", "decoder", "prior"):
             options = getattr(self, f"{name}_options")
             if name in classes:
-                told = arguments_for(classes[name], options, facts)
+                known = facts if name == "prior" else of_all
+                told = arguments_for(classes[name], options, known)
                 changed |= {name: GIVEN, f"{name}_options": told}
             elif getattr(self, name) == GIVEN:
                 raise ValueError(
@@ -217,8 +225,13 @@ class ComparedOptions(ModelOptions):
             raise ValueError(
                 f"expected one or more priors, each once, got {', '.join(names) or 'none'}."
             )
+        sized = isinstance(self.levels, Sequence)  # which leaves nothing to the default
+        latent_dim = None if sized and self.latent_dim == 2 else self.latent_dim
         options = {_full_name(name): own for name, own in (self.prior_options or {}).items()}
-        return [replace(self, prior=name, prior_options=options.get(name)) for name in names]
+        return [
+            replace(self, prior=name, prior_options=options.get(name), latent_dim=latent_dim)
+            for name in names
+        ]
 
 
 def _full_name(name: str) -> str:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 import torch.distributed as dist
 
-from priory.arguments import within
+from priory.arguments import MOST_SEED, above_zero, within
 from priory.data import Part, Splits, open_data
 from priory.processes import Processes
 from priory.runs.model_options import ComparedOptions, ModelOptions
 from priory.training import Machine, TrainingSettings
+from priory.training.machine import MOST_PROCESSES
 
 if TYPE_CHECKING:
     from priory.runs.run import Run
@@ -260,7 +261,11 @@ class RefitOptions:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        within(1, num_components=self.num_components)
+        counts = ("num_components", "max_epochs", "patience", "batch_size")
+        within(1, **{name: getattr(self, name) for name in counts})
+        above_zero(learning_rate=self.learning_rate)
+        within(0, learning_rate=self.learning_rate)
+        within(0, MOST_SEED, seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,5 +322,5 @@ def check_samples(count: int | None) -> None:
 def set_threads(threads: int | None) -> None:
     """Let this process compute with so many threads; None leaves it as it is."""
     if threads is not None:
-        within(1, 1024, threads=threads)
+        within(1, MOST_PROCESSES, threads=threads)
         torch.set_num_threads(threads)

@@ -4,12 +4,13 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import nn
 
-from priory.arguments import at_least, one_of
+from priory.arguments import at_least, check_size, one_of
 from priory.blockwise import blocks
 from priory.data import Splits
 from priory.data.splits import mix
@@ -27,6 +28,7 @@ from priory.networks import (
 )
 from priory.networks.contract import wrong_part
 from priory.priors import HierarchicalPrior, Prior, make_prior, prior_class
+from priory.suggestions import short
 from priory.vae import VAE
 
 
@@ -85,21 +87,30 @@ def build(
         latent_dim = getattr(prior, "latent_dim", None)
     if levels == 1 and isinstance(prior, HierarchicalPrior):
         levels = prior.latent_dims
+        inference = "ladder" if prior.conditionals == "encoder" else inference
     asked = level_sizes(levels, latent_dim, prior)
+    if len(asked) == 1 and inference != "direct":
+        raise ValueError(
+            f"expected several levels for inference={inference!r}, got one; give levels=2, or "
+            "leave inference out."
+        )
     facts = facts_of(splits, likelihood, asked[-1], num_components, init)
     sizes = tuple(facts["latent_dim"] if size is None else size for size in asked)
+    networks = partial(
+        make_networks,
+        likelihood,
+        splits.data_shape,
+        sizes,
+        hidden_sizes,
+        network,
+        inference,
+        num_batches=splits.num_batches,
+        batch_in_encoder=batch_in_encoder,
+    )
+    _check_sizes(networks, prior, {**facts, **(prior_options or {})})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        ours = make_networks(
-            likelihood,
-            splits.data_shape,
-            sizes,
-            hidden_sizes,
-            network,
-            inference,
-            num_batches=splits.num_batches,
-            batch_in_encoder=batch_in_encoder,
-        )
+        ours = networks()
         vae = VAE(_made(encoder, ours[0]), _made(decoder, ours[1]), nn.Identity())
         torch.manual_seed(mix(seed, 1))
         if isinstance(prior, str):
@@ -210,9 +221,53 @@ def _check_known(vae: VAE, splits: Splits) -> None:
                     f"{whose}, got none; give data that bring their {WORDS[needed]}, or a "
                     "fraction of those that do."
                 )
+    if vae.needs_labels:
+        check_every_label(splits)
 
 
 WORDS = {"labels": "labels", "exposure": "exposures", "batch_label": "batches"}
+
+
+def _check_sizes(networks: Callable[[], Sequence[nn.Module]], prior: Any, facts: Any) -> None:
+    """Refuse a model of more weights than there is memory for, before any memory is asked for."""
+    try:
+        with torch.device("meta"):
+            parts = [*networks()]
+            if isinstance(prior, str):
+                parts.append(make_prior(prior, **facts))
+    except (RuntimeError, OverflowError) as error:
+        raise ValueError(
+            f"expected sizes of a model that can be counted, got more ({short(error)}); take fewer "
+            "or narrower layers, latent dimensions or components."
+        ) from error
+    check_size(sum(p.numel() for part in parts for p in part.parameters()), "in the model")
+    takes = signature(prior_class(prior)).parameters if isinstance(prior, str) else {}
+    if "num_components" in takes:
+        each = math.prod(facts["data_shape"]) if "data_shape" in takes else 1
+        check_size(facts["num_components"] * max(each, facts["latent_dim"]), "in all components")
+
+
+def check_every_label(splits: Splits) -> None:
+    """Check that every label has an example to train on, or else its components stay untrained.
+
+    Raises:
+        ValueError: If one has none.
+    """
+    counts = [
+        torch.zeros(splits.num_labels or 0, dtype=torch.int64)
+        if part.labels is None
+        else part.labels.bincount(minlength=splits.num_labels or 0)
+        for part in splits.parts
+    ]
+    without = (counts[0] == 0).nonzero().flatten().tolist()
+    if without:
+        label = without[0] if splits.label_names is None else splits.label_names[without[0]]
+        others = f" and of {len(without) - 1} other labels" if len(without) > 1 else ""
+        raise ValueError(
+            f"expected examples to train on of every label, got none of {label!r}{others} "
+            f"({counts[1][without[0]]} to validate, {counts[2][without[0]]} to test); take another "
+            "seed for the split, or leave such labels out of the data."
+        )
 
 
 Shape = Sequence[int]

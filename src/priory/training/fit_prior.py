@@ -9,20 +9,17 @@ from torch import Tensor
 from priory.arrays import Array, as_tensor
 from priory.data.latent_sources import LatentSource, open_latents
 from priory.data.splits import assign_parts
-from priory.extras import needs
 from priory.networks.context import Context, Encoder, call
 from priory.networks.contract import wrong_part
 from priory.networks.divided_encoder import DividedEncoder
 from priory.networks.home import taken
+from priory.printing import plain_console
 from priory.priors import Prior, make_prior
 from priory.processes import Processes
 from priory.training.fit_latents import fit_latents
 from priory.training.latents import Latents, frozen
 from priory.training.maximum_likelihood import maximise_likelihood
 from priory.training.prior_fit import CrossEntropy, HowToFit, PriorFit
-
-with needs("train"):
-    from rich.console import Console
 
 
 def fit_prior(
@@ -121,7 +118,7 @@ def fit_prior(
     if not isinstance(prior, str | Prior):
         raise wrong_part(prior, "prior")
     processes = processes or Processes.alone()
-    console = Console(quiet=not verbose or processes.rank > 0, highlight=False)
+    console = plain_console(quiet=not verbose or processes.rank > 0)
     most = 1000 if max_epochs is None else max_epochs
     how = HowToFit(most, patience, batch_size, learning_rate, seed, processes, console)
     with torch.random.fork_rng():

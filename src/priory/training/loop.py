@@ -15,6 +15,7 @@ from priory.arrays import Array, as_tensor
 from priory.data import Batches, Source, Splits, split
 from priory.extras import needs
 from priory.likelihoods import choose_likelihood
+from priory.printing import plain_console
 from priory.priors import Prior, Reseedable
 from priory.priors.base import title_of
 from priory.training.build import build
@@ -77,7 +78,7 @@ def fit(
     how = TrainingSettings(**settings)
     splits = split(Source("data", x), test=0.0, seed=how.seed)
     how = replace(how, batch_size=how.batch_size_for(len(splits.train)))
-    console = Console(quiet=not verbose)
+    console = plain_console(quiet=not verbose)
     vae = build(
         splits,
         likelihood,
@@ -90,8 +91,7 @@ def fit(
     console.print(
         f"{len(splits.train)} data of shape {tuple(x.shape[1:])} to train on, "
         f"{len(splits.validation)} to validate; {likelihood}; "
-        f"{vae.prior}; hidden layers {tuple(hidden_sizes)}; {how}.",
-        highlight=False,
+        f"{vae.prior}; hidden layers {tuple(hidden_sizes)}; {how}."
     )
     train(vae, splits, how, console=console)
     return vae

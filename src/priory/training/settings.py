@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from priory.arguments import MOST_SEED, above_zero, within
 from priory.vae import VAE
+
+MOST_SAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -71,18 +74,18 @@ class TrainingSettings:
     validate_every: int = 1
 
     def __post_init__(self) -> None:
-        whole = ("max_epochs", "validate_every", "num_samples", "patience", "batch_size")
-        at_least = dict.fromkeys((*whole, "reseed_every"), 1)
-        at_least |= dict.fromkeys(("warmup_epochs", "beta", "free_bits", "weight_decay"), 0)
-        for name in (*at_least, "learning_rate", "gradient_clip"):
-            value, least = getattr(self, name), at_least.get(name)
-            if value is None and TrainingSettings.__annotations__[name] not in (int, float):
-                continue
+        counts = ("max_epochs", "validate_every", "patience", "batch_size", "reseed_every")
+        within(1, **{name: getattr(self, name) for name in counts})
+        within(1, MOST_SAMPLES, num_samples=self.num_samples)
+        for name in ("warmup_epochs", "beta", "free_bits", "weight_decay"):
+            value = getattr(self, name)
             for one in value if isinstance(value, Sequence) else (value,):
-                if least is None and not one > 0:
-                    raise ValueError(f"expected {name} above zero, got {one}.")
-                if least is not None and not one >= least:
-                    raise ValueError(f"expected {name} of at least {least}, got {one}.")
+                within(0, **{name: one})
+        within(0, MOST_SEED, seed=self.seed)
+        for name in ("learning_rate", "gradient_clip"):
+            if (value := getattr(self, name)) is not None:
+                above_zero(**{name: value})
+                within(0, **{name: value})
         if self.validate_every > self.max_epochs:
             raise ValueError(
                 f"expected to validate at least once in {self.max_epochs} epochs, as the best "

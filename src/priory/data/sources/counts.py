@@ -21,8 +21,7 @@ from priory.data.tables.columns import Column, Columns, check_counts
 from priory.extras import needs
 
 MOST_BYTES = 8 * 2**30
-COLUMNS_OF_CELLS = ("layer", "label", "batch_key", "exposure", "part")
-"""Options that name a layer, or columns of `obs`."""
+MOST_NAMED = 5
 
 
 def open_counts(
@@ -61,31 +60,56 @@ def open_counts(
         Virshup et al., *anndata: Access and store annotated data matrices*, JOSS 9(101), 2024.
     """
     path = existing_file(path)
-    return _opened(path, _read(path, layer), layer, label, batch_key, exposure, part)
+    held = _read(path, layer)
+    if not held.genes:
+        raise ValueError(f"expected genes in {path.name}, got none.")
+    kinds = tuple(Column(gene, "count") for gene in held.genes)
+    columns = Columns(kinds, label, batch=batch_key, exposure=exposure, layer=layer)
+    return _opened(path, held, columns, part)
 
 
 def open_counts_like(
-    path: str | Path, columns: Columns, options: Mapping[str, str | None] | None = None
+    path: str | Path,
+    columns: Columns,
+    label_names: tuple[str, ...] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Source:
-    """Open further cells: the genes of before, and labels, batches and exposures where it has them.
+    """Open the counts of those genes that a model was trained on, whatever their order.
 
-    Genes are found by their names, in whatever order, and others are left out.
+    Labels, batches and exposures are those of the columns before, where the file has them.
 
     Args:
-        path: A file written by AnnData.
-        columns: What the columns of the file before meant.
-        options: Those of `open_counts` that are others than before.
+        path: A file written by AnnData; genes that are not among the columns are left out.
+        columns: The genes, and the columns of `obs` that are taken.
+        label_names: The names of the labels.
+        options: Those of `open_counts`, where they are not those trained on.
 
     Raises:
-        ValueError: If genes are missing; some are named.
+        ValueError: If a gene is missing, which is named, or as for `open_counts`.
     """
-    path, given = existing_file(path), dict(options or {})
-    layer = given.get("layer") or columns.layer
-    held = _with_genes(_read(path, layer), columns.names, layer or "X", path.name)
+    path, options = existing_file(path), dict(options or {})
+    layer = options.get("layer", columns.layer)
+    held = _read(path, layer)
+    place = {gene: number for number, gene in enumerate(held.genes)}
+    if absent := [gene for gene in columns.names if gene not in place]:
+        more = f" and {len(absent) - MOST_NAMED} others" if len(absent) > MOST_NAMED else ""
+        raise ValueError(
+            f"expected the {len(columns.names)} genes trained on in {path.name}, got none of "
+            f"{', '.join(map(repr, absent[:MOST_NAMED]))}{more}; add them, with zeros where they "
+            "were not measured."
+        )
+    if (extra := len(held.genes) - len(columns.names)) > 0:
+        warnings.warn(
+            f"{extra} of the {len(held.genes)} genes in {path.name} are left out, as the model was "
+            "not trained on them.",
+            stacklevel=2,
+        )
+    held.tables[layer or "X"] = held.tables[layer or "X"][:, [place[g] for g in columns.names]]
     before = {"label": columns.label, "batch_key": columns.batch, "exposure": columns.exposure}
-    named = {name: column if column in held.cells else None for name, column in before.items()}
-    named |= {name: column for name, column in given.items() if name in named}
-    return _opened(path, held, layer, **named, part=given.get("part"))
+    there = {key: name if name in held.cells else None for key, name in before.items()}
+    label, batch, exposure = (options.get(key, name) for key, name in there.items())
+    taken = replace(columns, label=label, batch=batch, exposure=exposure, layer=layer)
+    return replace(_opened(path, held, taken, None, label_names), columns=columns)
 
 
 class _Held(NamedTuple):
@@ -97,34 +121,16 @@ class _Held(NamedTuple):
     genes: list[str]
 
 
-def _with_genes(held: _Held, genes: Sequence[str], layer: str, where: str) -> _Held:
-    """Return the cells of a file with genes as before, by their names."""
-    places = {gene: place for place, gene in enumerate(held.genes)}
-    if missing := [gene for gene in genes if gene not in places]:
-        shown = ", ".join(map(repr, missing[:3]))
-        more = f" and {len(missing) - 3} others" if len(missing) > 3 else ""
-        raise ValueError(
-            f"expected the {len(genes)} genes of the cells trained on in {where}, got "
-            f"{len(held.genes)} genes without {shown}{more}; add their counts, or train a model of "
-            "the genes that both files have."
-        )
-    if list(genes) == held.genes:
-        return held
-    table = held.tables[layer][:, [places[gene] for gene in genes]]
-    return held._replace(tables={**held.tables, layer: table}, genes=list(genes))
-
-
 def _opened(
     path: Path,
     held: _Held,
-    layer: str | None,
-    label: str | None,
-    batch_key: str | None,
-    exposure: str | None,
-    part: str | None = None,
+    columns: Columns,
+    part: str | None,
+    label_names: tuple[str, ...] | None = None,
 ) -> Source:
-    where, (tables, obs, names, genes) = path.name, held
-    table = tables[layer or "X"]
+    """Return counts, `(N, D)`, with what is said of the cells."""
+    where, layer = path.name, columns.layer or "X"
+    table, cells = held.tables[layer], Table(held.cells, f"obs in {where}")
     bytes_needed = 4 * table.shape[0] * table.shape[1]
     if bytes_needed > MOST_BYTES:
         raise ValueError(
@@ -132,27 +138,24 @@ def _opened(
             f"{table.shape[0]} cells of {table.shape[1]} genes, which take "
             f"{bytes_needed / 2**30:.0f}; keep the most variable genes, or fewer cells."
         )
-    if table.shape[1] == 0:
-        raise ValueError(f"expected genes in {where}, got none.")
     try:
-        x = check_data(_dense(table, genes, where), where)
+        dense = _dense(table, columns.names, where)
+        x = check_data(dense, where, least=1 if label_names else 2)
     except ValueError as error:
-        raise _with_advice(error, tables, layer or "X") from error
-    source, cells = Source(path.stem, x, names=names), Table(obs, f"obs in {where}")
-    if label is not None:
-        labels, label_names = classes_of(cells.cells(label))
+        raise _with_advice(error, held.tables, layer) from error
+    source = Source(path.stem, x, names=held.names, columns=columns)
+    if columns.label is not None:
+        labels, label_names = classes_of(cells.cells(columns.label), label_names)
         source = replace(source, labels=labels, label_names=label_names)
-    if batch_key is not None:
-        batch_label, batch_names = classes_of(cells.cells(batch_key))
+    if columns.batch is not None:
+        batch_label, batch_names = classes_of(cells.cells(columns.batch))
         source = replace(source, batch_label=batch_label, batch_names=batch_names)
-    if exposure is not None:
-        source = replace(source, exposure=_exposures(cells.cells(exposure)))
+    if columns.exposure is not None:
+        source = replace(source, exposure=_exposures(cells.cells(columns.exposure)))
     if part is not None:
         words = cells.cells(part).column.tolist()
         source = replace(source, part=parts_by_name(words, f"column {part!r} of {where}"))
-    kinds = tuple(Column(gene, "count") for gene in genes)
-    columns = Columns(kinds, label, batch=batch_key, exposure=exposure, layer=layer)
-    return replace(source, columns=columns)
+    return source
 
 
 def _exposures(cells: Cells) -> Float[Tensor, " N"]:
@@ -217,7 +220,7 @@ def _holds_counts(table: Any) -> bool:
     return bool(((values >= 0) & (values == np.round(values))).all())
 
 
-def _dense(table: Any, genes: list[str], where: str) -> Int32[Tensor, "N D"]:
+def _dense(table: Any, genes: Sequence[str], where: str) -> Int32[Tensor, "N D"]:
     x = np.empty(table.shape, np.int32)
     sparse = hasattr(table, "toarray")
     if sparse:
@@ -231,3 +234,4 @@ def _dense(table: Any, genes: list[str], where: str) -> Int32[Tensor, "N D"]:
 
 
 SUFFIXES = {".h5ad": open_counts}
+LIKE = {open_counts: open_counts_like}

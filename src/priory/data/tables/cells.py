@@ -11,13 +11,13 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from priory.data.checks import MOST_LABELS
 from priory.data.tables.csv_file import PLAIN, Dialect
 from priory.data.tables.writings import writing_of
 from priory.extras import needs
 from priory.suggestions import did_you_mean, short
 
 Value = str | int | float | bool
-MOST_CLASSES = 1000
 
 
 class ColumnError(ValueError):
@@ -320,9 +320,9 @@ def classes_of(
         values = cells.categories()
         numbers = cells.parsed[~cells.missing]
         measured = not np.isnan(numbers).any() and bool((numbers % 1).any())
-        if len(values) > MOST_CLASSES or measured:
+        if len(values) > MOST_LABELS or measured:
             raise cells.wrong(
-                f"at most {MOST_CLASSES} classes, in words or whole numbers,",
+                f"at most {MOST_LABELS} classes, in words or whole numbers,",
                 f"{len(values)} different values such as {cells.quoted(0)}",
             )
         named = tuple(map(key_of, values))

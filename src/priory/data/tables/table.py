@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from priory.arguments import only
 from priory.data.checks import check_data, existing_file, readable
 from priory.data.sources.arrays import map_array
 from priory.data.sources.own_split import complete_parts, parts_by_name
@@ -91,7 +92,7 @@ def open_table(
         "decimal": decimal,
         "missing_words": tuple(missing_words),
     }
-    defaults = {p.name: p.default for p in inspect.signature(open_table).parameters.values()}
+    defaults = _options()
     given = {name: value for name, value in options.items() if value != defaults[name]}
     table = read_table(path, _dialect(given))
 
@@ -156,6 +157,7 @@ def open_table_like(
         options: How it is written, and columns to `drop`.
     """
     options = dict(options or {})
+    only(options, _options(), f"a table, {path}")
     written = {name: value for name, value in options.items() if name in WRITTEN}
     dialect = replace(columns.dialect, **vars(_dialect(vars(columns.dialect) | written)))
     try:
@@ -190,6 +192,13 @@ def _source_like(
         return Source(name, x, columns=columns)
     labels, names = classes_of(table.cells(columns.label), label_names)
     return Source(name, x, labels, names, columns=columns)
+
+
+def _options() -> dict[str, Any]:
+    """Return the options of a table, and what they are if nobody says."""
+    facts = ("path", "validation", "test", "seed")
+    parameters = inspect.signature(open_table).parameters
+    return {name: p.default for name, p in parameters.items() if name not in facts}
 
 
 def _dialect(options: Mapping[str, Any]) -> Dialect:

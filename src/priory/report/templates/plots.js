@@ -165,13 +165,19 @@ function plain(text) {
 
 const CURVES = { elbo: "validation ELBO", rate: "rate on validation data", components_in_use: "components in use" };
 
+/** The curves there are, with their titles: with several levels of latents the rate of each too. */
+function curveTitles() {
+  const levels = new Set(DATA.models.flatMap((model) => Object.keys(model.curves)).filter((name) => /^rate_\d+$/.test(name)));
+  return { ...CURVES, ...Object.fromEntries([...levels].sort().map((name) => [name, `rate of level ${name.slice(5)}`])) };
+}
+
 function drawCurves(element) {
-  const colours = theme();
+  const colours = theme(), titles = curveTitles();
   const has = (name) => DATA.models.some((model) => model.curves[name]);
   if (!element.childElementCount) { // all at first, so that each finds its width
-    for (const name of Object.keys(CURVES).filter(has)) element.append(make("div", { "data-curve": name }));
+    for (const name of Object.keys(titles).filter(has)) element.append(make("div", { "data-curve": name }));
   }
-  for (const [name, title] of Object.entries(CURVES).filter(([name]) => has(name))) {
+  for (const [name, title] of Object.entries(titles).filter(([name]) => has(name))) {
     const models = DATA.models.map((model, n) => [model, n]).filter(([model]) => model.curves[name]);
     const plot = element.querySelector(`[data-curve="${name}"]`);
     const traces = models.map(([model, n]) => ({ type: "scatter", mode: model.curves.epoch.length > 1 ? "lines" : "markers",
