@@ -114,7 +114,7 @@ def test_the_keyboard_and_a_screen_reader_reach_the_same(page):
     assert int(cell(page)) == before + over + up
     said = page.locator("#said")
     assert "log p(z)" in said.text_content()
-    assert "class of the nearest test datum" in said.text_content()
+    assert "class of the nearest test example" in said.text_content()
     page.keyboard.press("Enter")
     assert "Component" in said.text_content()
     button = page.locator("#component-list button").nth(2)
@@ -155,6 +155,7 @@ def test_the_map_is_coloured_by_class_or_by_batch(page):
     def legend() -> list[str]:
         return page.locator("#legend button").all_inner_texts()
 
+    page.locator("#choose-model input").nth(0).check(force=True)
     assert legend() == ["even", EVIL]
     page.locator("#choose-colour input").nth(1).check(force=True)
     assert legend() == ["one", EVIL]
