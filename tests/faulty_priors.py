@@ -316,6 +316,3 @@ FAULTS += [
         vamp_reference,
     ),
 ]
-
-RIGHT = {"right mixture": Mixture, "right VampPrior": Vamp, "right flow": Flow}
-"""The faulty priors without their faults: what the kit must not reject."""

@@ -7,11 +7,18 @@ import pytest
 import torch
 
 from priory import MLP, VAE, BernoulliDecoder, Context, GaussianEncoder, StandardPrior
-from priory.evaluation import Study, evaluate, measure
+from priory.evaluation import Scores, Study, evaluate
 from priory.evaluation.batch_mixing import BATCH_MIXING, batch_mixing
 from priory.evaluation.clusters import ARI, NMI, clusters_and_labels
 from priory.evaluation.depth import DEPTH, depth_in_latents
-from priory.evaluation.gene_agreement import MEANS, VARIANCES, ZEROS, gene_agreement, told_apart
+from priory.evaluation.gene_agreement import (
+    MADE,
+    MEANS,
+    VARIANCES,
+    ZEROS,
+    gene_agreement,
+    told_apart,
+)
 from priory.likelihoods import PoissonDecoder
 
 
@@ -100,7 +107,7 @@ def test_a_model_of_counts_is_asked_with_what_is_known_of_its_data():
     vae, x = make_vae(), make_counts()
     known = Context(labels=torch.arange(60) % 2, batch_label=torch.arange(60) // 30)
     quick = evaluate(vae, x, 4, known=known)
-    whole = measure(vae, x, num_samples=4, known=known)
+    whole = Scores.ask(Study(vae, x, known=known), (DEPTH, ARI, NMI, BATCH_MIXING, MADE))
     z = vae.encode(x)
     for scores in (quick, whole):
         assert {DEPTH, ARI, NMI, BATCH_MIXING} <= {one for one, _ in scores.values}
@@ -143,6 +150,7 @@ def test_other_models_are_asked_on_request_alone():
     vae, x = VAE(encoder, decoder, StandardPrior(2)).eval(), torch.rand(40, 9).round()
     known = Context(labels=torch.arange(40) % 2)
     assert not [one for one in evaluate(vae, x, 4, known=known).measures if one.of_counts]
-    record = measure(vae, x, num_samples=4, known=known).record
+    record = Scores.ask(Study(vae, x, known=known), (DEPTH, ARI, MEANS)).record
     assert record["depth"] is None
     assert record["clusters"]["num_clusters"] == 2
+    assert record["agreement"] is None

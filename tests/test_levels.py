@@ -104,6 +104,20 @@ def test_gradients_have_the_mean_of_the_equations(name):
     assert off.max() < 5
 
 
+def test_with_several_samples_the_doubly_reparameterised_gradient_has_the_mean_of_the_plain_one():
+    vae, means, spread = hierarchical_vae(moved=0.2), [], []
+    for kind in ("reparameterised", "doubly-reparameterised"):
+        torch.manual_seed(0)
+        draws = [
+            gradients(importance_weighted_loss(vae, X.repeat(1000, 1), 3, gradient=kind), vae)
+            for _ in range(15)
+        ]
+        means.append(torch.stack(draws).mean(0))
+        spread.append(torch.stack(draws).var(0) / 15)
+    error = (spread[0] + spread[1]).sqrt() + 1e-9
+    assert ((means[0] - means[1]).abs() < 5 * error).all()
+
+
 def test_finite_differences_agree_with_the_gradients():
     vae = hierarchical_vae(moved=0.15)
     torch.manual_seed(1)

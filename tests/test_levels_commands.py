@@ -78,7 +78,10 @@ def test_a_model_is_saved_with_all_its_levels(two, three):
     assert names == {"top"}  # it shares the way down with the encoder
 
 
-@pytest.mark.parametrize("options", [TWO, THREE], ids=["two", "three"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(TWO, id="two"), pytest.param(THREE, id="three", marks=pytest.mark.slow)],
+)
 def test_a_run_goes_on_as_if_it_had_not_been_interrupted(bits, options, request, tmp_path):
     whole = request.getfixturevalue("two" if options is TWO else "three")
     with without_pictures():
@@ -115,7 +118,7 @@ def test_every_command_takes_a_run_of_levels(two, three, bits, tmp_path, monkeyp
     assert np.load("path.npy").shape == (2, 3, 4, 4)
     main(["score", run, "--importance-samples", "8", "--out", "scores.csv"])
     with without_pictures():
-        main(["report", run, str(three), "--out", "both.html"])
+        main(["report", str(three), "--out", "page.html"])
     refused(["encode", run, "--level", "3"], "next to the data, to 2, the top, got 3", capsys)
 
 

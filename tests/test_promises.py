@@ -15,6 +15,7 @@ from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, MoGPrior
 from priory.cli import main
 from priory.data import open_data, open_like, open_source
 from priory.printing import plain_console, printable
+from priory.report import latent_map
 from shell import QUICK, SAMPLES
 from shell import refused as refused_by_the_shell
 from source_files import refused, write_idx, write_images
@@ -217,10 +218,18 @@ def test_a_label_without_training_data_is_said_before_training(tmp_path, monkeyp
 # Tiny data
 
 
-@pytest.mark.parametrize("count", [5, 12])
-@pytest.mark.parametrize("kind", ["table", "images", "labels"])
+@pytest.mark.parametrize(
+    ("count", "kind"),
+    [
+        (12, "table"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((5, "table"), (12, "images"), (5, "labels"))
+        ),
+    ],
+)
 def test_a_dozen_examples_go_from_end_to_end(
-    count, kind, tmp_path, monkeypatch, few_permutations, unrendered, capsys
+    count, kind, tmp_path, monkeypatch, few_permutations, unrendered
 ):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -240,6 +249,12 @@ def test_a_dozen_examples_go_from_end_to_end(
     main(["score", "run", *SAMPLES])
     main(["sample", "run", "-n", "2"])
     main(["refit", "run", "--prior", "mog", "--max-epochs", "1", *SAMPLES])
+
+
+def test_a_plane_is_shown_of_a_single_example():
+    for count in (1, 2, 3):
+        shown = latent_map("one", priory.StandardPrior(5)(), torch.randn(count, 5))
+        assert shown.log_density.shape == (200, 200)
 
 
 # Files that no reader expects

@@ -288,7 +288,16 @@ def _build(part: str, description: dict[str, Any]) -> Any:
             f"expected arguments of {cls.__name__} for the {part}, got {sorted(arguments)}; "
             "the description is damaged."
         ) from error
-    except (ArithmeticError, LookupError, AttributeError, RuntimeError, MemoryError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        if isinstance(error, ValueError) and str(error).startswith("expected"):
+            raise
         raise ValueError(
             f"expected arguments of {cls.__name__} for the {part} that a model can have, got "
             f"{short(arguments)}; the description is damaged."

@@ -1,12 +1,14 @@
 """The top level of several as a model of one level: what one level is asked, it is asked."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from priory.distributions import JointDistribution, JointPosterior
-from priory.networks.context import Context, num_labels_of
+from priory.networks.context import Context
 from priory.priors import HierarchicalPrior, Prior
 from priory.vae import VAE
 
@@ -67,10 +69,12 @@ class FromTop(nn.Module):
         self.vae = vae
         self.training = vae.training
 
-    @property
-    def num_labels(self) -> int | None:
-        """The number of labels that the decoder takes; None if it takes none."""
-        return num_labels_of(self.vae.decoder)
+    def __getattr__(self, name: str) -> Any:
+        """Return what the decoder declares: what it takes beside z, and what it knows of that."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("vae").decoder, name)
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z), of the batch shape of the top level."""

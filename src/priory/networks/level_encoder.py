@@ -1,7 +1,7 @@
 """Encoders of several levels of latents: what they share, and the one with a network for each."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from torch.func import functional_call
 from priory.arguments import at_least
 from priory.distributions.joint import Conditional, JointPosterior
 from priory.distributions.torch_distributions import Independent, unchecked_in_export
-from priory.networks.context import Context, Head, num_labels_of, outputs_of
+from priory.networks.context import Context, Head, num_batches_of, num_labels_of, outputs_of
 from priory.networks.data_range import DataRange
 from priory.networks.gaussian_encoder import ScaledData, TransformName, gaussian
 
@@ -77,7 +77,15 @@ class LevelEncoder(ScaledData, ABC):
     @property
     def num_labels(self) -> int | None:
         """The number of labels that the networks take; None if none takes any."""
-        numbers = (num_labels_of(module) for module in self.modules() if module is not self)
+        return self._declared(num_labels_of)
+
+    @property
+    def num_batches(self) -> int | None:
+        """The number of batches that the networks take; None if none takes any."""
+        return self._declared(num_batches_of)
+
+    def _declared(self, number_of: Callable[[object], int | None]) -> int | None:
+        numbers = (number_of(module) for module in self.modules() if module is not self)
         return next((number for number in numbers if number is not None), None)
 
     @property
@@ -121,6 +129,11 @@ class TopEncoder(nn.Module):
     def num_labels(self) -> int | None:
         """The number of labels that the encoder takes; None if it takes none."""
         return self.encoder.num_labels
+
+    @property
+    def num_batches(self) -> int | None:
+        """The number of batches that the encoder takes; None if it takes none."""
+        return self.encoder.num_batches
 
     @property
     def data_range(self) -> DataRange:

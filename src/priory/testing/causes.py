@@ -57,8 +57,61 @@ NO_BUFFER = (
     "register it with register_buffer"
 )
 SINGLE = (
-    "the density is computed in single precision whatever its dtype: "
-    "a cast to float32, or a constant in it, stands inside"
+    "the density is computed in single or half precision whatever its dtype: "
+    "a cast to float32 or float16, or a constant in it, stands inside"
+)
+CANCELLATION = (
+    "the square is expanded (z^2 - 2 z mu + mu^2) and cancels far from the origin; "
+    "take the difference z - mu first"
+)
+DENSITY_CLAMPED = (
+    "the log-density is clamped, or has a constant added inside its logarithm (log(p + eps)): "
+    "where it is, it is flat and wrong"
+)
+Z_DETACHED = (
+    "z is detached inside the density (detach, no_grad, .data), so that the rate has no gradient "
+    "for the encoder"
+)
+MODE_SAMPLER = "the sampler is another in training than in evaluation mode"
+CACHED = (
+    "the distribution is cached and goes on after its parameters, its encoder or its labels have "
+    "changed; make a new one at every call"
+)
+IN_PLACE = (
+    "calling the prior, or asking for its density or samples, changes its parameters or buffers "
+    "in place"
+)
+DENSITY_DRAWS = (
+    "log_prob takes numbers from torch's generator, so that asking for a density changes the "
+    "samples that follow"
+)
+DUPLICATED = "draws are returned more than once: a sample holds fewer draws than places"
+MIRRORED = "draws come in pairs that mirror one another (antithetic draws), and are not independent"
+CHAINED = (
+    "each draw depends on those before it (a Markov chain, a stratified or a sorted sample): "
+    "draws are not independent"
+)
+SAMPLE_SHAPE = (
+    "draws along one dimension of sample_shape share a component or their noise, or the dimension "
+    "is ignored: draw anew for each of its places"
+)
+RSAMPLE_LAW = "rsample draws from another law than sample"
+RSAMPLE_GRADIENT = (
+    "rsample has no gradient, or a wrong one, for a parameter that moves the samples "
+    "(detach, no_grad, .data or a draw that is not reparameterised)"
+)
+EXPAND = (
+    "expand returns something else than the same distribution with the batch shape that it is "
+    "asked for"
+)
+BATCH_CLAIM = (
+    "a closed form (mean, variance, entropy, kl_divergence) is right for one and wrong for a "
+    "batch: a sum or a mean runs over the batch"
+)
+LABEL_IGNORED = "labels are ignored: the prior is the same for each of them"
+LABELS_MOVED = (
+    "labels are sorted, made unique or moved to other places: the prior of a datum is the one of "
+    "another's label"
 )
 PLAIN_CONTAINER = (
     "a parameter is kept in a plain dictionary or list, where no optimizer and no state_dict "

@@ -9,10 +9,12 @@ from priory.extras import needs
 from priory.networks.context import Context
 from priory.testing import causes
 from priory.testing.checks import (
+    batches,
     claims,
     compiling,
     contexts,
     density,
+    effects,
     extremes,
     gradients,
     manners,
@@ -35,6 +37,8 @@ STATISTICAL: dict[str, Check] = {
     "reciprocal": sampler.reciprocal,
     "marginals": sampler.marginals,
     "independent draws": sampler.independent_draws,
+    "training samples": sampler.training_samples,
+    "rsample": batches.rsample,
     "mean": claims.mean,
     "variance": claims.variance,
     "entropy": claims.entropy,
@@ -50,7 +54,13 @@ CHECKS: dict[str, Check] = {
     "context": contexts.context,
     "dtype": density.dtype,
     "repeatable": density.repeatable,
+    "random numbers": effects.random_numbers,
+    "in place": effects.in_place,
+    "follows": effects.follows,
+    "flat": extremes.flat,
     **STATISTICAL,
+    "expand": batches.expand,
+    "batch claims": batches.batch_claims,
     "gradient of z": gradients.gradient_of_z,
     "gradient of parameters": gradients.gradient_of_parameters,
     "trainable": training.trainable,
@@ -86,6 +96,7 @@ def check_prior(
     jitter: float = 0.4,
     skip: Collection[str] = (),
     context: Context | None = None,
+    num_samples: int = 20_000,
 ) -> Report:
     r"""Put a prior through every check of the kit.
 
@@ -101,6 +112,8 @@ def check_prior(
         jitter: The standard deviation by which every parameter is moved from where `make_prior`
             leaves it: equal weights and means at the origin hide faults.
         skip: Names of checks to leave out.
+        num_samples: How many samples the statistical checks share. Fewer are quicker, and see
+            larger faults only.
         context: Where the prior depends on labels: the labels of a few data, in a
             context. The prior is then called as `prior(encoder, context)`, every check is made for
             each of these data, and the worst answer counts; a reference is called as
@@ -119,7 +132,9 @@ def check_prior(
         >>> report.passed
         True
     """
-    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context)
+    subject = new_subject(
+        make_prior, encoder, reference, latent_dim, seed, jitter, context, num_samples
+    )
     if unknown := set(skip) - set(CHECKS):
         raise ValueError(
             f"expected checks among {', '.join(CHECKS)}, got {', '.join(sorted(unknown))}."
@@ -145,6 +160,7 @@ def conformance_test(
     jitter: float = 0.4,
     skip: Collection[str] = (),
     context: Context | None = None,
+    num_samples: int = 20_000,
 ) -> Callable[[str], None]:
     """Return a pytest function, parametrised over the checks, that puts a prior through them.
 
@@ -165,7 +181,9 @@ def conformance_test(
     """
     with needs("test"):
         import pytest
-    subject = new_subject(make_prior, encoder, reference, latent_dim, seed, jitter, context)
+    subject = new_subject(
+        make_prior, encoder, reference, latent_dim, seed, jitter, context, num_samples
+    )
 
     @pytest.mark.parametrize("check", [name for name in CHECKS if name not in skip])
     def test(check: str) -> None:
@@ -186,11 +204,12 @@ def new_subject(
     seed: int = 0,
     jitter: float = 0.4,
     context: Context | None = None,
+    num_samples: int = 20_000,
 ) -> Subject:
     """Return what the checks share, with the arguments of `check_prior`."""
     encoder = TinyEncoder(latent_dim) if encoder is None else encoder
     level = FALSE_ALARMS / (len(STATISTICAL) + (context is not None))
-    return Subject(make_prior, encoder, reference, seed, level, jitter, context=context)
+    return Subject(make_prior, encoder, reference, seed, level, jitter, num_samples, context)
 
 
 def run_check(name: str, subject: Subject) -> Result:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from priory.testing.mass import cluster
+from priory.testing.clusters import k_means
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class MixtureFit:
         return MixtureFit(count / len(z), loc, variance.maximum(floor).sqrt())
 
     def refitted(self, z: Tensor, part: str) -> "MixtureFit":
-        """Return the mixture with its `weight` or its `loc`, and nothing else, fitted to points."""
+        """Return the mixture with only its `weight`, its `loc` or its `scale` fitted to points."""
         new = self
         for _ in range(30):
             new = replace(new, **{part: getattr(new.step(z), part)})
@@ -49,8 +49,8 @@ class MixtureFit:
 
     def rescaled(self, z: Tensor) -> "MixtureFit":
         """Return the mixture with all standard deviations multiplied by the best factor."""
-        factors = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-        scaled = [replace(self, scale=self.scale * factor) for factor in factors]
+        steps = [i / 20 for i in range(-8, 9)] + [-2.0, -1.5, -1.0, -0.7, 0.7, 1.0, 1.5, 2.0]
+        scaled = [replace(self, scale=self.scale * 2**step) for step in steps]
         return max(scaled, key=lambda mixture: mixture.log_likelihood(z))
 
     def with_power(self, power: float) -> "MixtureFit":
@@ -67,9 +67,12 @@ def fit_mixture(z: Tensor, seed: int) -> MixtureFit:
     penalty = (2 * z.shape[1] + 1) * math.log(len(part)) / (2 * len(part))
 
     def fit(count: int) -> MixtureFit:
-        start = cluster(part, count, seed)
-        scale = start.covariance.diagonal(dim1=-2, dim2=-1).sqrt() + 1e-6
-        mixture = MixtureFit(start.share / start.share.sum(), start.centre, scale)
+        centre = k_means(part, count, seed)
+        member = torch.cdist(part, centre).argmin(-1)
+        groups = [part[member == j] for j in range(len(centre))]
+        share = torch.tensor([len(group) + 1.0 for group in groups]).to(z)
+        scale = torch.stack([group.std(0, correction=0) for group in groups]) + 1e-6 * part.std(0)
+        mixture = MixtureFit(share / share.sum(), centre, scale)
         for _ in range(60):
             mixture = mixture.step(part)
         return mixture

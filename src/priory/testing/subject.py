@@ -15,7 +15,9 @@ from torch.distributions import Distribution
 from priory.distributions.unflattened import UnflattenedDistribution
 from priory.networks.context import Context
 from priory.networks.contract import wrong_part
-from priory.testing.mass import Clusters, Mass, cluster, mass_of
+from priory.testing.clusters import Clusters, cluster
+from priory.testing.free import Free, free
+from priory.testing.mass import Mass, mass_of
 from priory.testing.p_values import seeded
 
 Reference = Callable[..., float]
@@ -94,6 +96,9 @@ class Subject:
         Equal weights and means at the origin hide faults, so every parameter is moved at random;
         entries of a matrix with long rows by less, as sums over them grow.
         """
+        return self._moved_prior(self.safe_jitter, variant).to(dtype)
+
+    def _moved_prior(self, jitter: float, variant: int) -> nn.Module:
         with seeded(self.seed + 1000 * variant):
             prior = self.make_prior()
             if not isinstance(prior, nn.Module):
@@ -101,22 +106,42 @@ class Subject:
             with torch.no_grad():
                 for parameter in filter(torch.is_floating_point, prior.parameters()):
                     row = parameter[0].numel() if parameter.dim() > 1 else 1
-                    width = self.jitter / math.sqrt(max(1.0, row / 8))
+                    width = jitter / math.sqrt(max(1.0, row / 8))
                     parameter.add_(width * torch.randn_like(parameter))
-        return prior.to(dtype)
+        return prior
+
+    @cached_property
+    def safe_jitter(self) -> float:
+        """How far parameters can be moved so that the prior still takes them.
+
+        A scale or a bound that is a parameter as it is must not be moved out of its range.
+        """
+        for jitter in (self.jitter, self.jitter / 4, self.jitter / 16, self.jitter / 64):
+            try:
+                for variant in (0, 1):
+                    prior = self._moved_prior(jitter, variant).double().eval()
+                    with torch.no_grad(), seeded(self.seed):
+                        prior(self.new_encoder())
+                return jitter
+            except ValueError:
+                continue
+            except Exception:  # whatever else it is, the checks say so
+                return self.jitter
+        return self.jitter
 
     def new_encoder(self, dtype: torch.dtype = torch.float64) -> nn.Module:
         """Return a copy of the encoder."""
         return deepcopy(self.encoder).to(dtype)
 
     def new_distribution(
-        self, variant: int = 0, dtype: torch.dtype = torch.float64
+        self, variant: int = 0, dtype: torch.dtype = torch.float64, training: bool = False
     ) -> Distribution:
         """Return the distribution of a new prior and a new encoder, without their gradients.
 
-        The prior is in evaluation mode: in training, one whose normaliser is estimated may draw.
+        The prior is in evaluation mode unless told: in training, one whose normaliser is estimated
+        may draw.
         """
-        prior = self.new_prior(variant, dtype).requires_grad_(False).eval()
+        prior = self.new_prior(variant, dtype).requires_grad_(False).train(training)
         with seeded(self.seed):
             return cast(Distribution, prior(self.new_encoder(dtype).requires_grad_(False)))
 
@@ -126,14 +151,25 @@ class Subject:
         return self.new_distribution()
 
     @cached_property
+    def free(self) -> Free:
+        """The same in coordinates without bounds; what is called samples below is in these."""
+        with seeded(self.seed + 1):
+            return free(self.p, self.p.sample(Size((64,))).double())
+
+    @cached_property
     def samples(self) -> Tensor:
-        """Samples of p, `(S, L)`."""
-        return self._draw(self.seed + 1)
+        """Samples of p, `(S, D)`."""
+        return self.free.to_free(self._draw(self.seed + 1))
+
+    @cached_property
+    def draws(self) -> Tensor:
+        """Samples of p as it draws them, `(S, L)`: the fresh ones before they are stretched."""
+        return self._draw(self.seed + 2)
 
     @cached_property
     def fresh_samples(self) -> Tensor:
-        """Samples independent of those that clusters and proposals were built from, `(S, L)`."""
-        return self._draw(self.seed + 2)
+        """Samples independent of those that clusters and proposals were built from, `(S, D)`."""
+        return self.free.to_free(self.draws)
 
     def _draw(self, seed: int) -> Tensor:
         with seeded(seed):
@@ -141,33 +177,35 @@ class Subject:
 
     @cached_property
     def score(self) -> Tensor:
-        r"""The gradient $\nabla_z \log p$ at the fresh samples, `(S, L)`."""
-        return score_at(self.p, self.fresh_samples)
+        r"""The gradient $\nabla_u \log q$ at the fresh samples, `(S, D)`."""
+        return self.free.score(self.fresh_samples)
 
     @cached_property
     def clusters(self) -> Clusters:
         """Clusters of the samples."""
-        return cluster(self.samples, 8, self.seed)
+        return cluster(self.samples, self.seed)
 
     @cached_property
     def mass(self) -> Mass:
         """Weighted points that stand for the density."""
-        return mass_of(self.p, self.samples, self.clusters, self.seed)
+        return mass_of(self.free, self.samples, self.clusters, self.seed)
 
     @cached_property
     def points(self) -> Tensor:
-        """A few points where the density is neither zero nor always high, `(P, L)`."""
+        """A few points where the density is neither zero nor always high, `(P, L)`.
+
+        Half of them lie as far from the samples as these lie from one another, and half near a
+        mode, however narrow. All are in the support.
+        """
         with seeded(self.seed + 3):
-            z = self.samples[:48]
-            return z + 0.5 * z.std(0) * torch.randn_like(z)
-
-
-def score_at(p: Distribution, z: Tensor) -> Tensor:
-    r"""Return $\nabla_z \log p(z)$ by autograd, `(S, L)`."""
-    z = z.detach().clone().requires_grad_(True)
-    with torch.enable_grad():
-        (score,) = torch.autograd.grad(p.log_prob(z).sum(), z)
-    return score
+            u = self.samples[:48]
+            member = self.clusters.member(u)
+            near = self.clusters.root[member] @ torch.randn_like(u).unsqueeze(-1)
+            far = (u.quantile(0.75, dim=0) - u.quantile(0.25, dim=0)) / 1.35 * torch.randn_like(u)
+            step = torch.where(torch.arange(48).unsqueeze(-1) % 2 == 0, near.squeeze(-1), far)
+            moved = u + 0.5 * step
+            inside = self.free.log_prob(moved).isfinite().unsqueeze(-1)
+            return self.free.from_free(torch.where(inside, moved, u))
 
 
 def standard_error(p: Distribution, z: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from priory.data.splits import Source
 from priory.extras import needs
 
 GREY, WITH_ALPHA = ("1", "L", "LA"), ("LA", "PA", "RGBA")
+ORIENTATION, QUARTER_TURNS = 0x0112, (5, 6, 7, 8)  # in EXIF
 MODES = (*GREY, *WITH_ALPHA, "P", "RGB", "CMYK", "YCbCr")
 
 
@@ -78,7 +79,8 @@ def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
     for path in paths:
         try:
             with Image.open(path) as image:
-                found, mode, frames = _turned(image).size, image.mode, getattr(image, "n_frames", 1)
+                mode, frames = image.mode, getattr(image, "n_frames", 1)
+                found = image.size[::-1] if _lies_on_its_side(image) else image.size
         except (*errors, Image.DecompressionBombError) as error:
             raise ValueError(f"expected images alone, got {path}, which is none.") from error
         if mode not in MODES:
@@ -122,6 +124,12 @@ def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
             )
     x = torch.from_numpy(array)
     return x.permute(0, 3, 1, 2).contiguous() if coloured else x
+
+
+def _lies_on_its_side(image: Any) -> bool:
+    """Whether an image is to be turned by a quarter; a PNG would be read whole to search for it."""
+    described = image.format != "PNG" or "exif" in image.info
+    return described and image.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
 
 
 def _turned(image: Any) -> Any:

@@ -44,7 +44,8 @@ def global_state(subject: Subject) -> Result:
     with seeded(subject.seed + 987_654_321):  # a seed that nobody sets
         before = _globals()
         prior = subject.make_prior()
-        p = prior(subject.new_encoder(torch.float32))
+        kinds = [t.dtype for t in prior.state_dict().values() if t.is_floating_point()]
+        p = prior(subject.new_encoder(kinds[0] if kinds else torch.float32))
         p.log_prob(p.sample(Size((10,))))
         after = _globals()
     changed = {key: cause for key, (value, cause) in before.items() if after[key][0] != value}

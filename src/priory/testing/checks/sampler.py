@@ -11,60 +11,61 @@ from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.distributions.unflattened import UnflattenedDistribution
 from priory.testing import causes, p_values
 from priory.testing.diagnosis import why_sampler_differs
+from priory.testing.draws import dependence, training_differs
 from priory.testing.p_values import seeded
 from priory.testing.results import Result, by_p_value, inconclusive, skipped
-from priory.testing.subject import Subject
+from priory.testing.subject import Subject, standard_error
 
 
 def binned_mass(subject: Subject) -> Result:
-    """Check, in one and two dimensions, that samples fill a partition as the density does."""
+    """Check, in one and two dimensions, that samples fill a partition as the density does.
+
+    The bins are stretches of about the same mass of the curve through the cells of the grid, and,
+    as a second statistic, the clusters, to which each point belongs by a share.
+    """
     mass = subject.mass
-    if not mass.axes:
+    if mass.cells is None or mass.frame is None:
         return skipped("for one and two dimensions")
     if mass.trouble or mass.error > 1e-3:
-        return inconclusive(mass.trouble or "too narrow for the grid")
-    bins = 64 if len(mass.axes) == 1 else 8
-    observed, expected = _partition(subject.fresh_samples, mass.axes, mass.weight, bins)
+        return inconclusive(mass.trouble or f"the mass of a bin is off by up to {mass.error:.2g}")
+    bins, z = 64, subject.fresh_samples
+    # As many as the errors of the grid, of all bins together, stay below chance for.
+    most = min(10 * len(z), int(1 / (bins * max(mass.error, 1e-6) ** 2)))
+    if most > len(z) and not standard_error(subject.p, subject.points).any():
+        with seeded(subject.seed + 23):
+            z = subject.free.to_free(subject.p.sample(Size((most,))).double())
+    part = _equal_parts(mass.cells.mass, bins)
+    expected = torch.zeros(bins, dtype=z.dtype).index_add(0, part, mass.cells.mass)
+    observed = torch.bincount(part[mass.cells.holding(mass.frame.fold(z))], minlength=bins)
+    p = 2 * min(_of_counts(observed.double(), expected), _of_shares(subject, z))
+    guess = why_sampler_differs(subject) if p <= subject.level else ()
+    return by_p_value(min(1.0, p), subject.level, f"chi-square of {bins} bins", guess)
+
+
+def _of_counts(observed: Tensor, expected: Tensor) -> float:
+    """Return the chi-square p-value of counts; bins with hardly any mass are one."""
     expected = expected / expected.sum() * observed.sum()
-    small = expected < 10  # too few for the law of the statistic: pooled
+    small = expected < 10
     observed = torch.cat([observed[~small], observed[small].sum(0, keepdim=True)])
     expected = torch.cat([expected[~small], expected[small].sum(0, keepdim=True) + 1e-12])
-    if float(expected[-1]) < 5:
+    if float(expected[-1]) < 5 and len(expected) > 1:
         # What lies where nothing should is counted with its neighbours.
         observed = torch.cat([observed[:-2], observed[-2:].sum(0, keepdim=True)])
         expected = torch.cat([expected[:-2], expected[-2:].sum(0, keepdim=True)])
     statistic = float(((observed - expected).square() / expected).sum())
-    p = p_values.of_chi_square(statistic, len(expected) - 1)
-    guess = why_sampler_differs(subject) if p <= subject.level else ()
-    return by_p_value(p, subject.level, f"chi-square of {len(expected)} bins", guess)
+    return p_values.of_chi_square(statistic, max(1, len(expected) - 1))
 
 
-def _partition(
-    z: Tensor, axes: tuple[Tensor, ...], weight: Tensor, bins: int
-) -> tuple[Tensor, Tensor]:
-    """Count samples and weigh mass in strips of equal mass, cut again along the second axis.
-
-    Samples beyond the grid are counted in its outermost cells.
-    """
-    table = weight.reshape(len(axes[0]), -1)
-    middles = [(axis[1:] + axis[:-1]) / 2 for axis in axes]
-    index = [torch.bucketize(z[:, d].contiguous(), middle) for d, middle in enumerate(middles)]
-    strip = _equal_parts(table.sum(1), bins)
-    observed, expected = [], []
-    for i in range(bins):
-        rows = strip == i
-        if not rows.any():
-            continue
-        inside = rows[index[0]]
-        if len(axes) == 1:
-            observed.append(inside.sum().reshape(1))
-            expected.append(table[rows].sum().reshape(1))
-            continue
-        column = table[rows].sum(0)
-        part = _equal_parts(column, bins)
-        observed.append(torch.bincount(part[index[1][inside]], minlength=bins))
-        expected.append(torch.zeros(bins, dtype=column.dtype).index_add(0, part, column))
-    return torch.cat(observed).double(), torch.cat(expected).double()
+def _of_shares(subject: Subject, z: Tensor) -> float:
+    """Return the p-value that each cluster has the share of the samples that it has of the mass."""
+    mass, clusters = subject.mass, subject.clusters
+    if len(clusters.share) == 1:
+        return 1.0
+    inside = mass.weight > 1e-12
+    weight = mass.weight[inside] / mass.weight[inside].sum()
+    expected = weight @ clusters.joint(mass.u[inside]).softmax(-1)
+    frequent = expected * len(z) > 50
+    return p_values.of_means(clusters.joint(z).softmax(-1)[:, frequent], expected[frequent])
 
 
 def _equal_parts(mass: Tensor, parts: int) -> Tensor:
@@ -79,37 +80,29 @@ def reciprocal(subject: Subject) -> Result:
     A mode that is drawn too often counts above one, one that is drawn too rarely below: this sees
     the weights of modes that lie apart, in any dimension.
     """
-    z, pilot = subject.fresh_samples, subject.samples[:5000]
-    with torch.no_grad():
-        log_p, pilot_log_p = (subject.p.log_prob(x).double() for x in (z, pilot))
-    columns = []
-    clusters = subject.clusters
-    for centre, covariance in zip(clusters.centre, clusters.covariance, strict=True):
+    if subject.free.cut:
+        return inconclusive("the density is zero in places that its support does not exclude")
+    z, pilot, clusters = subject.fresh_samples, subject.samples[:5000], subject.clusters
+    log_p, pilot_log_p = subject.free.log_prob(z), subject.free.log_prob(pilot)
+    squared, pilot_squared = clusters.squared(z), clusters.squared(pilot)
+    size, columns = z.shape[1], []
+    for j in range(len(clusters.share)):
+        constant = float(clusters.log_det[j]) + 0.5 * size * math.log(2 * math.pi)
         # The width is chosen on other samples than those that are judged.
-        shrink = max(
-            (0.35, 0.5, 0.7, 0.85, 1.0),
-            key=lambda s: _effective_size(
-                _gaussian(pilot, centre, s**2 * covariance) - pilot_log_p
-            ),
-        )
-        log_ratio = _gaussian(z, centre, shrink**2 * covariance) - log_p
-        if _effective_size(log_ratio) > 1000:
-            columns.append(log_ratio.exp())
-    if not columns or len(columns) < min(2, len(clusters.centre)):
-        return inconclusive("effective sample size below 1000 on all clusters but one")
-    p = p_values.of_means(torch.stack(columns, dim=-1), 1.0)
+        widths = (0.35, 0.5, 0.7, 0.85, 1.0)
+        sizes = [
+            _effective_size(-0.5 * pilot_squared[:, j] / width**2 - pilot_log_p) for width in widths
+        ]
+        shrink = widths[sizes.index(max(sizes))]
+        log_ratio = -0.5 * squared[:, j] / shrink**2 - size * math.log(shrink) - constant - log_p
+        ratio = log_ratio.exp().unsqueeze(-1)
+        if _effective_size(log_ratio) > len(z) / 100 and not p_values.skewed(ratio):
+            columns.append(ratio)
+    if not columns or len(columns) < min(2, len(clusters.share)):
+        return inconclusive("too few samples fit any Gaussian on more than one cluster of them")
+    p = p_values.of_means(torch.cat(columns, dim=-1), 1.0)
     guess = why_sampler_differs(subject) if p <= subject.level else ()
     return by_p_value(p, subject.level, f"reciprocal weights, {len(columns)} clusters", guess)
-
-
-def _gaussian(z: Tensor, centre: Tensor, covariance: Tensor) -> Tensor:
-    """Return the log-density of a Gaussian, `(n,)`."""
-    floor = 1e-6 * covariance.diagonal().mean() * torch.eye(len(centre), dtype=centre.dtype)
-    root = torch.linalg.cholesky(covariance + floor)
-    white = torch.linalg.inv(root) @ (z - centre).T
-    constant = root.diagonal().log().sum() + 0.5 * len(centre) * math.log(2 * math.pi)
-    log_p: Tensor = -constant - 0.5 * white.square().sum(0)
-    return log_p
 
 
 def _effective_size(log_weight: Tensor) -> float:
@@ -119,7 +112,7 @@ def _effective_size(log_weight: Tensor) -> float:
 
 def marginals(subject: Subject) -> Result:
     """Check that each coordinate follows its exact marginal, where the distribution knows it."""
-    u = exact_marginals(subject.p, subject.fresh_samples)
+    u = exact_marginals(subject.p, subject.draws)
     if u is None:
         return skipped("the distribution knows no exact marginals")
     p = p_values.of_uniform(u)
@@ -148,15 +141,28 @@ def exact_marginals(p: Distribution, z: Tensor) -> Tensor | None:
 
 
 def independent_draws(subject: Subject) -> Result:
-    """Check that samples drawn one by one have the law of samples drawn together.
+    """Check that samples have the law of those drawn one by one, and do not depend on one another.
 
-    A sampler that takes its components by their position in the batch passes every test of a batch.
+    A sampler that takes its components by their position in the batch passes every test of a batch,
+    and so does one that returns each draw twice, with its mirror image, or along a dimension of
+    `sample_shape` the same.
     """
     n = 300
     with seeded(subject.seed + 6):
         alone = torch.stack([subject.p.sample(Size((1,)))[0] for _ in range(n)]).double()
     together = subject.samples[torch.randperm(n, generator=torch.Generator().manual_seed(0))]
-    matrix = p_values.energy_matrix(alone, together)
-    p = p_values.of_signs(matrix, subject.level, subject.seed + 7)
-    note = "energy distance, one by one against together"
-    return by_p_value(p, subject.level, note, (causes.BY_POSITION,))
+    matrix = p_values.energy_matrix(subject.free.to_free(alone), together)
+    p = 2 * p_values.of_signs(matrix, subject.level / 2, subject.seed + 7)
+    if p <= subject.level:
+        note = "energy distance, one by one against together"
+        return by_p_value(p, subject.level, note, (causes.BY_POSITION,))
+    pairs = dependence(subject)
+    p = min(1.0, p, 2 * pairs.p)
+    return by_p_value(p, subject.level, "correlations of pairs of draws", (pairs.cause,))
+
+
+def training_samples(subject: Subject) -> Result:
+    """Check that training and evaluation mode draw the same samples from the same seed, or law."""
+    p = training_differs(subject)
+    note = "Kolmogorov-Smirnov, training against evaluation mode"
+    return by_p_value(p, subject.level, note, (causes.MODE_SAMPLER,))

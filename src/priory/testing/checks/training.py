@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from priory.testing import causes
 from priory.testing.attributes import held_in_attributes
 from priory.testing.p_values import seeded
-from priory.testing.results import Result, by_error, failed, passed, skipped
+from priory.testing.results import Result, by_error, failed, inconclusive, passed, skipped
 from priory.testing.subject import Subject, recorded
 
 ENCODER = "encoder: "
@@ -24,6 +24,8 @@ def trainable(subject: Subject) -> Result:
     without = _without_gradient(prior, encoder, subject)
     if not without:
         return passed()
+    if subject.free.cut:
+        return inconclusive(f"inside the support there is no gradient: {', '.join(without)}")
     return failed(f"no gradient: {', '.join(without)}", *why_blocked(subject))
 
 
@@ -35,12 +37,21 @@ def _without_gradient(prior: nn.Module, encoder: nn.Module, subject: Subject) ->
     if log_p.requires_grad:
         # Squared, because the mean of log p alone is blind to what moves mass around.
         gradients = torch.autograd.grad(log_p.square().sum(), [*named.values()], allow_unused=True)
-    dead = [n for n, g in zip(named, gradients, strict=True) if g is None or not g.any()]
+    dead = [
+        name
+        for (name, parameter), gradient in zip(named.items(), gradients, strict=True)
+        if (gradient is None or not gradient.any()) and not _weights_of_one(parameter, gradient)
+    ]
     theirs = [n for n in named if n.startswith(ENCODER)]
     blocked = set(theirs) <= set(dead) and any(
         _has_influence(prior, encoder, subject, named[n]) for n in theirs
     )
     return [n for n in dead if n not in theirs] + ["the encoder"] * blocked
+
+
+def _weights_of_one(parameter: Tensor, gradient: Tensor | None) -> bool:
+    """Whether a parameter may be the weight of a single component, which is one whatever it is."""
+    return gradient is not None and parameter.dim() > 0 and parameter.shape[-1] == 1
 
 
 def why_blocked(subject: Subject) -> tuple[str, ...]:
