@@ -114,7 +114,7 @@ def test_the_keyboard_and_a_screen_reader_reach_the_same(page):
     assert int(cell(page)) == before + over + up
     said = page.locator("#said")
     assert "log p(z)" in said.text_content()
-    assert "class of the nearest test datum" in said.text_content()
+    assert "class of the nearest test example" in said.text_content()
     page.keyboard.press("Enter")
     assert "Component" in said.text_content()
     button = page.locator("#component-list button").nth(2)
