@@ -93,10 +93,9 @@ class HierarchicalPrior(Prior):
         return f"{len(self.latent_dims)}-level-{self.top.title}"
 
     def __repr__(self) -> str:
-        how = f"network={self.network!r}, hidden_sizes={self.hidden_sizes}"
-        if self.conditionals == "encoder":
-            how = "conditionals='encoder'"
-        return f"{type(self).__name__}(latent_dims={self.latent_dims}, top={self.top!r}, {how})"
+        names = ("latent_dims", "top", "network", "hidden_sizes", "conditionals")
+        arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({arguments})"
 
     def __getattr__(self, name: str) -> Any:
         """Return what only some priors have, and the top may: components that can be re-seeded."""
