@@ -39,12 +39,13 @@ def main(seeds: int) -> None:
                 encoder, context = make_encoder(), case.context
                 report = check_prior(case.make, encoder, seed=seed, skip=TRACED, context=context)
                 runs[key] = _answers(report)
+                _write(runs)
         for right in [*RIGHT, *(LARGE if seed < 20 else [])]:
             if (key := f"{right.name} {seed}") not in runs:
                 size = right.latent_dim
                 report = check_prior(right.make, latent_dim=size, seed=seed, skip=TRACED)
                 runs[key] = _answers(report)
-            _write(runs)
+                _write(runs)
     _write(runs)
     put_table("testing.md", "false alarms", _table(summarise(runs)))
 

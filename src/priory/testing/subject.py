@@ -100,7 +100,8 @@ class Subject:
 
     def _moved_prior(self, jitter: float, variant: int) -> nn.Module:
         with seeded(self.seed + 1000 * variant):
-            prior = self.make_prior()
+            with torch.enable_grad():  # a factory may make other parameters without
+                prior = self.make_prior()
             if not isinstance(prior, nn.Module):
                 raise wrong_part(prior, "prior")
             with torch.no_grad():
