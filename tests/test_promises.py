@@ -99,7 +99,7 @@ HUGE = (10**12, 10**9, -1, 0, 1e300, float("nan"), "x", None, [10**9] * 4)
     [
         pytest.param(path, id=f"{path.parents[2].name}-{path.parent.name}", marks=marks)
         for number, path in enumerate(STORED)
-        for marks in ([] if number % 12 == 0 else [pytest.mark.slow],)
+        for marks in ([] if number % 24 == 0 else [pytest.mark.slow],)
     ],
 )
 def test_no_size_in_a_description_asks_for_memory(stored, tmp_path):
