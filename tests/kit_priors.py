@@ -5,9 +5,10 @@ import pytest
 from faulty_priors import FAULTS, Fault
 from hidden_faults import HIDDEN_FAULTS
 from more_faulty_priors import MORE_FAULTS
+from numeric_faults import NUMERIC_FAULTS
 from right_priors import LARGE, RIGHT_PRIORS
 
-WRONG: list[Fault] = [*FAULTS, *MORE_FAULTS, *HIDDEN_FAULTS]
+WRONG: list[Fault] = [*FAULTS, *MORE_FAULTS, *HIDDEN_FAULTS, *NUMERIC_FAULTS]
 RIGHT = RIGHT_PRIORS
 
 ALWAYS = {

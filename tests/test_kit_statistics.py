@@ -107,7 +107,7 @@ def test_mass_in_a_box_is_found_inside_it():
 
 
 def test_mass_says_when_its_cells_run_out(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("priory.testing.mass.BUDGET", 2**14)
+    monkeypatch.setattr("priory.testing.quadrature.BUDGET", 2**14)
     p = two_modes(1000.0, 0.001)
     assert "too narrow" in mass_near(p, p.sample((4000,))).trouble
 

@@ -110,7 +110,7 @@ def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
         (["run/StandardPrior", "--data", "nowhere.npy"], "no such file"),
         (["run/StandardPrior", "--data", "digits"], "got (1, 8, 8)"),
         (["run/StandardPrior", "--data", "sevens.npy"], "example 0 of sevens"),
-        (["run/StandardPrior", "--max-epochs", "0"], "at least one epoch"),
+        (["run/StandardPrior", "--max-epochs", "0"], "max_epochs from 1 to 1,000,000, got 0"),
         (["run/StandardPrior", "--importance-samples", "0"], "importance sample"),
         (
             ["run/StandardPrior", "--num-components", "0"],

@@ -1,6 +1,6 @@
 """The top level of several as a model of one level: what one level is asked, it is asked."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -74,7 +74,7 @@ class FromTop(nn.Module):
         try:
             return super().__getattr__(name)
         except AttributeError:
-            return getattr(super().__getattr__("vae").decoder, name)
+            return getattr(cast(VAE, super().__getattr__("vae")).decoder, name)
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z), of the batch shape of the top level."""

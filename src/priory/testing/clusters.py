@@ -39,12 +39,14 @@ class Clusters:
     @cached_property
     def _inverse(self) -> Tensor:
         one = torch.eye(self.root.shape[-1], dtype=self.root.dtype).expand_as(self.root)
-        return torch.linalg.solve_triangular(self.root, one, upper=False)
+        inverse: Tensor = torch.linalg.solve_triangular(self.root, one, upper=False)
+        return inverse
 
     @cached_property
     def log_det(self) -> Tensor:
         """The logarithm of the volume of each cluster's standard deviations, `(J,)`."""
-        return self.root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        log_det: Tensor = self.root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return log_det
 
     def squared(self, z: Tensor) -> Tensor:
         """Return the squared distance of each point from each cluster, `(n, J)`."""
