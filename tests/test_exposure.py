@@ -150,6 +150,20 @@ def test_a_model_takes_the_total_of_an_example():
     assert evaluate(vae, x, 16).nll == evaluate(vae, x, 16, context=told).nll
 
 
+def test_the_encoder_sees_shares_of_the_total():
+    x = counts()
+    encoder = make_vae(x).encoder
+    assert encoder.transform == "log1p-of-shares"
+    torch.testing.assert_close(encoder(3 * x).mean, encoder(x).mean)
+    assert encoder(torch.zeros(2, 5)).mean.isfinite().all()
+    unit = torch.log1p(x / x.mean(1, keepdim=True))
+    inputs = 2 * unit / math.log1p(x.max()) - 1
+    torch.testing.assert_close(encoder(x).mean, encoder.network(inputs)[:, :2])
+    assert make_vae(x, exposure="none").encoder.transform == "log1p"
+    with pytest.raises(ValueError, match="zero on with transform='log1p-of-shares'"):
+        GaussianEncoder(MLP((5,), (4,)), (-1, 5), "log1p-of-shares")
+
+
 def test_exposures_are_drawn_from_those_seen_in_a_batch():
     x = counts(400)
     batch = (x.sum(1) > x.sum(1).median()).long()

@@ -72,8 +72,6 @@ class Likelihood(ABC):
     """The class of the decoders that have it."""
     advice: ClassVar[str]
     """What to do with data outside the support, in a few words."""
-    transform: ClassVar[TransformName] = "linear"
-    """What data go through on their way into the encoder."""
 
     why: str
 
@@ -81,6 +79,11 @@ class Likelihood(ABC):
     @abstractmethod
     def data_range(self) -> DataRange:
         """The smallest and the largest value of an example, as encoders and priors want it."""
+
+    @property
+    def transform(self) -> TransformName:
+        """What data go through on their way into the encoder."""
+        return "linear"
 
     @property
     @abstractmethod

@@ -91,7 +91,6 @@ class CountLikelihood(Likelihood):
     """
 
     advice: ClassVar[str] = "give the raw counts, or choose gaussian"
-    transform: ClassVar[TransformName] = "log1p"
     support: ClassVar[str] = "whole numbers from 0 on"
 
     high: float
@@ -103,6 +102,13 @@ class CountLikelihood(Likelihood):
     def data_range(self) -> tuple[float, float]:
         """From 0 to the largest count observed."""
         return (0.0, self.high)
+
+    @property
+    def transform(self) -> TransformName:
+        """The logarithm, of shares where z is to say those of a vector of counts."""
+        counts = self.typical_counts
+        of_vectors = isinstance(counts, list) and not isinstance(counts[0], list)
+        return "log1p-of-shares" if self.exposure == "total" and of_vectors else "log1p"
 
     def allowed(self, x: Tensor) -> Tensor:
         """Return which values are whole numbers from zero on."""

@@ -13,8 +13,13 @@ from priory.networks.constants import add_constant
 from priory.networks.context import Context, Head
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 
-TransformName = Literal["linear", "log1p"]
-TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {"linear": lambda x: x, "log1p": torch.log1p}
+TransformName = Literal["linear", "log1p", "log1p-of-shares"]
+TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": lambda x: x,
+    "log1p": torch.log1p,
+    "log1p-of-shares": lambda x: torch.log1p(x / x.mean(-1, keepdim=True).clamp_min(TINY)),
+}
+TINY = 1e-6
 
 
 class ScaledData(nn.Module):
@@ -28,11 +33,13 @@ class ScaledData(nn.Module):
         self.data_range = checked_range(data_range)
         self.transform = transform
         low, high = range_tensors(self.data_range)
-        if transform == "log1p" and np.min(self.data_range[0]) < 0:
+        if transform != "linear" and np.min(self.data_range[0]) < 0:
             raise ValueError(
-                f"expected data_range from zero on with transform='log1p', got {self.data_range}."
+                f"expected data_range from zero on with transform={transform!r}, got "
+                f"{self.data_range}."
             )
-        low, high = map(TRANSFORMS[transform], (low, high))
+        if transform != "linear":
+            low, high = low.log1p(), high.log1p()
         add_constant(self, "centre", (high + low) / 2)
         add_constant(self, "half_width", (high - low) / 2)
 
@@ -51,10 +58,12 @@ class GaussianEncoder(Head, ScaledData):
         data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
             nested lists of the datum's shape, for each dimension its own.
         transform: What data go through before they are mapped to [-1, 1]: `"linear"` for nothing,
-            `"log1p"` for log(1 + x), which suits counts.
+            `"log1p"` for log(1 + x), which suits counts; `"log1p-of-shares"` for
+            $\log(1 + x_d / \bar x)$ with the mean $\bar x$ over the dimensions of the example,
+            which suits counts whose total says nothing of them.
 
     Raises:
-        ValueError: If the range is empty in a dimension, or reaches below zero with `"log1p"`.
+        ValueError: If the range is empty in a dimension, or reaches below zero with a logarithm.
 
     Reference:
         Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014, appendix C.
