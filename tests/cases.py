@@ -25,6 +25,7 @@ from priory import (
     GaussianEncoder,
     GTMPrior,
     GTMVampPrior,
+    HierarchicalPrior,
     MixturePrior,
     MoGPrior,
     Prior,
@@ -209,6 +210,13 @@ def flow_reference(prior: FlowPrior, encoder: nn.Module, z: list[float]) -> floa
     return sum(normal_log_prob(x, 0.0, 1.0) for x in noise) + math.log(abs(a * d - b * c))
 
 
+def hierarchical_reference(prior: HierarchicalPrior, encoder: nn.Module, z: list[float]) -> float:
+    above = torch.tensor(z[1:], dtype=torch.float64).to(prior.top.loc)
+    loc, log_scale = prior.levels[0].network(above).double().tolist()
+    below = normal_log_prob(z[0], loc, math.exp(log_scale))
+    return below + mog_reference(prior.top, encoder, z[1:])
+
+
 def exemplars(**options) -> ExemplarPrior:
     prior = ExemplarPrior(**options)
     prior.fit_data(DATA, make_encoder())
@@ -315,6 +323,12 @@ CASES = [
         lambda: FlowPrior(LATENT_DIM, "RealNVP", SMALL_NVP),
         flow_reference,
         kinks=2e-3,
+    ),
+    Case(
+        "hierarchical",
+        lambda: HierarchicalPrior((1, 1), MoGPrior(1, 5, spread=2.0), hidden_sizes=(4,)),
+        hierarchical_reference,
+        kinks=1e-3,
     ),
     Case("exemplar", exemplars, exemplar_reference, 5),
     Case("exemplar-own", lambda: exemplars(scale="posterior"), exemplar_reference, 5),

@@ -18,9 +18,12 @@ def make_vae(prior: str = "mog", latent_dim: int = 2, seed: int = 0) -> VAE:
     return VAE(encoder, BernoulliDecoder(MLP((latent_dim,), (6, 5), (8,))), model).eval()
 
 
-def make_entry(vae: VAE, x: torch.Tensor, name: str = "MoGPrior", labels=None) -> Entry:
-    shown = exhibit(vae, x, num_samples=9)
-    seen = explore(vae, x, z=shown.z, labels=labels, side=9, num_samples=40, num_decoded=16)
+def make_entry(
+    vae: VAE, x: torch.Tensor, name: str = "MoGPrior", labels=None, examples: bool = True
+) -> Entry:
+    shown = exhibit(vae, x, num_samples=9, examples=examples)
+    few = {"side": 9, "num_samples": 40, "num_decoded": 16}
+    seen = explore(vae, x, z=shown.z, labels=labels, examples=examples, **few)
     size = sum(p.numel() for p in vae.prior.parameters())
     return Entry(name, evaluate(vae, x, 8), shown, 3, 1.0, seen, labels, parameters=size)
 

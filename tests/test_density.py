@@ -1,4 +1,7 @@
-"""Densities, gradients and samplers of every prior against independent references."""
+"""What the kit checks, by other means: every prior against an integral on a grid and box masses.
+
+The kit is what every prior goes through; here its mathematics is done a second time, without it.
+"""
 
 from itertools import pairwise
 
@@ -48,16 +51,6 @@ def test_gradients_in_z_and_every_parameter(case: Case):
         return functional_call(prior, dict(zip(names, values, strict=True)), given).log_prob(z)
 
     assert torch.autograd.gradcheck(log_prob, (z, *values))
-
-
-@over_cases
-def test_every_parameter_learns(case: Case):
-    prior, encoder = case.build(), make_encoder()
-    z = torch.randn(8, max(1, len(case.labels)), 2, requires_grad=True)
-    prior(encoder, case.context).log_prob(z).sum().backward()
-    for name, parameter in prior.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().max() > 0, name
 
 
 @over_cases
@@ -114,13 +107,3 @@ def box_mass(p, left: float, right: float, below: float, above: float) -> float:
     density = p.log_prob(torch.cartesian_prod(x, y)).exp().view(40, 40)
     area = (right - left) * (above - below) / 4
     return float(area * (weights[:, None] * weights * density).sum())
-
-
-@over_cases
-def test_a_seed_reproduces_samples_and_no_seed_repeats_them(case: Case):
-    p = case.build()(make_encoder(), case.context)
-    torch.manual_seed(3)
-    first, second = p.sample((4,)), p.sample((4,))
-    torch.manual_seed(3)
-    assert p.sample((4,)).equal(first)
-    assert not first.equal(second)

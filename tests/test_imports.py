@@ -3,7 +3,7 @@
 from processes import python
 
 HEAVY = ["lightning", "sklearn", "scipy", "matplotlib", "plotly", "zuko", "arviz", "jsonargparse"]
-HEAVY += ["pandas", "pyarrow", "PIL", "anndata"]
+HEAVY += ["pandas", "pyarrow", "PIL", "anndata", "huggingface_hub"]
 
 MISSING = [
     ("lightning", "import priory; priory.fit", "train"),
@@ -16,6 +16,9 @@ MISSING = [
     ),
     ("pandas", "from priory.data import open_table; open_table(sys.executable)", "data"),
     ("anndata", "from priory.data import open_counts; open_counts(sys.executable)", "data"),
+    ("huggingface_hub", "import priory; priory.load('hf://user/repo')", "hub"),
+    ("pyro", "import priory; priory.adapters.pyro", "pyro"),
+    ("sklearn.base", "import priory; priory.adapters.sklearn", "train"),
     ("jsonargparse", "import priory.cli; priory.cli.main(['train'])", "cli"),
     (
         "matplotlib.figure",

@@ -20,9 +20,11 @@ def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     labels = torch.arange(24) % 2
     curves = {"epoch": [0.0, 1.0, 2.0], "elbo": [-30.0, None, -20.0]}
-    first = replace(make_entry(make_vae("vamp"), X, "VampPrior", labels), curves=curves)
+    batches = torch.arange(24) // 12
+    first = make_entry(make_vae("vamp"), X, "VampPrior", labels)
+    first = replace(first, curves=curves, batches=batches)
     second = replace(make_entry(make_vae("standard", seed=1), X, EVIL, labels), curves=curves)
-    subject = replace(SUBJECT, title=EVIL, label_names=("even", EVIL))
+    subject = replace(SUBJECT, title=EVIL, label_names=("even", EVIL), batch_names=("one", EVIL))
     write_page(folder / "page.html", [first, second], subject)
     return (folder / "page.html").as_uri()
 
@@ -112,7 +114,7 @@ def test_the_keyboard_and_a_screen_reader_reach_the_same(page):
     assert int(cell(page)) == before + over + up
     said = page.locator("#said")
     assert "log p(z)" in said.text_content()
-    assert "class of the nearest test datum" in said.text_content()
+    assert "class of the nearest test example" in said.text_content()
     page.keyboard.press("Enter")
     assert "Component" in said.text_content()
     button = page.locator("#component-list button").nth(2)
@@ -147,3 +149,30 @@ def test_themes_sizes_and_paper(page):
     page.wait_for_function("document.getElementById('plot').layout.width < 360")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.locator("#curves [data-curve=elbo] .legend text").count() >= 2
+
+
+def test_the_map_is_coloured_by_class_or_by_batch(page):
+    def legend() -> list[str]:
+        return page.locator("#legend button").all_inner_texts()
+
+    page.locator("#choose-model input").nth(0).check(force=True)
+    assert legend() == ["even", EVIL]
+    page.locator("#choose-colour input").nth(1).check(force=True)
+    assert legend() == ["one", EVIL]
+    assert "a symbol for each batch" in page.inner_text("#map-caption")
+    names = page.evaluate("document.getElementById('plot').data.map((trace) => trace.name)")
+    assert "one" in names
+    page.locator("#choose-model input").nth(1).check(force=True)
+    assert page.is_hidden("#choose-colour")
+    assert legend() == ["even", EVIL]
+
+
+def test_a_umap_is_drawn_where_there_is_one(page):
+    assert page.is_hidden("#umap-figure")
+    page.evaluate("""() => {
+        model().umap = model().planes[0].points;
+        redrawMap();
+    }""")
+    assert page.is_visible("#umap-figure")
+    drawn = page.evaluate("document.getElementById('umap').data.map((trace) => trace.x.length)")
+    assert sum(drawn) == 24

@@ -1,7 +1,6 @@
 """Priors as modules."""
 
 import copy
-import io
 import math
 from functools import partial
 
@@ -33,56 +32,6 @@ from priory.priors import prior_class, prior_classes
 
 Z = torch.linspace(-2, 2, 10).view(5, 1, 2).expand(5, 2, 2)  # for two data, where there are labels
 X = torch.zeros(5, 4)
-
-
-@over_cases
-def test_a_prior_moves_to_another_dtype_whole(case: Case):
-    prior, encoder = case.build(), make_encoder()
-    expected = prior(encoder, case.context).log_prob(Z)
-    p = prior.double()(encoder.double(), case.context)
-    actual = p.log_prob(Z.double())
-    assert actual.dtype == torch.float64
-    error = 6 * p.log_prob_standard_error(Z.double()).max().item() if case.estimate else 1e-4
-    torch.testing.assert_close(actual, expected.double(), rtol=1e-4, atol=error)
-    assert p.sample((3,)).dtype == torch.float64
-
-
-@over_cases
-def test_a_prior_moves_to_another_device_whole(case: Case):
-    prior = case.build().to("meta")
-    assert all(tensor.is_meta for tensor in (*prior.parameters(), *prior.buffers()))
-
-
-@over_cases
-def test_state_dict_and_copies_give_the_same_density(case: Case):
-    prior, encoder = case.build(), make_encoder()
-    expected = prior(encoder, case.context).log_prob(Z)
-    file = io.BytesIO()
-    torch.save(prior.state_dict(), file)
-    file.seek(0)
-    other = case.build(seed=1)
-    other.load_state_dict(torch.load(file, weights_only=True))
-    assert other(encoder, case.context).log_prob(Z).equal(expected)
-    assert copy.deepcopy(prior)(encoder, case.context).log_prob(Z).equal(expected)
-
-
-@over_cases
-def test_the_encoder_is_passed_and_never_stored(case: Case):
-    prior, encoder = case.build(), make_encoder()
-    before = list(prior.state_dict())
-    prior(encoder, case.context).log_prob(Z)
-    assert list(prior.state_dict()) == before
-    theirs = {id(part) for part in encoder.modules()}
-    assert not any(id(value) in theirs for value in (*vars(prior).values(), *prior.modules()))
-
-
-@over_cases
-def test_each_pseudo_input_is_encoded_once_for_a_distribution(case: Case):
-    encoder = CountingEncoder()
-    p = case.build()(encoder, case.context)
-    p.log_prob(Z)
-    p.sample((3,))
-    assert encoder.calls == ([case.encodes] if case.encodes else [])
 
 
 @over_cases

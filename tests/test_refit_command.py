@@ -10,6 +10,7 @@ import priory
 from priory import MLP, VAE, BernoulliDecoder, ExemplarPrior, GaussianEncoder, StandardPrior
 from priory.cli import main
 from priory.runs import Run
+from shell import refused
 
 QUICK = ["--importance-samples", "8", "--max-epochs", "4", "--num-components", "5"]
 
@@ -109,7 +110,7 @@ def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
         (["run/StandardPrior", "--data", "nowhere.npy"], "no such file"),
         (["run/StandardPrior", "--data", "digits"], "got (1, 8, 8)"),
         (["run/StandardPrior", "--data", "sevens.npy"], "example 0 of sevens"),
-        (["run/StandardPrior", "--max-epochs", "0"], "at least one epoch"),
+        (["run/StandardPrior", "--max-epochs", "0"], "max_epochs from 1 to 1,000,000, got 0"),
         (["run/StandardPrior", "--importance-samples", "0"], "importance sample"),
         (
             ["run/StandardPrior", "--num-components", "0"],
@@ -142,3 +143,48 @@ def test_bad_input_is_one_sentence_and_writes_nothing(run, arguments, message, c
     assert error.startswith("priory: error: ")
     assert error.count("\n") == 1
     assert files(run.parent) == before
+
+
+LATENTS = ["--num-components", "3", "--max-epochs", "2"]
+
+
+def test_a_prior_is_fitted_to_a_file_of_latents(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    z = np.random.default_rng(0).normal(size=(200, 2)).astype("float32")
+    np.save("z.npy", z)
+    np.save("scales.npy", np.full_like(z, 0.1))
+    main(["refit", "--latents", "z.npy", "--scales", "scales.npy", *LATENTS])
+    assert "The prior is in runs/refit-1." in capsys.readouterr().out
+    prior = priory.load("runs/refit-1")
+    assert (type(prior).__name__, prior.num_components) == ("MoGPrior", 3)
+    metrics = json.loads((tmp_path / "runs/refit-1/metrics.json").read_text())
+    assert metrics["cross_entropy"]["bound"] is not None
+    main(["refit", "--config", "runs/refit-1/config.yaml", "--out", "again"])
+    again = json.loads((tmp_path / "again/metrics.json").read_text())
+    assert again == metrics
+    options = ["--prior", "flow", "--prior-options", "{options: {transforms: 1}}"]
+    main(["refit", "--latents", "z.npy", *LATENTS, *options, "--out", "flow"])
+    assert priory.load("flow").options == {"transforms": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected RUN after priory refit, or --latents, got nothing"),
+        (["run/StandardPrior", "--latents", "bits.npy"], "got both"),
+        (["--latents", "bits.npy", "--prior", "vamp"], "needs no encoder"),
+        (["--latents", "run"], "got neither"),
+        (["--latents", "bits.npy", "--scales", "none.npy"], "no such file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_no_refit_of_latents_is_one_sentence(run, arguments, message, capsys):
+    before = files(run.parent)
+    refused(["refit", *LATENTS, *arguments], message, capsys)
+    assert files(run.parent) == before
+
+
+def test_a_run_that_is_a_prior_alone_is_refused_where_a_model_is_needed(tmp_path):
+    priory.save(StandardPrior(2), tmp_path)
+    with pytest.raises(ValueError, match="got StandardPrior alone; load it in Python"):
+        _ = Run.open(tmp_path).model

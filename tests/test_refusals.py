@@ -228,7 +228,9 @@ def test_a_damaged_run_is_not_resumed(stopped, name, content, message, capsys):
 
 def test_damaged_data_formats_and_runs_that_are_none_are_refused(stopped, capsys):
     Path("whole/data.json").write_text('{"name": ')
-    refused(["encode", "whole", "--data", "x.npy"], "data.json, got a file that is damaged", capsys)
+    for words in (["encode", "whole", "--data", "x.npy"], ["evaluate", "whole", *SAMPLES]):
+        refused(words, "data.json, got a file that is damaged", capsys)
+    assert not Path("whole/measures.json").exists()
     refused(["train", "--resume", "--out", "nowhere"], "found no config.yaml there", capsys)
     more = ["train", "--resume", "--out", "run", "--latent-dim", "4"]
     refused(more, "expected latent_dim to be 3", capsys)
@@ -336,3 +338,11 @@ def test_a_configuration_is_checked_when_it_is_read(text, message, tmp_path, mon
         "mine.yaml",
         "run",
     ]
+
+
+def test_parents_of_a_run_that_was_refused_are_unmade(stopped, capsys):
+    for words in (["train", *LONG, "--data-options", "{x: 1}"], ["refit", "whole"]):
+        for out in ("new/deep/run", "run/new/run"):
+            refused([*words, "--batch-size", "0", "--out", out], "expected", capsys)
+    assert not Path("new").exists()
+    assert not Path("run/new").exists()

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from priory.data import Column, Columns
 from priory.evaluation import LogProb
 from priory.evaluation.decoding import decode_expected, expected
 from priory.likelihoods import GaussianDecoder
-from priory.report import Entry, Recipe, write_page
+from priory.report import Entry, Recipe, about_examples, write_figures, write_page
 from priory.report.differences import holes_difference, nll_difference
-from priory.report.page_data import MOST_POINTS
-from priory.report.pictures import Bars, sprite
+from priory.report.page_data import MOST_POINTS, page_data
+from priory.report.pictures import Bars, Pictures, sprite
 from priory.report.tables import measures_table
 from priory.report.verdict import verdict
 from report_cases import SUBJECT, X, make_entry, make_vae
@@ -218,6 +219,28 @@ def test_markup_in_names_is_text(entry, tmp_path):
     assert "&lt;script&gt;alert(1)" in page
     assert data["labelNames"] == [evil, "<b>b</b>"]
     assert data["models"][0]["name"] == evil
+
+
+def test_no_example_is_on_a_page_without_them(tmp_path):
+    vae = make_vae("vamp")
+    vae.prior.inputs.init = "data"
+
+    for examples in (True, False):
+        made = make_entry(vae, X, "VampPrior", examples=examples)
+        assert about_examples([made]).startswith("It shows examples" if examples else "It shows no")
+        seen = page_data([made], Pictures.of(X, (0, 1), None))["models"][0]
+        shown = [seen[name]["count"] for name in ("data", "reconstructions")]
+        shown += [0 if seen["paths"] is None else seen["paths"]["ends"]["count"]]
+        shown += [seen["components"]["nearData"]["count"], int(seen["components"]["pseudo"])]
+        assert all(shown) if examples else not any(shown)
+        write_page(tmp_path / "page.html", [made], SUBJECT)
+        page = (tmp_path / "page.html").read_text()
+        assert ("Reconstructions" in page) == examples
+        (tmp_path / "VampPrior").mkdir()
+        write_figures(tmp_path, [made], (0, 1))
+        drawn = {path.stem for path in (tmp_path / "VampPrior").iterdir()}
+        assert ({"reconstructions", "pseudo_inputs"} <= drawn) == examples
+        shutil.rmtree(tmp_path / "VampPrior")
 
 
 def test_the_page_needs_nothing_else_and_stays_small(entry, tmp_path):

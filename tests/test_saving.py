@@ -97,6 +97,22 @@ def test_exemplars_are_data_and_are_saved_on_request_alone(tmp_path):
     assert again(encoder).log_prob(Z).equal(prior(encoder).log_prob(Z))
 
 
+def test_saving_says_where_examples_are_held(tmp_path, caplog):
+    exemplars = make_vae(ExemplarPrior())
+    exemplars.prior.fit_data(DATA, exemplars.encoder)
+    started = make_vae(VampPrior(3, DATA_SHAPE, init="data"))
+    for model, options, said in (
+        (started, {}, True),
+        (started.prior, {}, True),
+        (make_vae(VampPrior(3, DATA_SHAPE)), {}, False),
+        (exemplars, {}, False),
+        (exemplars, {"exemplars": True}, True),
+    ):
+        caplog.clear()
+        priory.save(model, tmp_path, **options)
+        assert ("holds training examples" in caplog.text) == said
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_a_model_of_every_type_that_is_written_is_read(dtype, tmp_path):
     vae = make_vae(VampPrior(3, DATA_SHAPE)).to(dtype)

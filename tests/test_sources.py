@@ -225,7 +225,8 @@ def test_a_folder_of_images_opens(tmp_path):
     assert source.label_names == ("a", "b")
     assert source.x[2].tolist() == np.asarray(image.open(tmp_path / "b" / "1.png")).tolist()
     image.new("RGB", (2, 3), (9, 8, 7)).save(tmp_path / "b" / "3.png")
-    x = open_source(tmp_path).x
+    with pytest.warns(UserWarning, match=r"3\.png is in colour \(mode RGB\) and .*1\.bmp is grey"):
+        x = open_source(tmp_path).x
     assert x.shape == (4, 3, 3, 2)
     assert x[3, :, 0, 0].tolist() == [9, 8, 7]
     assert x[2].equal(source.x[2].expand(3, 3, 2))
@@ -247,6 +248,7 @@ def test_folders_without_images_of_one_kind_are_refused(tmp_path):
     write_images(tmp_path, sizes=((3, 2), (3, 2), (4, 2)))
     refused(ValueError, r"2 by 3 pixels in .*0\.png and 2 by 4 in .*2\.png", tmp_path)
     (tmp_path / "2.png").unlink()
+    (tmp_path / "0.png").unlink()
     write_images(tmp_path, mode="RGBA", a="1.png")
     refused(ValueError, r"1\.png with transparent pixels", tmp_path)
     write_images(tmp_path, mode="I;16", a="1.png")

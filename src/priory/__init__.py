@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from priory import adapters as adapters
     from priory import data as data
     from priory import evaluation as evaluation
+    from priory import hub as hub
     from priory import report as report
     from priory import testing as testing
     from priory import training as training
@@ -47,8 +48,8 @@ __all__ = [
 __all__ += priors.__all__
 
 
-ROOMS = ("adapters", "data", "evaluation", "report", "runs", "testing", "training")
-"""Packages that are imported when they are first named, as some are heavy."""
+ROOMS = ("adapters", "data", "evaluation", "hub", "report", "runs", "testing", "training")
+"""Packages and files that are imported when they are first named, as some are heavy."""
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,11 @@
 
 from collections.abc import Collection, Iterable
 
-from priory.suggestions import did_you_mean
+from priory.suggestions import did_you_mean, short
+
+MOST_WEIGHTS = 2**27
+"""Half a GiB in single precision; with a gradient and the two moments of Adam it is two."""
+MOST_SEED = 2**63 - 1
 
 
 def at_least(least: float, **numbers: float | None) -> None:
@@ -17,7 +21,7 @@ def at_least(least: float, **numbers: float | None) -> None:
     """
     for name, number in numbers.items():
         if number is not None and not least <= number < float("inf"):
-            raise ValueError(f"expected {name} of at least {least}, got {number}.")
+            raise ValueError(f"expected {name} of at least {least}, got {short(number)}.")
 
 
 def above_zero(**numbers: float) -> None:
@@ -41,7 +45,7 @@ def one_of(words: Iterable[str], **given: object) -> None:
     for name, word in given.items():
         if word not in words:
             raise ValueError(
-                f"expected {name} among {', '.join(words)}, got {word!r}"
+                f"expected {name} among {', '.join(words)}, got {short(repr(word))}"
                 + did_you_mean(str(word), words)
             )
 
@@ -53,7 +57,7 @@ def only(names: Collection[str], known: Collection[str], whose: str) -> None:
             f"options of {whose} among {', '.join(known)}" if known else f"no options of {whose}"
         )
         raise ValueError(
-            f"expected {among}, got {', '.join(unknown)}" + did_you_mean(unknown[0], known)
+            f"expected {among}, got {short(', '.join(unknown))}" + did_you_mean(unknown[0], known)
         )
 
 
@@ -69,4 +73,21 @@ def within(least: float, most: float = 10**6, /, **numbers: float | None) -> Non
     """
     for name, number in numbers.items():
         if number is not None and not least <= number <= most:
-            raise ValueError(f"expected {name} from {least:,} to {most:,}, got {number}.")
+            raise ValueError(f"expected {name} from {least:,} to {most:,}, got {short(number)}.")
+
+
+def check_size(numbers: int, where: str) -> None:
+    """Refuse a model with more weights than a slip of the finger leaves memory for.
+
+    Examples:
+        >>> from priory.arguments import check_size
+        >>> check_size(10**12, "in the model")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: expected at most 134,217,728 weights in the model, got 1,000,000,000,000; ...
+    """
+    if numbers > MOST_WEIGHTS:
+        raise ValueError(
+            f"expected at most {MOST_WEIGHTS:,} weights {where}, got {numbers:,}; take fewer or "
+            "narrower layers, latent dimensions or components."
+        )

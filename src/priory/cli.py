@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NoReturn
 
+from priory.printing import printable
 from priory.suggestions import did_you_mean
 
 
@@ -115,9 +116,9 @@ def _about_file(error: OSError) -> str:
 
 
 def _warn(message: str) -> None:
-    print(f"priory: warning: {' '.join(message.split())}", file=sys.stderr)
+    print(f"priory: warning: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 def _refuse(message: str) -> NoReturn:
-    print(f"priory: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"priory: error: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(2)

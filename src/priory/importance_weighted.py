@@ -5,10 +5,9 @@ from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Independent, Normal
 
 from priory.arrays import Array
-from priory.distributions import loc_and_scale
+from priory.distributions import detached
 from priory.networks.context import Context, at_home
 from priory.objectives import Sampler, reparameterised
 from priory.vae import VAE
@@ -35,7 +34,7 @@ def importance_weighted_loss(
     it, is the plain one.
 
     Args:
-        vae: The model; its posterior is a diagonal Gaussian.
+        vae: The model; its posterior is a diagonal Gaussian, or levels of them.
         x: Data, `(B, *data_shape)`.
         num_samples: The number of samples S per datum.
         gradient: Which gradient to take.
@@ -43,7 +42,7 @@ def importance_weighted_loss(
         sampler: How z is drawn, `sampler(q, num_samples)`, for noise of the caller's own.
 
     Raises:
-        TypeError: If the posterior is no diagonal Gaussian.
+        TypeError: If the posterior is no diagonal Gaussian, nor levels of them.
         ValueError: If `num_samples` is below one, or the gradient is unknown.
 
     Reference:
@@ -69,9 +68,9 @@ def importance_weighted_loss(
     q = vae.posterior(x, context)
     z = sampler(q, num_samples)
     if twice:
-        loc, scale = loc_and_scale(q)
-        q = Independent(Normal(loc.detach(), scale.detach()), 1)
-    log_weights = vae.likelihood(z, context).log_prob(x) + p.log_prob(z) - q.log_prob(z)
+        q = detached(q)
+    log_likelihood = vae.likelihood(z, vae.with_exposure(x, context)).log_prob(x)
+    log_weights = log_likelihood + p.log_prob(z) - q.log_prob(z)
     bound = log_weights.logsumexp(0) - math.log(num_samples)  # (B,)
     if twice and z.requires_grad:
         # The gradient that arrives at z carries the normalised weight once already.

@@ -1,19 +1,22 @@
 """What a VAE is trained for and judged by: bounds on log p(x), in nats."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from priory.arguments import one_of
 from priory.arrays import Array
-from priory.distributions import kl_lower_bound, kl_upper_bound
+from priory.distributions import detached, kl_lower_bound, kl_upper_bound, rates
 from priory.networks.context import Context, at_home
 from priory.vae import VAE
 
 Rate = Literal["sample", "exact", "upper", "lower"]
+Gradient = Literal["reparameterised", "path"]
 ANALYTIC_RATES: dict[str, Callable[[Distribution, Distribution], Tensor]] = {
     "exact": kl_divergence,
     "upper": kl_upper_bound,
@@ -28,10 +31,12 @@ class ELBO:
     Attributes:
         reconstruction: $E_q[\log p(x|z)]$, `(B,)`.
         rate: $E_q[\log q(z|x) - \log p(z)]$, `(B,)`.
+        rates: Its terms, one for each level of z, the first next to the data, `(T, B)`.
     """
 
     reconstruction: Float[Tensor, " B"]
     rate: Float[Tensor, " B"]
+    rates: Float[Tensor, "T B"]
 
     @property
     def elbo(self) -> Float[Tensor, " B"]:
@@ -59,6 +64,7 @@ def elbo(
     kl: Rate = "sample",
     prior: Distribution | None = None,
     sampler: Sampler = reparameterised,
+    gradient: Gradient = "reparameterised",
 ) -> ELBO:
     r"""Estimate the evidence lower bound of each datum, at $\beta = 1$.
 
@@ -77,13 +83,20 @@ def elbo(
             `"upper"` the ELBO stays a lower bound of log p(x), with `"lower"` it need not.
         prior: The prior's distribution, where it was made before (many batches share one).
         sampler: How z is drawn, `sampler(q, num_samples)`, for noise of the caller's own.
+        gradient: That of the rate for the posterior: `"reparameterised"` for all of it; `"path"`
+            for the path through z alone, without the score, whose mean is zero. The values are the
+            same, and so is the mean of the gradient; that along the path has no noise left where
+            q(z|x) is the posterior of the model.
 
     Raises:
         NotImplementedError: If there is no closed form, or no bound, for this prior.
-        ValueError: If `num_samples` is below one, or `kl` is unknown.
+        TypeError: If the gradient is that along the path, and the posterior no diagonal Gaussian,
+            nor levels of them.
+        ValueError: If `num_samples` is below one, or `kl` or the gradient is unknown.
 
     Reference:
-        Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014, equations 2 and 3.
+        Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014, equations 2 and 3; for the path,
+        Roeder et al., *Sticking the Landing*, NeurIPS 2017.
 
     Examples:
         >>> import torch
@@ -95,11 +108,15 @@ def elbo(
     """
     if kl != "sample" and kl not in ANALYTIC_RATES:
         raise ValueError(f"expected kl='sample', 'exact', 'upper' or 'lower', got {kl!r}.")
+    one_of(get_args(Gradient), gradient=gradient)
     p = vae.prior_distribution(context) if prior is None else prior
     q, z, log_likelihood = _draw(vae, x, num_samples, context, sampler)
-    analytic = ANALYTIC_RATES.get(kl)
-    rate = analytic(q, p) if analytic else (q.log_prob(z) - p.log_prob(z)).mean(0)
-    return ELBO(reconstruction=log_likelihood.mean(0), rate=rate)
+    if analytic := ANALYTIC_RATES.get(kl):
+        levels = analytic(q, p).unsqueeze(0)
+    else:
+        density = detached(q) if gradient == "path" else q
+        levels = torch.stack([rate.mean(0) for rate in rates(density, p, z)])
+    return ELBO(reconstruction=log_likelihood.mean(0), rate=levels.sum(0), rates=levels)
 
 
 def loss(
@@ -107,28 +124,34 @@ def loss(
     x: Tensor | Array,
     num_samples: int = 1,
     *,
-    beta: float = 1.0,
-    free_bits: float = 0.0,
+    beta: float | Sequence[float] = 1.0,
+    free_bits: float | Sequence[float] = 0.0,
     context: Context | None = None,
     kl: Rate = "sample",
     sampler: Sampler = reparameterised,
+    gradient: Gradient = "reparameterised",
 ) -> Float[Tensor, ""]:
     r"""Return what training minimises, $\beta \max(\text{rate}, \lambda) - \text{reconstruction}$.
 
     Both are means over the batch. With no free bits ($\lambda = 0$) the rate is taken as it is.
+    With several levels of z it is $\sum_l \beta_l \max(\text{rate}_l, \lambda_l)$ over them.
 
     Args:
         vae: The model.
         x: Data, `(B, *data_shape)`.
         num_samples: Samples of z per datum.
-        beta: The weight of the rate; at one this is the negative ELBO.
-        free_bits: The mean rate λ, in nats, below which it costs no less.
+        beta: The weight of the rate; at one this is the negative ELBO. A sequence has one for each
+            level, the first next to the data.
+        free_bits: The mean rate λ of a level, in nats, below which it costs no less; a sequence has
+            one for each level.
         context: What is known of these data.
         kl: How the rate is computed, as for `elbo`.
         sampler: How z is drawn, `sampler(q, num_samples)`, for noise of the caller's own.
+        gradient: That of the posterior, as for `elbo`.
 
     Raises:
-        ValueError: If `free_bits` is negative.
+        ValueError: If `free_bits` is negative, or there are not as many weights, or free bits, as
+            levels.
 
     Reference:
         Higgins et al., *beta-VAE*, ICLR 2017, equation 4; Kingma et al., *Improved Variational
@@ -141,13 +164,29 @@ def loss(
         >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
         >>> loss(vae, torch.zeros(5, 9), beta=0.5).backward()
     """
-    if free_bits < 0:
+    options = {"context": context, "kl": kl, "sampler": sampler, "gradient": gradient}
+    terms = elbo(vae, x, num_samples, **options)  # type: ignore[arg-type]
+    levels = terms.rates.mean(-1)
+    weights, least = _of_levels("beta", beta, levels), _of_levels("free_bits", free_bits, levels)
+    if min(least) < 0:
         raise ValueError(f"expected free bits of at least zero, got {free_bits}.")
-    terms = elbo(vae, x, num_samples, context=context, kl=kl, sampler=sampler)
-    rate = terms.rate.mean()
-    if free_bits > 0:
-        rate = rate.clamp_min(free_bits)
-    return beta * rate - terms.reconstruction.mean()
+    cost = [
+        weight * (rate.clamp_min(bits) if bits > 0 else rate)
+        for rate, weight, bits in zip(levels, weights, least, strict=True)
+    ]
+    return torch.stack(cost).sum() - terms.reconstruction.mean()
+
+
+def _of_levels(name: str, value: float | Sequence[float], levels: Tensor) -> Sequence[float]:
+    """Return one number for each level."""
+    if isinstance(value, int | float):
+        return [value] * len(levels)
+    if len(value) != len(levels):
+        raise ValueError(
+            f"expected {name} as a number, or one for each of {len(levels)} levels, got "
+            f"{len(value)} numbers."
+        )
+    return value
 
 
 def log_weights(
@@ -200,4 +239,4 @@ def _draw(
     x = at_home(x, vae.encoder)
     q = vae.posterior(x, context)
     z = sampler(q, num_samples)
-    return q, z, vae.likelihood(z, context).log_prob(x)
+    return q, z, vae.likelihood(z, vae.with_exposure(x, context)).log_prob(x)

@@ -2,25 +2,30 @@
 
 import inspect
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from priory import likelihoods, networks
+from priory.arguments import check_size
 from priory.files import write_whole
 from priory.priors import Prior, prior_classes
-from priory.priors.parts import Exemplars, Part, mapping_of
+from priory.priors.parts import Exemplars, InputsPart, Part, mapping_of
 from priory.priors.registry import translated
+from priory.suggestions import short
 from priory.vae import VAE
 
 FORMAT_VERSION = 2
+MOST_BYTES = 2**26
+"""Of a description; that of a table with ten thousand columns takes one of them in fifty."""
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in FLOATS}
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -32,7 +37,8 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
 
     What was saved there before is replaced. Modules of Priory are described by their constructors'
     arguments. A module of the user's own is described by its name alone, and has to be given to
-    `load`.
+    `load`. Where the weights hold training examples, exemplars or pseudo-inputs that started from
+    data, the logger `priory` says so.
 
     Args:
         model: The model, a `VAE`, or a `Prior`.
@@ -79,6 +85,11 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
     path.mkdir(parents=True, exist_ok=True)
     write_whole(path / WEIGHTS, safetensors.save(state))
     write_whole(path / DESCRIPTION, (json.dumps(text, indent=2) + "\n").encode())
+    inputs = [part for part in model.modules() if isinstance(part, InputsPart)]
+    if any(p.holds_examples and (exemplars or not isinstance(p, Exemplars)) for p in inputs):
+        logging.getLogger("priory").warning(
+            "%s holds training examples, or pseudo-inputs that started from them.", path / WEIGHTS
+        )
 
 
 def load(
@@ -94,7 +105,8 @@ def load(
     weights are compared with the description before memory is asked for.
 
     Args:
-        path: The directory written by `save`.
+        path: The directory written by `save`, or `hf://user/repo` on the hub, also with a revision,
+            `hf://user/repo@v1`; more can be asked for by `priory.hub.from_pretrained`.
         encoder: The encoder, where it is of a class of the user's own; its weights are loaded.
         decoder: Likewise the decoder.
         prior: Likewise the prior.
@@ -107,24 +119,28 @@ def load(
         ValueError: If a file is truncated, not Priory's or of a later version, if a part is of a
             class of the user's own and was not given, or if a given part does not fit the weights.
     """
+    if str(path).startswith("hf://"):  # by a room above this one
+        path = import_module("priory.hub").download(path)
     path = Path(path)
     for name in (DESCRIPTION, WEIGHTS):
         if not (path / name).is_file():
             raise FileNotFoundError(f"expected a saved model at {path}, found no {name} there.")
     version, parts, dtype = _read_description(path / DESCRIPTION)
     given = {"encoder": encoder, "decoder": decoder, "prior": prior}
-    # A state of version 1 lacks the constants, which a module on the meta device has not either.
-    with nullcontext() if version == 1 else torch.device("meta"):
-        built = {part: given[part] or _build(part, parts[part]) for part in parts}
-    model = VAE(**built) if "encoder" in built else built["prior"]
-    model.to(dtype)
+
+    def built() -> nn.Module:
+        modules = {part: given[part] or _build(part, parts[part]) for part in parts}
+        return (VAE(**modules) if "encoder" in modules else modules["prior"]).to(dtype)
+
+    with torch.device("meta"):
+        model = built()
+    _check_shapes(model, path, exact=version > 1)
+    if version == 1:  # whose states lack the constants, which are not on the meta device either
+        model = built()
     try:
         state = safetensors.load_file(path / WEIGHTS)
     except SafetensorError as error:
-        raise ValueError(
-            f"expected the weights of a model in {path / WEIGHTS}, got a file that is truncated or "
-            "damaged; save the model again."
-        ) from error
+        raise _damaged(path / WEIGHTS) from error
     if bad := [name for name, t in state.items() if t.is_floating_point() and t.isnan().any()]:
         raise ValueError(
             f"expected numbers in {path / WEIGHTS}, got NaN in {bad[0]}; the model broke in "
@@ -134,11 +150,46 @@ def load(
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        raise ValueError(
-            f"expected weights that fit the model described in {path / DESCRIPTION}, got others: "
-            f"{' '.join(str(error).split())}"
-        ) from error
+        raise _unfit(path, short(error)) from error
     return model.eval()
+
+
+def _check_shapes(model: nn.Module, path: Path, *, exact: bool) -> None:
+    """Compare the weights in a file with a model on the meta device, before memory is asked for.
+
+    Args:
+        model: The model.
+        path: The directory.
+        exact: Whether all of them are in the file, as they were not before version 2.
+    """
+    try:
+        with safe_open(path / WEIGHTS, "pt") as file:
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError) as error:
+        raise _damaged(path / WEIGHTS) from error
+    absent = 0
+    for name, tensor in model.state_dict().items():
+        if name not in shapes and exact:
+            raise _unfit(path, f"none for {name}")
+        if name not in shapes:
+            absent += tensor.numel()
+        elif shapes[name] != tuple(tensor.shape):
+            raise _unfit(path, f"shape {shapes[name]} for {tuple(tensor.shape)} in {name}")
+    check_size(absent, f"in the model described in {path / DESCRIPTION} beyond those in its file")
+
+
+def _damaged(file: Path) -> ValueError:
+    return ValueError(
+        f"expected the weights of a model in {file}, got a file that is truncated or damaged; save "
+        "the model again."
+    )
+
+
+def _unfit(path: Path, got: str) -> ValueError:
+    return ValueError(
+        f"expected weights that fit the model described in {path / DESCRIPTION}, got {got}; save "
+        "the model again."
+    )
 
 
 def _data(model: nn.Module) -> dict[str, Tensor]:
@@ -163,12 +214,14 @@ def _give_data(model: nn.Module, state: dict[str, Tensor]) -> None:
 def _read_description(file: Path) -> tuple[int, dict[str, Any], torch.dtype]:
     """Return the format's version, the descriptions of the parts, and the type of the weights."""
     try:
+        if file.stat().st_size > MOST_BYTES:
+            raise ValueError(f"{file.stat().st_size} bytes")
         description = json.loads(file.read_text())
         ours, version = description["format"] == "priory", description["version"]
         names = ("prior",) if list(description["model"]) == ["prior"] else PARTS
         parts = {part: dict(description["model"][part]) for part in names}
         dtype = DTYPES[description["dtype"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"expected the description of a saved model in {file}, got a file that is damaged or "
             "not Priory's; save the model again."
@@ -191,6 +244,8 @@ def _buildable() -> Mapping[str, type[nn.Module]]:
 def _describe(value: Any) -> Any:
     if isinstance(value, Part):
         return mapping_of(value)
+    if isinstance(value, list | tuple | nn.ModuleList):
+        return [_describe(one) for one in value]
     if not isinstance(value, nn.Module):
         return value
     cls = type(value)
@@ -202,8 +257,13 @@ def _describe(value: Any) -> Any:
     return {"class": cls.__name__, "arguments": arguments}
 
 
-def _is_module(value: Any) -> bool:
-    return isinstance(value, dict) and ("class" in value or "foreign" in value)
+def _made(part: str, value: Any) -> Any:
+    """Return an argument with the modules in it built."""
+    if isinstance(value, list):
+        return [_made(part, one) for one in value]
+    if isinstance(value, dict) and ("class" in value or "foreign" in value):
+        return _build(part, value)
+    return value
 
 
 def _build(part: str, description: dict[str, Any]) -> Any:
@@ -222,14 +282,23 @@ def _build(part: str, description: dict[str, Any]) -> Any:
         )
     arguments = translated(cls.__name__, arguments, warn=False)
     try:
-        return cls(
-            **{
-                name: _build(part, value) if _is_module(value) else value
-                for name, value in arguments.items()
-            }
-        )
+        return cls(**{name: _made(part, value) for name, value in arguments.items()})
     except TypeError as error:
         raise ValueError(
             f"expected arguments of {cls.__name__} for the {part}, got {sorted(arguments)}; "
             "the description is damaged."
+        ) from error
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        if isinstance(error, ValueError) and str(error).startswith("expected"):
+            raise
+        raise ValueError(
+            f"expected arguments of {cls.__name__} for the {part} that a model can have, got "
+            f"{short(arguments)}; the description is damaged."
         ) from error

@@ -1,4 +1,4 @@
-"""What was perhaps meant by a name that nothing has."""
+"""What was got, and what was perhaps meant, as an error says it."""
 
 import difflib
 from collections.abc import Callable, Iterable
@@ -22,3 +22,27 @@ def did_you_mean(
     """
     near = difflib.get_close_matches(got, list(known), n=1)
     return f"; did you mean {show(near[0])}?" if near else otherwise
+
+
+def short(value: object) -> str:
+    """Return a value as it is quoted in an error, in a line, cut where it is long.
+
+    Examples:
+        >>> from priory.suggestions import short
+        >>> short("x" * 1000) == "x" * 77 + "..."
+        True
+    """
+    text = " ".join(str(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def exact(number: object) -> str:
+    """Return a number with as many digits as tell it from all others of its type.
+
+    Examples:
+        >>> import numpy as np
+        >>> from priory.suggestions import exact
+        >>> exact(np.float32(4.000003)), exact(4.0)
+        ('4.000003', '4')
+    """
+    return str(number).removesuffix(".0")

@@ -1,14 +1,26 @@
 """The variational auto-encoder: an encoder, a decoder and a prior."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from priory.arrays import Array, as_tensor
+from priory.distributions.mixture.blocks import widened
 from priory.distributions.unflattened import UnflattenedDistribution
-from priory.networks.context import Context, call, given, num_labels_of, takes_any_batch
+from priory.networks.context import (
+    Context,
+    call,
+    exposure_of,
+    given,
+    given_batches,
+    num_batches_of,
+    num_labels_of,
+    takes_any_batch,
+)
 from priory.networks.contract import PARTS, wrong_part
 from priory.networks.home import taken
 from priory.notebook import html_table
@@ -62,17 +74,60 @@ class VAE(nn.Module):
         """Whether the prior is one for each label, or a network takes labels."""
         return self.num_labels is not None or bool(getattr(self.prior, "needs_labels", False))
 
-    def context_of(self, labels: Tensor | Array | None) -> Context:
-        """Return what the model is told of data with these labels: nothing unless it needs them."""
-        if not self.needs_labels or labels is None:
-            return Context()
-        return Context(labels=as_tensor(labels))
+    @property
+    def num_batches(self) -> int | None:
+        """The number of batches that the decoder or the encoder takes; None if none does."""
+        return num_batches_of(self.decoder) or num_batches_of(self.encoder)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The fields of a context that the model needs, and that data have to bring."""
+        needed = {
+            "labels": self.needs_labels,
+            "exposure": exposure_of(self.decoder) == "given",
+            "batch_label": self.num_batches is not None,
+        }
+        return tuple(name for name, is_needed in needed.items() if is_needed)
+
+    def context_of(
+        self,
+        labels: Tensor | Array | None = None,
+        exposure: Tensor | Array | None = None,
+        batch_label: Tensor | Array | None = None,
+    ) -> Context:
+        """Return what the model is told of data of which this is known: what it needs of it."""
+        facts = {"labels": labels, "exposure": exposure, "batch_label": batch_label}
+        return Context(
+            **{n: as_tensor(t) for n, t in facts.items() if n in self.needs and t is not None}
+        )
+
+    def with_exposure(self, x: Tensor, context: Context | None) -> Context:
+        """Return a context with the totals of data for exposures, where the model takes those."""
+        context = given(context)
+        if exposure_of(self.decoder) != "total" or context.exposure is not None:
+            return context
+        return replace(context, exposure=widened(x).flatten(1).sum(1).to(torch.get_default_dtype()))
+
+    def with_drawn_exposure(self, count: int, context: Context | None) -> Context:
+        """Return a context for points that stand for no data, where the decoder takes exposures.
+
+        Args:
+            count: The number of points.
+            context: What is known of each; exposures are drawn from those seen in its batch.
+        """
+        context = given(context)
+        if exposure_of(self.decoder) is None or context.exposure is not None:
+            return context
+        decoder: Any = getattr(self.decoder, "_orig_mod", self.decoder)
+        return replace(context, exposure=decoder.draw_exposures(count, context))
 
     def posterior(self, x: Tensor | Array, context: Context | None = None) -> Distribution:
         """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`."""
         x = x if isinstance(x, Tensor) else taken(x, self.encoder)
         context = given(context)
         context.check_batch(len(x))
+        if context.batch_label is None and (number := num_batches_of(self.encoder)) is not None:
+            given_batches(context, number)
         return call(self.encoder, x, context)
 
     def likelihood(self, z: Tensor | Array, context: Context | None = None) -> Distribution:
@@ -108,19 +163,29 @@ class VAE(nn.Module):
     def sample(self, num_samples: int, context: Context | None = None) -> Tensor:
         """Draw z from the prior, then x from p(x|z): `(num_samples, *batch, *data_shape)`.
 
-        With labels, the batch is that of the labels: `vae.sample(64, Context(labels=y))` draws 64
-        examples for each label in y, `(64, len(y), *data_shape)`.
+        With labels, batches or exposures, the batch is that of these:
+        `vae.sample(64, Context(labels=y))` draws 64 examples for each label in y,
+        `(64, len(y), *data_shape)`. Exposures that are not given are drawn from those seen.
         """
-        p, labels = self.prior_distribution(context), given(context).about_labels
-        if labels is not None and not p.batch_shape:
-            p = p.expand(labels.shape[:1])  # only the decoder knows labels
-        return self.likelihood(p.sample(Size((num_samples,))), context).sample()
+        context = given(context)
+        p, rows = self.prior_distribution(context), len(replace(context, index=None))
+        if rows and not p.batch_shape:
+            p = p.expand(Size((rows,)))  # only the decoder knows of them
+        z = p.sample(Size((num_samples,)))
+        if exposure_of(self.decoder) is None or context.exposure is not None:
+            return self.likelihood(z, context).sample()
+        flat = z.flatten(0, -2)
+        if rows:
+            context = context[torch.arange(rows).repeat(num_samples)]
+        x = self.likelihood(flat, self.with_drawn_exposure(len(flat), context)).sample()
+        return x.reshape(*z.shape[:-1], *x.shape[1:])
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor | Array, context: Context | None = None) -> Tensor:
         """Draw z from q(z|x), then a datum from p(x|z), of the shape of x."""
+        x = x if isinstance(x, Tensor) else taken(x, self.encoder)
         z = self.posterior(x, context).sample()
-        return self.likelihood(z, context).sample()
+        return self.likelihood(z, self.with_exposure(x, context)).sample()
 
     def _repr_html_(self) -> str:
         parts = {"encoder": self.encoder, "decoder": self.decoder, "prior": self.prior}

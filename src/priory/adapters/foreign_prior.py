@@ -8,7 +8,14 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Transform
 
 from priory.arrays import Array
-from priory.networks.context import Context, Encoder, given, num_arguments, num_labels_of
+from priory.networks.context import (
+    Context,
+    Encoder,
+    given,
+    num_arguments,
+    num_labels_of,
+    requires_encoder,
+)
 from priory.networks.contract import kind_of
 from priory.networks.modes import modules_behind
 from priory.priors.base import Prior
@@ -67,6 +74,7 @@ class ModulePrior(Prior):
         self.needs_labels = bool(getattr(module, "needs_labels", self.num_labels is not None))
         self.latent_dim: int | None = getattr(module, "latent_dim", None)
         self._num_arguments = num_arguments(module)
+        self.needs_encoder = requires_encoder(module)
         if self._num_arguments == 0:
             self.latent_dim = self._tried().event_shape[0]
 

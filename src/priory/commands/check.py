@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from priory.arguments import within
+from priory.arguments import MOST_SEED, within
 from priory.commands.own_classes import load_object
 from priory.networks.context import Context
+from priory.printing import printable
 from priory.testing import check_prior
 
 
@@ -38,6 +39,7 @@ def check(
         priory check my_module:MyPrior
     """
     within(1, 10_000, latent_dim=latent_dim)
+    within(0, MOST_SEED, seed=seed)
     within(0, 100, jitter=jitter)
     report = check_prior(
         load_object(factory, "prior as package.module:make_prior"),
@@ -47,6 +49,6 @@ def check(
         skip=skip,
         context=Context(labels=torch.tensor(labels)) if labels else None,
     )
-    print(report)
+    print(printable(str(report)))
     if not report.passed:
         raise SystemExit(1)

@@ -1,6 +1,7 @@
 """Numbers for each datum, written as the ending of a file says."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,26 @@ from priory.files import write_whole
 SUFFIXES = (".csv", ".parquet", ".npy")
 
 
-def write_columns(path: Path, numbers: Tensor, names: list[str]) -> None:
-    """Write one row for each datum.
+def write_columns(
+    path: Path, numbers: Tensor, names: list[str], examples: Sequence[str] | None = None
+) -> None:
+    """Write one row for each example.
 
     Args:
         path: The file; `.npy` holds the array alone.
         numbers: The numbers, `(N, C)`, or `(N,)` for a single column.
         names: The names of the C columns.
+        examples: The names of the N examples, where they have any: a column before the others.
     """
     array = to_numpy(numbers)
     content = io.BytesIO()
+    if examples is not None and path.suffix != ".npy":
+        with needs("data"):
+            import pandas as pd
+        table = pd.DataFrame(array.reshape(len(array), -1), columns=names)
+        table.insert(0, "name", list(examples))
+        write_table(path, table)
+        return
     if path.suffix == ".npy":
         np.save(content, array)
     elif path.suffix == ".csv":

@@ -3,12 +3,12 @@
 import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.measure import Measurement
 
 from priory import report, training
 from priory.commands.own_classes import own_logger, own_part
 from priory.files import write_record
+from priory.printing import plain_console
 from priory.runs import CompareConfig, new_run_directory, next_free
 from priory.runs.begin import begin
 from priory.runs.layout import METRICS, PAGE
@@ -32,7 +32,7 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
     """
     begun = begin(config, own_part)
     splits, how, machine = begun.splits, begun.config.training, begun.config.machine
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = plain_console()
     target = Path(out) if out is not None else next_free("runs", "compare")
     with new_run_directory(target) as run:
         console.print(str(begun))
@@ -55,19 +55,21 @@ def compare(config: CompareConfig, out: str | None = None) -> None:
                 seconds=seconds,
                 curves=run / name,
                 num_entries=len(begun.models),
+                examples=not config.measuring.no_examples,
             )
             time_taken = {"epochs": history.epochs, "seconds": round(seconds, 2)}
             metrics[name] = entry.evaluation.numbers | time_taken
             entries.append(entry)
         write_record(run / METRICS, metrics)
+        sizes = getattr(begun.model.prior, "latent_dims", (config.model.latent_dim,))
+        dimensions = " + ".join(map(str, sizes))
         summary = (
-            f"The same VAE with {config.model.latent_dim} latent dimensions, trained under "
-            f"{len(entries)} priors on {len(splits.train):,} examples and measured on "
-            f"{len(splits.test):,} others."
+            f"The same VAE with {dimensions} latent dimensions, trained under {len(entries)} "
+            f"priors on {len(splits.train):,} examples and measured on {len(splits.test):,} others."
         )
         report.write_report(run, entries, begun, f"Priors on {splits.name}", summary, target)
     title = f"{splits.name}: {len(splits.test)} test examples"
     table = report.comparison_table(entries, title, splits.columns)
     console.width = max(console.width, Measurement.get(console, console.options, table).minimum)
     console.print(table)
-    console.print(f"The report is {target / PAGE}.")
+    console.print(f"The report is {target / PAGE}. {report.about_examples(entries)}")

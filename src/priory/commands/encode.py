@@ -1,39 +1,73 @@
 """`priory encode`: the latents of data."""
 
 import math
+from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from priory.blockwise import blocks
+from priory.commands.cells_file import CELLS, write_beside
 from priory.commands.columns_file import SUFFIXES, write_columns
 from priory.commands.own_classes import open_run
+from priory.distributions import JointDistribution
+from priory.evaluation import top_level
+from priory.evaluation.components import most_likely_component
 from priory.files import checked_file
+from priory.printing import plain_console
 from priory.runs.options import FurtherData, OwnClasses
 
 
-def encode(run: str, data: FurtherData, classes: OwnClasses, out: str = "latents.csv") -> None:
+def encode(
+    run: str,
+    data: FurtherData,
+    classes: OwnClasses,
+    level: int | None = None,
+    out: str = "latents.csv",
+) -> None:
     """Write the latents of data: the mean of q(z|x), a row for each example.
+
+    Of several levels of latents, the mean of each is that given the means of the levels above.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
         data: Data to encode.
         classes: Parts of the model.
-        out: The file to write, `.csv`, `.parquet` or `.npy`.
+        level: The level of latents, from 1 next to the data to the top; all if not given.
+        out: The file to write, `.csv`, `.parquet` or `.npy`; of cells also `.h5ad`, a copy of their
+             file with the latents in `obsm["X_priory"]`, and in `obs["priory_component"]` the
+             component of a mixture that explains each best.
 
     Examples:
         priory encode runs/people --data others.csv --out latents.parquet
     """
-    path, opened = checked_file(out, SUFFIXES), open_run(run, classes)
+    path, opened = checked_file(out, (*SUFFIXES, CELLS)), open_run(run, classes)
     part, vae = data.of(opened, labelled=False), opened.model
-    everything, parts = torch.arange(len(part)), []
+    everything, parts, known = torch.arange(len(part)), [], vae.context_of(**part.known)
     for rows in blocks(len(part), math.prod(part.data_shape)):
-        x, labels = part.read(everything[rows]), None if part.labels is None else part.labels[rows]
-        if labels is not None or not vae.needs_labels:
-            opened.check_fits(x, data.data or "the test data", labels, rows.start)
-        parts.append(vae.encode(x, vae.context_of(labels)))
-    z = torch.cat(parts)
-    write_columns(path, z, [f"z{number}" for number in range(1, z.shape[1] + 1)])
-    Console(soft_wrap=True, markup=False).print(
-        f"{len(z)} examples in {z.shape[1]} latent dimensions: {path}."
-    )
+        x, told = part.read(everything[rows]), known[rows]
+        if told.labels is not None or not vae.needs_labels:
+            opened.check_fits(x, data.data or "the test data", told.labels, rows.start)
+        q, z = vae.posterior(x, told), vae.encode(x, told)
+        parts.append(q.split(z) if isinstance(q, JointDistribution) else (z,))
+    levels = [torch.cat(of_level) for of_level in zip(*parts, strict=True)]
+    if level is not None and not 1 <= level <= len(levels):
+        raise ValueError(
+            f"expected a level from 1, next to the data, to {len(levels)}, the top, got {level}."
+        )
+    chosen = range(1, len(levels) + 1) if level is None else [level]
+    z = torch.cat([levels[n - 1] for n in chosen], 1)
+    if path.suffix == CELLS:
+        own = opened.data_options if data.data is None else None
+        source = Path(data.data or (own.data if own is not None else ""))
+        rows_of_file = None if own is None else part.index
+        component = most_likely_component(top_level(vae), levels[-1], known)
+        write_beside(path, source, rows_of_file, z, component)
+    else:
+        names = [
+            f"level{n}_z{number}" if len(chosen) > 1 else f"z{number}"
+            for n in chosen
+            for number in range(1, levels[n - 1].shape[1] + 1)
+        ]
+        write_columns(path, z, names, part.own_names)
+    where = f" of level {level}" if level is not None and len(levels) > 1 else ""
+    plain_console().print(f"{len(z)} examples in {z.shape[1]} latent dimensions{where}: {path}.")

@@ -1,12 +1,12 @@
 """`priory evaluate`: all that can be asked of a trained model."""
 
-from rich.console import Console
-
 from priory import report
-from priory.arguments import within
+from priory.arguments import MOST_SEED, within
 from priory.commands.own_classes import open_run
 from priory.evaluation import measure
 from priory.files import checked_file, write_record
+from priory.networks.context import Context
+from priory.printing import plain_console
 from priory.runs.layout import MEASURES
 from priory.runs.options import FurtherData, OwnClasses, WorkOptions, check_samples
 
@@ -40,29 +40,31 @@ def evaluate(
         priory evaluate runs/train-1
     """
     check_samples(importance_samples)
-    within(1, 10**9, max_training=max_training)
+    within(1, 10**9, max_training=max_training, max_components=max_components)
+    within(0, MOST_SEED, seed=seed)
     processes, device = work.start()
     opened = open_run(run, classes, device)
     target = opened.path / MEASURES if out is None else checked_file(out)
     part, training = data.of(opened), opened.training
+    columns = None if opened.format is None else opened.format.columns
     vae = opened.model
     scores = measure(
         vae,
         part.tensor(),
         None if training is None else training.tensor(),
-        context=vae.context_of(part.labels),
-        training_context=None if training is None else vae.context_of(training.labels),
+        context=vae.context_of(**part.known),
+        training_context=None if training is None else vae.context_of(**training.known),
         num_samples=importance_samples,
         max_components=max_components,
         max_training=max_training,
         seed=seed,
         processes=processes,
+        known=Context(**part.known),
     )
     if processes.rank > 0:  # the first process writes
         return
     write_record(target, scores.as_json())
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    columns = None if opened.format is None else opened.format.columns
+    console = plain_console()
     console.print(report.scores_table(scores, f"{scores.num_data} held-out examples", columns))
     for sentence in scores.warnings:
         console.print(sentence)

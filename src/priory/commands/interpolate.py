@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from priory.aggregate import marginal_prior
+from priory.arguments import MOST_SEED, within
 from priory.arrays import to_numpy
 from priory.commands.own_classes import open_run
 from priory.evaluation import interpolate as find_path
+from priory.evaluation import top_level
 from priory.evaluation.decoding import decode_expected, label_to_decode
 from priory.files import checked_file, write_whole
+from priory.printing import plain_console
 from priory.report import path_figure
 from priory.runs.options import FurtherData, OwnClasses
 
@@ -31,7 +33,8 @@ def interpolate(
 ) -> None:
     """Go from one example to another along the prior's density.
 
-    The straight line between their codes stands beside the path.
+    The straight line between their codes stands beside the path. Of several levels of latents, both
+    are in the top, decoded with the levels below at their means given it.
 
     Args:
         run: The directory of a run, or of a model within it.
@@ -46,26 +49,27 @@ def interpolate(
     Examples:
         priory interpolate runs/compare-1/VampPrior --between 3 17 --out path.png
     """
+    within(0, MOST_SEED, seed=seed)
     path = checked_file(out, SUFFIXES)
     if not 2 <= stops <= 1000:
         raise ValueError(
             f"expected at least two stops, from end to end, and at most 1000, got {stops}."
         )
     opened = open_run(run, classes)
-    part, vae = data.of(opened), opened.model
+    part, vae = data.of(opened), top_level(opened.model)
     between = [0, 1] if between is None else between
     if len(between) != 2 or not all(0 <= n < len(part) for n in between):
         raise ValueError(
             f"expected two positions from 0 to {len(part) - 1} for between, got "
             f"{', '.join(map(str, between))}."
         )
-    context, ends = vae.context_of(part.labels), torch.tensor(between)
+    context, ends = vae.context_of(**part.known), torch.tensor(between)
     codes = vae.encode(part.read(ends), context[ends])
     between_codes = find_path(marginal_prior(vae, context), codes[:1], codes[1:], seed=seed)
     along = decode_expected(vae, torch.cat(between_codes.at(stops)), label_to_decode(vae, context))
     least = (float(between_codes.log_prob.min()), float(between_codes.straight_log_prob.min()))
     _write(path, along, least)
-    Console(highlight=False, soft_wrap=True, markup=False).print(
+    plain_console().print(
         f"Least log p(z) along the path {least[0]:.2f} nats, along the straight line "
         f"{least[1]:.2f}: {path}."
     )

@@ -13,6 +13,7 @@ from priory.networks.contract import wrong_part
 from priory.runs import Run
 from priory.runs.model_options import Factory
 from priory.runs.options import OwnClasses, OwnNetworks
+from priory.suggestions import short
 
 
 def open_run(path: str, classes: OwnClasses, device: torch.device | None = None) -> Run:
@@ -79,17 +80,41 @@ def load_object(path: str, what: str) -> Any:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"there is no module {error.name!r} (for {path!r}); run the command from the directory "
-            "that holds it, or install its package."
+            f"there is no module {error.name or str(error)!r} (for {path!r}); run the command from "
+            "the directory that holds it, or install its package."
         ) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may end the process, or raise what it likes
         raise ImportError(
-            f"expected a module that can be imported for {path!r}, got "
-            f"{type(error).__name__}: {error}; mend {module_name}."
+            f"expected a module that can be imported for {path!r}, got {_said(error)}; mend "
+            f"{module_name}."
         ) from error
     finally:
-        sys.path.remove("")
+        if "" in sys.path:
+            sys.path.remove("")
     factory = getattr(module, name, None)
     if not callable(factory):
         raise ValueError(f"expected a function {name!r} in {module_name!r}, got {factory!r}.")
-    return factory
+    return _guarded(factory, path)
+
+
+def _guarded(factory: Any, path: str) -> Any:
+    """Return a function or class whose call ends no process: whatever it raises is an error."""
+
+    @functools.wraps(factory, updated=())
+    def make(*args: Any, **arguments: Any) -> Any:
+        try:
+            return factory(*args, **arguments)
+        except (KeyboardInterrupt, ValueError, TypeError):
+            raise
+        except BaseException as error:
+            raise ValueError(
+                f"expected {path} to make a module, got {_said(error)}; mend it."
+            ) from error
+
+    return make
+
+
+def _said(error: BaseException) -> str:
+    return short(f"{type(error).__name__}: {error}".removesuffix(": "))

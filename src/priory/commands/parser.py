@@ -15,10 +15,9 @@ from priory.runs.parsing import (
     choices_of,
     described_in,
     kind_of,
-    short,
 )
 from priory.runs.plain_yaml import read_plain, without_classes, without_trainer
-from priory.suggestions import did_you_mean
+from priory.suggestions import did_you_mean, short
 
 with needs("cli"):
     import yaml
@@ -158,6 +157,8 @@ def _in_one_sentence(message: str, name: str, parser: Parser) -> str:
         return f"expected {match[1].upper()} after priory {name}, got nothing; see --help."
     if match := re.match(r"argument (\S+): expected (.*?) arguments?$", message):
         return f"expected {match[2]} values after {match[1]}, got another number of them."
+    if match := re.match(r"argument (--[\w-]+)/--no-\S+: ignored explicit argument (.*)", message):
+        return f"expected {match[1]} or nothing, as it takes no value, got {short(match[2])}."
     if match := re.match(r'Parser key "(\w+)":.*G(?:ot|iven) value: (.*)', message, re.S):
         hint = parser.hints.get(match[1])
         if hint is not None and (kind := kind_of(hint)):

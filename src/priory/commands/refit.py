@@ -3,27 +3,32 @@
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from rich.console import Console
 
 from priory.commands.own_classes import own_part, own_parts
 from priory.data import DataFormat
-from priory.evaluation import evaluate
+from priory.data.latent_sources import open_latents
+from priory.evaluation import evaluate, top_level
+from priory.evaluation.top_level import with_top
 from priory.files import write_record
+from priory.printing import plain_console
+from priory.priors.base import title_of
+from priory.processes import Processes
 from priory.report import comparison_table, write_refit_figure
 from priory.runs import RefitConfig, Run, new_run_directory, next_free
-from priory.runs.begin import for_run, refitted
+from priory.runs.begin import for_run, prior_for_latents, refitted
 from priory.runs.layout import METRICS
 from priory.runs.options import OwnNetworks
 from priory.runs.run import held_out, write_config
 from priory.saving import save
-from priory.training import fit_prior
-from priory.vae import VAE
+from priory.training import PriorFit, fit_prior
+from priory.training.build import check_every_label
 
 
 def refit(
-    run: str,
+    run: str | None,
     config: RefitConfig,
     classes: OwnNetworks,
     old_prior: str | None = None,
@@ -31,13 +36,16 @@ def refit(
 ) -> None:
     """Fit a new prior to a trained model and show what it changed.
 
+    Of several levels of latents it is the prior of the top; the levels below stay as they are.
+
     The old run, its encoder and its decoder stay as they are; the prior is fitted to the aggregated
     posterior of the training data, and stops by the validation data. The new run directory holds
-    the model with its new prior, the numbers before and after, and a figure of both priors.
+    the model with its new prior, the numbers before and after, and a figure of both priors. Of a
+    file of latents, in the place of a run, it holds the prior alone, and its numbers.
 
     Args:
         run: The directory of a run, or of a model within it, such as
-            `runs/compare-1/StandardPrior`.
+            `runs/compare-1/StandardPrior`; none with `--latents`.
         config: What to fit, to what and how.
         classes: Parts of the model.
         old_prior: The prior of the run, where it is of a class of your own, as `module:Name`.
@@ -47,28 +55,34 @@ def refit(
     Examples:
         priory refit runs/compare-1/StandardPrior --prior VampPrior --num-components 50
     """
+    if (run is None) == (config.latents.latents is None):
+        got = "nothing" if run is None else "both"
+        raise ValueError(f"expected RUN after priory refit, or --latents, got {got}; see --help.")
     processes, device = config.machine.start()
+    if run is None:
+        _refit_latents(config, processes, device, _target(out, processes))
+        return
     own_prior = {"prior": own_part("prior", old_prior)} if old_prior is not None else {}
     opened = Run.open(run, **own_parts(classes), **own_prior)
     config = for_run(opened, config)
     how, old, seed = config.fitting, opened.model.to(device), config.fitting.seed or 0
     splits = config.data.open(seed, drawn_once=True)
     x, labels, part = splits.train.tensor(), splits.train.labels, held_out(splits)
-    unseen, context = part.tensor(), old.context_of(part.labels)
+    unseen, context = part.tensor(), old.context_of(**part.known)
     opened.check_fits(unseen, splits.name, part.labels)
-    if out is None and processes.count > 1:
-        raise ValueError("expected --out with several processes, got none; name the run directory.")
-    target = Path(out) if out is not None else next_free("runs", "refit")
+    target = _target(out, processes)
     if target.resolve().is_relative_to(opened.path.resolve()):
         raise ValueError(f"expected a directory beyond the old model's, got {target}.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         prior, config = refitted(config, old, x, labels, own_part)
+    if prior.needs_labels:
+        check_every_label(splits)
     first = processes.rank == 0  # which writes
     with new_run_directory(target) if first else nullcontext(target) as scratch:
         fit = fit_prior(
             prior,
-            old.encoder,
+            top_level(old).encoder,
             x,
             held_out=splits.validation.tensor(),
             labels=labels,
@@ -80,14 +94,15 @@ def refit(
             seed=seed,
             processes=processes,
         )
-        new, samples = VAE(old.encoder, old.decoder, fit.prior).eval(), config.measuring
+        fitted = with_top(old, fit.prior)
+        new, samples = fitted.eval(), config.measuring
         before, after = (
             evaluate(
                 vae,
                 unseen,
                 samples.importance_samples,
                 seed,
-                vae.context_of(part.labels),
+                vae.context_of(**part.known),
                 processes=processes,
             )
             for vae in (old, new)
@@ -97,18 +112,54 @@ def refit(
         save(new, scratch)
         DataFormat.of(splits).write(scratch)
         write_config(config, scratch, run=str(run))
-        entropies = {"start": fit.before, "fitted": fit.after, "bound": fit.bound}
-        metrics = {
-            "before": before.numbers,
-            "after": after.numbers,
-            "cross_entropy": {name: e and asdict(e) for name, e in entropies.items()},
-            "epochs": fit.epochs,
-        }
+        metrics = {"before": before.numbers, "after": after.numbers, **_record(fit)}
         write_record(scratch / METRICS, metrics)
         write_refit_figure(scratch, old, new, unseen, context, seed)
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    names = [f"{when}: {type(m.prior).__name__}" for when, m in (("before", old), ("after", new))]
+    console = plain_console()
+    names = [f"{when}: {title_of(m.prior)}" for when, m in (("before", old), ("after", new))]
     title = f"{splits.name}: {before.num_data} unseen examples"
     both = dict(zip(names, (before, after), strict=True))
     console.print(comparison_table(both, title, splits.columns))
     console.print(f"The run is {target}.")
+
+
+def _refit_latents(
+    config: RefitConfig, processes: Processes, device: torch.device, target: Path
+) -> None:
+    """Fit a prior to latents in files, and write it into a directory by itself."""
+    how, seed = config.fitting, config.fitting.seed or 0
+    source = open_latents(config.latents.latents, config.latents.scales, seed=seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        prior, config = prior_for_latents(config, source, own_part)
+    with new_run_directory(target) if processes.rank == 0 else nullcontext(target) as scratch:
+        fit = fit_prior(
+            prior.to(device),
+            latents=source,
+            max_epochs=how.max_epochs,
+            patience=how.patience,
+            batch_size=how.batch_size,
+            learning_rate=how.learning_rate,
+            seed=seed,
+            processes=processes,
+        )
+        if processes.rank:
+            return
+        save(fit.prior, scratch)
+        write_config(config, scratch)
+        write_record(scratch / METRICS, _record(fit))
+    console = plain_console()
+    console.print(f"The prior is in {target}.")
+
+
+def _record(fit: PriorFit) -> dict[str, Any]:
+    """Return the numbers of a fit as a file holds them."""
+    entropies = {"start": fit.before, "fitted": fit.after, "bound": fit.bound}
+    plain = {name: entropy and asdict(entropy) for name, entropy in entropies.items()}
+    return {"cross_entropy": plain, "epochs": fit.epochs}
+
+
+def _target(out: str | None, processes: Processes) -> Path:
+    if out is None and processes.count > 1:
+        raise ValueError("expected --out with several processes, got none; name the run directory.")
+    return Path(out) if out is not None else next_free("runs", "refit")

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from priory import report as page
 from priory.commands.own_classes import own_parts
 from priory.files import checked_file
+from priory.printing import plain_console
 from priory.report import write_page
 from priory.report.runs_shown import names_of, subject_of
 from priory.runs import Run
@@ -21,6 +20,7 @@ def report(
     data: FurtherData,
     classes: OwnClasses,
     importance_samples: int | None = None,
+    no_examples: bool = False,
     out: str | None = None,
 ) -> None:
     """Write one page that shows what the prior of a run did, or compares several runs.
@@ -36,6 +36,7 @@ def report(
         classes: Parts of the models.
         importance_samples: The importance samples for the NLL of each example; those of the run if
             not given.
+        no_examples: Leave out examples of the data, and pseudo-inputs that started from them.
         out: The file to write; `report.html` in the run, which is replaced, or, of several runs,
             in the working directory, if not given.
 
@@ -54,7 +55,7 @@ def report(
                 f"expected runs on data of one shape, got {parts[0].data_shape} in {first.path} "
                 f"and {part.data_shape} in {run.path}; report on them one by one."
             )
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = plain_console()
     entries = []
     for (_, run), part, name in zip(models, parts, names_of(models), strict=True):
         console.print(f"{name}: {len(part)} data ...")
@@ -70,7 +71,8 @@ def report(
                 curves=run.path,
                 measures=run.path / MEASURES,
                 num_entries=len(models),
+                examples=not no_examples,
             )
         )
     write_page(target, entries, subject_of(models, entries, parts[0]))
-    console.print(f"The report is {target}.")
+    console.print(f"The report is {target}. {page.about_examples(entries)}")

@@ -1,10 +1,12 @@
 """`priory sample`: data that a model makes up."""
 
+from collections.abc import Mapping, Sequence
+from typing import cast
+
 import torch
-from rich.console import Console
 from torch import Tensor
 
-from priory.arguments import within
+from priory.arguments import MOST_SEED, within
 from priory.commands.own_classes import open_run
 from priory.commands.samples_file import Samples, check_count, endings, write_samples
 from priory.data import DataFormat
@@ -12,10 +14,11 @@ from priory.evaluation import decode
 from priory.evaluation.draws import components_to_draw, draw, draw_from
 from priory.files import checked_file
 from priory.networks.context import Context
+from priory.printing import plain_console
+from priory.priors.base import title_of
 from priory.runs import Run
 from priory.runs.options import OwnClasses
-from priory.suggestions import did_you_mean
-from priory.vae import VAE
+from priory.suggestions import did_you_mean, short
 
 FEW, MANY = 8, 64
 
@@ -26,15 +29,17 @@ def sample(
     n: int | None = None,
     component: int | None = None,
     per_component: bool = False,
-    label: int | str | None = None,
+    label: str | None = None,
+    batch: str | None = None,
     mean: bool = False,
     seed: int = 0,
     out: str | None = None,
 ) -> None:
     """Write data drawn from a model, as a picture or in the data's own units.
 
-    A model that is told of labels draws for those of the run's own test data, as frequent as they
-    are there, unless one is named.
+    A model that is told of labels, or batches, draws for those of the run's own test data, as
+    frequent as they are there, unless one is named. The exposures of counts, such as the depth at
+    which a cell is sequenced, are drawn from those seen in the batch.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
@@ -43,14 +48,17 @@ def sample(
         component: Draw from this component of a mixture alone, by its position from 0.
         per_component: Draw from each component of a mixture, the heaviest first, a row for each.
         label: Draw examples of this label, by its name or number.
+        batch: Draw examples of this batch, by its name or number.
         mean: Take the mean of p(x|z), which is smooth and has no noise of its own, for each z.
         seed: The seed of the draws.
         out: The file to write: of images a picture, `.png` or `.pdf`; of any data `.csv`,
-            `.parquet` or `.npy`; `samples.png` for images and else `samples.csv` if not given.
+            `.parquet` or `.npy`; of cells also `.h5ad`; `samples.png` for images and else
+            `samples.csv` if not given.
 
     Examples:
         priory sample runs/people -n 1000 --out made-up.csv
     """
+    within(0, MOST_SEED, seed=seed)
     opened = open_run(run, classes)
     form = opened.format or DataFormat.read(opened.home)
     allowed = endings(form)
@@ -65,44 +73,69 @@ def sample(
     vae = opened.model
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        code = None if label is None else _code(vae, form, label)
+        code, batch_code = None, None
+        if label is not None:
+            code = _code(vae.needs_labels, "label", form.label_names, label)
+        if batch is not None:
+            batch_code = _code(vae.num_batches is not None, "batch", form.batch_names, batch)
         order, weights = components_to_draw(vae, code, component, per_component)
         total = n if order is None else n * len(order)
         check_count(path, total)
-        labels = _labels(opened, code, total)
+        labels, batches = _labels_and_batches(opened, code, batch_code, total)
         z = draw(vae, labels, total) if order is None else draw_from(vae, code, order, n)
-        x = decode(vae, z, Context(labels=labels), mean)
-    samples = Samples(x, form, labels, order if per_component else None, weights)
+        x = decode(vae, z, Context(labels=labels, batch_label=batches), mean)
+    samples = Samples(x, form, labels, order if per_component else None, weights, batches)
     write_samples(path, samples, getattr(vae.encoder, "data_range", None))
-    Console(soft_wrap=True, markup=False).print(
-        f"{len(x)} samples of {type(vae.prior).__name__}: {path}."
-    )
+    plain_console().print(f"{len(x)} samples of {title_of(vae.prior)}: {path}.")
 
 
-def _code(vae: VAE, form: DataFormat, label: int | str) -> int:
-    """Return the number of a label."""
-    if not vae.needs_labels:
-        raise ValueError(f"expected no label for a model that is told of none, got {label}.")
-    names = form.label_names
+def _code(is_told: bool, what: str, names: Sequence[str] | None, given: str) -> int:
+    """Return the number of a label, or of a batch."""
+    several = {"label": "labels", "batch": "batches"}[what]
+    if not is_told:
+        raise ValueError(f"expected no {what} for a model that is told of none, got {given}.")
     if names is None:
-        if isinstance(label, str):
-            raise ValueError(f"expected the number of a label, got {label!r}.")
-        return label
-    if str(label) not in names:
-        near = did_you_mean(str(label), names)
-        raise ValueError(f"expected one of the labels {', '.join(names)}, got {label}{near}")
-    return names.index(str(label))
+        if not given.isdecimal():
+            raise ValueError(f"expected the number of a {what}, got {given!r}.")
+        return int(given)
+    if given not in names:
+        near = did_you_mean(given, names)
+        shown = short(", ".join(names))
+        raise ValueError(f"expected one of the {several} {shown}, got {given}{near}")
+    return names.index(given)
 
 
-def _labels(run: Run, code: int | None, count: int) -> Tensor | None:
-    """Return the label of each sample: the one asked for, or as frequent as in the test data."""
-    if not run.model.needs_labels:
-        return None
-    if code is not None:
-        return torch.full((count,), code)
-    labels = run.test.labels
-    if labels is None:
-        raise ValueError(
-            f"expected labels of the data of {run.path}, got none; name one with --label."
-        )
-    return labels[torch.randint(len(labels), (count,))]
+def _labels_and_batches(
+    run: Run, label: int | None, batch: int | None, count: int
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the label and the batch of each sample: those asked for, or as in the test data."""
+    vae = run.model
+    asked = {"labels": label, "batch_label": batch}
+    needed = [name for name in asked if name in vae.needs]
+    drawn: dict[str, Tensor] = {}
+    if open_ones := [name for name in needed if asked[name] is None]:
+        drawn = _as_in_test_data(run, open_ones, asked, count)
+    for name in needed:
+        if (code := asked[name]) is not None:
+            drawn[name] = torch.full((count,), code)
+    return drawn.get("labels"), drawn.get("batch_label")
+
+
+def _as_in_test_data(
+    run: Run, names: Sequence[str], asked: Mapping[str, int | None], count: int
+) -> dict[str, Tensor]:
+    """Draw examples of the test data, with the label or the batch asked for, for what they have."""
+    known = run.test.known
+    for name in names:
+        if known[name] is None:
+            words = {"labels": ("labels", "label"), "batch_label": ("batches", "batch")}[name]
+            raise ValueError(
+                f"expected {words[0]} of the data of {run.path}, got none; name one with "
+                f"--{words[1]}."
+            )
+    rows = torch.arange(len(run.test))
+    for name, code in asked.items():
+        if code is not None and (values := known[name]) is not None:
+            rows = rows[values[rows] == code] if (values[rows] == code).any() else rows
+    rows = rows[torch.randint(len(rows), (count,))]
+    return {name: cast(Tensor, known[name])[rows] for name in names}

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from priory.commands.cells_file import CELLS, write_cells
 from priory.commands.columns_file import SUFFIXES, write_columns, write_table
 from priory.data import DataFormat
+from priory.extras import needs
 from priory.files import write_whole
 from priory.networks.data_range import DataRange
 from priory.report import grid_figure
@@ -32,6 +34,7 @@ class Samples:
         components: The C components that M / C each were drawn from, in turn, `(C,)`; None where
             they were drawn from the prior as a whole.
         weights: The weights of these components, `(C,)`.
+        batches: The batch of each, `(M,)`; None for a model that is told of none.
     """
 
     x: Tensor
@@ -39,24 +42,42 @@ class Samples:
     labels: Tensor | None = None
     components: Tensor | None = None
     weights: Tensor | None = None
+    batches: Tensor | None = None
 
     @property
     def known(self) -> dict[str, Tensor]:
-        """The component and the label of each, where they are known."""
+        """The component, the batch and the label of each, where they are known."""
         found = {}
         if self.components is not None:
             each = len(self.x) // len(self.components)
             found["component"] = self.components.repeat_interleave(each)
+        if self.batches is not None:
+            found["batch"] = self.batches
         if self.labels is not None:
             found["label"] = self.labels
         return found
+
+    @property
+    def named(self) -> dict[str, list[Any]]:
+        """The same by the names of labels, batches and their columns, where they have any."""
+        columns = self.form.columns
+        named = {}
+        for name, values in self.known.items():
+            words = {"label": self.form.label_names, "batch": self.form.batch_names}.get(name)
+            column = None if columns is None else getattr(columns, name, None)
+            cells = values.tolist()
+            named[column or name] = cells if words is None else [words[code] for code in cells]
+        return named
 
 
 def endings(form: DataFormat) -> tuple[str, ...]:
     """Return the endings that a file of samples may have: pictures are for images."""
     shape = form.data_shape
     image = len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
-    return (*PICTURES, *SUFFIXES) if image and form.columns is None else SUFFIXES
+    if form.columns is not None:
+        cells = all(column.kind == "count" for column in form.columns.columns)
+        return (*SUFFIXES, CELLS) if cells else SUFFIXES
+    return (*PICTURES, *SUFFIXES) if image else SUFFIXES
 
 
 def check_count(path: Path, count: int) -> None:
@@ -84,26 +105,29 @@ def write_samples(path: Path, samples: Samples, data_range: DataRange | None = N
     if path.suffix in PICTURES:
         data_range = data_range or (float(x.min()), max(float(x.max()), float(x.min()) + 1e-6))
         write_whole(path, _picture(samples, data_range, path.suffix[1:]))
+    elif columns is not None and path.suffix == CELLS:
+        write_cells(path, x, columns, samples.named)
     elif columns is not None:
-        write_table(path, _table(samples, columns.decode(x), columns.label))
+        write_table(path, _beside(samples, columns.decode(x)))
     elif path.suffix == ".npy":
         rows = x if samples.components is None else x.unflatten(0, (len(samples.components), -1))
         write_columns(path, rows, [])
     else:
-        known = {name: values.double()[:, None] for name, values in samples.known.items()}
         flat = x.flatten(1).double()
-        names = [*known, *(f"x{number}" for number in range(1, flat.shape[1] + 1))]
-        write_columns(path, torch.cat([*known.values(), flat], 1), names)
+        names = [f"x{number}" for number in range(1, flat.shape[1] + 1)]
+        if samples.labels is not None and samples.form.label_names is not None:
+            with needs("data"):
+                import pandas as pd
+            write_table(path, _beside(samples, pd.DataFrame(flat.numpy(), columns=names)))
+            return
+        beside = {name: values.double()[:, None] for name, values in samples.known.items()}
+        write_columns(path, torch.cat([*beside.values(), flat], 1), [*beside, *names])
 
 
-def _table(samples: Samples, table: Any, label: str | None) -> Any:
-    """Put components and labels, by name, beside a table."""
-    names = samples.form.label_names
-    for name, values in samples.known.items():
-        cells = values.tolist()
-        if name == "label" and names is not None:
-            cells = [names[code] for code in cells]
-        table.insert(0, label if name == "label" and label is not None else name, cells)
+def _beside(samples: Samples, table: Any) -> Any:
+    """Put components, labels and batches beside a table, by their names."""
+    for name, values in samples.named.items():
+        table.insert(0, name, values)
     return table
 
 

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lightning.fabric.utilities.rank_zero import _get_rank
-from rich.console import Console
 
 from priory import report, training
 from priory.arguments import within
 from priory.commands.own_classes import own_logger, own_part
 from priory.files import write_record
+from priory.printing import plain_console
 from priory.runs import TrainConfig, next_free
 from priory.runs.begin import begin, resumed
 from priory.runs.layout import CHECKPOINT, METRICS, PAGE, claimed
@@ -51,7 +51,7 @@ def train(
             "with several processes."
         )
     run = Path(out) if out is not None else next_free("runs", "train")
-    console = Console(quiet=quiet or not first, soft_wrap=True, highlight=False, markup=False)
+    console = plain_console(quiet=quiet or not first)
     with claimed(run, new=not resume) if first else nullcontext():
         asked = resumed(run, config) if resume else config
         if asked is None:
@@ -87,6 +87,7 @@ def train(
             epochs=history.epochs,
             seconds=time.perf_counter() - start,
             curves=run,
+            examples=not begun.config.measuring.no_examples,
         )
         summary = (
             f"A VAE trained on {len(begun.splits.train):,} examples and measured on {len(part):,} "
@@ -95,8 +96,10 @@ def train(
         title = f"{entry.name} on {begun.splits.name}"
         report.write_report(run, [entry], begun, title, summary)
         write_record(run / METRICS, {"data": name, **entry.evaluation.numbers, **asdict(history)})
+        error = entry.evaluation.nll_standard_error  # of one example there is none
+        spread = "" if error is None else f" ± {error:.2f} (one standard error over examples)"
         console.print(
-            f"{name} NLL {entry.evaluation.nll:.2f} ± {entry.evaluation.nll_standard_error:.2f} "
-            f"(one standard error over examples) by {samples} importance samples each, in "
-            f"{report.density_unit(begun.splits.columns)[0]}; the report is {run / PAGE}."
+            f"{name} NLL {entry.evaluation.nll:.2f}{spread} by {samples} importance samples each, "
+            f"in {report.density_unit(begun.splits.columns)[0]}; the report is {run / PAGE}. "
+            f"{report.about_examples([entry])}"
         )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from priory.data.splits import Part, mix
+from priory.data.splits import KNOWN, Part, mix
 
 
 class Batch(NamedTuple):
@@ -18,6 +18,8 @@ class Batch(NamedTuple):
         labels: Their classes, `(B,)`; None where there are none.
         start: How many data of the batch the processes before this one have.
         total: The number of data in the whole batch.
+        exposure: Their exposures, `(B,)`; None where there are none.
+        batch_label: The batch that each was measured in, `(B,)`; None where there are none.
     """
 
     x: Tensor
@@ -25,6 +27,13 @@ class Batch(NamedTuple):
     labels: Tensor | None
     start: int
     total: int
+    exposure: Tensor | None = None
+    batch_label: Tensor | None = None
+
+    @property
+    def known(self) -> dict[str, Tensor | None]:
+        """What is known of each example, beside its position."""
+        return {name: getattr(self, name) for name in KNOWN}
 
 
 class Batches:
@@ -85,8 +94,8 @@ class Batches:
             generator = torch.Generator().manual_seed(mix(self.seed or 0, self.epoch, step))
             x = part.read(index, generator)[start:stop]
             index = index[start:stop]
-        labels = None if part.labels is None else part.labels[index]
-        return Batch(x, index, labels, start, total)
+        known = {name: None if t is None else t[index] for name, t in part.known.items()}
+        return Batch(x, index, start=start, total=total, **known)
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch comes next."""

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from priory import arrays
 from priory.blockwise import blocks
+from priory.suggestions import exact, short
+
+MOST_LABELS = 1000
 
 
 @contextmanager
@@ -49,8 +52,13 @@ def existing_file(path: str | Path) -> Path:
 def as_tensor(array: NDArray[Any], where: str | Path) -> Tensor:
     """Return the tensor that shares the memory, on disk or not, of an array of numbers."""
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
-        raise ValueError(f"expected a numeric array in {where}, got values of type {array.dtype}.")
-    return arrays.as_tensor(array)
+        raise ValueError(
+            f"expected a numeric array in {where}, got values of type {short(array.dtype)}."
+        )
+    try:
+        return arrays.as_tensor(array)
+    except ValueError as error:  # whole numbers beyond 64 bits with a sign
+        raise ValueError(f"{str(error)[:-1]} (in {where}).") from error
 
 
 def check_data(x: Tensor, where: str | Path, least: int = 2) -> Tensor:
@@ -94,7 +102,24 @@ def check_labels(labels: Tensor, num_data: int, where: str | Path) -> Int64[Tens
     if len(bad):
         row = int(bad[0])
         raise ValueError(
-            f"expected whole numbers from 0 for labels in {where}, got {labels[row].item():g} "
-            f"for datum {row}."
+            f"expected whole numbers from 0 for labels in {where}, got "
+            f"{exact(labels[row].item())} for datum {row}."
         )
     return labels.long()
+
+
+def named_labels(
+    labels: Int64[Tensor, " N"], where: str | Path
+) -> tuple[Int64[Tensor, " N"], tuple[str, ...]]:
+    """Return labels as positions among the different ones, and the names of those: their numbers.
+
+    Raises:
+        ValueError: If there are too many.
+    """
+    values, positions = labels.unique(return_inverse=True)
+    if len(values) > MOST_LABELS:
+        raise ValueError(
+            f"expected at most {MOST_LABELS} different labels in {where}, got {len(values)}; leave "
+            "them out if they are no labels."
+        )
+    return positions, tuple(map(str, values.tolist()))

@@ -27,6 +27,7 @@ class DataFormat:
         grey: The largest grey value, where they are binarised.
         label_names: The names of their classes.
         columns: What the columns of a table mean.
+        batch_names: The names of the batches in which they were measured.
     """
 
     name: str
@@ -35,13 +36,15 @@ class DataFormat:
     grey: float | None = None
     label_names: tuple[str, ...] | None = None
     columns: Columns | None = None
+    batch_names: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, splits: Splits) -> "DataFormat":
         """Return the format of data, before they were binarised."""
         dtype = str(splits.train.values.dtype).removeprefix("torch.")
         names, columns = splits.label_names, splits.columns
-        return cls(splits.name, splits.data_shape, dtype, splits.grey, names, columns)
+        facts = (splits.name, splits.data_shape, dtype, splits.grey, names, columns)
+        return cls(*facts, splits.batch_names)
 
     def write(self, directory: Path) -> None:
         """Write the format into the directory of a run."""
@@ -62,12 +65,14 @@ class DataFormat:
             raise FileNotFoundError(f"expected the format of a run's data at {file}, found none.")
         try:
             found: dict[str, Any] = json.loads(file.read_text())
-            columns, names = found["columns"], found["label_names"]
+            columns = found["columns"]
+            names, batches = found["label_names"], found.get("batch_names")
             return cls(
                 **{
                     **found,
                     "data_shape": tuple(found["data_shape"]),
                     "label_names": None if names is None else tuple(names),
+                    "batch_names": None if batches is None else tuple(batches),
                     "columns": None if columns is None else Columns.from_json(columns),
                 }
             )
@@ -97,7 +102,13 @@ class DataFormat:
             ValueError: If it cannot be read, or its data do not fit.
         """
         empty = torch.empty(0, *self.data_shape, dtype=getattr(torch, self.dtype))
-        before = Source(self.name, empty, label_names=self.label_names, columns=self.columns)
+        before = Source(
+            self.name,
+            empty,
+            label_names=self.label_names,
+            columns=self.columns,
+            batch_names=self.batch_names,
+        )
         found = open_like(before, path, labels=labels, options=options)
-        part = Part(found.x, torch.arange(len(found.x)), found.labels)
+        part = found.whole()
         return part if self.grey is None else part.binarised(self.grey, seed)

@@ -28,10 +28,15 @@ def describe(data: Source | Splits) -> str:
     """
     if isinstance(data, Splits):
         x, sizes = data.train.values, [len(part) for part in data.parts]
-        known = [part.labels for part in data.parts if part.labels is not None]
-        labels, count = torch.cat(known) if known else None, sum(sizes)
+        labels, batches = (
+            torch.cat(known)
+            if (known := [t for p in data.parts if (t := p.known[n]) is not None])
+            else None
+            for n in ("labels", "batch_label")
+        )
+        count = sum(sizes)
     else:
-        x, labels, count = data.x, data.labels, len(data.x)
+        x, labels, batches, count = data.x, data.labels, data.batch_label, len(data.x)
         found = Counter([] if data.part is None else data.part.tolist())
         sizes = [found[TRAIN], found[VALIDATION], found[TEST]]
     low, high = observed_range(x)
@@ -41,6 +46,8 @@ def describe(data: Source | Splits) -> str:
         said += f", grey values up to {data.grey:g} drawn as zeros and ones"
     if labels is not None:
         said += f", {_labels(labels, data.label_names)}"
+    if batches is not None:
+        said += f", {_labels(batches, data.batch_names, 'batches')}"
     if sum(sizes):
         said += f"; {sizes[0]} to train, {sizes[1]} to validate, {sizes[2]} to test"
     return said + "."
@@ -59,10 +66,10 @@ def _shape(x: Tensor, columns: Columns | None) -> str:
     return f"rows of {said} column{many} in {shape[0]} dimensions"
 
 
-def _labels(labels: Tensor, names: Sequence[str] | None) -> str:
+def _labels(labels: Tensor, names: Sequence[str] | None, what: str = "labels") -> str:
     counts = labels.bincount()
     counts = counts[counts > 0]
-    said = f"{len(counts)} labels ("
+    said = f"{len(counts)} {what} ("
     if names:
         said += ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "") + "; "
     return said + f"{int(counts.min())} to {int(counts.max())} data each)"

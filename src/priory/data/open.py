@@ -2,41 +2,45 @@
 
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from priory.arguments import only
+from priory.arguments import one_of, only
 from priory.data import sources, tables
 from priory.data.binarise import grey_range
-from priory.data.checks import check_labels
-from priory.data.sources.arrays import read_array
+from priory.data.checks import check_labels, named_labels
+from priory.data.sources.arrays import map_array, open_array, read_array
 from priory.data.sources.idx import is_idx_folder, open_idx_folder, read_idx
 from priory.data.sources.images import open_images
 from priory.data.sources.own_split import complete_parts
 from priory.data.splits import Part, Source, Splits, split
-from priory.data.tables.table import open_table, open_table_like
-from priory.suggestions import did_you_mean
+from priory.data.tables.table import open_table
+from priory.suggestions import did_you_mean, short
 
 Opener = Callable[..., Source]
 
 
-def _registered(kind: Literal["NAMES", "SUFFIXES"]) -> dict[str, Opener]:
-    """Return what the readers register: each file says which names or endings are its own."""
-    readers: dict[str, Opener] = {}
+def _registered(kind: Literal["NAMES", "SUFFIXES", "LIKE"]) -> dict[Any, Opener]:
+    """Return what the readers register: each file says which names or endings are its own.
+
+    It may also say what reads a further file as one whose columns are known, by the opener of that.
+    """
+    readers: dict[Any, Opener] = {}
     for package in (sources, tables):
         for file in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             readers |= getattr(import_module(file.name), kind, {})
     return readers
 
 
-NAMES, SUFFIXES = _registered("NAMES"), _registered("SUFFIXES")
+NAMES, SUFFIXES, LIKE = (_registered(kind) for kind in ("NAMES", "SUFFIXES", "LIKE"))
 
 
 def open_data(
@@ -80,8 +84,7 @@ def open_data(
     splits = split(opened, shares[0], shares[1], seed)
 
     def further(path: str | Path) -> Part:
-        like = open_like(opened, path, options=options)
-        return Part(like.x, torch.arange(len(like.x)), like.labels)
+        return open_like(opened, path, options=options).whole()
 
     if not isinstance(validation, int | float):
         splits = replace(splits, validation=further(validation))
@@ -138,10 +141,12 @@ def open_source(
     takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     own = [name for name in takes if name not in facts]
     only(options, own, str(spec))
+    _check_types(options, opener)
     facts = {name: value for name, value in facts.items() if name in takes}
     source = opener(*arguments, **facts, **options)
     if labels is not None:
-        source = replace(source, labels=read_labels(labels, len(source.x)), label_names=None)
+        codes, names = read_labels(labels, len(source.x))
+        source = replace(source, labels=codes, label_names=names)
     if source.part is not None:
         part = complete_parts(source.part, validation, test, seed)
         source = replace(source, part=part)
@@ -170,10 +175,14 @@ def open_like(
         ValueError: If it cannot be read, or its data are of another kind or shape, or not whole
             numbers where the others are, or the reverse.
     """
-    opener, _ = find_opener(path)
-    if opener is open_table and source.columns is not None:
-        separator = (options or {}).get("separator")
-        further = open_table_like(path, source.columns, source.label_names, separator)
+    opener, (where, *_) = find_opener(path)
+    options = dict(options or {})
+    if opener is open_array and source.columns is not None and map_array(where).dtype.names:
+        opener = open_table  # whose samples are such arrays too
+    if source.columns is not None and opener in LIKE:
+        only(options, inspect.signature(opener).parameters, str(path))
+        _check_types(options, opener)
+        further = LIKE[opener](where, source.columns, source.label_names, options)
     else:
         further = replace(open_source(path, options=options), part=None)
     alike = further.x.is_floating_point() == source.x.is_floating_point()
@@ -191,25 +200,58 @@ def open_like(
                 f"for {other[0]!r}."
             )
     if labels is not None:
-        found = read_labels(labels, len(further.x))
-        return replace(further, labels=found, label_names=source.label_names)
-    return _with_labels_of(source, further, path)
+        read, of_file = read_labels(labels, len(further.x))
+        further = replace(further, labels=read, label_names=of_file)
+    named = ("labels", further.labels, further.label_names, source.label_names)
+    codes, names = _renamed(*named, source, path)
+    further = replace(further, labels=codes, label_names=names)
+    named = ("batches", further.batch_label, further.batch_names, source.batch_names)
+    codes, names = _renamed(*named, source, path)
+    return replace(further, batch_label=codes, batch_names=names)
 
 
-def _with_labels_of(source: Source, further: Source, path: str | Path) -> Source:
-    if further.labels is None or further.label_names in (None, source.label_names):
-        return further
-    if source.label_names is None:
-        raise ValueError(f"expected no names of labels in {path}, as in {source.name}, got some.")
-    places = []
-    for name in further.label_names:
-        if name not in source.label_names:
+def _renamed(
+    what: str,
+    codes: Tensor | None,
+    names: tuple[str, ...] | None,
+    before: tuple[str, ...] | None,
+    source: Source,
+    path: str | Path,
+) -> tuple[Tensor | None, tuple[str, ...] | None]:
+    """Return labels, or batches, by the names that they had in the data before."""
+    if codes is None or names in (None, before):
+        return codes, names
+    if before is None:  # as runs of before have it, whose labels are their numbers
+        if not all(name.isdecimal() for name in names or ()):
             raise ValueError(
-                f"expected the labels of {source.name} in {path}, got another, {name!r}."
+                f"expected no names of {what} in {path}, as in {source.name}, got some."
             )
-        places.append(source.label_names.index(name))
-    labels = torch.tensor(places)[further.labels]
-    return replace(further, labels=labels, label_names=source.label_names)
+        return torch.tensor([*map(int, names or ())])[codes], None
+    if other := next((name for name in names or () if name not in before), None):
+        raise ValueError(
+            f"expected the {what} of {source.name} ({short(', '.join(before))}) in {path}, got "
+            f"another, {other!r}; leave those examples out, or train with them."
+        )
+    return torch.tensor([before.index(name) for name in names or ()])[codes], before
+
+
+def _check_types(options: Mapping[str, Any], opener: Opener) -> None:
+    """Refuse options of another type than an opener takes."""
+    hints = get_type_hints(opener)
+    for name, value in options.items():
+        if get_origin(hints[name]) is Literal:
+            one_of(get_args(hints[name]), **{name: value})
+            continue
+        several = get_origin(hints[name]) is Sequence
+        cells = value if several and isinstance(value, list | tuple) else [value]
+        optional = value is None and type(None) in get_args(hints[name])
+        if optional or (several == (cells is value) and all(isinstance(c, str) for c in cells)):
+            continue
+        kind, example = ("a list of text", f"['{value}']") if several else ("text", f"'{value}'")
+        raise ValueError(
+            f"expected {kind} for {name}, got {short(value)}; write it as "
+            f"{{{name}: {short(example)}}}."
+        )
 
 
 def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
@@ -241,8 +283,19 @@ def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
     )
 
 
-def read_labels(path: str | Path, num_data: int) -> Int64[Tensor, " N"]:
-    """Read labels, one for each datum, from a `.npy` file or a file of the kind of MNIST's."""
+def read_labels(path: str | Path, num_data: int) -> tuple[Int64[Tensor, " N"], tuple[str, ...]]:
+    """Read labels, one for each datum, and their names.
+
+    Args:
+        path: A `.npy` file, of whole numbers or of text, or a file of the kind of MNIST's.
+        num_data: The number of data.
+    """
     path = Path(path)
-    labels = read_array(path) if path.suffix.lower() == ".npy" else read_idx(path)
-    return check_labels(labels, num_data, path.name)
+    if path.suffix.lower() != ".npy":
+        return named_labels(check_labels(read_idx(path), num_data, path.name), path.name)
+    array = map_array(path)
+    if array.dtype.kind != "U" or array.ndim != 1:
+        return named_labels(check_labels(read_array(path), num_data, path.name), path.name)
+    names, codes = np.unique(array, return_inverse=True)
+    check_labels(torch.from_numpy(codes), num_data, path.name)
+    return named_labels(torch.from_numpy(codes), path.name)[0], tuple(map(str, names))

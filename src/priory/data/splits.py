@@ -1,7 +1,7 @@
 """Data as they come, and the same in three parts, which are read when they are asked for."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from priory.data.binarise import binarise
 
 if TYPE_CHECKING:
     from priory.data.tables.columns import Columns
+
+KNOWN = ("labels", "exposure", "batch_label")
+"""What is known of each example, by the names that a model is told of it by."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class Source:
         part: To which part each datum belongs, `(N,)`: 0 to train, 1 to validate, 2 to test; None
             where the data bring no split of their own.
         columns: What the columns of a table mean; None for anything else.
+        batch_label: The batch that each example was measured in, `(N,)`; None where there are none.
+        batch_names: The names of the batches.
+        exposure: How much of each example was looked at, `(N,)`; None where data do not say so.
+        names: The name of each example; None where they have none.
     """
 
     name: str
@@ -34,6 +41,10 @@ class Source:
     label_names: tuple[str, ...] | None = None
     part: Tensor | None = None
     columns: "Columns | None" = None
+    batch_label: Tensor | None = None
+    batch_names: tuple[str, ...] | None = None
+    exposure: Tensor | None = None
+    names: tuple[str, ...] | None = None
 
     def __init__(  # whose arguments may be arrays, as its attributes are not
         self,
@@ -43,10 +54,28 @@ class Source:
         label_names: tuple[str, ...] | None = None,
         part: Tensor | Array | None = None,
         columns: "Columns | None" = None,
+        batch_label: Tensor | Array | None = None,
+        batch_names: tuple[str, ...] | None = None,
+        exposure: Tensor | Array | None = None,
+        names: tuple[str, ...] | None = None,
     ) -> None:
-        arrays = {"x": x, "labels": labels, "part": part}
+        arrays = {
+            **{"x": x, "labels": labels, "part": part},
+            **{"batch_label": batch_label, "exposure": exposure},
+        }
         tensors = {key: None if a is None else as_tensor(a) for key, a in arrays.items()}
         vars(self).update(tensors, name=name, label_names=label_names, columns=columns)
+        vars(self).update(batch_names=batch_names, names=names)
+
+    def rows(self, index: Tensor) -> "Part":
+        """Return the examples at some positions, `(N,)`."""
+        known = {name: getattr(self, name) for name in KNOWN}
+        of_rows: dict[str, Any] = {n: None if t is None else t[index] for n, t in known.items()}
+        return Part(self.x, index, names=self.names, **of_rows)
+
+    def whole(self) -> "Part":
+        """Return all examples."""
+        return self.rows(torch.arange(len(self.x)))
 
 
 @dataclass(frozen=True)
@@ -59,15 +88,31 @@ class Part:
         labels: The class of each datum of this part, `(N,)`; None where there are none.
         grey: Where the data are grey values to be binarised anew each time they are read, the
             largest of them: a value v is read as one with probability v / grey.
+        exposure: The exposure of each example of this part, `(N,)`; None where there are none.
+        batch_label: The batch of each, `(N,)`; None where there are none.
+        names: The name of each example of the whole source; None where they have none.
     """
 
     values: Tensor
     index: Tensor
     labels: Tensor | None = None
     grey: float | None = None
+    exposure: Tensor | None = None
+    batch_label: Tensor | None = None
+    names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def known(self) -> dict[str, Tensor | None]:
+        """What is known of each example: its label, its exposure and its batch."""
+        return {name: getattr(self, name) for name in KNOWN}
+
+    @property
+    def own_names(self) -> tuple[str, ...] | None:
+        """The name of each example of this part."""
+        return None if self.names is None else tuple(self.names[n] for n in self.index.tolist())
 
     @property
     def data_shape(self) -> tuple[int, ...]:
@@ -104,12 +149,12 @@ class Part:
             seed: The seed of the draw.
         """
         generator = torch.Generator().manual_seed(seed)
-        drawn = Part(self.values, self.index, self.labels, grey)
+        drawn = replace(self, grey=grey)
         bits = torch.empty(len(self), *self.data_shape, dtype=torch.uint8)
         positions = torch.arange(len(self))
         for rows in blocks(len(self), bits[:1].numel()):
             bits[rows] = drawn.read(positions[rows], generator).to(torch.uint8)
-        return Part(bits, positions, self.labels)
+        return replace(self, values=bits, index=positions, names=self.own_names, grey=None)
 
 
 @dataclass(frozen=True)
@@ -124,6 +169,7 @@ class Splits:
         label_names: The names of the classes; None where they have none but their numbers.
         columns: What the columns of a table mean; None for anything else.
         grey: The largest grey value, where the data are drawn as zeros and ones; else None.
+        batch_names: The names of the batches, where there are any.
     """
 
     name: str
@@ -133,6 +179,7 @@ class Splits:
     label_names: tuple[str, ...] | None = None
     columns: "Columns | None" = None
     grey: float | None = None
+    batch_names: tuple[str, ...] | None = None
 
     @property
     def modelled(self) -> Tensor:
@@ -152,6 +199,22 @@ class Splits:
         if not labels:
             return None
         return len(self.label_names or ()) or int(max(part.max() for part in labels)) + 1
+
+    @property
+    def num_batches(self) -> int | None:
+        """The number of batches; None without."""
+        return None if self.batch_names is None else len(self.batch_names)
+
+    def of_modelled(self, name: Literal["exposure", "batch_label"]) -> Tensor | None:
+        """Return what is known of each of the values that a likelihood sees, `(M,)`."""
+        parts = [part for part in self.parts if part.values is self.modelled and len(part)]
+        known = [(part.index, part.known[name]) for part in parts]
+        if not known or any(values is None for _, values in known):
+            return None
+        whole = torch.zeros(len(self.modelled), dtype=known[0][1].dtype)  # type: ignore[union-attr]
+        for index, values in known:
+            whole[index] = values  # type: ignore[assignment]
+        return whole
 
     @property
     def parts(self) -> tuple[Part, Part, Part]:
@@ -204,11 +267,12 @@ def split(source: Source, validation: float = 0.1, test: float = 0.1, seed: int 
     if part is None:
         part = assign_parts(len(source.x), validation, test, seed)
         order = order[torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))]
-    train, validating, testing = (_part(source, order[part[order] == n]) for n in range(3))
+    train, validating, testing = (source.rows(order[part[order] == n]) for n in range(3))
     if len(train) < 1:
         raise ValueError(f"expected data to train on, got none in {source.name}.")
     names, columns = source.label_names, source.columns
-    return Splits(source.name, train, validating, testing, names, columns)
+    batches = source.batch_names
+    return Splits(source.name, train, validating, testing, names, columns, batch_names=batches)
 
 
 def assign_parts(
@@ -244,10 +308,6 @@ def assign_parts(
     for number, rows in enumerate(order.split([num_train, num_validation, num_test])):
         part[rows] = number
     return part
-
-
-def _part(source: Source, index: Tensor) -> Part:
-    return Part(source.x, index, None if source.labels is None else source.labels[index])
 
 
 def mix(*numbers: int) -> int:

@@ -2,6 +2,16 @@
 
 from priory.distributions.discretized_logistic_distribution import DiscretizedLogistic
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
+from priory.distributions.joint import (
+    Conditional,
+    JointDistribution,
+    JointPosterior,
+    detached,
+    rates,
+    terms,
+    top_of,
+    top_part,
+)
 from priory.distributions.kl_bounds import kl_lower_bound, kl_upper_bound, kl_variational
 from priory.distributions.log_mean_negative_binomial import LogMeanNegativeBinomial
 from priory.distributions.log_mean_poisson import LogMeanPoisson
@@ -16,9 +26,12 @@ from priory.distributions.resampled_distribution import ResampledDistribution
 from priory.distributions.torch_distributions import loc_and_scale, without_argument_checks
 
 __all__ = [
+    "Conditional",
     "DiscretizedLogistic",
     "FactorizedGaussianMixture",
     "GaussianMixture",
+    "JointDistribution",
+    "JointPosterior",
     "KLEstimate",
     "LogMeanNegativeBinomial",
     "LogMeanPoisson",
@@ -26,6 +39,7 @@ __all__ = [
     "MixedColumns",
     "ResampledDistribution",
     "ShardedGaussianMixture",
+    "detached",
     "kl_lower_bound",
     "kl_upper_bound",
     "kl_variational",
@@ -33,6 +47,10 @@ __all__ = [
     "marginal",
     "marginals_of",
     "monte_carlo_kl",
+    "rates",
+    "terms",
+    "top_of",
+    "top_part",
     "widened",
     "without_argument_checks",
     "working_dtype",

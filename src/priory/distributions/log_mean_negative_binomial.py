@@ -11,6 +11,34 @@ from priory.distributions.mixture.blocks import widened
 from priory.distributions.torch_distributions import Expandable
 
 LARGEST = 1e9  # whose lgamma float64 resolves to 4e-6
+SMALL = 4096  # counts, of which it does not pay to leave some out
+
+
+_transforms_are_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: True)
+
+
+def log_coefficient(x: Float[Tensor, "..."], theta: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    r"""Return $\log \Gamma(x + \theta) - \log \Gamma(\theta) - \log x!$, which is 0 at x = 0.
+
+    Where most counts are 0, as those of genes in cells, only the others are worked out.
+    """
+    fixed = (
+        torch.compiler.is_compiling() or _transforms_are_active()
+    )  # nothing may depend on values
+    if fixed or x.numel() < SMALL or 2 * int((some := x != 0).sum()) > x.numel():
+        return _log_coefficient(x, theta)
+    shape = broadcast_shapes(x.shape, theta.shape)
+    if x.shape != shape:
+        return _log_coefficient(x, theta)
+    whole = x.new_zeros(shape)
+    return whole.masked_scatter(some, _log_coefficient(x[some], theta.expand(shape)[some]))
+
+
+def _log_coefficient(x: Tensor, theta: Tensor) -> Tensor:
+    # Beyond, what remains of the two lgammas is a logarithm; the middle needs no gradient.
+    near, middle = x.clamp(max=LARGEST), theta.detach() / 2
+    beyond = (theta - 1) * ((x + middle) / (near + middle)).log()
+    return (near + theta).lgamma() - (near + 1).lgamma() - theta.lgamma() + beyond
 
 
 class LogMeanNegativeBinomial(
@@ -97,10 +125,7 @@ class LogMeanNegativeBinomial(
         theta = dispersion.reciprocal()
         log_odds = log_mean + dispersion.log()
         log_share = logsigmoid(log_odds)  # not of softplus, which is cut off while e^-20 x counts
-        # Beyond, what remains of the two lgammas is a logarithm; the middle needs no gradient.
-        near, middle = x.clamp(max=LARGEST), theta.detach() / 2
-        beyond = (theta - 1) * ((x + middle) / (near + middle)).log()
-        coefficient = (near + theta).lgamma() - (near + 1).lgamma() - theta.lgamma() + beyond
+        coefficient = log_coefficient(x, theta)
         log_prob = coefficient + (x + theta) * log_share - theta * log_odds
         log_prob = log_prob.to(torch.promote_types(value.dtype, self._dtype))
         return log_prob.expand(broadcast_shapes(value.shape, self.batch_shape))

@@ -6,6 +6,7 @@ from torch.distributions import Distribution, MixtureSameFamily
 
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture
 from priory.distributions.gaussian_kl import mixture_of
+from priory.distributions.joint import JointDistribution
 from priory.distributions.logits_categorical import LogitsCategorical
 from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
@@ -14,7 +15,7 @@ def marginal(weights: Float[Tensor, " B"], p: Distribution) -> Distribution:
     r"""Return the mixture of a batch of distributions, $p(z) = \sum_b w_b\, p_b(z)$.
 
     Gaussian mixtures become one Gaussian mixture, of all their components in order; components that
-    the whole batch shares stay as many as they are.
+    the whole batch shares stay as many as they are. Of several levels the tops are mixed.
 
     Args:
         weights: The weights w, which sum to one.
@@ -36,6 +37,8 @@ def marginal(weights: Float[Tensor, " B"], p: Distribution) -> Distribution:
             f"expected a distribution of batch shape {tuple(weights.shape)}, "
             f"got {tuple(p.batch_shape)}."
         )
+    if isinstance(p, JointDistribution):
+        return p.with_top(marginal(weights, p.top))
     if not isinstance(p, GaussianMixture):
         # The values are checked by p, and torch's own check refuses a batch of size zero.
         return MixtureSameFamily(LogitsCategorical(weights.log()), p, validate_args=False)

@@ -46,6 +46,11 @@ def loc_and_scale(
     if isinstance(distribution, distributions.Independent):
         base, dims = type(distribution.base_dist).__name__, distribution.reinterpreted_batch_ndims
         got = f"Independent({base}, {dims})"
+    if hasattr(distribution, "split"):  # several levels
+        raise TypeError(
+            f"expected a diagonal Gaussian over vectors, got several levels, a {got}; give "
+            "encoder.top, or put the prior at the top of a HierarchicalPrior."
+        )
     raise TypeError(
         "expected a diagonal Gaussian over vectors, Independent(Normal(loc, scale), 1), from the "
         f"encoder, got {got}; let it return one, or use a prior that needs no encoder."

@@ -1,11 +1,15 @@
 """Questions asked of a trained model, one a file."""
 
+from priory.evaluation.batch_mixing import batch_mixing
+from priory.evaluation.clusters import Clusters, clusters_and_labels
 from priory.evaluation.component_view import ComponentView, component_view
 from priory.evaluation.components import components_in_use, dead_components
 from priory.evaluation.cross_entropy import Estimate, cross_entropy
 from priory.evaluation.decoding import decode
+from priory.evaluation.depth import Depth, depth_in_latents
 from priory.evaluation.exhibit import Exhibit, exhibit, sample_data
 from priory.evaluation.exploration import DecodedPlane, Exploration, explore
+from priory.evaluation.gene_agreement import Agreement, gene_agreement, told_apart
 from priory.evaluation.holes import Holes, holes, in_holes, model_holes
 from priory.evaluation.interpolation import Interpolation, interpolate
 from priory.evaluation.latent_use import LatentUse, latent_use
@@ -20,6 +24,7 @@ from priory.evaluation.samples import SampleQuality, sample_quality
 from priory.evaluation.scores import Evaluation, Measures, Scores, evaluate, measure
 from priory.evaluation.study import Study
 from priory.evaluation.surgery import Dimensions, Surgery, surgery
+from priory.evaluation.top_level import top_level
 from priory.evaluation.two_sample import (
     MMD,
     ClassifierTest,
@@ -30,9 +35,12 @@ from priory.evaluation.two_sample import (
 __all__ = [
     "MMD",
     "NLL",
+    "Agreement",
     "ClassifierTest",
+    "Clusters",
     "ComponentView",
     "DecodedPlane",
+    "Depth",
     "Dimensions",
     "Estimate",
     "Evaluation",
@@ -52,15 +60,19 @@ __all__ = [
     "Study",
     "Surgery",
     "Value",
+    "batch_mixing",
     "classifier_test",
+    "clusters_and_labels",
     "component_view",
     "components_in_use",
     "cross_entropy",
     "dead_components",
     "decode",
+    "depth_in_latents",
     "evaluate",
     "exhibit",
     "explore",
+    "gene_agreement",
     "holes",
     "in_holes",
     "interpolate",
@@ -76,4 +88,6 @@ __all__ = [
     "sample_data",
     "sample_quality",
     "surgery",
+    "told_apart",
+    "top_level",
 ]

@@ -11,6 +11,7 @@ from priory.arrays import Array, as_points
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.evaluation.decoding import decode_expected
 from priory.evaluation.nearest import nearest
+from priory.priors import holds_examples
 from priory.priors.parts.usage import DEAD, mean_responsibilities
 from priory.vae import VAE
 
@@ -57,6 +58,7 @@ def component_view(
     num_near: int = 4,
     num_samples: int = 4,
     label: int | None = None,
+    examples: bool = True,
 ) -> ComponentView | None:
     """Look at the components of a prior.
 
@@ -69,6 +71,8 @@ def component_view(
         num_near: The number of nearest data of each, fewer where there are not as many.
         num_samples: The number of samples of each.
         label: The class to decode for, by a decoder that takes one.
+        examples: Whether to show examples: without, there are none beside a component, and no
+            pseudo-inputs that started from data.
 
     Returns:
         What there is to see; None for a prior that is no mixture.
@@ -89,6 +93,9 @@ def component_view(
     order = order[:most]
     loc, scale = prior.loc[order], prior.scale[order]
     pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
+    if not examples and holds_examples(vae.prior):
+        pseudo_inputs = None
+    num_near = min(num_near, len(codes)) if examples else 0
     picture = decode_expected(vae, loc, label) if pseudo_inputs is None else pseudo_inputs[order]
     noise = torch.randn(Size((len(order), num_samples, loc.shape[-1])), dtype=loc.dtype)
     return ComponentView(
@@ -98,6 +105,6 @@ def component_view(
         loc=loc,
         picture=picture,
         has_pseudo_inputs=pseudo_inputs is not None,
-        near=nearest(loc, codes, min(num_near, len(codes))).index,
+        near=nearest(loc, codes, max(1, num_near)).index[:, :num_near],
         samples=decode_expected(vae, loc[:, None] + scale[:, None] * noise.to(loc), label),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
@@ -10,11 +11,14 @@ from torch.special import entr
 
 from priory.aggregate import posterior_of_all
 from priory.arrays import Array, as_points
+from priory.blockwise import blocks
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.evaluation.measure import Measure
 from priory.evaluation.nearest import Nearest, nearest
 from priory.evaluation.study import Study
+from priory.networks.context import Context, given
 from priory.priors.parts.usage import DEAD, dead_positions, mean_responsibilities
+from priory.vae import VAE
 
 
 def components_in_use(prior: Distribution, z: Float[Tensor, "N L"] | Array) -> float | None:
@@ -44,6 +48,29 @@ def components_in_use(prior: Distribution, z: Float[Tensor, "N L"] | Array) -> f
     if not isinstance(prior, GaussianMixture | FactorizedGaussianMixture):
         return None
     return float(entr(mean_responsibilities(prior, as_points(z))).sum().exp())
+
+
+@torch.no_grad()
+def most_likely_component(
+    vae: VAE, z: Float[Tensor, "N L"], context: Context | None = None
+) -> Int[Tensor, " N"] | None:
+    """Return the component of the prior that most likely made each point; None without a mixture.
+
+    Args:
+        vae: The model.
+        z: Points of the latent space, such as the means of q(z|x).
+        context: What is known of each, for a prior that is told of labels.
+    """
+    components = []
+    for rows in blocks(len(z), most=1024):
+        try:
+            p = vae.prior_distribution(given(context)[rows])
+        except ValueError:  # labels are not known
+            return None
+        if not isinstance(p, GaussianMixture):
+            return None
+        components.append(p.responsibilities(z[rows]).argmax(-1))
+    return torch.cat(components)
 
 
 def dead_components(
@@ -78,13 +105,13 @@ def dead_components(
 
 def dead_components_of(study: Study) -> Tensor | None:
     """Return the components of a prior that training data do not use, or held-out without any."""
-    z = study.once("fitted z", lambda: posterior_of_all(study.vae, *study.fitted).sample())
+    z = study.once("fitted z", lambda: posterior_of_all(study.top, *study.fitted).sample())
     return dead_components(study.prior, z)
 
 
 def nearest_to_pseudo_inputs(study: Study) -> Nearest | None:
     """Return the training example nearest to each pseudo-input, or the held-out without any."""
-    pseudo_inputs: Tensor | None = getattr(study.vae.prior, "pseudo_inputs", None)
+    pseudo_inputs: Tensor | None = getattr(study.top.prior, "pseudo_inputs", None)
     if pseudo_inputs is None:
         return None
     near, chosen = nearest(pseudo_inputs, study.fitted[0]), study.chosen
@@ -102,7 +129,7 @@ def _of_all(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _in_use(study: Study) -> float | None:
-    return components_in_use(study.prior, study.z)
+    return components_in_use(study.prior, study.top_z)
 
 
 COMPONENTS_IN_USE = Measure(
@@ -114,13 +141,19 @@ COMPONENTS_IN_USE = Measure(
     form=".1f",
     quick=True,
     remark=_of_all,
+    of_top=True,
 )
 DEAD_COMPONENTS = Measure(
-    "dead_components", "", "positions of components that no data use", dead_components_of
+    "dead_components",
+    "",
+    "positions of components that no data use",
+    dead_components_of,
+    of_top=True,
 )
 NEAREST = Measure(
     "nearest_to_pseudo_inputs",
     "",
     "the training example nearest to each pseudo-input",
     nearest_to_pseudo_inputs,
+    of_top=True,
 )

@@ -7,7 +7,7 @@ from torch.distributions import Categorical, Distribution, Independent
 from priory.arrays import Array
 from priory.blockwise import blocks
 from priory.distributions.unflattened import UnflattenedDistribution
-from priory.networks.context import Context, given, num_labels_of
+from priory.networks.context import Context, given, num_batches_of, num_labels_of
 from priory.networks.home import taken
 from priory.vae import VAE
 
@@ -53,7 +53,8 @@ def decode(
     Args:
         vae: The model.
         z: Points of the latent space, `(M, L)`.
-        context: What is known of these data, for a decoder that is told of labels.
+        context: What is known of these data, for a decoder that is told of labels or batches.
+            Exposures that are not given are drawn from those seen, or the median for a mean.
         mean: Whether to take $E[x \mid z]$ and not a draw, as `expected` does.
 
     Returns:
@@ -70,13 +71,18 @@ def decode(
     """
     z, parts = taken(z, vae.decoder), []
     for rows in blocks(len(z), most=1024):  # a decoder makes more of a row than an encoder
-        likelihood = vae.likelihood(z[rows], given(context)[rows])
+        known = given(context)[rows]
+        if not mean:
+            known = vae.with_drawn_exposure(len(z[rows]), known)
+        likelihood = vae.likelihood(z[rows], known)
         parts.append(expected(likelihood) if mean else likelihood.sample())
     return torch.cat(parts)
 
 
 def decode_expected(vae: VAE, z: Tensor | Array, label: int | None = None) -> Tensor:
     """Return the expected example at each point, `(*points, *data_shape)`.
+
+    A decoder that takes batches is told of the first, and one that takes exposures of the median.
 
     Args:
         vae: The model.
@@ -86,7 +92,9 @@ def decode_expected(vae: VAE, z: Tensor | Array, label: int | None = None) -> Te
     z = taken(z, vae.decoder)
     points = z.flatten(0, -2)
     labels = None if label is None else torch.full((len(points),), label)
-    x = decode(vae, points, Context(labels=labels), mean=True)
+    batches = num_batches_of(vae.decoder)
+    batch_label = None if batches is None else torch.zeros(len(points), dtype=torch.long)
+    x = decode(vae, points, Context(labels=labels, batch_label=batch_label), mean=True)
     return x.reshape(*z.shape[:-1], *x.shape[1:])
 
 

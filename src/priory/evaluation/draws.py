@@ -6,6 +6,7 @@ from torch.distributions import Distribution
 
 from priory.blockwise import blocks
 from priory.distributions import GaussianMixture
+from priory.evaluation.top_level import from_top, top_level
 from priory.networks.context import Context
 from priory.vae import VAE
 
@@ -37,10 +38,10 @@ def components_to_draw(
 
 
 def draw_from(vae: VAE, code: int | None, order: Tensor, n: int) -> Tensor:
-    """Draw n latents from each of some components, `(C n, L)`."""
+    """Draw n latents from each of some components, `(C n, L)`; of several levels, of the top's."""
     p = _mixture(vae, code)
     loc, scale = (t.flatten(0, -2)[order].repeat_interleave(n, 0) for t in (p.loc, p.scale))
-    return torch.addcmul(loc, torch.randn_like(loc), scale)
+    return from_top(vae, torch.addcmul(loc, torch.randn_like(loc), scale))
 
 
 def _mixture(vae: VAE, code: int | None) -> GaussianMixture:
@@ -51,10 +52,11 @@ def _mixture(vae: VAE, code: int | None) -> GaussianMixture:
             "expected a label, as each has components of its own, got none; name it with --label."
         )
     with torch.no_grad():
-        p: Distribution = vae.prior_distribution(context)
+        p: Distribution = top_level(vae).prior_distribution(context)
     if not isinstance(p, GaussianMixture):
+        name = type(top_level(vae).prior).__name__
         raise ValueError(
-            f"expected a prior that is a mixture of components, got {type(vae.prior).__name__}; "
+            f"expected a prior that is a mixture of components, got {name}; "
             "draw from it as a whole."
         )
     return p

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Size, Tensor
 
+from priory.distributions import rates
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.measure import MINUS, Measure, Value
 from priory.evaluation.study import Study
@@ -32,7 +33,8 @@ def _elbo_terms(study: Study) -> ELBO:
         rows = slice(start, start + size)
         likelihood = vae.likelihood(z[:, rows], study.context[rows])
         parts.append(likelihood.log_prob(brought(x[rows], vae.encoder)).mean(0))
-    return ELBO(reconstruction=torch.cat(parts), rate=(q.log_prob(z) - p.log_prob(z)).mean(0))
+    levels = torch.stack([rate.mean(0) for rate in rates(q, p, z)])
+    return ELBO(torch.cat(parts), levels.sum(0), levels)
 
 
 def mean_over_data(values: Tensor) -> Value:

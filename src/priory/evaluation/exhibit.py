@@ -1,6 +1,6 @@
 """What does a model look like?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -10,8 +10,10 @@ from torch.distributions import Distribution
 from priory.aggregate import marginal_prior, posterior_of_all
 from priory.arrays import Array
 from priory.distributions import GaussianMixture
+from priory.evaluation.top_level import top_level
 from priory.networks.context import Context, given
 from priory.networks.home import taken
+from priory.priors import holds_examples
 from priory.vae import VAE
 
 
@@ -20,8 +22,8 @@ class Exhibit:
     """What a trained model has to show; figures are drawn from it.
 
     Attributes:
-        prior: p(z), over all labels where it depends on them.
-        z: One sample of q(z|x) for each example, `(N, L)`.
+        prior: p(z), over all labels where it depends on them; of several levels that of the top.
+        z: One sample of q(z|x) for each example, `(N, L)`; of several levels the top.
         data: The first data, `(R, *data_shape)`.
         reconstructions: A reconstruction of each of them.
         samples: Data decoded from samples of the prior, `(S, *data_shape)`.
@@ -46,6 +48,7 @@ def exhibit(
     num_reconstructions: int = 8,
     seed: int = 0,
     context: Context | None = None,
+    examples: bool = True,
 ) -> Exhibit:
     """Draw from a model what there is to look at.
 
@@ -56,6 +59,8 @@ def exhibit(
         num_reconstructions: How many data to reconstruct.
         seed: The seed of the noise; the generator of the caller is left as it was.
         context: What is known of these data; labels to sample for are drawn from theirs.
+        examples: Whether to show examples: without, there are no reconstructions, and no
+            pseudo-inputs that started from data.
 
     Examples:
         >>> import torch
@@ -68,35 +73,41 @@ def exhibit(
     x = taken(x, vae.encoder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        prior = marginal_prior(vae, context)
-        pseudo_inputs: Tensor | None = getattr(vae.prior, "pseudo_inputs", None)
+        top = top_level(vae)
+        prior = marginal_prior(top, context)
+        pseudo_inputs: Tensor | None = getattr(top.prior, "pseudo_inputs", None)
         weights: Tensor | None = None
+        if not examples and holds_examples(vae.prior):
+            pseudo_inputs = None
         if pseudo_inputs is not None:
             weights, order = cast(GaussianMixture, prior).logits.exp().sort(descending=True)
             pseudo_inputs = pseudo_inputs[order]
-        first = slice(num_reconstructions)
-        some = given(context)[first]
+        first = slice(num_reconstructions if examples else 0)
+        some, told = given(context)[first], vae.with_exposure(x, context)
         return Exhibit(
             prior=prior,
-            z=posterior_of_all(vae, x, context).sample(),
+            z=posterior_of_all(top, x, context).sample(),
             data=x[first],
             reconstructions=vae.reconstruct(x[first], some),
-            samples=sample_data(vae, num_samples, context),
+            samples=sample_data(vae, num_samples, told),
             pseudo_inputs=pseudo_inputs,
             weights=weights,
         )
 
 
 def sample_data(vae: VAE, num_samples: int, context: Context | None = None) -> Tensor:
-    """Draw data from a model, with labels as frequent as in a context, `(M, *data_shape)`.
+    """Draw data from a model, with what a context tells of as frequent as there.
 
     Args:
         vae: The model.
         num_samples: How many data M to draw.
-        context: With labels, where the model needs them.
+        context: With labels, batches and exposures, where the model needs them.
+
+    Returns:
+        The data, `(M, *data_shape)`.
     """
-    context = given(context)
-    if context.about_labels is None:
+    context = replace(given(context), index=None)
+    if not context:
         return vae.sample(num_samples)
-    chosen = torch.randint(len(context.about_labels), (num_samples,))
+    chosen = torch.randint(len(context), (num_samples,))
     return vae.sample(1, context[chosen])[0]

@@ -14,6 +14,7 @@ from priory.evaluation.decoding import decode_expected, label_to_decode
 from priory.evaluation.holes import in_holes, two_halves
 from priory.evaluation.interpolation import Interpolation, interpolate
 from priory.evaluation.plane import Plane, planes
+from priory.evaluation.top_level import from_top, has_levels, top_level
 from priory.networks.context import Context
 from priory.networks.home import taken
 from priory.vae import VAE
@@ -51,6 +52,8 @@ class Exploration:
         along: The example expected at stops on each path, `(P, stops, *data_shape)`; else None.
         along_straight: Likewise on each straight line.
         label: The class for which all was decoded, by a decoder that takes one; else None.
+        fixed_top: Of several levels, the examples expected at levels below the top that were drawn
+            for the same top, a row for each of R tops, `(R, S, *data_shape)`; None for one level.
     """
 
     data: Tensor
@@ -64,6 +67,7 @@ class Exploration:
     along: Tensor | None
     along_straight: Tensor | None
     label: int | None
+    fixed_top: Tensor | None = None
 
 
 @torch.no_grad()
@@ -81,8 +85,12 @@ def explore(
     num_decoded: int = 64,
     most_components: int = 500,
     seed: int = 0,
+    examples: bool = True,
 ) -> Exploration:
     """Walk through the latent space of a model and note what is there.
+
+    Of several levels of latents it is the space of the top, decoded with the levels below at their
+    means given the top.
 
     Args:
         vae: The model, in evaluation mode where that matters.
@@ -98,6 +106,8 @@ def explore(
         num_decoded: How many of them are decoded.
         most_components: The most components, the heaviest.
         seed: The seed of the noise; the generator of the caller is left as it was.
+        examples: Whether to show examples: without, there are no paths between them, none beside
+            a component, and no pseudo-inputs that started from data.
 
     Examples:
         >>> import torch
@@ -108,6 +118,7 @@ def explore(
         >>> explore(vae, torch.zeros(8, 9), z=torch.randn(8, 2)).along.shape
         torch.Size([3, 9, 9])
     """
+    whole, vae = vae, top_level(vae)
     x, z = taken(x, vae.encoder), as_points(z)
     labels = None if labels is None else as_tensor(labels)
     with torch.random.fork_rng():
@@ -122,6 +133,7 @@ def explore(
         chosen = torch.tensor(
             _pairs(labels, len(x)) if pairs is None else list(pairs), dtype=torch.long
         ).reshape(-1, 2)
+        chosen = chosen if examples else chosen[:0]
         paths = along = straight = None
         if len(chosen):
             paths = interpolate(prior, codes[chosen[:, 0]], codes[chosen[:, 1]], seed=seed)
@@ -132,7 +144,9 @@ def explore(
                 DecodedPlane(plane, decode_expected(vae, plane.embed(plane.grid(side)), label))
                 for plane in planes(prior, z, seed=seed)
             ),
-            components=component_view(vae, prior, z, codes, most=most_components, label=label),
+            components=component_view(
+                vae, prior, z, codes, most=most_components, label=label, examples=examples
+            ),
             prior_samples=samples,
             decoded_samples=decode_expected(vae, samples[:num_decoded], label),
             in_hole=None if halves is None else in_holes(samples, *halves),
@@ -141,7 +155,20 @@ def explore(
             along=along,
             along_straight=straight,
             label=label,
+            fixed_top=_fixed_top(whole, samples, label),
         )
+
+
+TOPS, BELOW = 6, 8
+"""How many tops to hold fixed, and how often to draw the levels below each."""
+
+
+def _fixed_top(vae: VAE, tops: Tensor, label: int | None) -> Tensor | None:
+    """Return the examples expected at levels below the top, drawn again and again for the same."""
+    if not has_levels(vae):
+        return None
+    same = tops[:TOPS, None].expand(-1, BELOW, -1)
+    return decode_expected(vae, from_top(vae, same), label)
 
 
 def _pairs(labels: Tensor | None, count: int, most: int = 3) -> list[tuple[int, int]]:

@@ -211,7 +211,7 @@ def in_holes(
     """
     alone = Processes.alone()
     own = _log_prob(reference, held_out.sample(Size((num_samples,))), alone)
-    return _log_prob(reference, as_points(z), alone) < own.quantile(level)
+    return _log_prob(reference, as_points(z), alone) < _quantile(own, level)
 
 
 def _log_prob(distribution: Distribution, z: Tensor, processes: Processes) -> Tensor:
@@ -254,11 +254,18 @@ def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, floa
     binomial, which moves as many values as lie about it for each that lies there of `own`. That
     slope and the threshold are the others.
     """
-    low, threshold, high = own.quantile(own.new_tensor([level / 2, level, 1.5 * level]))
+    low, threshold, high = (_quantile(own, share * level) for share in (0.5, 1, 1.5))
     share = int((values < threshold).sum()) / len(values)
     slope = int(((values >= low) & (values < high)).sum()) / len(values) / level
     variance = share * (1 - share) / len(values) + slope**2 * level * (1 - level) / len(own)
     return share, math.sqrt(variance), slope, threshold
+
+
+def _quantile(values: Tensor, level: float) -> Tensor:
+    """Return a quantile, interpolated; torch's own goes through float64, which devices may lack."""
+    place = level * (len(values) - 1)
+    ordered, below = values.sort().values, int(place)
+    return ordered[below].lerp(ordered[min(below + 1, len(values) - 1)], place - below)
 
 
 def _over_data(q_b: GaussianMixture, below: Tensor, num_samples: int) -> float:
@@ -277,7 +284,7 @@ def _mean_and_error(splits: Sequence[_Share]) -> tuple[float, float]:
 
 def holes_of(study: Study) -> Holes | None:
     """Measure the holes of a model on its held-out data."""
-    data = (study.vae, study.x, study.context, study.prior)
+    data = (study.top, study.x, study.context, study.prior)
     return study.once("holes", lambda: model_holes(*data, processes=study.processes))
 
 
@@ -290,6 +297,7 @@ def _in_holes(study: Study) -> Value | None:
 
 _share = partial(
     Measure,
+    of_top=True,
     unit="share",
     better="lower",
     perfect=LEVEL,

@@ -125,7 +125,7 @@ def latent_use_of(study: Study) -> LatentUse | None:
     x, context = study.fitted
     if not study.is_gaussian or len(x) < 2:
         return None
-    return study.once("latent use", lambda: latent_use(study.vae, x, context=context))
+    return study.once("latent use", lambda: latent_use(study.top, x, context=context))
 
 
 def _of_all(record: Mapping[str, Any]) -> dict[str, str]:
@@ -140,4 +140,5 @@ ACTIVE_UNITS = Measure(
     unit="count",
     form=".0f",
     remark=_of_all,
+    of_top=True,
 )

@@ -51,6 +51,8 @@ class Measure:
         covers: What the standard error covers; empty for a number that has none.
         form: How the number is written, as a format specification.
         quick: Whether it is among the few by which priors are compared.
+        of_top: Whether it is asked of the top alone where there are several levels of latents.
+        of_counts: Whether it is among those that are asked of models of counts besides.
         remark: What is special about this number, read from all that JSON holds: the `mark`, `of`
             and `note` of its `Value`.
     """
@@ -65,6 +67,8 @@ class Measure:
     covers: str = ""
     form: str = ".2f"
     quick: bool = False
+    of_top: bool = False
+    of_counts: bool = False
     remark: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
 
     def answer(self, result: Any) -> dict[str, Any]:
@@ -104,7 +108,10 @@ class Measure:
             return None
         elif error is not None and not math.isfinite(error):
             error = None
-        return Value(node, error, **(self.remark(record) if self.remark else {}))
+        said = dict(self.remark(record)) if self.remark else {}
+        if self.of_top and record.get("num_levels", 1) > 1:
+            said["note"] = "; ".join(filter(None, (said.get("note"), "of the top level")))
+        return Value(node, error, **said)
 
     def text(self, value: Value | None) -> tuple[str, str]:
         """Return the number as it is printed, and its standard error."""

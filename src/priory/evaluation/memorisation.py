@@ -103,7 +103,9 @@ def memorisation(
         probability=u / (count * held),
         p_value=0.5 * math.erfc(-z / math.sqrt(2)),
         closer_to_training=float(closer.mean()),
-        closer_to_training_standard_error=float(closer.std()) / math.sqrt(count),
+        closer_to_training_standard_error=(
+            float(closer.std()) / math.sqrt(count) if count > 1 else math.nan
+        ),
         num_samples=count,
         num_held_out=held,
     )

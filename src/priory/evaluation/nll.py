@@ -12,7 +12,14 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from priory.arrays import Array
-from priory.distributions import GaussianMixture, widened, working_dtype
+from priory.distributions import (
+    GaussianMixture,
+    JointDistribution,
+    top_of,
+    top_part,
+    widened,
+    working_dtype,
+)
 from priory.evaluation.cost import samples_at_once
 from priory.evaluation.nearest_components import NearestComponents, nearest_components
 from priory.evaluation.pareto import FEWEST, HEAVY, pareto_k
@@ -255,13 +262,16 @@ class _Block:
         chosen: Tensor,
         max_components: int | None,
     ) -> None:
-        self.vae, self.x, self.context = vae, brought(x, vae.encoder), context
+        self.vae, self.x = vae, brought(x, vae.encoder)
+        self.context = vae.with_exposure(self.x, context)
         self.chosen = chosen.to(self.x.device)
         self.dtype = torch.promote_types(self.x.dtype, torch.float32)
         self.posterior = vae.posterior(x, context)
-        self.prior: Distribution | NearestComponents = prior
-        if max_components is not None and _is_larger(prior, max_components):
-            self.prior = nearest_components(prior, self.posterior, max_components)
+        self.prior = prior
+        self.nearest: NearestComponents | None = None
+        top = top_of(prior)
+        if max_components is not None and _is_larger(top, max_components):
+            self.nearest = nearest_components(top, top_of(self.posterior), max_components)
         self.tail: list[Tensor] = []  # the log-weights of the chosen examples, (S, M) in all
 
     def sums(
@@ -287,7 +297,13 @@ class _Block:
 
     def _log_weights(self, z: Tensor) -> Tensor:
         log_likelihood = self.vae.likelihood(z, self.context).log_prob(self.x)
-        return log_likelihood + self.prior.log_prob(z) - self.posterior.log_prob(z)
+        return log_likelihood + self._log_prior(z) - self.posterior.log_prob(z)
+
+    def _log_prior(self, z: Tensor) -> Tensor:
+        if self.nearest is None:
+            return self.prior.log_prob(z)
+        below = self.prior.terms_below(z) if isinstance(self.prior, JointDistribution) else ()
+        return sum(below, self.nearest.log_prob(top_part(self.prior, z)))
 
 
 def _is_larger(prior: Distribution, components: int) -> TypeGuard[GaussianMixture]:

@@ -90,7 +90,8 @@ def planes(
     if dims <= 2:
         names: tuple[str, ...] = ("z₁", "z₂")[:dims]
         return (_with_ends(z.new_zeros(dims), torch.eye(dims).to(z), names, z, spread),)
-    leading = torch.linalg.svd(widened(z - z.mean(0)), full_matrices=False).Vh[:3].mT.to(z)
+    few = len(z) < 3  # which have fewer directions than a plane, and any others complete it
+    leading = torch.linalg.svd(widened(z - z.mean(0)), full_matrices=few).Vh[:3].mT.to(z)
     found = []
     for pair in list(combinations(range(leading.shape[1]), 2))[:most]:
         names = tuple(ORDINALS[number] for number in pair)

@@ -11,15 +11,20 @@ import torch
 from torch import Tensor
 
 from priory.arrays import Array
+from priory.evaluation.batch_mixing import BATCH_MIXING
+from priory.evaluation.clusters import ARI, LEIDEN_ARI, LEIDEN_NMI, NMI
 from priory.evaluation.components import (
     COMPONENTS_IN_USE,
     DEAD_COMPONENTS,
     NEAREST,
     dead_components_of,
 )
+from priory.evaluation.depth import DEPTH, is_of_counts
 from priory.evaluation.evidence import ELBO_OF_DATA, NLL, RATE, RECONSTRUCTION, elbo_terms
+from priory.evaluation.gene_agreement import MADE, MEANS, VARIANCES, ZEROS
 from priory.evaluation.holes import POSTERIOR_OUTSIDE, SHARE_IN_HOLES, holes_of
 from priory.evaluation.latent_use import ACTIVE_UNITS, latent_use_of
+from priory.evaluation.levels import LEVEL_RATES, LEVEL_UNITS, OF_LEVELS
 from priory.evaluation.log_prob import LogProb
 from priory.evaluation.measure import Measure, Value, plain, what_errors_cover
 from priory.evaluation.memorisation import COPYING, memorisation_of
@@ -27,6 +32,7 @@ from priory.evaluation.nearest import Features
 from priory.evaluation.samples import COVERAGE, DENSITY, PRECISION, RECALL
 from priory.evaluation.study import Study
 from priory.evaluation.surgery import MARGINAL_KL, MUTUAL_INFORMATION, surgery_of
+from priory.evaluation.top_level import has_levels
 from priory.evaluation.two_sample import CLASSIFIER, DISCREPANCY, discrepancy_of
 from priory.networks.context import Context
 from priory.notebook import html_table
@@ -38,6 +44,8 @@ TABLE: tuple[Measure, ...] = (
     ELBO_OF_DATA,
     RECONSTRUCTION,
     RATE,
+    LEVEL_RATES,
+    LEVEL_UNITS,
     COMPONENTS_IN_USE,
     DEAD_COMPONENTS,
     SHARE_IN_HOLES,
@@ -45,6 +53,16 @@ TABLE: tuple[Measure, ...] = (
     MUTUAL_INFORMATION,
     MARGINAL_KL,
     ACTIVE_UNITS,
+    DEPTH,
+    ARI,
+    NMI,
+    LEIDEN_ARI,
+    LEIDEN_NMI,
+    BATCH_MIXING,
+    MEANS,
+    VARIANCES,
+    ZEROS,
+    MADE,
     CLASSIFIER,
     DISCREPANCY,
     PRECISION,
@@ -83,7 +101,9 @@ class Scores:
     share of the prior's samples in holes of q(z), where 0.01 is perfect. `given_labels`: whether
     these are numbers for a known label, $-\log p(x|y)$. `prior_standard_error`: where the prior's
     density holds an estimate (of its normaliser), the standard error that this leaves in the NLL,
-    the ELBO and the rate, whatever the number of examples.
+    the ELBO and the rate, whatever the number of examples. `level_rates`, `level_active_units`: of
+    a model of several levels of latents alone, the rate and the active dimensions of each, the
+    first next to the data.
 
     Attributes:
         record: All that is written to JSON, by name.
@@ -105,7 +125,9 @@ class Scores:
             study: The model, and the data it is measured on.
             measures: The measures; by default all.
         """
-        measures = TABLE if measures is None else tuple(measures)
+        levels = len(study.posterior.sizes) if has_levels(study.vae) else 1  # type: ignore
+        measures = TABLE if measures is None else measures
+        measures = tuple(one for one in measures if levels > 1 or one not in OF_LEVELS)
         components = getattr(study.prior, "logits", None)
         record: dict[str, Any] = {
             "num_data": len(study.x),
@@ -113,7 +135,7 @@ class Scores:
             "num_components": None if components is None else components.shape[-1],
             "given_labels": study.given_labels,
             "prior_standard_error": study.prior_standard_error,
-        }
+        } | ({"num_levels": levels} if levels > 1 else {})
         findings = {}
         for measure in measures:
             result = measure.compute(study)
@@ -222,8 +244,9 @@ def evaluate(
     context: Context | None = None,
     *,
     processes: Processes | None = None,
+    known: Context | None = None,
 ) -> Scores:
-    """Ask a model the few measures by which priors are compared.
+    """Ask a model the few measures by which priors are compared, and a model of counts some more.
 
     Args:
         vae: The model, in evaluation mode where that matters.
@@ -235,6 +258,8 @@ def evaluate(
             over all labels.
         processes: Processes among which the NLL and the holes, which take longest, are divided; by
             default this one alone.
+        known: All that is known of these data, whether or not the model is told of it: clusters are
+            compared with its labels, and its batches are looked for. By default the context.
 
     Raises:
         ValueError: If there are no data, or `num_samples` is below one.
@@ -248,13 +273,25 @@ def evaluate(
         >>> evaluate(vae, torch.zeros(5, 9)).num_data
         5
     """
-    study = Study(vae, x, context=context, num_samples=num_samples, seed=seed, processes=processes)
+    study = Study(
+        vae,
+        x,
+        context=context,
+        num_samples=num_samples,
+        seed=seed,
+        processes=processes,
+        known=known,
+    )
     study.draw_in_order(QUICK_ORDER)
-    scores = Scores.ask(study, (measure for measure in TABLE if measure.quick))
+    more = is_of_counts(study)
+    scores = Scores.ask(study, (one for one in TABLE if one.quick or (one.of_counts and more)))
     numbers: dict[str, Any] = {}
     for measure, value in scores.values:  # alone, without what else was found of them
-        numbers |= measure.answer(Value(value.number, value.error))
-    return replace(scores, record={**scores.record, **numbers})
+        if "." not in measure.name:
+            numbers |= measure.answer(Value(value.number, value.error))
+    there = [measure for measure, _ in scores.values]
+    asked = tuple(one for one in scores.measures if one.quick or one in there)
+    return replace(scores, record={**scores.record, **numbers}, measures=asked)
 
 
 @torch.no_grad()
@@ -273,6 +310,7 @@ def measure(
     features: Features | None = None,
     seed: int = 0,
     processes: Processes | None = None,
+    known: Context | None = None,
 ) -> Scores:
     """Ask a model all measures.
 
@@ -293,6 +331,7 @@ def measure(
         seed: The seed of the noise; the generator of the caller is left as it was.
         processes: Processes among which the NLL, the surgery and the holes, which take longest, are
             divided; by default this one alone.
+        known: All that is known of the held-out data, as for `evaluate`.
 
     Raises:
         ImportError: If ArviZ or scikit-learn is not installed.
@@ -322,6 +361,7 @@ def measure(
         features=features,
         seed=seed,
         processes=processes,
+        known=known,
     )
     study.draw_in_order(ORDER)
     scores = Scores.ask(study)

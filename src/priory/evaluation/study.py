@@ -12,11 +12,12 @@ from torch.distributions import Distribution
 
 from priory.aggregate import marginal_prior, posterior_of_all
 from priory.arrays import Array
-from priory.distributions import loc_and_scale
+from priory.distributions import loc_and_scale, top_part
 from priory.evaluation.exhibit import sample_data
 from priory.evaluation.log_prob import LogProb
 from priory.evaluation.nearest import Features
 from priory.evaluation.nll import NLL, negative_log_likelihood
+from priory.evaluation.top_level import top_level
 from priory.networks.context import Context, given, num_labels_of
 from priory.networks.home import taken
 from priory.processes import Processes
@@ -29,6 +30,8 @@ FEWEST = 10
 
 class Study:
     """A model, the data it is measured on, and what its measures share.
+
+    Of several levels of latents `top` is the model of the top alone; of a single level, the model.
 
     What is drawn is drawn when it is first asked for, and once. Its noise is from the seed and its
     name, so that it is the same whichever measures are asked, and in whichever order.
@@ -61,13 +64,17 @@ class Study:
         features: Features | None = None,
         seed: int = 0,
         processes: Processes | None = None,
+        known: Context | None = None,
     ) -> None:
-        self.vae, self.x, self.context = vae, taken(x, vae.encoder), given(context)
+        self.top = top_level(vae)
+        self.vae, self.x = vae, taken(x, vae.encoder)
+        self.context = vae.with_exposure(self.x, context)
         self.training = None if training is None else taken(training, vae.encoder)
         self.training_context = given(training_context)
         self.num_samples, self.max_components = num_samples, max_components
         self.pareto_data, self.max_training, self.max_points = pareto_data, max_training, max_points
         self.features, self.seed, self.processes = features, seed, processes
+        self.known = self.context if known is None else known
         self._kept: dict[str, Any] = {}
         self._one_generator = False
 
@@ -127,8 +134,8 @@ class Study:
 
     @property
     def prior(self) -> Distribution:
-        """The prior's distribution over all labels."""
-        return self.once("prior", lambda: marginal_prior(self.vae, self.context))
+        """The prior's distribution over all labels, of the top where there are several levels."""
+        return self.once("prior", lambda: marginal_prior(self.top, self.context))
 
     @cached_property
     def posterior(self) -> Distribution:
@@ -137,9 +144,9 @@ class Study:
 
     @cached_property
     def is_gaussian(self) -> bool:
-        """Whether posteriors are diagonal Gaussians."""
+        """Whether posteriors are diagonal Gaussians, of the top where there are several levels."""
         try:
-            loc_and_scale(self.vae.posterior(self.x[:1], self.context[:1]))
+            loc_and_scale(self.top.posterior(self.x[:1], self.context[:1]))
         except TypeError:
             return False
         return True
@@ -161,6 +168,11 @@ class Study:
     def z(self) -> Tensor:
         """One sample of q(z|x) for each held-out example, `(N, L)`."""
         return self.once("z", self.posterior.sample)
+
+    @property
+    def top_z(self) -> Tensor:
+        """The top level of each, `(N, L_T)`; of a single level all of it."""
+        return self.z if self.top is self.vae else top_part(self.posterior, self.z)
 
     @property
     def chosen(self) -> Tensor | None:

@@ -18,6 +18,7 @@ from priory.evaluation.cost import samples_at_once
 from priory.evaluation.cross_entropy import Estimate
 from priory.evaluation.measure import DOUBTFUL, Measure
 from priory.evaluation.study import Study
+from priory.evaluation.top_level import log_prob_given_top, top_level
 from priory.networks.context import Context, given
 from priory.networks.divided_encoder import DividedEncoder
 from priory.networks.home import brought, taken
@@ -120,6 +121,9 @@ def surgery(
     All three are estimated from the same samples, so that the identity is exact; the density of
     q(z) has all N components, and is computed in blocks. A better prior changes the last term only.
 
+    Of several levels of latents, z is the top: mutual information and marginal KL are those of the
+    top, and the reconstruction is less the rates of the levels below.
+
     Args:
         vae: The model, in evaluation mode where that matters; its posteriors are diagonal
             Gaussians.
@@ -153,10 +157,12 @@ def surgery(
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     x = taken(x, vae.encoder)
+    context = vae.with_exposure(x, context)
     processes = processes or Processes.alone()
-    q = aggregated_posterior(DividedEncoder(vae.encoder, processes), x, context=context)
+    top = top_level(vae)
+    q = aggregated_posterior(DividedEncoder(top.encoder, processes), x, context=context)
     processes.get_in_step(q.loc.device)
-    p = marginal_prior(vae, context) if prior is None else prior
+    p = marginal_prior(top, context) if prior is None else prior
     own = Independent(Normal(q.loc, q.scale, validate_args=False), 1)
     size = max(1, samples_at_once(vae, x, context) // num_samples)
     blocks = zip(q.loc.split(size), q.scale.split(size), strict=True)
@@ -165,8 +171,8 @@ def surgery(
     share = processes.share(len(x))
     for start in range(share.start, share.stop, size):
         rows = slice(start, min(start + size, share.stop))
-        likelihood = vae.likelihood(z[:, rows], given(context)[rows])
-        log_likelihood = likelihood.log_prob(brought(x[rows], vae.encoder))
+        here = brought(x[rows], vae.encoder)
+        log_likelihood = log_prob_given_top(vae, z[:, rows], here, given(context)[rows])
         densities = log_likelihood, q.log_prob(z[:, rows]), p.log_prob(z[:, rows])
         terms[..., rows] = torch.stack([widened(density) for density in densities])
     reconstruction, log_q, log_p = processes.sum(terms)
@@ -258,6 +264,7 @@ def _about(record: Mapping[str, Any]) -> dict[str, str]:
 
 _term = partial(
     Measure,
+    of_top=True,
     compute=surgery_of,
     unit="nats",
     covers="over samples of z, for the data as they are",

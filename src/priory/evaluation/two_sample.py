@@ -180,7 +180,7 @@ def classifier_of(study: Study) -> ClassifierTest | None:
     """Ask a classifier to tell the prior from q(z) of held-out data, where these are enough."""
     if len(study.points) < FEWEST:
         return None
-    one, other = study.prior_samples, study.z[study.points]
+    one, other = study.prior_samples, study.top_z[study.points]
     return study.once("classifier", lambda: classifier_test(one, other, seed=study.seed))
 
 
@@ -188,7 +188,7 @@ def discrepancy_of(study: Study) -> MMD | None:
     """Return the maximum mean discrepancy of the prior and q(z) of held-out data."""
     if len(study.x) < 2:
         return None
-    one, other = study.prior_samples, study.z[study.points]
+    one, other = study.prior_samples, study.top_z[study.points]
     return study.once("discrepancy", lambda: maximum_mean_discrepancy(one, other))
 
 
@@ -206,6 +206,7 @@ CLASSIFIER = Measure(
     perfect=0.5,
     covers="over the points classified",
     form=".1%",
+    of_top=True,
     remark=partial(_p_value, "classifier"),
 )
 DISCREPANCY = Measure(
@@ -216,5 +217,6 @@ DISCREPANCY = Measure(
     better="lower",
     perfect=0.0,
     form=".4f",
+    of_top=True,
     remark=partial(_p_value, "discrepancy"),
 )

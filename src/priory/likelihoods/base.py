@@ -5,7 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from priory.arrays import Array, as_tensor
 from priory.blockwise import blocks
 from priory.networks.data_range import DataRange
 from priory.networks.gaussian_encoder import GaussianEncoder, TransformName
+from priory.suggestions import exact
 
 Spans = Sequence[Sequence[Any]]
 """Blocks of columns, side by side: `(kind, start, stop)` of each, in order."""
@@ -32,6 +33,9 @@ class Observed:
         whole: Whether all values are whole numbers.
         num_values: The number of values V, where it was given.
         spans: The blocks of columns, where they were given.
+        exposure: The exposure of each example, `(N,)`; or `"total"` for its total, or `"none"`; by
+            default the total, where none is zero.
+        batch_label: The batch of each example, `(N,)`, where there are batches.
     """
 
     x: Tensor
@@ -40,6 +44,8 @@ class Observed:
     whole: bool
     num_values: int | None
     spans: Spans | None
+    exposure: Tensor | Literal["total", "none"] | None = None
+    batch_label: Tensor | None = None
 
     @property
     def only_counts(self) -> bool:
@@ -134,7 +140,8 @@ class Likelihood(ABC):
                 row, *where = outside.nonzero()[0].tolist()
                 raise ValueError(
                     f"expected {self.support} in {what} ({self.name} likelihood), got "
-                    f"{part[(row, *where)]:g} in example {start + row} at {where}; {self.advice}."
+                    f"{exact(part[(row, *where)].item())} in example {start + row} at {where}; "
+                    f"{self.advice}."
                 )
 
 
@@ -195,6 +202,11 @@ def float_blocks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
         if part.dtype not in (torch.float32, torch.float64):  # float32 holds what 16 bits hold
             part = part.float() if part.element_size() <= 2 else part.double()
         yield rows.start, part
+
+
+def totals(x: Tensor) -> Tensor:
+    """Return the total of each example, `(N,)`, in float64."""
+    return torch.cat([part.flatten(1).sum(1, dtype=torch.float64) for _, part in float_blocks(x)])
 
 
 def whole_from_zero(x: Tensor, num_values: float = float("inf")) -> Tensor:

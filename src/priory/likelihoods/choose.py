@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
-from priory.arguments import at_least, only
+from priory.arguments import at_least, one_of, only
 from priory.arrays import Array, as_tensor
 
 # Names imported "as" themselves are exports: those of every likelihood and of its decoder.
@@ -60,6 +60,8 @@ def choose_likelihood(
     num_values: int | None = None,
     *,
     spans: Spans | None = None,
+    exposure: Tensor | Array | Literal["total", "none"] | None = None,
+    batch_label: Tensor | Array | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Likelihood:
     """Choose the likelihood that data ask for, and check that they fit it.
@@ -78,6 +80,10 @@ def choose_likelihood(
             default one more than the largest seen for the former, 256 for the latter.
         spans: The blocks of columns of a table, `(kind, start, stop)` of each, where the kind is
             `"numeric"`, `"count"` or `"categorical"`.
+        exposure: For counts, the exposure of each example, `(N,)`, by which its means are scaled;
+            `"total"` for its own total, of which z then says the shares; or `"none"`. By default
+            the total, where none is zero.
+        batch_label: The batch of each example, `(N,)`, for exposures to be drawn by batch.
         options: Further attributes of the likelihood by name, such as `{"scale": "network"}` for a
             Gaussian.
 
@@ -98,6 +104,13 @@ def choose_likelihood(
     at_least(2, num_values=num_values)
     x = as_tensor(x)
     observed = observe(x, num_values, spans)
+    if isinstance(exposure, str):
+        one_of(("total", "none"), exposure=exposure)
+    observed = replace(
+        observed,
+        exposure=exposure if isinstance(exposure, str | None) else as_tensor(exposure),
+        batch_label=None if batch_label is None else as_tensor(batch_label),
+    )
     if name == "auto":
         reasons = ((kind, kind.suits(observed)) for kind in LIKELIHOODS.values())
         kind, why = next((kind, why) for kind, why in reasons if why is not None)

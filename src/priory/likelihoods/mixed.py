@@ -116,6 +116,9 @@ class MixedDecoder(Head):
         return MixedColumns(parts)
 
 
+MOST_COLUMNS = 10**7
+
+
 def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
     """Return spans as tuples, with neighbours merged that are both numeric or both counts.
 
@@ -127,7 +130,7 @@ def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
     checked: list[tuple[str, int, int]] = []
     end = 0
     for kind, start, stop in spans:
-        if kind not in ALLOWED or start != end or stop <= start:
+        if kind not in ALLOWED or start != end or not start < stop <= MOST_COLUMNS:
             raise ValueError(
                 f"expected spans ({' or '.join(ALLOWED)}, start, stop) side by side from column 0, "
                 f"got {(kind, start, stop)} behind column {end}."

@@ -2,29 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from priory.arguments import above_zero
+from priory.arguments import above_zero, one_of
 from priory.distributions import LogMeanNegativeBinomial
 from priory.distributions.mixture.blocks import widened
 from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import GREY_LEVELS, Observed
-from priory.likelihoods.typical_counts import (
-    MIN_DISPERSION,
-    CountLikelihood,
-    TypicalCounts,
-    log_typical_counts,
-)
-from priory.networks.constants import add_constant, in_two_parts
-from priory.networks.context import Context, Head
+from priory.likelihoods.count_decoder import CountDecoder, Exposure
+from priory.likelihoods.typical_counts import MIN_DISPERSION, CountLikelihood, TypicalCounts
+from priory.networks.context import Context, given_batches
 from priory.networks.mlp import check_sizes
 
 
-class NegativeBinomialDecoder(Head):
+class NegativeBinomialDecoder(CountDecoder):
     r"""Counts 0, 1, 2, ..., that vary more than a Poisson does, with means from a network.
 
     $$p(x \mid z) = \prod_d \frac{\Gamma(x_d + \theta_d)}{\Gamma(\theta_d)\, x_d!}
@@ -32,11 +27,16 @@ class NegativeBinomialDecoder(Head):
     \Big(\frac{\mu_d}{\theta_d + \mu_d}\Big)^{x_d}, \qquad \mu_d = m_d\, e^{f_d(z)}$$
 
     The mean is μ and the variance $\mu + \mu^2 / \theta$. The inverse dispersion θ is learned, one
-    for each dimension of the data, as $1 / \theta_d = e^{t_d} + r$ with the floor r, which at means
-    well below 1/r is all but a Poisson.
+    for each dimension of the data, or for each dimension and batch, as
+    $1 / \theta_d = e^{t_d} + r$ with the floor r, which at means well below 1/r is all but a
+    Poisson.
 
-    There is no factor for the exposure of an example (the depth at which a cell was sequenced, the
-    length of a document): where it varies, z has to say so.
+    With an exposure e (the depth at which a cell was sequenced, the length of a document), means
+    are $\mu_d = e\, m_d e^{f_d(z)} / \sum_c m_c e^{f_c(z)}$, shares of e, with
+    `exposure="total"`, or $\mu_d = (e / \bar e)\, m_d e^{f_d(z)}$ with `exposure="given"`, where
+    $\bar e$ is the mean of those seen: z has to say what an example is made of, and not how much of
+    it was looked at. Exposures come with the `Context`, and without one means are those of the
+    median exposure seen; a `VAE` that is shown an example takes its total, with the first.
 
     Args:
         network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`.
@@ -44,10 +44,14 @@ class NegativeBinomialDecoder(Head):
         typical_counts: The counts m at f = 0, where an untrained network starts: the mean of the
             data, one number or a nested list with one for each dimension.
         min_dispersion: The floor r of 1/θ.
+        dispersion: Whether there is a θ for each `"gene"` (dimension), or `"gene-batch"`.
+        exposure: `"total"` or `"given"`, as above; None for means without an exposure.
+        exposures: Exposures to draw from for samples, in rising order: those seen in all examples,
+            or a list for each batch.
 
     Raises:
-        ValueError: If a size is below one, or a typical count or the floor is not a finite number
-            above zero.
+        ValueError: If a size is below one, a typical count, an exposure or the floor is not a
+            finite number above zero, or the network takes no batches for `"gene-batch"`.
 
     Reference:
         Lopez et al., *Deep generative modeling for single-cell transcriptomics*, 2018 (scVI), whose
@@ -62,30 +66,40 @@ class NegativeBinomialDecoder(Head):
         torch.Size([5])
     """
 
-    log_typical: Tensor
-
     def __init__(
         self,
         network: nn.Module,
         data_shape: Sequence[int],
         typical_counts: TypicalCounts = 1.0,
         min_dispersion: float = MIN_DISPERSION,
+        dispersion: Literal["gene", "gene-batch"] = "gene",
+        exposure: Exposure | None = None,
+        exposures: Sequence[Any] = (),
     ) -> None:
-        super().__init__(network)
+        super().__init__(network, typical_counts, exposure, exposures)
         self.data_shape = tuple(data_shape)
-        self.typical_counts = typical_counts
         self.min_dispersion = min_dispersion
+        self.dispersion = dispersion
         check_sizes(data_shape=self.data_shape)
         above_zero(min_dispersion=min_dispersion)
-        add_constant(self, "log_typical", in_two_parts(log_typical_counts(typical_counts)))
-        self.log_dispersion = nn.Parameter(torch.zeros(self.data_shape))
+        one_of(("gene", "gene-batch"), dispersion=dispersion)
+        shape = self.data_shape
+        if dispersion == "gene-batch":
+            if self.num_batches is None:
+                raise ValueError(
+                    "expected a network with num_batches for dispersion='gene-batch', got one "
+                    "without; give it the number of batches, or take 'gene'."
+                )
+            shape = (self.num_batches, *shape)
+        self.log_dispersion = nn.Parameter(torch.zeros(shape))
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
-        out = self.outputs(z, context)
-        log_mean = widened(self.log_typical).sum(0) + widened(out)
+        log_mean, dtype = self.log_means(z, context)
         dispersion = widened(self.log_dispersion).exp() + self.min_dispersion
-        counts = LogMeanNegativeBinomial(log_mean, dispersion, out.dtype)
+        if self.dispersion == "gene-batch" and self.num_batches is not None:
+            dispersion = dispersion[given_batches(context, self.num_batches)]
+        counts = LogMeanNegativeBinomial(log_mean, dispersion, dtype)
         return Independent(counts, log_mean.dim() - z.dim() + 1)
 
 
@@ -95,11 +109,13 @@ class NegativeBinomialLikelihood(CountLikelihood):
 
     Attributes:
         min_dispersion: The floor of the dispersion.
+        dispersion: Whether there is one for each gene (dimension), or each gene and batch.
     """
 
     name: ClassVar[str] = "negative-binomial"
     decoder: ClassVar[type[nn.Module]] = NegativeBinomialDecoder
     min_dispersion: float = 1e-4
+    dispersion: Literal["gene", "gene-batch"] = "gene"
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:

@@ -7,29 +7,35 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from priory.distributions import LogMeanPoisson
-from priory.distributions.mixture.blocks import widened
 from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import Observed
-from priory.likelihoods.typical_counts import CountLikelihood, TypicalCounts, log_typical_counts
-from priory.networks.constants import add_constant, in_two_parts
-from priory.networks.context import Context, Head
+from priory.likelihoods.count_decoder import CountDecoder
+from priory.likelihoods.typical_counts import CountLikelihood
+from priory.networks.context import Context
 
 
-class PoissonDecoder(Head):
+class PoissonDecoder(CountDecoder):
     r"""Counts 0, 1, 2, ..., independent given z, with means from a network.
 
     $$p(x \mid z) = \prod_d \mathrm{Poisson}(x_d \mid \mu_d), \qquad \mu_d = m_d\, e^{f_d(z)}$$
 
-    There is no factor for the exposure of an example (the depth at which a cell was sequenced, the
-    length of a document): where it varies, z has to say so.
+    With an exposure e (the depth at which a cell was sequenced, the length of a document), means
+    are $\mu_d = e\, m_d e^{f_d(z)} / \sum_c m_c e^{f_c(z)}$, shares of e, with
+    `exposure="total"`, or $\mu_d = (e / \bar e)\, m_d e^{f_d(z)}$ with `exposure="given"`, where
+    $\bar e$ is the mean of those seen: z has to say what an example is made of, and not how much of
+    it was looked at. Exposures come with the `Context`, and without one means are those of the
+    median exposure seen; a `VAE` that is shown an example takes its total, with the first.
 
     Args:
         network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`.
         typical_counts: The counts m at f = 0, where an untrained network starts: the mean of the
             data, one number or a nested list with one for each dimension.
+        exposure: `"total"` or `"given"`, as above; None for means without an exposure.
+        exposures: Exposures to draw from for samples, in rising order: those seen in all examples,
+            or a list for each batch.
 
     Raises:
-        ValueError: If a typical count is not a finite number above zero.
+        ValueError: If a typical count or an exposure is not a finite number above zero.
 
     Examples:
         >>> import torch
@@ -40,18 +46,10 @@ class PoissonDecoder(Head):
         torch.Size([5])
     """
 
-    log_typical: Tensor
-
-    def __init__(self, network: nn.Module, typical_counts: TypicalCounts = 1.0) -> None:
-        super().__init__(network)
-        self.typical_counts = typical_counts
-        add_constant(self, "log_typical", in_two_parts(log_typical_counts(typical_counts)))
-
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
         """Return p(x|z) with batch shape `(*batch,)` and the event shape of one example."""
-        out = self.outputs(z, context)
-        log_mean = widened(self.log_typical).sum(0) + widened(out)
-        return Independent(LogMeanPoisson(log_mean, out.dtype), log_mean.dim() - z.dim() + 1)
+        log_mean, dtype = self.log_means(z, context)
+        return Independent(LogMeanPoisson(log_mean, dtype), log_mean.dim() - z.dim() + 1)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ from priory.networks.conv_decoder_network import ConvDecoderNetwork
 from priory.networks.conv_encoder_network import ConvEncoderNetwork
 from priory.networks.gated_mlp import GatedMLP
 from priory.networks.gaussian_encoder import GaussianEncoder
+from priory.networks.ladder_encoder import LadderEncoder
+from priory.networks.level_encoder import HierarchicalEncoder, JoinedGaussian, LevelGaussian
 from priory.networks.mlp import MLP
+from priory.networks.normed_mlp import NormedMLP
 
 if TYPE_CHECKING:
     from priory.likelihoods import (
@@ -31,8 +34,13 @@ __all__ = [
     "GatedMLP",
     "GaussianDecoder",
     "GaussianEncoder",
+    "HierarchicalEncoder",
+    "JoinedGaussian",
+    "LadderEncoder",
+    "LevelGaussian",
     "MixedDecoder",
     "NegativeBinomialDecoder",
+    "NormedMLP",
     "PoissonDecoder",
 ]
 

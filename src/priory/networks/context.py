@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
 from functools import partial, wraps
 from inspect import Parameter, signature
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import one_hot
@@ -57,6 +57,10 @@ class Context:
         index: The position of each example in the training set, `(B,)`.
         labels: The label of each example, a whole number from zero, `(B,)`.
         label_shares: In the place of labels, the share of each label in each example, `(B, C)`.
+        exposure: How much of each example was looked at, above zero, for a decoder of counts: the
+            depth at which a cell was sequenced, the length of a document, `(B,)`.
+        batch_label: The batch that each example was measured in, a whole number from zero, `(B,)`:
+            a nuisance, of which a decoder is told so that z need not hold it.
 
     Raises:
         ValueError: If a field has another shape or type, the fields are of different lengths, or
@@ -72,6 +76,8 @@ class Context:
     index: Int[Tensor, " B"] | None = None
     labels: Int[Tensor, " B"] | None = None
     label_shares: Float[Tensor, "B C"] | None = None
+    exposure: Real[Tensor, " B"] | None = None
+    batch_label: Int[Tensor, " B"] | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -139,6 +145,8 @@ def _checked(field: Field[Any], value: Any) -> Tensor:
     name, (annotation, _) = field.name, get_args(field.type)
     dims, whole = annotation.dim_str.split(), annotation.dtype is Int
     is_whole = not (array.is_floating_point() or array.is_complex() or array.dtype == torch.bool)
+    if annotation.dtype is Real and is_whole:
+        array = array.to(torch.get_default_dtype())
     if array.dim() == len(dims) and (is_whole if whole else array.is_floating_point()):
         return array.long() if whole else array
     shape = f"({', '.join(dims)}{',' if len(dims) == 1 else ''})"
@@ -199,9 +207,10 @@ def at_home(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
 def tell(module: Callable[..., Any], argument: Any, context: Context) -> Any:
     """Call a module, with what is known of the examples if it declares that it wants to know.
 
-    A module declares it by an attribute `num_labels` that is not None (the number of labels that it
-    takes), as the networks here do; priors want to know everything. Any other callable is called
-    with one argument, so that an `nn.Sequential`, a function or a bound method is a good encoder.
+    A module declares it by an attribute `num_labels` or `num_batches` (how many it takes), or
+    `exposure`, that is not None, as the networks here do; priors want to know everything. Any other
+    callable is called with one argument, so that an `nn.Sequential`, a function or a bound method
+    is a good encoder.
     """
     return module(argument, context) if _declares(module) else module(argument)
 
@@ -214,17 +223,40 @@ def num_arguments(module: nn.Module) -> int:
     """
     if _declares(module):
         return 2
-    inner = getattr(module, "_orig_mod", module)  # of a compiled one
-    by_position = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    takes = [p for p in signature(inner.forward).parameters.values() if p.kind in by_position]
-    asks = [p.default is Parameter.empty or p.name in ("encoder", "context") for p in takes]
+    asks = [
+        p.default is Parameter.empty or p.name in ("encoder", "context")
+        for p in _by_position(module)
+    ]
     return max((count for count, asked in enumerate(asks, 1) if asked), default=0)
+
+
+def requires_encoder(module: nn.Module) -> bool:
+    """Return whether a foreign module that makes a prior cannot be called without an encoder."""
+    return any(p.default is Parameter.empty for p in _by_position(module)[:1])
+
+
+def _by_position(module: nn.Module) -> list[Parameter]:
+    inner = getattr(module, "_orig_mod", module)  # of a compiled one
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return [p for p in signature(inner.forward).parameters.values() if p.kind in kinds]
 
 
 def num_labels_of(module: object) -> int | None:
     """Return the number of labels that a module declares to take; None if it takes none."""
-    number: int | None = getattr(_unwrapped(module), "num_labels", None)
+    number: int | None = _declared(module, "num_labels")
     return number
+
+
+def num_batches_of(module: object) -> int | None:
+    """Return the number of batches that a module declares to take; None if it takes none."""
+    number: int | None = _declared(module, "num_batches")
+    return number
+
+
+def exposure_of(module: object) -> str | None:
+    """Return how a decoder takes exposures, `"total"` or `"given"`; None if it takes none."""
+    kind: str | None = _declared(module, "exposure")
+    return kind
 
 
 def takes_any_batch(decoder: object) -> bool:
@@ -240,7 +272,14 @@ def _declares(module: object) -> bool:
     if isinstance(module, partial) and "context" in module.keywords:
         return False
     inner = _unwrapped(module)
-    return hasattr(type(inner), "takes_context") or num_labels_of(inner) is not None
+    told = ("num_labels", "num_batches", "exposure")
+    return hasattr(type(inner), "takes_context") or any(
+        _declared(inner, n) is not None for n in told
+    )
+
+
+def _declared(module: object, name: str) -> Any:
+    return getattr(_unwrapped(module), name, None)
 
 
 def _unwrapped(module: object) -> object:
@@ -260,14 +299,41 @@ def given_labels(context: Context | None, num_labels: int, call: str) -> Int[Ten
     if context.labels is None:
         got = "none" if context.label_shares is None else "shares of labels"
         raise ValueError(f"expected labels from 0 to {num_labels - 1}, got {got}; call {call}.")
+    return _within(context.labels, num_labels, "labels")
+
+
+def given_batches(context: Context | None, num_batches: int) -> Int[Tensor, " B"]:
+    """Return the batches of a context, whole numbers from 0 to C - 1."""
+    batch_label = given(context).batch_label
+    if batch_label is None:
+        raise ValueError(
+            f"expected batch labels from 0 to {num_batches - 1}, got none; call the model with "
+            "Context(batch_label=batch_label)."
+        )
+    return _within(batch_label, num_batches, "batch labels")
+
+
+def _within(labels: Int[Tensor, " B"], count: int, what: str) -> Int[Tensor, " B"]:
     if not torch.compiler.is_compiling():  # where nothing may depend on values
-        unknown = (context.labels < 0) | (context.labels >= num_labels)
+        unknown = (labels < 0) | (labels >= count)
         if unknown.any():
             raise ValueError(
-                f"expected labels from 0 to {num_labels - 1}, "
-                f"got {int(context.labels[unknown][0])}."
+                f"expected {what} from 0 to {count - 1}, got {int(labels[unknown][0])}."
             )
-    return context.labels
+    return labels
+
+
+def checked_exposure(exposure: Real[Tensor, " B"]) -> Real[Tensor, " B"]:
+    """Return exposures, each of which has to be above zero and finite."""
+    if not torch.compiler.is_compiling():
+        bad = ~((exposure > 0) & exposure.isfinite())
+        if bad.any():
+            place = int(bad.nonzero()[0])
+            raise ValueError(
+                f"expected exposures above zero, got {exposure[place]:g} for example {place}; "
+                "leave out examples in which nothing was counted, or train without an exposure."
+            )
+    return exposure
 
 
 def given_shares(
@@ -287,6 +353,9 @@ def given_shares(
 class Head(nn.Module):
     """What turns the numbers of a network into a distribution."""
 
+    knows_batches: ClassVar[bool] = True
+    """Whether a network that takes batches is always told of them; else they may be unknown."""
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
@@ -300,16 +369,37 @@ class Head(nn.Module):
         """The number of labels that the network takes; None if it takes none."""
         return num_labels_of(self.network)
 
-    def outputs(self, x: Tensor, context: Context | None) -> Tensor:
-        """Call the network, with the labels of the context where it takes labels.
+    @property
+    def num_batches(self) -> int | None:
+        """The number of batches that the network takes; None if it takes none."""
+        return num_batches_of(self.network)
 
-        Under autocast the network runs in half precision, and what it returns is in single: a
-        density sums too many terms for half of it.
-        """
-        num_labels = self.num_labels
-        if num_labels is None:
-            out: Tensor = self.network(x)
-        else:
-            how = "the model with Context(labels=labels)"
-            out = self.network(x, given_shares(context, num_labels, how, like=x))
-        return out.float() if torch.is_autocast_enabled(out.device.type) else out
+    def outputs(self, x: Tensor, context: Context | None) -> Tensor:
+        """Call the network, as `outputs_of` does."""
+        return outputs_of(self.network, x, context, knows_batches=self.knows_batches)
+
+
+def outputs_of(
+    network: nn.Module, x: Tensor, context: Context | None, *, knows_batches: bool = False
+) -> Tensor:
+    """Call a network, with the labels and the batches of the context where it takes them.
+
+    Under autocast the network runs in half precision, and what it returns is in single: a density
+    sums too many terms for half of it.
+
+    Args:
+        network: The network.
+        x: What it is called with.
+        context: What is known of the examples.
+        knows_batches: Whether one that takes batches is always told of them; else they may be
+            unknown.
+    """
+    num_labels, num_batches, told = num_labels_of(network), num_batches_of(network), {}
+    shares = []
+    if num_labels is not None:
+        how = "the model with Context(labels=labels)"
+        shares.append(given_shares(context, num_labels, how, like=x))
+    if num_batches is not None and (knows_batches or given(context).batch_label is not None):
+        told["batches"] = one_hot(given_batches(context, num_batches), num_batches).to(x)
+    out: Tensor = network(x, *shares, **told)
+    return out.float() if torch.is_autocast_enabled(out.device.type) else out

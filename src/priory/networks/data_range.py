@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from priory.suggestions import short
+
 DataRange = Sequence[Any]
 """`(low, high)`: two numbers, or nested lists of the shape of one datum."""
 
@@ -25,7 +27,13 @@ def checked_range(
         >>> checked_range((0, 16)), checked_range(([0, -1], [1, 1]), data_shape=(2,))
         ((0.0, 16.0), ([0.0, -1.0], [1.0, 1.0]))
     """
-    low, high = (np.asarray(bound, dtype=np.float64) for bound in data_range)
+    try:
+        low, high = (np.asarray(bound, dtype=np.float64) for bound in data_range)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "expected data_range=(low, high), two numbers or two nested lists of them, got "
+            f"{short(str(data_range))}."
+        ) from error
     if data_shape is None:  # the one bound's that is no number
         data_shape = max(low.shape, high.shape, key=len)
     for bound in (low, high):

@@ -17,7 +17,32 @@ TransformName = Literal["linear", "log1p"]
 TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {"linear": lambda x: x, "log1p": torch.log1p}
 
 
-class GaussianEncoder(Head):
+class ScaledData(nn.Module):
+    """A module that maps data to [-1, 1] first; its arguments are those of a `GaussianEncoder`."""
+
+    centre: Tensor
+    half_width: Tensor
+
+    def set_range(self, data_range: DataRange, transform: TransformName) -> None:
+        """Keep the range of the data, and what they go through before they are mapped."""
+        self.data_range = checked_range(data_range)
+        self.transform = transform
+        low, high = range_tensors(self.data_range)
+        if transform == "log1p" and np.min(self.data_range[0]) < 0:
+            raise ValueError(
+                f"expected data_range from zero on with transform='log1p', got {self.data_range}."
+            )
+        low, high = map(TRANSFORMS[transform], (low, high))
+        add_constant(self, "centre", (high + low) / 2)
+        add_constant(self, "half_width", (high - low) / 2)
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return data as the networks take them."""
+        x = TRANSFORMS[self.transform](x.to(self.centre.dtype))
+        return (x - self.centre) / self.half_width
+
+
+class GaussianEncoder(Head, ScaledData):
     r"""The posterior $q(z \mid x) = \mathcal{N}(z \mid \mu(x), \mathrm{diag}\,\sigma(x)^2)$.
 
     Args:
@@ -42,8 +67,7 @@ class GaussianEncoder(Head):
         torch.Size([2])
     """
 
-    centre: Tensor
-    half_width: Tensor
+    knows_batches = False  # pseudo-inputs are of no batch
 
     def __init__(
         self,
@@ -52,20 +76,14 @@ class GaussianEncoder(Head):
         transform: TransformName = "linear",
     ) -> None:
         super().__init__(network)
-        self.data_range = checked_range(data_range)
-        self.transform = transform
-        low, high = range_tensors(self.data_range)
-        if transform == "log1p" and np.min(self.data_range[0]) < 0:
-            raise ValueError(
-                f"expected data_range from zero on with transform='log1p', got {self.data_range}."
-            )
-        low, high = map(TRANSFORMS[transform], (low, high))
-        add_constant(self, "centre", (high + low) / 2)
-        add_constant(self, "half_width", (high - low) / 2)
+        self.set_range(data_range, transform)
 
     def forward(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x) with batch shape `(*batch,)` and event shape `(L,)`."""
-        x = TRANSFORMS[self.transform](x.to(self.centre.dtype))
-        out = self.outputs((x - self.centre) / self.half_width, context)
-        loc, log_scale = out.chunk(2, dim=-1)
-        return Independent(Normal(loc, log_scale.exp()), 1)
+        return gaussian(self.outputs(self.scaled(x), context))
+
+
+def gaussian(out: Tensor) -> Independent:
+    """Return N(μ, σ²) from the means beside the logarithms of the scales, `(*batch, 2 L)`."""
+    loc, log_scale = out.chunk(2, dim=-1)
+    return Independent(Normal(loc, log_scale.exp()), 1)

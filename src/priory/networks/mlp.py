@@ -11,7 +11,7 @@ from torch import Size, Tensor, nn
 
 
 class FullyConnected(nn.Module, ABC):
-    """Fully connected layers from arrays of one shape to another, perhaps with labels beside them.
+    """Fully connected layers from arrays of one shape to another, perhaps with more beside them.
 
     They hold no batch statistics, so that pseudo-inputs and data can share them.
     """
@@ -22,19 +22,22 @@ class FullyConnected(nn.Module, ABC):
         out_shape: Sequence[int],
         hidden_sizes: Sequence[int] = (256, 256),
         num_labels: int | None = None,
+        num_batches: int | None = None,
     ) -> None:
         super().__init__()
         self.in_shape = tuple(in_shape)
         self.out_shape = tuple(out_shape)
         self.hidden_sizes = tuple(hidden_sizes)
         self.num_labels = num_labels
+        self.num_batches = num_batches
         check_sizes(
             in_shape=self.in_shape,
             out_shape=self.out_shape,
             hidden_sizes=self.hidden_sizes,
             num_labels=num_labels,
+            num_batches=num_batches,
         )
-        inputs = math.prod(self.in_shape) + (num_labels or 0)
+        inputs = math.prod(self.in_shape) + (num_labels or 0) + (num_batches or 0)
         sizes = (inputs, *self.hidden_sizes, math.prod(self.out_shape))
         self.layers = nn.Sequential(*self._make_layers(sizes))
 
@@ -43,7 +46,10 @@ class FullyConnected(nn.Module, ABC):
         """Return the layers between vectors of these sizes, in order."""
 
     def forward(
-        self, x: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
+        self,
+        x: Float[Tensor, "..."],
+        labels: Float[Tensor, "B C"] | None = None,
+        batches: Float[Tensor, "B C"] | None = None,
     ) -> Float[Tensor, "..."]:
         """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`.
 
@@ -51,8 +57,13 @@ class FullyConnected(nn.Module, ABC):
             x: The inputs.
             labels: The share of each label in each input, one-hot for one that is known, where B is
                 the last dimension of the batch.
+            batches: Likewise that of each batch; equal shares where it is unknown.
         """
         x = flat_inputs(x, self.in_shape, self.num_labels, labels)
+        if self.num_batches is not None:
+            if batches is None:
+                batches = x.new_full((self.num_batches,), 1 / self.num_batches)
+            x = torch.cat([x, batches.expand(*x.shape[:-1], -1)], -1)
         out: Tensor = self.layers(x)
         return out.reshape(*x.shape[:-1], *self.out_shape)
 
@@ -68,9 +79,10 @@ class MLP(FullyConnected):
         hidden_sizes: The widths of the hidden layers.
         num_labels: The number of labels C, of which every input has one beside it, for an encoder
             or decoder of labelled data; None takes no labels.
+        num_batches: Likewise the number of batches in which data were measured.
 
     Raises:
-        ValueError: If a shape, a width or the number of labels is below one.
+        ValueError: If a shape, a width or the number of labels or of batches is below one.
 
     Examples:
         >>> import priory, torch
@@ -88,10 +100,13 @@ class MLP(FullyConnected):
         return [layer for pair in pairs for layer in (nn.Linear(*pair), nn.SiLU())][:-1]
 
 
-def check_sizes(num_labels: int | None = None, **sizes: Sequence[int]) -> None:
-    """Refuse shapes and widths, and a number of labels if there is one, below one."""
-    if num_labels is not None:
-        sizes["num_labels"] = (num_labels,)
+def check_sizes(**given: Sequence[int] | int | None) -> None:
+    """Refuse shapes and widths, and numbers of labels and batches if there are any, below one."""
+    sizes = {
+        name: (one,) if isinstance(one, int) else one
+        for name, one in given.items()
+        if one is not None
+    }
     if any(size < 1 for entries in sizes.values() for size in entries):
         got = [f"{name}={tuple(entries)}" for name, entries in sizes.items()]
         raise ValueError(

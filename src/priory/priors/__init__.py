@@ -7,8 +7,10 @@ from priory.priors.exemplar import ExemplarPrior
 from priory.priors.flow import FlowPrior
 from priory.priors.gtm import GTMPrior
 from priory.priors.gtm_vamp import GTMVampPrior
+from priory.priors.hierarchical import HierarchicalPrior
 from priory.priors.mixture import MixturePrior
 from priory.priors.mog import MoGPrior
+from priory.priors.parts import holds_examples
 from priory.priors.parts.usage import Pruned, Reseedable, prune
 from priory.priors.registry import make_prior, prior_class, prior_classes, prior_of
 from priory.priors.resampled import ResampledPrior
@@ -22,6 +24,7 @@ __all__ = [
     "FlowPrior",
     "GTMPrior",
     "GTMVampPrior",
+    "HierarchicalPrior",
     "MixturePrior",
     "MoGPrior",
     "Prior",
@@ -30,6 +33,7 @@ __all__ = [
     "Reseedable",
     "StandardPrior",
     "VampPrior",
+    "holds_examples",
     "make_prior",
     "prior_class",
     "prior_classes",

@@ -11,6 +11,11 @@ from priory.arrays import Array
 from priory.networks.context import Context, Encoder
 
 
+def title_of(prior: nn.Module) -> str:
+    """Return what to call a prior among others: its title, or else the name of its class."""
+    return str(getattr(prior, "title", type(prior).__name__))
+
+
 class Prior(nn.Module, ABC):
     """A module whose call returns the prior p(z) as a distribution.
 
@@ -25,11 +30,19 @@ class Prior(nn.Module, ABC):
         needs_labels: Whether the prior is one for each label, so that every call takes a context
             with the labels of the examples.
         num_labels: The number of labels that it takes; None if it takes none.
+        needs_encoder: Whether it is made of the posteriors of an encoder, so that every call takes
+            one.
     """
 
     takes_context = True
+    needs_encoder: bool = False
     needs_labels: bool = False
     num_labels: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What to call the prior among others."""
+        return type(self).__name__
 
     @abstractmethod
     def forward(

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,15 +12,16 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution, constraints
 
-from priory.arguments import at_least
+from priory.arguments import at_least, check_size, within
 from priory.arrays import Array
 from priory.distributions.torch_distributions import Expandable, log_prob_of, unchecked_in_export
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors.base import Prior
-from priory.suggestions import did_you_mean
+from priory.suggestions import did_you_mean, short
 
 REFUSED = ("Flow", "NCSF", "GF", "SOSPF", "UNAF")
+MOST_OF_A_FLOW = 10_000
 
 
 class FlowPrior(Prior):
@@ -66,12 +68,13 @@ class FlowPrior(Prior):
         self.flow = flow
         self.options = dict(options or {})
         make, device = _flow_class(flow), torch.get_default_device()
+        _check_sizes(latent_dim, self.options)
         try:
             with torch.device("cpu"):  # for zuko looks at values, which the meta device has not
                 self.network: Any = make(latent_dim, **self.options).to(device)
         except TypeError as error:
             raise ValueError(
-                f"expected options of zuko's {flow}, got {self.options}: {error}."
+                f"expected options of zuko's {flow}, got {short(self.options)}: {short(error)}."
             ) from error
 
     def forward(
@@ -85,6 +88,24 @@ class FlowPrior(Prior):
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
         """Do nothing: the network starts at random."""
+
+
+def _check_sizes(latent_dim: int, options: Mapping[str, Any]) -> None:
+    """Refuse, from above, what would take too much memory, as zuko cannot build without any."""
+    counts = {"transforms": 3, "hidden_features": (64, 64), "bins": 8, **options}
+    several = {n: c for n, c in counts.items() if isinstance(c, list | tuple)}
+    alone = {n: c for n, c in counts.items() if isinstance(c, int) and not isinstance(c, bool)}
+    within(1, MOST_OF_A_FLOW, latent_dim=latent_dim)
+    for name, numbers in (*several.items(), *((n, (c,)) for n, c in alone.items())):
+        within(0, 100, **{f"entries_of_{name}": len(numbers)})
+        for number in numbers:
+            if isinstance(number, int | float):
+                within(0, MOST_OF_A_FLOW, **{name: number})
+    hidden = [n for n in several.get("hidden_features", ()) if isinstance(n, int)]
+    others = [c for n, c in alone.items() if n != "transforms"]
+    widths = [latent_dim, *hidden, 3 * latent_dim * max([1, *others])]
+    layers = sum(a * b for a, b in itertools.pairwise(widths))
+    check_size(alone.get("transforms", 1) * layers, "in the flow")
 
 
 # zuko's own has no support, no constraints of its arguments and no `_instance` in `expand`.

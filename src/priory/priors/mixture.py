@@ -157,6 +157,7 @@ class MixturePrior(Prior):
         numbers = (self.components.num_labels, self.weights.num_labels)
         self.num_labels = next((number for number in numbers if number is not None), None)
         self.needs_labels = self.num_labels is not None
+        self.needs_encoder = self.components.needs_encoder
         rename_states(self)
 
     def __getattr__(self, name: str) -> Any:

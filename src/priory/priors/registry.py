@@ -24,13 +24,13 @@ def prior_classes(composed: bool = False) -> dict[str, type[Prior]]:
 
     Args:
         composed: Whether to return those too of which a name does not say all: `MixturePrior`,
-            whose components have to be said.
+            whose components have to be said, and `HierarchicalPrior`, whose levels have.
     """
     classes = {cls.__name__: cls for cls in below(Prior, "priory.priors")}
     return {
         name: cls
         for name, cls in sorted(classes.items())
-        if composed or "components" not in inspect.signature(cls).parameters
+        if composed or not {"components", "latent_dims"} & inspect.signature(cls).parameters.keys()
     }
 
 
@@ -137,6 +137,9 @@ def prior_of(description: Any, **facts: Any) -> Prior:
         facts.pop("init" if name == "inputs" else name, None)  # it says itself where it starts
     if "proposal" in takes:
         options["proposal"] = prior_of(options.get("proposal", "StandardPrior"), **facts)
+    if "latent_dims" in takes and options.get("latent_dims"):
+        of_top = {**facts, "latent_dim": options["latent_dims"][-1]}
+        options["top"] = prior_of(options.get("top", "StandardPrior"), **of_top)
     arguments = {name: fact for name, fact in facts.items() if name in takes} | options
     missing = [n for n, p in takes.items() if p.default is p.empty and n not in arguments]
     if "num_labels" in missing:

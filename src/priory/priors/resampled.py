@@ -89,6 +89,7 @@ class ResampledPrior(Prior):
         self.num_samples = num_samples
         self.num_evaluation_samples = num_evaluation_samples
         self.proposal = prior_of(proposal, latent_dim=latent_dim)
+        self.needs_encoder = self.proposal.needs_encoder
         if self.proposal.needs_labels or isinstance(self.proposal, ResampledPrior):
             raise ValueError(
                 "expected a proposal that needs no labels and is not resampled itself, got "

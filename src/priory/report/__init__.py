@@ -1,6 +1,6 @@
 """Figures, tables and pages; all but `entry` take what was found and never call a model."""
 
-from priory.report.entries import Entry, entry
+from priory.report.entries import Entry, about_examples, entry
 from priory.report.figures import density_comparison, density_figure, grid_figure, path_figure
 from priory.report.latent_map import LatentMap, latent_map
 from priory.report.page import Recipe, Subject, write_page
@@ -12,6 +12,7 @@ __all__ = [
     "LatentMap",
     "Recipe",
     "Subject",
+    "about_examples",
     "comparison_table",
     "density_comparison",
     "density_figure",

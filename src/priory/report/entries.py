@@ -19,6 +19,7 @@ from priory.evaluation import (
     explore,
 )
 from priory.files import read_record
+from priory.networks.context import Context
 from priory.training import read_curves
 from priory.vae import VAE
 
@@ -40,6 +41,7 @@ class Entry:
         curves: Its training curves: columns of numbers, of which `epoch` is one.
         measures: What `priory evaluate` found of it, as in `measures.json`; None without.
         parameters: The number of parameters of the prior alone.
+        batches: The batches of the test data, where there are any.
     """
 
     name: str
@@ -52,6 +54,12 @@ class Entry:
     curves: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     measures: Mapping[str, Any] | None = None
     parameters: int | None = None
+    batches: Tensor | None = None
+
+    @property
+    def num_levels(self) -> int:
+        """The number of levels of latents."""
+        return int(self.evaluation.record.get("num_levels", 1))
 
     def value(self, measure: Measure) -> Value | None:
         """Return the number of a measure, or what `priory evaluate` found of it."""
@@ -84,9 +92,18 @@ def notes(evaluations: Sequence[Evaluation]) -> list[str]:
     if estimated:
         most = max(estimated)
         said.append(f"≈ : the prior's normaliser is estimated (± {most:.2g} nats, over its draws).")
+    for one in evaluations:
+        said += getattr(one.findings.get("depth"), "warnings", ())
     if any(one.given_labels for one in evaluations):
         said.append("| y : given the label, for examples whose label is known: -log p(x|y).")
     return said
+
+
+def about_examples(entries: Sequence[Entry]) -> str:
+    """Say whether a page shows examples of the data, in a sentence."""
+    if not any(len(entry.exhibit.data) for entry in entries):
+        return "It shows no example of the data."
+    return "It shows examples of the data; --no-examples leaves them out."
 
 
 def entry(
@@ -102,6 +119,7 @@ def entry(
     curves: Path | None = None,
     measures: Path | None = None,
     num_entries: int = 1,
+    examples: bool = True,
 ) -> Entry:
     """Measure a model, and walk through it.
 
@@ -117,15 +135,16 @@ def entry(
         curves: The directory of the training curves.
         measures: The file that `priory evaluate` wrote; one that is not there is none.
         num_entries: How many share the page; with many, fewer components of each are shown.
+        examples: Whether to show examples of the data, and pseudo-inputs that started from them.
 
     Raises:
         ValueError: If the file of measures is damaged.
     """
-    x, context = part.tensor(), vae.context_of(part.labels)
-    shown = exhibit(vae, x, seed=seed, context=context)
+    x, context, known = part.tensor(), vae.context_of(**part.known), Context(**part.known)
+    shown = exhibit(vae, x, seed=seed, context=context, examples=examples)
     return Entry(
         name,
-        evaluation or evaluate(vae, x, importance_samples, seed, context),
+        evaluation or evaluate(vae, x, importance_samples, seed, context, known=known),
         shown,
         epochs,
         seconds,
@@ -137,8 +156,10 @@ def entry(
             labels=part.labels,
             most_components=MOST_COMPONENTS // num_entries,
             seed=seed,
+            examples=examples,
         ),
         labels=part.labels,
+        batches=part.batch_label,
         curves={} if curves is None else read_curves(curves),
         measures=None if measures is None else read_record(measures, "priory evaluate"),
         parameters=sum(p.numel() for p in vae.prior.parameters()),

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from priory.data import Columns
 from priory.extras import needs
 from priory.files import write_whole
@@ -50,6 +52,7 @@ class Subject:
         data_range: The smallest and the largest value an example can take.
         recipes: How the runs are repeated.
         label_names: The names of the classes, where they have any.
+        batch_names: The names of the batches, where there are any.
         columns: What the columns of a table mean, where the data are one.
     """
 
@@ -59,6 +62,7 @@ class Subject:
     recipes: tuple[Recipe, ...]
     label_names: Sequence[str] | None = None
     columns: Columns | None = None
+    batch_names: Sequence[str] | None = None
 
 
 def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
@@ -83,7 +87,8 @@ def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
     data = {
         **page_data(entries, pictures),
         "first": found.chosen,
-        "labelNames": _label_names(entries, subject),
+        "labelNames": _names([e.labels for e in entries], subject.label_names),
+        "batchNames": _names([e.batches for e in entries], subject.batch_names),
     }
     most = MOST_POINTS // len(entries)
     page = environment.get_template("page.html").render(
@@ -94,6 +99,7 @@ def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
         unit=density_unit(subject.columns)[0],
         notes=[errors_of(entries), *notes([entry.evaluation for entry in entries])],
         bars=pictures.bars,
+        examples=any(len(entry.exhibit.data) for entry in entries),
         version=version("priory"),
         subset=most if any(len(e.exhibit.z) > most for e in entries) else None,
         data=Markup(json_for_script(data)),
@@ -116,8 +122,8 @@ def json_for_script(data: Mapping[str, Any]) -> str:
     return text
 
 
-def _label_names(entries: Sequence[Entry], subject: Subject) -> list[str]:
-    known = [e.labels for e in entries if e.labels is not None and len(e.labels)]
-    count = 1 + max((int(labels.max()) for labels in known), default=-1)
-    names = [str(name) for name in subject.label_names or ()]
+def _names(codes: Sequence[Tensor | None], given: Sequence[str] | None) -> list[str]:
+    """Return the names of all classes, or batches, that there are; a number where one has none."""
+    count = 1 + max((int(one.max()) for one in codes if one is not None and len(one)), default=-1)
+    names = [str(name) for name in given or ()]
     return [names[n] if n < len(names) else str(n) for n in range(count)]

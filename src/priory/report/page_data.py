@@ -1,11 +1,14 @@
 """What the page holds for its script: numbers and pictures, from tensors."""
 
+import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from priory.arrays import as_tensor, to_numpy
 from priory.evaluation import ComponentView, DecodedPlane, Exploration
 from priory.report.entries import Entry
 from priory.report.latent_map import LatentMap, common_limits, latent_map
@@ -13,6 +16,7 @@ from priory.report.pictures import Pictures
 
 MOST_POINTS = 10_000
 MOST_BESIDE = 1000
+FEWEST_FOR_UMAP = 15
 DEPTH = 60
 """Nats below the highest density that are still told apart."""
 
@@ -47,6 +51,8 @@ def _model(entry: Entry, pictures: Pictures, most: int) -> dict[str, Any]:
         "name": entry.name,
         "numData": len(shown.z),
         "labels": None if entry.labels is None else entry.labels[chosen].tolist(),
+        "batches": None if entry.batches is None else entry.batches[chosen].tolist(),
+        "umap": None if (flat := umap_of(shown.z[chosen])) is None else _columns(flat),
         "planes": [_plane(entry, plane, pictures, chosen) for plane in seen.planes],
         "hole": None if seen.in_hole is None else seen.in_hole.int().tolist(),
         "components": None
@@ -56,6 +62,9 @@ def _model(entry: Entry, pictures: Pictures, most: int) -> dict[str, Any]:
         "draws": pictures.encode(shown.samples),
         "data": pictures.encode(shown.data),
         "reconstructions": pictures.encode(shown.reconstructions),
+        "fixedTop": None
+        if seen.fixed_top is None
+        else pictures.encode(seen.fixed_top.flatten(0, 1)),
         "paths": _paths(seen, pictures),
         "curves": dict(entry.curves),
     }
@@ -150,6 +159,23 @@ def _columns(points: Tensor) -> list[list[float]]:
 
 def _rounded(values: Tensor) -> list[float]:
     return [float(f"{v:.4g}") for v in values.cpu().double().nan_to_num(0, 999, -999).tolist()]
+
+
+def umap_of(z: Tensor, seed: int = 0) -> Tensor | None:
+    """Return a UMAP of latents, `(N, 2)`; None without umap-learn, or where it shows nothing more.
+
+    Args:
+        z: Latents, `(N, L)`.
+        seed: Its seed.
+    """
+    if find_spec("umap") is None or z.shape[1] < 3 or len(z) <= FEWEST_FOR_UMAP:
+        return None
+    from umap import UMAP
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a seed takes one thread
+        flat = UMAP(random_state=seed).fit_transform(to_numpy(z))
+    return as_tensor(flat)
 
 
 def _some(count: int, most: int) -> Tensor:

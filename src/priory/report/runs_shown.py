@@ -7,6 +7,7 @@ from torch import Tensor
 
 from priory.data import Part
 from priory.networks.data_range import DataRange
+from priory.priors.base import title_of
 from priory.report.entries import Entry
 from priory.report.page import Recipe, Subject
 from priory.runs.layout import CONFIG
@@ -31,13 +32,14 @@ def subject_of(models: list[tuple[str, Run]], entries: Sequence[Entry], part: Pa
         data_range=_range(first, part),
         recipes=_recipes(models),
         label_names=None if form is None else form.label_names,
+        batch_names=None if form is None else form.batch_names,
         columns=None if form is None else form.columns,
     )
 
 
 def names_of(models: list[tuple[str, Run]]) -> list[str]:
     """Return the name of each prior, with that of its run where a name alone would not do."""
-    plain = [type(run.model.prior).__name__ for _, run in models]
+    plain = [title_of(run.model.prior) for _, run in models]
     if len(set(plain)) == len(plain):
         return plain
     beside = [f"{p} ({Path(r).resolve().name})" for p, (r, _) in zip(plain, models, strict=True)]

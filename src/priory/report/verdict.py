@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from priory.evaluation import Measure
 from priory.evaluation.evidence import NLL
 from priory.evaluation.holes import SHARE_IN_HOLES
+from priory.evaluation.levels import DEAD_RATE, dead_levels
 from priory.evaluation.surgery import MARGINAL_KL
 from priory.report.differences import (
     Difference,
@@ -104,15 +105,16 @@ def of_one(entry: Entry) -> Verdict:
     )
     if e.share_in_holes is not None:
         share = _shown(entry, SHARE_IN_HOLES)
+        where = f"{share} of its samples fall into holes of q(z){_of_top(entry)}"
         if e.share_in_holes < 2 * PERFECT:
-            reasons.append(f"{share} of its samples fall into holes of q(z), near the perfect 1%.")
+            reasons.append(f"{where}, near the perfect 1%.")
         else:
             reasons.append(
-                f"{share} of its samples fall into holes of q(z), where 1% is perfect: about one "
-                f"in {1 / e.share_in_holes:.0f} is decoded from a place that no data led to. A "
-                "prior fitted afterwards may close them: `priory refit RUN --prior mog`."
+                f"{where}, where 1% is perfect: about one in {1 / e.share_in_holes:.0f} is decoded "
+                "from a place that no data led to. A prior fitted afterwards may close them: "
+                "`priory refit RUN --prior mog`."
             )
-    reasons += _components_reasons(entry) + _marginal_reasons(entry)
+    reasons += _levels_reasons(entry) + _components_reasons(entry) + _marginal_reasons(entry)
     return Verdict(
         answer,
         tuple(reasons),
@@ -170,6 +172,30 @@ def _fewer_holes(entries: Sequence[Entry], chosen: Entry) -> Entry | None:
     return max(clear, key=lambda pair: pair[0])[1] if clear else None
 
 
+def _of_top(entry: Entry) -> str:
+    return " at the top level" if entry.num_levels > 1 else ""
+
+
+def _levels_reasons(entry: Entry) -> list[str]:
+    """Say what each level of latents carries, and what to do about one that carries nothing."""
+    rates = entry.evaluation.record.get("level_rates")
+    if rates is None:
+        return []
+    spent = ", ".join(f"{rate:.2f}" for rate in rates)
+    reasons = [f"Its {len(rates)} levels take {spent} nats, from the one next to the data upwards."]
+    for level in dead_levels(entry.evaluation.record):
+        others = [DEAD_RATE if n == level else 0 for n in range(1, len(rates) + 1)]
+        bits = ",".join("1" if bits else "0" for bits in others)
+        name = "The top level" if level == len(rates) else f"Level {level}"
+        reasons.append(
+            f"{name} is dead: less than {DEAD_RATE} nats are spent on it. Train again and let the "
+            "rate rise more slowly, `--warmup-epochs 50`, or let it cost nothing below some nats, "
+            f"`--free-bits [{bits}]`; if it stays dead, one level fewer does as well, `--levels "
+            f"{len(rates) - 1}`."
+        )
+    return reasons
+
+
 def _components_reasons(entry: Entry) -> list[str]:
     seen = entry.exploration.components if entry.exploration else None
     used = entry.evaluation.components_in_use
@@ -190,7 +216,7 @@ def _marginal_reasons(entry: Entry) -> list[str]:
         return []
     return [
         f"A better prior for the same encoder could gain at most {_shown(entry, MARGINAL_KL)} "
-        f"nats, the marginal KL of q(z) to the prior (± {MARGINAL_KL.covers})."
+        f"nats, the marginal KL of q(z){_of_top(entry)} to the prior (± {MARGINAL_KL.covers})."
     ]
 
 

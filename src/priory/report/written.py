@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, cat
 
 from priory.aggregate import marginal_prior
+from priory.evaluation import top_level
 from priory.networks.context import Context
 from priory.networks.data_range import DataRange
 from priory.report.entries import Entry
@@ -40,8 +41,13 @@ def write_figures(run: Path, entries: Sequence[Entry], data_range: DataRange) ->
         density = density_figure(latent_map(entry.name, shown.prior, shown.z))
         _save(density, own / "density.png", with_pdf=True)
         _save(grid_figure(shown.samples, data_range), own / "samples.png")
-        both = cat((shown.data, shown.reconstructions))
-        _save(grid_figure(both, data_range), own / "reconstructions.png")
+        if len(shown.data):
+            both = cat((shown.data, shown.reconstructions))
+            _save(grid_figure(both, data_range), own / "reconstructions.png")
+        fixed = None if entry.exploration is None else entry.exploration.fixed_top
+        if fixed is not None:  # a row for each top
+            rows = grid_figure(fixed.flatten(0, 1), data_range, columns=fixed.shape[1])
+            _save(rows, own / "fixed_top.png")
         if shown.pseudo_inputs is not None and shown.weights is not None:
             heaviest = shown.pseudo_inputs[:MOST_PSEUDO_INPUTS]
             weights = [f"{w:.3f}" for w in shown.weights[:MOST_PSEUDO_INPUTS].tolist()]
@@ -79,6 +85,7 @@ def write_report(
         recipes=(Recipe.of(begun.config.command, place or directory, text),),
         label_names=begun.splits.label_names,
         columns=begun.splits.columns,
+        batch_names=begun.splits.batch_names,
     )
     write_page(directory / PAGE, entries, subject)
 
@@ -90,10 +97,11 @@ def write_refit_figure(
     """Write the figure of a prior before and after it was fitted, under q(z) of data."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        z = old.posterior(x, context).sample()
+        tops = {"before": top_level(old), "after": top_level(new)}
+        z = tops["before"].posterior(x, context).sample()
         priors = {
-            f"before: {type(old.prior).__name__}": marginal_prior(old, context),
-            f"after: {type(new.prior).__name__}": marginal_prior(new, context),
+            f"{when}: {type(top.prior).__name__}": marginal_prior(top, context)
+            for when, top in tops.items()
         }
         limits = common_limits([latent_map(title, p, z) for title, p in priors.items()])
         figure = density_comparison([latent_map(t, p, z, limits) for t, p in priors.items()])

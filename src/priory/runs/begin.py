@@ -9,8 +9,11 @@ from typing import Any, TypeVar, cast
 from torch import Tensor
 
 from priory.data import DataFormat, Splits, describe
+from priory.data.latent_sources import LatentSource
+from priory.evaluation import top_level
 from priory.likelihoods import Likelihood
-from priory.priors import Prior
+from priory.priors import Prior, make_prior
+from priory.priors.base import title_of
 from priory.runs.layout import CHECKPOINT, CONFIG, METRICS
 from priory.runs.model_options import Factory, ModelOptions, arguments_for
 from priory.runs.options import CompareConfig, RefitConfig, TrainConfig, set_threads
@@ -19,6 +22,7 @@ from priory.runs.plain_yaml import CLASSES, GIVEN
 from priory.runs.run import Run, read_config, write_config
 from priory.training import TrainingSettings, prior_for, threads_for
 from priory.training.checkpoint import read_checkpoint
+from priory.training.fit_latents import facts_for_latents
 from priory.training.fit_prior import facts_for
 from priory.vae import VAE
 
@@ -86,19 +90,20 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
         )
     set_threads(machine.threads)
     splits = config.data.open(how.seed)
-    likelihood = config.model.choose(splits)
+    likelihood = config.model.choose(splits, config.data.exposure)
     options: Any = config.model
     models: dict[str, VAE] = {}
     if isinstance(config, TrainConfig) and config.start.from_ is not None:
         vae = _started(config.start.from_, options, splits, import_class)
-        models[type(vae.prior).__name__] = vae
+        models[title_of(vae.prior)] = vae
     else:
         for one in options.each(splits):
             classes = _classes(one, import_class)
             options = one.resolved(splits, likelihood, classes)
             vae = options.build(splits, likelihood, how.seed, classes)
-            named_class = ":" in one.prior
-            models[one.prior.rpartition(":")[2] if named_class else type(vae.prior).__name__] = vae
+            named_class, compared = ":" in one.prior, isinstance(config, CompareConfig)
+            name = one.prior.rpartition(":")[2] if named_class or compared else title_of(vae.prior)
+            models[name] = vae
     if isinstance(config, CompareConfig):
         named = (GIVEN if ":" in one.prior else one.prior for one in config.model.each(splits))
         theirs = {"prior": "", "prior_options": config.model.prior_options}
@@ -169,10 +174,10 @@ def refitted(
     config: RefitConfig, vae: VAE, x: Tensor, labels: Tensor | None, import_class: Importer
 ) -> tuple[Prior, RefitConfig]:
     """Return a new prior for a trained model, and the configuration that makes it again."""
-    how = config.fitting
-    if ":" not in how.prior:
+    how, vae, name = config.fitting, top_level(vae), config.fitting.prior or "VampPrior"
+    if ":" not in name:
         prior = prior_for(
-            how.prior,
+            name,
             vae.encoder,
             x,
             num_components=how.num_components,
@@ -183,9 +188,29 @@ def refitted(
         return prior, replace(config, fitting=replace(how, prior=type(prior).__name__))
     z = vae.encode(x[:1], vae.context_of(None if labels is None else labels[:1]))
     facts = facts_for(vae.encoder, z, x, how.num_components, how.init, labels)
-    factory = import_class("prior", how.prior)
-    told = arguments_for(factory, how.prior_options, facts)
-    fitting = replace(how, prior=GIVEN, prior_options=told)
+    return _own_prior(config, facts, import_class)
+
+
+def prior_for_latents(
+    config: RefitConfig, latents: LatentSource, import_class: Importer
+) -> tuple[Prior, RefitConfig]:
+    """Return a new prior for latents, and the configuration that makes it again."""
+    how, name = config.fitting, config.fitting.prior or "MoGPrior"
+    rows, _, number = latents.some(1)
+    facts = facts_for_latents(rows, number, how.num_components, how.init)
+    if ":" in name:
+        return _own_prior(config, facts, import_class)
+    prior = make_prior(name, **facts, **(how.prior_options or {}))
+    return prior, replace(config, fitting=replace(how, prior=type(prior).__name__))
+
+
+def _own_prior(
+    config: RefitConfig, facts: dict[str, Any], import_class: Importer
+) -> tuple[Prior, RefitConfig]:
+    """Return a prior of the user's own class, which no file names."""
+    factory = import_class("prior", str(config.fitting.prior))
+    told = arguments_for(factory, config.fitting.prior_options, facts)
+    fitting = replace(config.fitting, prior=GIVEN, prior_options=told)
     return cast(Prior, factory(**told)), replace(config, fitting=fitting)
 
 
@@ -193,7 +218,10 @@ def for_run(run: Run, config: RefitConfig) -> RefitConfig:
     """Return a configuration with the data and the seed of a run where none are asked for."""
     options = flat(run.data_options) if run.data_options else {}
     given = {n: v for n, v in flat(config.data).items() if v is not None}
-    defaults: dict[str, Any] = {"validation": 0.1, "test": 0.1, "binarise": "none"}
+    defaults: dict[str, Any] = {
+        **{"validation": 0.1, "test": 0.1},
+        **{"binarise": "none", "exposure": "total"},
+    }
     data = replace(config.data, **(defaults | options | given))
     if data.data is None:
         raise ValueError(

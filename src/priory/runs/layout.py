@@ -7,12 +7,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from priory.printing import printable
 from priory.saving import DESCRIPTION
 
 CONFIG, METRICS, MEASURES, CHECKPOINT = "config.yaml", "metrics.json", "measures.json", "last.ckpt"
@@ -71,22 +72,23 @@ def new_run_directory(path: str | Path) -> Iterator[Path]:
         raise FileExistsError(
             f"expected a directory that does not exist yet, got {path}; name another, or remove it."
         )
-    with _writable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}{UNFINISHED}", dir=path.parent))
-    lock = FileLock(scratch / LOCK)
-    try:
-        with lock:
-            yield scratch
-        (scratch / LOCK).unlink(missing_ok=True)
-        umask = os.umask(0)
-        os.umask(umask)
-        scratch.chmod(0o777 & ~umask)  # mkdtemp made it private
-        scratch.rename(path)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
+    with _parents_of(path):
+        with _writable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(path)
+            scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}{UNFINISHED}", dir=path.parent))
+        lock = FileLock(scratch / LOCK)
+        try:
+            with lock:
+                yield scratch
+            (scratch / LOCK).unlink(missing_ok=True)
+            umask = os.umask(0)
+            os.umask(umask)
+            scratch.chmod(0o777 & ~umask)  # mkdtemp made it private
+            scratch.rename(path)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
 
 
 @contextmanager
@@ -105,38 +107,52 @@ def claimed(path: Path, *, new: bool) -> Iterator[None]:
         OSError: If it cannot be written to.
         ValueError: If another process holds it.
     """
-    with _writable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.mkdir()
-            made = True
-        except FileExistsError:
-            made = False
-            if new or not path.is_dir():
-                raise FileExistsError(
-                    f"expected a directory that does not exist yet, got {path}; name another, or "
-                    "go on with the run in it with --resume."
-                ) from None
-    try:
-        with FileLock(path / LOCK, timeout=0):
+    with _parents_of(path):
+        with _writable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                yield
-            except BaseException as error:
-                failed = isinstance(error, Exception)  # or else interrupted
-                goes_on = (path / (CHECKPOINT if failed else CONFIG)).is_file()
-                if made and not goes_on:
-                    shutil.rmtree(path, ignore_errors=True)
-                if goes_on and not failed:
-                    advice = f"priory train --resume --out {shlex.quote(str(path))}"
-                    print(f"priory: the run goes on with {advice}", file=sys.stderr)
-                raise
-            finally:  # still held, so that whoever comes now finds nothing left to write
-                (path / LOCK).unlink(missing_ok=True)
-    except Timeout as error:
-        raise ValueError(
-            f"expected a run that no other process is training, got {path}; wait until that one "
-            "ends, or name another directory."
-        ) from error
+                path.mkdir()
+                made = True
+            except FileExistsError:
+                made = False
+                if new or not path.is_dir():
+                    raise FileExistsError(
+                        f"expected a directory that does not exist yet, got {path}; name another, "
+                        "or go on with the run in it with --resume."
+                    ) from None
+        try:
+            with FileLock(path / LOCK, timeout=0):
+                try:
+                    yield
+                except BaseException as error:
+                    failed = isinstance(error, Exception)  # or else interrupted
+                    goes_on = (path / (CHECKPOINT if failed else CONFIG)).is_file()
+                    if made and not goes_on:
+                        shutil.rmtree(path, ignore_errors=True)
+                    if goes_on and not failed:
+                        advice = f"priory train --resume --out {shlex.quote(str(path))}"
+                        print(f"priory: the run goes on with {printable(advice)}", file=sys.stderr)
+                    raise
+                finally:  # still held, so that whoever comes now finds nothing left to write
+                    (path / LOCK).unlink(missing_ok=True)
+        except Timeout as error:
+            raise ValueError(
+                f"expected a run that no other process is training, got {path}; wait until that "
+                "one ends, or name another directory."
+            ) from error
+
+
+@contextmanager
+def _parents_of(path: Path) -> Iterator[None]:
+    """Unmake on an error the parents that were not there before, unless something lies in them."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    try:
+        yield
+    except BaseException:
+        for parent in missing:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
 
 
 @contextmanager

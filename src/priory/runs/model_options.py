@@ -13,8 +13,10 @@ from priory.data import Splits
 from priory.likelihoods import Likelihood, LikelihoodName, choose_likelihood
 from priory.priors import prior_class, prior_classes
 from priory.runs.plain_yaml import GIVEN
-from priory.training.build import build, facts_of
+from priory.training.build import build, facts_of, level_sizes
 from priory.vae import VAE
+
+MOST_LAYERS = 100
 
 Factory = Callable[..., nn.Module]
 """A class or a function of the user's own that returns an encoder, a decoder or a prior."""
@@ -25,14 +27,20 @@ class ModelOptions:
     """Model.
 
     Args:
-        prior: The name of the prior, such as `vamp`, or a class of your own, as `module:Name`.
+        prior: The name of the prior, such as `vamp`, or a class of your own, as `module:Name`; with
+            several levels of latents, that of the top.
         prior_options: Its further arguments, such as `{weights: uniform}`.
-        latent_dim: The number of latent dimensions; a quarter of the data's, from 2 to 40, if not
-            given.
+        latent_dim: The number of latent dimensions, of each level where there are several; a
+            quarter of the data's, from 2 to 40, if not given.
+        levels: The number of levels of latents, such as `2`, or the size of each, such as
+            `[40,20]`, the first next to the data.
+        inference: How several levels are inferred: with networks of each level's own, or as a
+            ladder, which shares the way down with the prior.
         num_components: The number of components of the prior; one for every 20 examples, at most
             500, if not given.
         init: Whether its components start at random or from the training data.
-        network: The kind of networks: fully connected, with gates, or convolutions for images.
+        network: The kind of networks: fully connected, with gates, normalised (for counts), or
+            convolutions for images.
         hidden_sizes: The widths of their hidden layers, such as `[300,300]`.
         encoder: An encoder of your own, as `module:Name`.
         encoder_options: Its arguments.
@@ -40,14 +48,19 @@ class ModelOptions:
         decoder_options: Its arguments.
         likelihood: The likelihood of the data; `auto` chooses by their values and says why.
         num_values: The number of values of a categorical or discretized logistic likelihood.
+        dispersion: Whether negative binomial counts have a dispersion for each gene (each
+            dimension of the data), or for each gene in each batch.
+        batch_in_encoder: Whether the encoder too is told of batches.
     """
 
     prior: str = "VampPrior"
     prior_options: dict[str, Any] | None = None
     latent_dim: int | None = None
+    levels: int | Sequence[int] = 1
+    inference: Literal["direct", "ladder"] = "direct"
     num_components: int | None = None
     init: Literal["random", "data"] = "data"
-    network: Literal["mlp", "gated-mlp", "conv"] = "mlp"
+    network: Literal["mlp", "gated-mlp", "normed-mlp", "conv"] = "mlp"
     hidden_sizes: Sequence[int] = (256, 256)
     encoder: str | None = None
     encoder_options: dict[str, Any] | None = None
@@ -55,21 +68,37 @@ class ModelOptions:
     decoder_options: dict[str, Any] | None = None
     likelihood: LikelihoodName = "auto"
     num_values: int | None = None
+    dispersion: Literal["gene", "gene-batch"] = "gene"
+    batch_in_encoder: bool = False
 
     def __post_init__(self) -> None:
         sizes = ("latent_dim", "num_components", "num_values")
         within(1, **{name: getattr(self, name) for name in sizes})
+        within(0, MOST_LAYERS, layers=len(self.hidden_sizes))
         for width in self.hidden_sizes:
             within(1, hidden_sizes=width)
+        for size in self.levels if isinstance(self.levels, Sequence) else ():
+            within(1, levels=size)
+        within(1, 100, levels=self.levels if isinstance(self.levels, int) else len(self.levels))
 
     def each(self, splits: Splits) -> "list[ModelOptions]":
         """Return the options of each model that data are to have: of this one."""
         return [self]
 
-    def choose(self, splits: Splits) -> Likelihood:
-        """Return the likelihood of data."""
+    def choose(self, splits: Splits, exposure: str = "total") -> Likelihood:
+        """Return the likelihood of data, whose exposures are theirs, or else as the word says."""
         spans = None if splits.columns is None else splits.columns.spans
-        return choose_likelihood(splits.modelled, self.likelihood, self.num_values, spans=spans)
+        given = splits.of_modelled("exposure")
+        how: Any = ("none" if exposure == "none" else "total") if given is None else given
+        return choose_likelihood(
+            splits.modelled,
+            self.likelihood,
+            self.num_values,
+            spans=spans,
+            exposure=how,
+            batch_label=splits.of_modelled("batch_label"),
+            options={} if self.dispersion == "gene" else {"dispersion": self.dispersion},
+        )
 
     def named_by(self, part: str) -> str:
         """Return the option that names a part of the user's own."""
@@ -81,7 +110,9 @@ class ModelOptions:
         """Return the options that build this model again, with all that its own classes are told.
 
         A class of the user's own is told those facts of the data and the model that its arguments
-        name (`latent_dim`, `num_components`, `data_shape`, `data_range`, `num_labels`, `init`).
+        name (`latent_dim`, `num_components`, `data_shape`, `data_range`, `num_labels`, `init`). Of
+        several levels of latents, a prior is told the size of the top, and networks are told that
+        of all together and, as `latent_dims`, of each.
 
         Args:
             splits: The data.
@@ -91,12 +122,16 @@ class ModelOptions:
         Raises:
             ValueError: If one is needed that was not given, or takes other arguments.
         """
-        facts = facts_of(splits, likelihood, self.latent_dim, self.num_components, self.init)
+        asked = level_sizes(self.levels, self.latent_dim, self.prior)
+        facts = facts_of(splits, likelihood, asked[-1], self.num_components, self.init)
+        sizes = tuple(facts["latent_dim"] if size is None else size for size in asked)
+        of_all = {**facts, "latent_dims": sizes, "latent_dim": sum(sizes)}
         changed: dict[str, Any] = {}
         for name in ("encoder", "decoder", "prior"):
             options = getattr(self, f"{name}_options")
             if name in classes:
-                told = arguments_for(classes[name], options, facts)
+                known = facts if name == "prior" else of_all
+                told = arguments_for(classes[name], options, known)
                 changed |= {name: GIVEN, f"{name}_options": told}
             elif getattr(self, name) == GIVEN:
                 raise ValueError(
@@ -126,10 +161,13 @@ class ModelOptions:
             num_components=self.num_components,
             init=self.init,
             prior_options=self.prior_options,
+            levels=self.levels,
+            inference=self.inference,
             network=self.network,
             hidden_sizes=self.hidden_sizes,
             encoder=own.get("encoder"),
             decoder=own.get("decoder"),
+            batch_in_encoder=self.batch_in_encoder,
             seed=seed,
         )
 
@@ -187,8 +225,13 @@ class ComparedOptions(ModelOptions):
             raise ValueError(
                 f"expected one or more priors, each once, got {', '.join(names) or 'none'}."
             )
+        sized = isinstance(self.levels, Sequence)  # which leaves nothing to the default
+        latent_dim = None if sized and self.latent_dim == 2 else self.latent_dim
         options = {_full_name(name): own for name, own in (self.prior_options or {}).items()}
-        return [replace(self, prior=name, prior_options=options.get(name)) for name in names]
+        return [
+            replace(self, prior=name, prior_options=options.get(name), latent_dim=latent_dim)
+            for name in names
+        ]
 
 
 def _full_name(name: str) -> str:

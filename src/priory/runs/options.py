@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 import torch.distributed as dist
 
-from priory.arguments import within
+from priory.arguments import MOST_SEED, above_zero, within
 from priory.data import Part, Splits, open_data
 from priory.processes import Processes
 from priory.runs.model_options import ComparedOptions, ModelOptions
 from priory.training import Machine, TrainingSettings
+from priory.training.machine import MOST_PROCESSES
 
 if TYPE_CHECKING:
     from priory.runs.run import Run
@@ -27,6 +28,11 @@ class DataOptions:
         data: A built-in set (`digits`, `mnist`, `fashion-mnist`), a file (`.npy`, `.npz`, `.pt`,
             `.csv`, `.tsv`, `.parquet`, `.h5ad`, `-ubyte`) or a folder of images or IDX files.
         data_options: Options of its kind, such as `{label: species}` for a table.
+        label: The column of a table, or of cells, that holds their labels.
+        batch_key: The column that says in which batch an example was measured, of which the
+            decoder is told.
+        exposure: What the means of counts are scaled by: the `total` of an example, a column by its
+            name, or `none`.
         labels: A file of labels, one for each example, `.npy` or IDX.
         validation: The fraction of the data to validate on, or a file of such data.
         test: The fraction of the data to test on, or a file of such data.
@@ -35,6 +41,9 @@ class DataOptions:
 
     data: str = "digits"
     data_options: dict[str, Any] | None = None
+    label: str | None = None
+    batch_key: str | None = None
+    exposure: str = "total"
     labels: str | None = None
     validation: float | str = 0.1
     test: float | str = 0.1
@@ -49,8 +58,16 @@ class DataOptions:
                 measure by are.
         """
         how = "static" if drawn_once and self.binarise == "dynamic" else self.binarise
-        where = (self.validation, self.test, self.labels, self.data_options)
+        where = (self.validation, self.test, self.labels, self.options)
         return open_data(self.data, seed, *where, how)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All options of the data's kind."""
+        column = None if self.exposure in ("total", "none", None) else self.exposure
+        named = {"label": self.label, "batch_key": self.batch_key, "exposure": column}
+        given = {name: column for name, column in named.items() if column is not None}
+        return {**(self.data_options or {}), **given}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +82,18 @@ class MeasuringOptions:
 
     def __post_init__(self) -> None:
         check_samples(self.importance_samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(MeasuringOptions):
+    """Measures.
+
+    Args:
+        no_examples: Leave examples of the data out of the page and the figures, and pseudo-inputs
+            that started from them.
+    """
+
+    no_examples: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +214,21 @@ class RefitData(DataOptions):
     validation: float | str | None = None  # type: ignore[assignment]
     test: float | str | None = None  # type: ignore[assignment]
     binarise: Literal["none", "dynamic", "static"] | None = None  # type: ignore[assignment]
+    exposure: str | None = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentsOptions:
+    """Latents, in the place of a run.
+
+    Args:
+        latents: A file of latents, `.npy` or `.parquet`, or a folder of such; only blocks of them
+            are held in memory.
+        scales: The standard deviations of their posteriors, likewise; points if not given.
+    """
+
+    latents: str | None = None
+    scales: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +236,8 @@ class RefitOptions:
     """Prior.
 
     Args:
-        prior: The name of the new prior, or a class of your own, as `module:Name`.
+        prior: The name of the new prior, or a class of your own, as `module:Name`; `VampPrior`, or
+            `MoGPrior` for latents, if not given.
         prior_options: Its further arguments, such as `{weights: uniform}`.
         num_components: The number of its components; one for every 20 examples, at most 500, if
             not given.
@@ -205,7 +250,7 @@ class RefitOptions:
         seed: The seed of the split and of everything random; that of the run if not given.
     """
 
-    prior: str = "VampPrior"
+    prior: str | None = None
     prior_options: dict[str, Any] | None = None
     num_components: int | None = None
     init: str = "data"
@@ -216,7 +261,11 @@ class RefitOptions:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        within(1, num_components=self.num_components)
+        counts = ("num_components", "max_epochs", "patience", "batch_size")
+        within(1, **{name: getattr(self, name) for name in counts})
+        above_zero(learning_rate=self.learning_rate)
+        within(0, learning_rate=self.learning_rate)
+        within(0, MOST_SEED, seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +276,7 @@ class TrainedConfig:
     model: ModelOptions = field(default_factory=ModelOptions)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     machine: MachineOptions = field(default_factory=MachineOptions)
-    measuring: MeasuringOptions = field(default_factory=MeasuringOptions)
+    measuring: ReportOptions = field(default_factory=ReportOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +303,7 @@ class RefitConfig:
     """What makes a run of `priory refit`."""
 
     data: RefitData = field(default_factory=RefitData)
+    latents: LatentsOptions = field(default_factory=LatentsOptions)
     fitting: RefitOptions = field(default_factory=RefitOptions)
     machine: WorkOptions = field(default_factory=WorkOptions)
     measuring: MeasuringOptions = field(default_factory=MeasuringOptions)
@@ -272,5 +322,5 @@ def check_samples(count: int | None) -> None:
 def set_threads(threads: int | None) -> None:
     """Let this process compute with so many threads; None leaves it as it is."""
     if threads is not None:
-        within(1, 1024, threads=threads)
+        within(1, MOST_PROCESSES, threads=threads)
         torch.set_num_threads(threads)

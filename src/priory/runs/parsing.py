@@ -8,7 +8,7 @@ from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from priory.extras import needs
-from priory.suggestions import did_you_mean
+from priory.suggestions import did_you_mean, short
 
 with needs("cli"):
     import jsonargparse
@@ -59,6 +59,8 @@ class Parser(jsonargparse.ArgumentParser):
         elif hint == list[str]:
             settings |= {"type": str, "nargs": "+"}
         if "default" not in settings:
+            if type(None) in get_args(hint):  # a word that may be left out
+                settings |= {"nargs": "?", "default": None}
             (container or self).add_argument(name, **settings)
             return
         dashes = "-" if len(name) == 1 else "--"
@@ -179,12 +181,6 @@ def choices_of(hint: Any) -> tuple[Any, ...]:
     if get_origin(hint) is Literal:
         return get_args(hint)
     return tuple(choice for one in get_args(hint) for choice in choices_of(one))
-
-
-def short(value: Any) -> str:
-    """Return a value as it is quoted in an error, cut where it is long."""
-    text = " ".join(str(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from priory.extras import needs
+from priory.suggestions import short
 from priory.training import Machine
 
 with needs("cli"):
@@ -83,10 +84,10 @@ def without_classes(values: dict[str, Any], file: str | Path, *, refuse: bool) -
         if named is None:
             continue
         if refuse or name not in CLASSES:
-            advice = f"; if you trust it, type --{name} {named}" if name in CLASSES else ""
+            advice = f"; if you trust it, type --{name} {short(named)}" if name in CLASSES else ""
             raise ValueError(
-                f"expected plain values in {file}, as no file names a class, got {named!r} for "
-                f"{name}{advice}."
+                f"expected plain values in {file}, as no file names a class, got "
+                f"{short(repr(named))} for {short(name)}{advice}."
             )
         if name == "priors":
             words = value.split(",") if isinstance(value, str) else value
@@ -119,7 +120,7 @@ def without_trainer(values: Mapping[str, Any]) -> dict[str, Any]:
     plain = dict(values)
     trainer = plain.pop("trainer", None) or {}
     if not isinstance(trainer, dict):
-        raise ValueError(f"expected a mapping for trainer, got {trainer!r}; leave it out.")
+        raise ValueError(f"expected a mapping for trainer, got {short(trainer)}; leave it out.")
     machine, logger, every = Machine.from_trainer(trainer)
     told = {"logger": "csv" if logger in (True, False) else logger, "validate_every": every}
     return plain | machine | {name: value for name, value in told.items() if value is not None}

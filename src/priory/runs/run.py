@@ -26,6 +26,7 @@ from priory.runs.options import (
 from priory.runs.parsing import checked, flat
 from priory.runs.plain_yaml import read_plain, without_classes, without_trainer
 from priory.saving import load
+from priory.training.build import WORDS
 from priory.training.curves import read_curves
 from priory.vae import VAE
 
@@ -109,7 +110,12 @@ class Run:
     @cached_property
     def model(self) -> VAE:
         """The model, in evaluation mode and ready to be called."""
-        vae = cast(VAE, load(self.path, **{n: self._made(n, p) for n, p in self.parts.items()}))
+        vae = load(self.path, **{n: self._made(n, p) for n, p in self.parts.items()})
+        if not isinstance(vae, VAE):
+            raise ValueError(
+                f"expected a model with an encoder and a decoder at {self.path}, got "
+                f"{type(vae).__name__} alone; load it in Python, by priory.load."
+            )
         if not _is_ready(vae):
             try:
                 training = None if self.data_options is None else self.data.train
@@ -216,19 +222,20 @@ class Run:
         elif self.format is not None:
             part = self.format.open(data, labels=labels, options=data_options, seed=self.seed)
         else:  # a model alone does not say what its data looked like
-            source = open_source(data, labels=labels, options=data_options)
-            part = Part(source.x, torch.arange(len(source.x)), source.labels)
+            part = open_source(data, labels=labels, options=data_options).whole()
         return part
 
     def labelled_part(self, *further: Any) -> Part:
         """Open further data, as `part` does, with the labels that the model needs."""
         part, data = self.part(*further), next(iter(further), None)
-        if self.model.needs_labels and part.labels is None:
-            raise ValueError(
-                f"expected labels of {data or 'the test data'}, which the model "
-                f"({type(self.model.prior).__name__}) needs, got none; name a file of them with "
-                "--labels, or data that bring them."
-            )
+        for needed in self.model.needs:
+            if part.known[needed] is None:
+                whose = f" ({type(self.model.prior).__name__})" if needed == "labels" else ""
+                advice = "name a file of them with --labels, or " if needed == "labels" else "name "
+                raise ValueError(
+                    f"expected {WORDS[needed]} of {data or 'the test data'}, which the model"
+                    f"{whose} needs, got none; {advice}data that bring them."
+                )
         return part
 
     @property
@@ -260,7 +267,9 @@ class Run:
         vae = self.model
         if self.format is not None and x.shape[1:] != self.format.data_shape:
             raise _unlike(self.format.data_shape, x, name)
-        context = vae.context_of(None if labels is None else labels[:1])
+        of_any_batch = torch.zeros(1, dtype=torch.long)
+        label = None if labels is None else labels[:1]
+        context = vae.context_of(label, batch_label=of_any_batch)
         z = vae.posterior(torch.zeros_like(x[:1]), context).mean  # of x it may not be finite
         likelihood = vae.likelihood(z, context)
         if x.shape[1:] != likelihood.event_shape:
@@ -299,7 +308,8 @@ def read_config(file: Path) -> Config | None:
     values = without_classes(without_trainer(read_plain(file)), file, refuse=False)
     if "data" not in values:
         return None
-    kinds: dict[str, type[Config]] = {"priors": CompareConfig, "run": RefitConfig}
+    refit: dict[str, type[Config]] = dict.fromkeys(("run", "latents"), RefitConfig)
+    kinds: dict[str, type[Config]] = {"priors": CompareConfig, **refit}
     kind = next((kinds[name] for name in kinds if name in values), TrainConfig)
     values.pop("run", None)
     return checked(kind, values, str(file))

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from priory.training.build import build, make_networks
 from priory.training.curves import read_curves
-from priory.training.fit_prior import CrossEntropy, PriorFit, fit_prior, prior_for
+from priory.training.fit_prior import fit_prior, prior_for
 from priory.training.machine import Machine, threads_for
+from priory.training.prior_fit import CrossEntropy, PriorFit
 from priory.training.settings import Muon, TrainingSettings
 
 if TYPE_CHECKING:

@@ -1,19 +1,34 @@
 """From data and choices to an untrained model."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import nn
 
+from priory.arguments import at_least, check_size, one_of
 from priory.blockwise import blocks
 from priory.data import Splits
 from priory.data.splits import mix
 from priory.likelihoods import Likelihood
-from priory.networks import MLP, ConvDecoderNetwork, ConvEncoderNetwork, GatedMLP, GaussianEncoder
+from priory.networks import (
+    MLP,
+    ConvDecoderNetwork,
+    ConvEncoderNetwork,
+    GatedMLP,
+    HierarchicalEncoder,
+    JoinedGaussian,
+    LadderEncoder,
+    LevelGaussian,
+    NormedMLP,
+)
 from priory.networks.contract import wrong_part
-from priory.priors import Prior, make_prior
+from priory.priors import HierarchicalPrior, Prior, make_prior, prior_class
+from priory.suggestions import short
 from priory.vae import VAE
 
 
@@ -26,10 +41,13 @@ def build(
     num_components: int | None = None,
     init: str = "data",
     prior_options: Mapping[str, Any] | None = None,
+    levels: int | Sequence[int] = 1,
+    inference: str = "direct",
     network: str = "mlp",
     hidden_sizes: Sequence[int] = (256, 256),
     encoder: nn.Module | Callable[[], nn.Module] | None = None,
     decoder: nn.Module | Callable[[], nn.Module] | None = None,
+    batch_in_encoder: bool = False,
     seed: int = 0,
 ) -> VAE:
     """Build a model for data, and show its prior the training data.
@@ -40,16 +58,21 @@ def build(
     Args:
         splits: The data.
         likelihood: Their likelihood.
-        prior: The name of a prior, a prior, or a function that makes one.
-        latent_dim: The number of latent dimensions L; by default the prior's, or a quarter of the
-            data's, between 2 and 40.
+        prior: The name of a prior, a prior, or a function that makes one; with several levels of
+            latents, that of the top.
+        latent_dim: The number of latent dimensions L, of each level where there are several; by
+            default the prior's, or a quarter of the data's, between 2 and 40.
         num_components: The number of components K; by default one for every 20 data, at most 500.
         init: Where the components of a prior given by name start: `"random"` or from `"data"`.
         prior_options: Further arguments of a prior given by name.
+        levels: The number of levels of latents, or the size of each, the first next to the data.
+        inference: How the posterior of several levels is made, as for `make_networks`.
         network: The kind of networks.
         hidden_sizes: The widths of their hidden layers.
         encoder: An encoder of the user's own, or a function that makes one.
         decoder: Likewise a decoder.
+        batch_in_encoder: Whether the encoder is told of batches too, as the decoder is where
+            data have them.
         seed: The seed of every start.
 
     Raises:
@@ -62,20 +85,91 @@ def build(
     _check_different(splits)
     if latent_dim is None and isinstance(prior, Prior):
         latent_dim = getattr(prior, "latent_dim", None)
-    facts = facts_of(splits, likelihood, latent_dim, num_components, init)
-    latent_dim = facts["latent_dim"]
+    if levels == 1 and isinstance(prior, HierarchicalPrior):
+        levels = prior.latent_dims
+        inference = "ladder" if prior.conditionals == "encoder" else inference
+    asked = level_sizes(levels, latent_dim, prior)
+    if len(asked) == 1 and inference != "direct":
+        raise ValueError(
+            f"expected several levels for inference={inference!r}, got one; give levels=2, or "
+            "leave inference out."
+        )
+    facts = facts_of(splits, likelihood, asked[-1], num_components, init)
+    sizes = tuple(facts["latent_dim"] if size is None else size for size in asked)
+    networks = partial(
+        make_networks,
+        likelihood,
+        splits.data_shape,
+        sizes,
+        hidden_sizes,
+        network,
+        inference,
+        num_batches=splits.num_batches,
+        batch_in_encoder=batch_in_encoder,
+    )
+    _check_sizes(networks, prior, {**facts, **(prior_options or {})})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        ours = make_networks(likelihood, splits.data_shape, latent_dim, hidden_sizes, network)
+        ours = networks()
         vae = VAE(_made(encoder, ours[0]), _made(decoder, ours[1]), nn.Identity())
         torch.manual_seed(mix(seed, 1))
         if isinstance(prior, str):
             prior = make_prior(prior, **facts, **(prior_options or {}))
-        prior = vae.prior = prior if isinstance(prior, Prior) else prior()
-        _check_labels(vae, splits)
-        context = vae.context_of(splits.train.labels)
+        prior = prior if isinstance(prior, Prior) else prior()
+        if len(sizes) > 1 and not isinstance(prior, HierarchicalPrior):
+            prior = HierarchicalPrior(sizes, prior, **_below(vae.encoder, network, hidden_sizes))
+        vae.prior = prior
+        _check_known(vae, splits)
+        context = vae.context_of(**splits.train.known)
         prior.fit_data(splits.train.tensor(), vae.encoder, context)
     return vae
+
+
+def level_sizes(
+    levels: int | Sequence[int], latent_dim: int | None = None, prior: object = None
+) -> tuple[int | None, ...]:
+    """Return the size of each level of latents; None for one that the data decide.
+
+    Args:
+        levels: Their number, or their sizes.
+        latent_dim: The size of each, where their number is given.
+        prior: The prior, or its name: one of several levels says how many there are.
+
+    Raises:
+        ValueError: If there is none, the sizes contradict `latent_dim`, or a prior of several
+            levels is asked for with one.
+
+    Examples:
+        >>> from priory.training.build import level_sizes
+        >>> level_sizes(2, latent_dim=40), level_sizes([40, 20])
+        ((40, 40), (40, 20))
+    """
+    if isinstance(levels, int):
+        at_least(1, levels=levels)
+        sizes: tuple[int | None, ...] = (latent_dim,) * levels
+    else:
+        sizes = tuple(levels)
+        at_least(1, **{f"levels[{n}]": size for n, size in enumerate(sizes)})
+        if not sizes or latent_dim not in (None, sizes[-1]):
+            raise ValueError(
+                f"expected sizes of levels of which latent_dim={latent_dim} is the last, got "
+                f"levels={list(sizes)}; leave latent_dim out."
+            )
+    hierarchical = isinstance(prior, str) and ":" not in prior
+    if hierarchical and prior_class(str(prior)) is HierarchicalPrior:
+        raise ValueError(
+            "expected the prior of the top level for a model of several, got HierarchicalPrior; "
+            "name the top, such as VampPrior, and the levels, such as levels=2."
+        )
+    return sizes
+
+
+def _below(encoder: nn.Module, network: str, hidden_sizes: Sequence[int]) -> dict[str, Any]:
+    """Return what makes the levels of a prior below its top."""
+    if getattr(encoder, "generative", None) is not None:
+        return {"conditionals": "encoder"}
+    kind = "mlp" if network == "mlp" else "gated-mlp"
+    return {"network": kind, "hidden_sizes": tuple(hidden_sizes)}
 
 
 def facts_of(
@@ -116,58 +210,121 @@ def _check_different(splits: Splits) -> None:
         )
 
 
-def _check_labels(vae: VAE, splits: Splits) -> None:
-    """Check that the data of every part have labels, where the model needs them."""
+def _check_known(vae: VAE, splits: Splits) -> None:
+    """Check that the data of every part have labels, and what else the model needs."""
     for name, part in zip(("train", "validate", "test"), splits.parts, strict=True):
-        if vae.needs_labels and len(part) and part.labels is None:
-            raise ValueError(
-                f"expected labels of the data to {name} on, which the model needs "
-                f"({type(vae.prior).__name__}), got none; give data that bring their labels, or a "
-                "fraction of those that do."
-            )
+        for needed in vae.needs:
+            if len(part) and part.known[needed] is None:
+                whose = f" ({type(vae.prior).__name__})" if needed == "labels" else ""
+                raise ValueError(
+                    f"expected {WORDS[needed]} of the data to {name} on, which the model needs"
+                    f"{whose}, got none; give data that bring their {WORDS[needed]}, or a "
+                    "fraction of those that do."
+                )
+    if vae.needs_labels:
+        check_every_label(splits)
+
+
+WORDS = {"labels": "labels", "exposure": "exposures", "batch_label": "batches"}
+
+
+def _check_sizes(networks: Callable[[], Sequence[nn.Module]], prior: Any, facts: Any) -> None:
+    """Refuse a model of more weights than there is memory for, before any memory is asked for."""
+    try:
+        with torch.device("meta"):
+            parts = [*networks()]
+            if isinstance(prior, str):
+                parts.append(make_prior(prior, **facts))
+    except (RuntimeError, OverflowError) as error:
+        raise ValueError(
+            f"expected sizes of a model that can be counted, got more ({short(error)}); take fewer "
+            "or narrower layers, latent dimensions or components."
+        ) from error
+    check_size(sum(p.numel() for part in parts for p in part.parameters()), "in the model")
+    takes = signature(prior_class(prior)).parameters if isinstance(prior, str) else {}
+    if "num_components" in takes:
+        each = math.prod(facts["data_shape"]) if "data_shape" in takes else 1
+        check_size(facts["num_components"] * max(each, facts["latent_dim"]), "in all components")
+
+
+def check_every_label(splits: Splits) -> None:
+    """Check that every label has an example to train on, or else its components stay untrained.
+
+    Raises:
+        ValueError: If one has none.
+    """
+    counts = [
+        torch.zeros(splits.num_labels or 0, dtype=torch.int64)
+        if part.labels is None
+        else part.labels.bincount(minlength=splits.num_labels or 0)
+        for part in splits.parts
+    ]
+    without = (counts[0] == 0).nonzero().flatten().tolist()
+    if without:
+        label = without[0] if splits.label_names is None else splits.label_names[without[0]]
+        others = f" and of {len(without) - 1} other labels" if len(without) > 1 else ""
+        raise ValueError(
+            f"expected examples to train on of every label, got none of {label!r}{others} "
+            f"({counts[1][without[0]]} to validate, {counts[2][without[0]]} to test); take another "
+            "seed for the split, or leave such labels out of the data."
+        )
 
 
 Shape = Sequence[int]
-_ToLatents = Callable[[Shape, Shape, Shape], nn.Module]  # data, outputs, hidden sizes
-_ToData = Callable[[Shape, Shape, Shape, Shape], nn.Module]  # latents, data, per pixel, hidden
+_ToLatents = Callable[..., nn.Module]  # data, outputs, hidden sizes
+_ToData = Callable[..., nn.Module]  # latents, data, per pixel, hidden
+_Between = Callable[[Shape, Shape, Shape], nn.Module]  # vectors, vectors, hidden sizes
 
 
-def _mlp_to_data(latents: Shape, data: Shape, pixel: Shape, hidden: Shape) -> nn.Module:
-    return MLP(latents, (*data, *pixel), hidden)
+def _to_data(network: Callable[..., nn.Module]) -> _ToData:
+    def make(latents: Shape, data: Shape, pixel: Shape, hidden: Shape, **told: Any) -> nn.Module:
+        return network(latents, (*data, *pixel), hidden, **told)
+
+    return make
 
 
-def _gated_mlp_to_data(latents: Shape, data: Shape, pixel: Shape, hidden: Shape) -> nn.Module:
-    return GatedMLP(latents, (*data, *pixel), hidden)
-
-
-NETWORKS: dict[str, tuple[_ToLatents, _ToData]] = {
-    "mlp": (MLP, _mlp_to_data),
-    "gated-mlp": (GatedMLP, _gated_mlp_to_data),
-    "conv": (ConvEncoderNetwork, ConvDecoderNetwork),
+NETWORKS: dict[str, tuple[_ToLatents, _ToData, _Between]] = {
+    **{
+        name: (network, _to_data(network), network)
+        for name, network in (("mlp", MLP), ("gated-mlp", GatedMLP), ("normed-mlp", NormedMLP))
+    },
+    "conv": (ConvEncoderNetwork, ConvDecoderNetwork, GatedMLP),
 }
 
 
 def make_networks(
     likelihood: Likelihood,
     data_shape: Sequence[int],
-    latent_dim: int,
+    latent_dim: int | Sequence[int],
     hidden_sizes: Sequence[int] = (256, 256),
     network: str = "mlp",
-) -> tuple[GaussianEncoder, nn.Module]:
+    inference: str = "direct",
+    *,
+    num_batches: int | None = None,
+    batch_in_encoder: bool = False,
+) -> tuple[nn.Module, nn.Module]:
     """Return an untrained encoder and decoder for data of that likelihood and shape.
+
+    The decoder is told of all levels of latents, side by side.
 
     Args:
         likelihood: The likelihood, as `choose_likelihood` gives it.
         data_shape: The shape of one datum; of an image, `(H, W)` or `(C, H, W)`, for `"conv"`.
-        latent_dim: The number of latent dimensions L.
+        latent_dim: The number of latent dimensions L; or those of several levels, the first next to
+            the data.
         hidden_sizes: The widths of the hidden layers of the encoder and the decoder; of `"conv"`,
             those of the dense layers between the convolutions and the latents.
-        network: `"mlp"` for fully connected layers, `"gated-mlp"` for gated ones, `"conv"` for
-            gated convolutions.
+        network: `"mlp"` for fully connected layers, `"gated-mlp"` for gated ones, `"normed-mlp"`
+            for normalised ones, `"conv"` for gated convolutions.
+        inference: How several levels are inferred: `"direct"` with networks of each level's own, in
+            a [`HierarchicalEncoder`][priory.networks.HierarchicalEncoder]; `"ladder"` in a
+            [`LadderEncoder`][priory.networks.LadderEncoder], which shares the way down with p(z).
+        num_batches: The number of batches that data were measured in, of which the decoder is told.
+        batch_in_encoder: Whether the encoder is told of them too.
 
     Raises:
-        ValueError: If a size is below one, the data are no images for `"conv"`, or there is no such
-            network.
+        ValueError: If a size is below one, the data are no images for `"conv"`, there are batches
+            and `"conv"`, or there is no such network or inference.
 
     Examples:
         >>> import torch
@@ -178,11 +335,58 @@ def make_networks(
         >>> decoder(encoder(x).sample()).log_prob(x).shape
         torch.Size([20])
     """
-    if latent_dim < 1:
+    sizes = (latent_dim,) if isinstance(latent_dim, int) else tuple(latent_dim)
+    if min(sizes) < 1:
         raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
     if network not in NETWORKS:
         raise ValueError(f"expected network {', '.join(NETWORKS)}, got {network!r}.")
-    to_latents, to_data = NETWORKS[network]
-    encoder = likelihood.make_encoder(to_latents(data_shape, (2 * latent_dim,), hidden_sizes))
-    decoder = to_data((latent_dim,), data_shape, likelihood.pixel_shape, hidden_sizes)
+    one_of(INFERENCE, inference=inference)
+    to_latents, to_data, between = NETWORKS[network]
+    told = {} if num_batches is None else {"num_batches": num_batches}
+    if told and network == "conv":
+        raise ValueError("expected a fully connected network for data in batches, got 'conv'.")
+    if told and batch_in_encoder:
+        to_latents = partial(to_latents, **told)
+    if len(sizes) == 1:
+        body = to_latents(data_shape, (2 * sizes[0],), hidden_sizes)
+        encoder: nn.Module = likelihood.make_encoder(body)
+    else:
+        parts = INFERENCE[inference](sizes, data_shape, hidden_sizes, to_latents, between)
+        scaling = {"data_range": likelihood.data_range, "transform": likelihood.transform}
+        encoder = parts(**scaling)
+    decoder = to_data((sum(sizes),), data_shape, likelihood.pixel_shape, hidden_sizes, **told)
     return encoder, likelihood.make_decoder(decoder, data_shape)
+
+
+def _direct(
+    sizes: Shape, data: Shape, hidden: Shape, to_latents: _ToLatents, between: _Between
+) -> Callable[..., nn.Module]:
+    """Return what makes an encoder with networks of each level's own."""
+    *first, last = hidden or (math.prod(data),)
+    below = [
+        JoinedGaussian(
+            to_latents(data, (last,), first), between((last + above,), (2 * size,), hidden)
+        )
+        for size, above in itertools.pairwise(sizes)
+    ]
+    top = to_latents(data, (2 * sizes[-1],), hidden)
+    return partial(HierarchicalEncoder, sizes, top, below)
+
+
+def _ladder(
+    sizes: Shape, data: Shape, hidden: Shape, to_latents: _ToLatents, between: _Between
+) -> Callable[..., nn.Module]:
+    """Return what makes an encoder that shares the way down with the prior."""
+    width = hidden[-1] if hidden else math.prod(data)
+    bottom_up = [to_latents(data, (width,), hidden)]
+    bottom_up += [between((width,), (width,), hidden[:1]) for _ in sizes[1:]]
+    heads = [between((width,), (2 * size,), ()) for size in sizes]
+    top_down = [
+        LevelGaussian(between((above,), (2 * size,), hidden))
+        for size, above in itertools.pairwise(sizes)
+    ]
+    return partial(LadderEncoder, sizes, bottom_up, heads, top_down)
+
+
+INFERENCE = {"direct": _direct, "ladder": _ladder}
+"""How the posterior of several levels is made."""

@@ -76,7 +76,7 @@ def check_state(state: dict[str, Any], vae: VAE, settings: TrainingSettings, pat
             "with the options of the run that wrote it."
         )
     for name, value in asdict(settings).items():
-        before = state["settings"][name]
+        before = state["settings"].get(name, getattr(TrainingSettings(), name))
         if name not in LONGER and before != value:
             raise ValueError(
                 f"expected {name}={before!r}, as in the checkpoint {path}, got {value!r}; resume "

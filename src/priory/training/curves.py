@@ -10,6 +10,8 @@ from priory.files import write_whole
 
 CURVES = "metrics.csv"
 COLUMNS = ["components_in_use", "elbo", "epoch", "rate", "reconstruction", "step", "train_loss"]
+OF_A_LEVEL = "rate_"
+"""How the column of the rate of a level of latents begins, before its number."""
 
 Row = dict[str, float]
 
@@ -23,13 +25,18 @@ class Log:
         logger: `"csv"` for that file alone, False or None for nothing, `"tensorboard"`, or an
             object with `log_metrics(metrics, step)` and `finalize(status)`.
         rows: What was logged before.
+        levels: The number of levels of latents; with several, the rate of each has a column.
 
     Raises:
         ImportError: If TensorBoard is asked for and not installed.
         TypeError: If the logger is none.
     """
 
-    def __init__(self, directory: Path | None, logger: Any, rows: list[Row]) -> None:
+    def __init__(
+        self, directory: Path | None, logger: Any, rows: list[Row], levels: int = 1
+    ) -> None:
+        more = [f"{OF_A_LEVEL}{n}" for n in range(1, levels + 1)] if levels > 1 else []
+        self.columns = COLUMNS + more
         self.path = directory / CURVES if directory and logger not in (None, False) else None
         self.logger = None if logger in ("csv", None, True, False) else logger
         if logger == "tensorboard":
@@ -41,7 +48,8 @@ class Log:
             )
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path, (",".join(COLUMNS) + "\n" + _lines(rows)).encode())
+            head = ",".join(self.columns) + "\n"
+            write_whole(self.path, (head + self._lines(rows)).encode())
 
     def __enter__(self) -> "Log":
         return self
@@ -54,10 +62,15 @@ class Log:
         """Write the row of an epoch."""
         if self.path:
             with self.path.open("a", newline="") as file:
-                file.write(_lines([row]))
+                file.write(self._lines([row]))
         if self.logger is not None:
             metrics = {name: value for name, value in row.items() if name != "step"}
             self.logger.log_metrics(metrics, int(row["step"]))
+
+    def _lines(self, rows: list[Row]) -> str:
+        text = io.StringIO()
+        csv.DictWriter(text, self.columns, restval="", lineterminator="\n").writerows(rows)
+        return text.getvalue()
 
 
 def _tensorboard(directory: Path | None, rows: list[Row]) -> Any:
@@ -70,12 +83,6 @@ def _tensorboard(directory: Path | None, rows: list[Row]) -> Any:
         raise ImportError(
             "tensorboard is not installed; install it with pip install tensorboard."
         ) from error
-
-
-def _lines(rows: list[Row]) -> str:
-    text = io.StringIO()
-    csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
@@ -101,9 +108,10 @@ def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
     with path.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.get("elbo")]
     rows = [row for row in rows if (row.get("epoch") or "").isdigit()]  # not one cut by a kill
+    of_levels = sorted(name for name in (rows or [{}])[0] if str(name).startswith(OF_A_LEVEL))
     return {
         name: [_number(row[name]) for row in rows]
-        for name in ("epoch", "elbo", "rate", "components_in_use")
+        for name in ("epoch", "elbo", "rate", *of_levels, "components_in_use")
         if rows and all(row.get(name) for row in rows)
     }
 

@@ -1,19 +1,19 @@
 """A step of training, an epoch of steps, and one look at the validation data."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 from torch.optim import Optimizer
 
 from priory.data import Batch, Batches
 from priory.data.splits import mix
-from priory.distributions import loc_and_scale
+from priory.distributions import JointDistribution, loc_and_scale, top_of
 from priory.distributions.torch_distributions import without_argument_checks
 from priory.evaluation import components_in_use
 from priory.extras import needs
@@ -21,6 +21,7 @@ from priory.importance_weighted import importance_weighted_loss
 from priory.networks.context import Context
 from priory.objectives import elbo, loss, reparameterised
 from priory.priors import Reseedable
+from priory.training.curves import OF_A_LEVEL
 from priory.training.settings import TrainingSettings
 from priory.vae import VAE
 
@@ -50,14 +51,22 @@ class SharedNoise:
         """Draw from posteriors with a gradient, `(S, B, L)`.
 
         Raises:
-            TypeError: If the batch is shared and the posteriors are no diagonal Gaussians.
+            TypeError: If the batch is shared and the posteriors are no diagonal Gaussians, nor
+                levels of them.
         """
         if self.total == q.batch_shape[0]:
             return reparameterised(q, num_samples)
+        shape = Size((num_samples,))
+        if isinstance(q, JointDistribution):
+            return q.draw(self._share, shape)
+        return self._share(q, shape)
+
+    def _share(self, q: Distribution, sample_shape: Size) -> Tensor:
+        """Draw from posteriors whose batch ends with the examples of this process."""
         loc, scale = loc_and_scale(q)
-        shape = (num_samples, self.total, loc.shape[-1])
-        noise = torch.randn(shape, dtype=loc.dtype, device=loc.device)
-        return loc + scale * noise[:, self.start : self.start + len(loc)]
+        *before, count, dims = (*sample_shape, *loc.shape)
+        noise = torch.randn((*before, self.total, dims), dtype=loc.dtype, device=loc.device)
+        return loc + scale * noise[..., self.start : self.start + count, :]
 
 
 class Step(nn.Module):
@@ -74,7 +83,7 @@ class Step(nn.Module):
         self.settings = settings
         self.needs_labels = vae.needs_labels
 
-    def forward(self, batch: Batch, beta: float) -> Tensor:
+    def forward(self, batch: Batch, beta: float | Sequence[float]) -> Tensor:
         """Return the loss in nats per example, `()`."""
         settings, context = self.settings, self.context_of(batch)
         sampler = SharedNoise(batch.start, batch.total)
@@ -90,11 +99,12 @@ class Step(nn.Module):
             free_bits=settings.free_bits,
             context=context,
             sampler=sampler,
+            gradient=settings.gradient,
         )
 
     def context_of(self, batch: Batch) -> Context:
-        """Return what the model is told of a batch: which data it has, and their labels."""
-        return Context(index=batch.position, labels=batch.labels if self.needs_labels else None)
+        """Return what the model is told of a batch: its data's positions, and what it needs."""
+        return replace(self.vae.context_of(**batch.known), index=batch.position)
 
 
 def train_epoch(
@@ -116,8 +126,11 @@ def train_epoch(
     if settings.reseed_every is not None and epoch and epoch % settings.reseed_every == 0:
         seed_noise(mix(settings.seed, epoch))
         part, n = batches.part, len(batches.part)
-        whole = at_home(Batch(part.tensor(), torch.arange(n), part.labels, 0, n), fabric)
-        cast(Reseedable, vae.prior).reseed(whole.x, vae.encoder, vae.context_of(whole.labels))
+        whole = at_home(
+            Batch(part.tensor(), torch.arange(n), start=0, total=n, **part.known), fabric
+        )
+        known = vae.context_of(**whole.known)
+        cast(Reseedable, vae.prior).reseed(whole.x, vae.encoder, known)
     total, count = torch.zeros((), device=fabric.device), 0
     for index, batch in enumerate(batches):
         batch = at_home(batch, fabric)
@@ -163,7 +176,8 @@ def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> dict[s
             prior = None if step.needs_labels else vae.prior_distribution()
         for index, batch in enumerate(batches):
             batch = at_home(batch, fabric)
-            context, sampler = vae.context_of(batch.labels), SharedNoise(batch.start, batch.total)
+            context = vae.context_of(**batch.known)
+            sampler = SharedNoise(batch.start, batch.total)
             seed_noise(mix(step.settings.seed, index))
             where = f"validation batch {index}"
             with explained(vae, batch.x, context, epoch, where), autocast(fabric):
@@ -173,8 +187,12 @@ def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> dict[s
                     "reconstruction": terms.reconstruction.mean(),
                     "rate": terms.rate.mean(),
                 }
+                if len(terms.rates) > 1:
+                    levels = enumerate(terms.rates, 1)
+                    means |= {f"{OF_A_LEVEL}{level}": rate.mean() for level, rate in levels}
                 if prior is not None and index == 0:
-                    used = components_in_use(prior, vae.posterior(batch.x, context).sample())
+                    z = top_of(vae.posterior(batch.x, context)).sample()
+                    used = components_in_use(top_of(prior), z)
                     if used is not None:
                         means["components_in_use"] = torch.tensor(used, device=fabric.device)
             for name, value in means.items():
@@ -206,8 +224,8 @@ def at_home(batch: Batch, fabric: Fabric) -> Batch:
     """Return a batch on the device, and as precise as the weights."""
     precision, device = fabric.strategy.precision, fabric.device
     x = batch.x if isinstance(precision, MixedPrecision) else precision.convert_input(batch.x)
-    labels = None if batch.labels is None else batch.labels.to(device)
-    return batch._replace(x=x.to(device), position=batch.position.to(device), labels=labels)
+    known: Any = {name: None if t is None else t.to(device) for name, t in batch.known.items()}
+    return batch._replace(x=x.to(device), position=batch.position.to(device), **known)
 
 
 def autocast(fabric: Fabric) -> Any:
@@ -267,7 +285,7 @@ def _culprits(vae: VAE, x: Tensor | None, context: Context | None) -> list[str]:
     try:
         q = vae.posterior(x, context)
         p = vae.prior_distribution(context)
-        vae.likelihood(q.sample(), context)
+        vae.likelihood(q.sample(), vae.with_exposure(x, context))
     except ValueError as error:
         term = "posterior q(z|x)" if q is None else "prior p(z)" if p is None else "p(x|z)"
         return [term] if "constraint" in str(error) else []

@@ -1,91 +1,40 @@
 """Any prior for any trained encoder."""
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from priory.arrays import Array, as_tensor
+from priory.data.latent_sources import LatentSource, open_latents
 from priory.data.splits import assign_parts
-from priory.evaluation import Estimate
-from priory.extras import needs
 from priory.networks.context import Context, Encoder, call
 from priory.networks.contract import wrong_part
 from priory.networks.divided_encoder import DividedEncoder
 from priory.networks.home import taken
+from priory.printing import plain_console
 from priory.priors import Prior, make_prior
 from priory.processes import Processes
+from priory.training.fit_latents import fit_latents
 from priory.training.latents import Latents, frozen
 from priory.training.maximum_likelihood import maximise_likelihood
-
-with needs("train"):
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-
-@dataclass(frozen=True)
-class CrossEntropy:
-    r"""The cross-entropy $E_{q(z)}[-\log p(z)]$ of a prior, in nats.
-
-    Attributes:
-        train: On the data that it was fitted to.
-        held_out: On data that it was not.
-    """
-
-    train: Estimate
-    held_out: Estimate
-
-
-@dataclass(frozen=True)
-class PriorFit:
-    r"""A prior that was fitted, and how well it does.
-
-    Attributes:
-        prior: The prior, in evaluation mode.
-        before: Its cross-entropy where it started: after `fit_data`, before the first step.
-        after: Its cross-entropy in the end.
-        bound: The entropy $E_{q(z)}[-\log q(z)]$ of the exact aggregated posterior of the training
-            data, which on these data no prior is below; None where the encoder returns points or
-            anything but diagonal Gaussians.
-        epochs: Epochs trained.
-    """
-
-    prior: Prior
-    before: CrossEntropy
-    after: CrossEntropy
-    bound: Estimate | None
-    epochs: int
-
-    def table(self) -> Table:
-        """Return the numbers as a table to print."""
-        table = Table(
-            title=f"{type(self.prior).__name__}: E[-log p(z)] under q(z), in nats",
-            caption="± a standard error over data",
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-        )
-        for head in ("", "training data", "held out"):
-            table.add_column(head, justify="right" if head else "left")
-        table.add_row("at the start", str(self.before.train), str(self.before.held_out))
-        table.add_row("fitted", str(self.after.train), str(self.after.held_out))
-        if self.bound is not None:
-            table.add_row("bound: q(z) itself", str(self.bound), "")
-        return table
+from priory.training.prior_fit import CrossEntropy, HowToFit, PriorFit
 
 
 def fit_prior(
     prior: str | Prior,
-    encoder: Encoder,
-    data: Tensor | Array,
+    encoder: Encoder | None = None,
+    data: Tensor | Array | None = None,
     *,
-    held_out: Tensor | Array | None = None,
+    latents: Any = None,
+    scales: Any = None,
+    held_out: Any = None,
     labels: Tensor | Array | None = None,
     held_out_labels: Tensor | Array | None = None,
     num_components: int | None = None,
     init: str = "data",
-    max_epochs: int = 1000,
+    max_epochs: int | None = None,
     patience: int = 20,
     batch_size: int | None = None,
     learning_rate: float = 5e-3,
@@ -93,7 +42,7 @@ def fit_prior(
     verbose: bool = True,
     processes: Processes | None = None,
 ) -> PriorFit:
-    r"""Fit a prior to the aggregated posterior of an encoder that stays as it is.
+    r"""Fit a prior to an encoder that stays as it is, or to latents that are there already.
 
     $$\max_p \; E_{q(z)}[\log p(z)], \qquad q(z) = \frac{1}{N} \sum_n q(z \mid x_n)$$
 
@@ -102,13 +51,26 @@ def fit_prior(
     but diagonal Gaussians encodes them again in each epoch. Numbers are estimated from at most
     10,000 data of each part.
 
+    With `latents` in the place of an encoder and data, only blocks of them are in memory: of an
+    array, a tensor, a `.npy` file (also one mapped into memory) or a folder of such, which are read
+    in chunks whose order is drawn for each epoch; of Parquet, which is first copied to a temporary
+    file; or of an iterable of batches, such as a DataLoader, which is walked over once to choose
+    what numbers are estimated from, and then once in each epoch. An iterator can be walked over a
+    single time and is fitted in one epoch; components that start from data then see its first
+    block, 262,144 latents of 16 dimensions.
+
     Args:
         prior: The name of a prior, which then starts as `init` says, or a prior, which starts as
             its own options say; it is fitted in place.
         encoder: A trained module whose call returns q(z|x) as a distribution. It is run in
             evaluation mode, gets no gradient, and is left as it was.
         data: The data, `(N, *data_shape)`, as the encoder takes them.
-        held_out: Data to stop by; by default one example in ten, drawn by the seed.
+        latents: In their place latents `(N, *latent_shape)`, or batches of them, each also a tuple
+            of latents, their standard deviations and their labels. The prior must need no encoder.
+        scales: The standard deviations of the latents' posteriors, as the latents come; None for
+            latents that are points.
+        held_out: Data, or latents, to stop by; by default one in ten, drawn by the seed. Latents
+            with scales come as a tuple of both.
         labels: The labels of the data, whole numbers `(N,)`, for a prior or an encoder that needs
             them. The numbers of such a prior are those given the label, and without a bound.
         held_out_labels: The labels of the data held out.
@@ -116,7 +78,7 @@ def fit_prior(
             data, at most 500.
         init: Where the components of a prior by name start, in its own words: `"random"`, from
             `"data"`; for a `MoGPrior` also by `"em"`, for a `VampPrior` also by `"kmeans"`.
-        max_epochs: The most epochs to train.
+        max_epochs: The most epochs to train, by default 1000; one of an iterator.
         patience: Epochs without a better held-out cross-entropy after which to stop.
         batch_size: The size of a batch; by default a hundredth of the data, between 64 and 1000.
         learning_rate: The step size of Adam.
@@ -133,8 +95,9 @@ def fit_prior(
         FloatingPointError: If the cross-entropy is no longer finite.
         ImportError: If an extra that it takes is not installed.
         TypeError: If the prior is none, or the encoder returns no distribution, or none that the
-            prior can use.
-        ValueError: If an argument is out of range.
+            prior can use; if latents are none, or the prior needs an encoder.
+        ValueError: If an argument is out of range, or more than one epoch of an iterator is asked
+            for.
 
     Reference:
         Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1; Hoffman & Johnson, *ELBO surgery*,
@@ -148,28 +111,63 @@ def fit_prior(
         >>> fit = fit_prior("mog", encoder, torch.rand(200, 9), max_epochs=5, verbose=False)
         >>> fit.prior().sample((100,)).shape
         torch.Size([100, 2])
+        >>> fit = fit_prior("mog", latents=torch.randn(200, 2), max_epochs=5, verbose=False)
+        >>> fit.bound is None
+        True
     """
     if not isinstance(prior, str | Prior):
         raise wrong_part(prior, "prior")
-    if max_epochs < 1 or patience < 1 or not learning_rate > 0:
-        raise ValueError(
-            "expected at least one epoch, a patience of at least one and a learning rate above "
-            f"zero, got {max_epochs}, {patience} and {learning_rate}."
-        )
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"expected batches of at least one example, got batch_size={batch_size}.")
-    parts = _two_parts(encoder, data, labels, held_out, held_out_labels, seed)
-    (x, context), (held_x, _) = parts
-    if not (len(x) and len(held_x)):
-        raise ValueError(
-            f"expected data to fit to and data held out, got {len(x)} and {len(held_x)}."
-        )
     processes = processes or Processes.alone()
-    console = Console(quiet=not verbose or processes.rank > 0, highlight=False)
-    with torch.random.fork_rng(), frozen(encoder, but=None if isinstance(prior, str) else prior):
+    console = plain_console(quiet=not verbose or processes.rank > 0)
+    most = 1000 if max_epochs is None else max_epochs
+    how = HowToFit(most, patience, batch_size, learning_rate, seed, processes, console)
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
+        if latents is not None:
+            if encoder is not None or data is not None:
+                raise ValueError(
+                    "expected an encoder and data, or latents, got both; leave one out."
+                )
+            source, held = _opened(latents, scales, labels, held_out, held_out_labels, seed)
+            if source.once and max_epochs not in (None, 1):
+                raise ValueError(
+                    f"expected max_epochs=1 for latents of a {type(latents).__name__}, which can "
+                    f"be read once, got {max_epochs}; give a list of batches, a DataLoader, an "
+                    "array or a file."
+                )
+            fit = fit_latents(prior, source, held, how, num_components, init)
+        elif encoder is None or data is None:
+            raise TypeError(
+                "expected an encoder and its data, or latents, got neither; call fit_prior(prior, "
+                "encoder, data) or fit_prior(prior, latents=z)."
+            )
+        elif scales is not None:
+            raise ValueError("expected scales beside latents, got them beside an encoder.")
+        else:
+            parts = _two_parts(encoder, data, labels, held_out, held_out_labels, seed)
+            fit = _fit_encoded(prior, encoder, *parts, how, num_components, init)
+    console.print(fit.table())
+    return fit
+
+
+def _fit_encoded(
+    prior: str | Prior,
+    encoder: Encoder,
+    fitted: tuple[Tensor, Context],
+    held_out: tuple[Tensor, Context],
+    how: HowToFit,
+    num_components: int | None,
+    init: str,
+) -> PriorFit:
+    """Fit a prior to data as an encoder sees them."""
+    (x, context), processes = fitted, how.processes
+    if not (len(x) and len(held_out[0])):
+        raise ValueError(
+            f"expected data to fit to and data held out, got {len(x)} and {len(held_out[0])}."
+        )
+    with frozen(encoder, but=None if isinstance(prior, str) else prior):
         together = DividedEncoder(encoder, processes) if processes.count > 1 else encoder
-        train, held = (Latents.of(together, *part) for part in parts)
+        train, held = (Latents.of(together, *part) for part in (fitted, held_out))
         if isinstance(prior, str):
             prior = prior_for(
                 prior,
@@ -183,24 +181,30 @@ def fit_prior(
         processes.copy_first(*prior.state_dict().values())
         seen, unseen = train.samples(processes), held.samples(processes)
         before = CrossEntropy(*(part.score(prior, together) for part in (seen, unseen)))
-        epochs = maximise_likelihood(
-            prior,
-            together,
-            train,
-            unseen,
-            batch_size=batch_size or min(1000, max(64, len(x) // 100)),
-            max_epochs=max_epochs,
-            patience=patience,
-            learning_rate=learning_rate,
-            seed=seed,
-            console=console,
-        )
+        batches = partial(train.batches, how.batch_size_for(len(x)))
+        epochs = maximise_likelihood(prior, together, batches, unseen, how)
         after = CrossEntropy(*(part.score(prior, together) for part in (seen, unseen)))
         q = None if prior.needs_labels else train.aggregated_posterior()
         bound = None if q is None else seen.cross_entropy(lambda _: q)
-    fit = PriorFit(prior, before, after, bound, epochs)
-    console.print(fit.table())
-    return fit
+    return PriorFit(prior, before, after, bound, epochs)
+
+
+def _opened(
+    latents: Any,
+    scales: Any,
+    labels: Tensor | Array | None,
+    held_out: Any,
+    held_out_labels: Tensor | Array | None,
+    seed: int,
+) -> tuple[LatentSource, LatentSource | None]:
+    """Return the latents to fit to, and those held out where they are given."""
+    source = latents
+    if not isinstance(latents, LatentSource):
+        source = open_latents(latents, scales, _labels(labels), seed, hold_out=held_out is None)
+    if held_out is None:
+        return source, None
+    held, spread = held_out if isinstance(held_out, tuple) else (held_out, None)
+    return source, open_latents(held, spread, _labels(held_out_labels), seed, hold_out=False)
 
 
 def prior_for(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from priory.data.latent_rows import Rows
 from priory.distributions import GaussianMixture
 from priory.evaluation import Estimate, cross_entropy
 from priory.networks.context import Context, Encoder, call
@@ -63,8 +64,16 @@ class Samples:
     context: Context
     processes: Processes
 
+    @classmethod
+    def of(cls, rows: Rows, processes: Processes) -> "Samples":
+        """Draw samples to estimate from: of fewer examples fewer, and of few examples more."""
+        chosen = rows[torch.randperm(len(rows))[:MOST_DATA].to(rows.z.device)]
+        number = max(2, min(10, MOST_SAMPLES // len(chosen))) if chosen.scale is not None else 1
+        z = torch.stack([chosen.draw() for _ in range(number)])
+        return cls(z, Context(labels=chosen.labels), processes)
+
     @torch.no_grad()
-    def score(self, prior: Prior, encoder: Encoder) -> Estimate:
+    def score(self, prior: Prior, encoder: Encoder | None) -> Estimate:
         """Return the cross-entropy of a prior, which is left in evaluation mode."""
         prior.eval()
         return self.cross_entropy(lambda context: call(prior, encoder, context, "prior"))
@@ -120,6 +129,12 @@ class Latents:
         loc, scale = self.posteriors
         index = index.to(loc.device)
         return torch.normal(loc[index], scale[index])
+
+    def batches(self, size: int, seed: int) -> Iterator[tuple[Tensor, Context]]:
+        """Draw one z for each example, in batches whose order the seed decides."""
+        order = torch.Generator().manual_seed(seed)
+        for index in torch.randperm(len(self.x), generator=order).split(size):
+            yield self.draw(index), Context(index=index, labels=self.context[index].labels)
 
     def samples(self, processes: Processes) -> Samples:
         """Draw samples to estimate from: of fewer examples fewer, and of few examples more."""

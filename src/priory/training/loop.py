@@ -15,7 +15,9 @@ from priory.arrays import Array, as_tensor
 from priory.data import Batches, Source, Splits, split
 from priory.extras import needs
 from priory.likelihoods import choose_likelihood
+from priory.printing import plain_console
 from priory.priors import Prior, Reseedable
+from priory.priors.base import title_of
 from priory.training.build import build
 from priory.training.checkpoint import check_state, read_checkpoint, write_checkpoint
 from priory.training.curves import Log, Row
@@ -76,7 +78,7 @@ def fit(
     how = TrainingSettings(**settings)
     splits = split(Source("data", x), test=0.0, seed=how.seed)
     how = replace(how, batch_size=how.batch_size_for(len(splits.train)))
-    console = Console(quiet=not verbose)
+    console = plain_console(quiet=not verbose)
     vae = build(
         splits,
         likelihood,
@@ -89,8 +91,7 @@ def fit(
     console.print(
         f"{len(splits.train)} data of shape {tuple(x.shape[1:])} to train on, "
         f"{len(splits.validation)} to validate; {likelihood}; "
-        f"{vae.prior}; hidden layers {tuple(hidden_sizes)}; {how}.",
-        highlight=False,
+        f"{vae.prior}; hidden layers {tuple(hidden_sizes)}; {how}."
     )
     train(vae, splits, how, console=console)
     return vae
@@ -235,6 +236,8 @@ def train(
             "expected a prior whose components can be re-seeded, such as a VampPrior, got "
             f"{type(vae.prior).__name__}; leave reseed_every out."
         )
+    levels = len(getattr(vae.prior, "latent_dims", (1,)))
+    settings.check_levels(levels)
     state, saved = State(), None
     if checkpoint and checkpoint.is_file():
         saved = read_checkpoint(checkpoint)
@@ -249,7 +252,8 @@ def train(
     for part in (batches, held_out):
         part.set_process(fabric.global_rank, fabric.world_size)
     first = fabric.is_global_zero
-    log = Log(curves, logger, state.curves) if first and (curves or logger != "csv") else None
+    logs = first and (curves or logger != "csv")
+    log = Log(curves, logger, state.curves, levels) if logs else None
 
     if not vae.training:
         vae.train()
@@ -268,7 +272,7 @@ def train(
     start, written = state.epoch, time.monotonic()
     progress = None
     if first and console and not console.quiet:
-        progress = Progress(type(vae.prior).__name__, settings, console, start)
+        progress = Progress(title_of(vae.prior), settings, console, start)
     with torch.random.fork_rng(), machine.own_threads(), ExitStack() as shown:
         if log:
             shown.enter_context(log)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from priory.arguments import within
 from priory.extras import needs
 from priory.suggestions import did_you_mean
 from priory.vae import VAE
@@ -39,6 +40,7 @@ REPLACED = {
 }
 """Others, and what to use instead; for what is not here a loop of one's own."""
 
+MOST_PROCESSES = 1024
 SMALL_STEP = 2e8
 """Multiplications in a step below which more threads cost more than they give."""
 
@@ -98,9 +100,9 @@ class Machine:
                 "expected a number of devices, 'auto' for all, or the positions of some, such as "
                 f"'0,2', got devices={self.devices!r}."
             )
-        for name, number in (("num_nodes", self.num_nodes), ("threads", self.threads)):
-            if number is not None and number < 1:
-                raise ValueError(f"expected {name} of at least 1, got {number}.")
+        within(1, MOST_PROCESSES, num_nodes=self.num_nodes, threads=self.threads)
+        if str(self.devices).isdecimal():
+            within(1, MOST_PROCESSES, devices=int(self.devices))
 
     @staticmethod
     def from_trainer(

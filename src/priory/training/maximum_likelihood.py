@@ -1,18 +1,20 @@
 """The loop that fits a prior to samples of z."""
 
 import copy
+from collections.abc import Callable, Iterable
 
 import torch
+from torch import Tensor
 
 from priory.data.splits import mix
 from priory.extras import needs
 from priory.networks.context import Context, Encoder
 from priory.priors import Prior
 from priory.processes import Processes
-from priory.training.latents import Latents, Samples
+from priory.training.latents import Samples
+from priory.training.prior_fit import HowToFit
 
 with needs("train"):
-    from rich.console import Console
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 COLUMNS = (
@@ -20,33 +22,22 @@ COLUMNS = (
     "epoch {task.completed:4.0f}   best held-out cross-entropy {task.fields[best]:8.3f}",
 )
 
+Batches = Callable[[int], Iterable[tuple[Tensor, Context]]]
+"""What returns the batches of an epoch, in an order that a seed decides: samples of z, `(B, L)`,
+and what is known of each."""
+
 
 def maximise_likelihood(
-    prior: Prior,
-    encoder: Encoder,
-    data: Latents,
-    held_out: Samples,
-    *,
-    batch_size: int,
-    max_epochs: int,
-    patience: int,
-    learning_rate: float,
-    seed: int,
-    console: Console,
+    prior: Prior, encoder: Encoder | None, batches: Batches, held_out: Samples, how: HowToFit
 ) -> int:
     """Train a prior until its held-out cross-entropy no longer falls, and keep the best of it.
 
     Args:
         prior: The prior; it is trained in place and left in evaluation mode.
         encoder: What the prior is called with; only the prior's own parameters are trained.
-        data: The examples, of which the prior is told positions and, where there are, labels.
-        held_out: Samples to stop by; their processes divide each batch, too.
-        batch_size: The number of examples in a batch.
-        max_epochs: The most epochs to train.
-        patience: Epochs without a better cross-entropy after which to stop.
-        learning_rate: The step size of Adam.
-        seed: The seed of the order of the data.
-        console: Where to show progress.
+        batches: The samples to fit to.
+        held_out: Samples to stop by.
+        how: How to train.
 
     Returns:
         The epochs trained; none where there is nothing to learn.
@@ -54,35 +45,17 @@ def maximise_likelihood(
     Raises:
         FloatingPointError: If the cross-entropy is no longer finite.
     """
-    learned = [parameter for parameter in prior.parameters() if parameter.requires_grad]
-    if not learned:
+    optimizer = optimizer_of(prior, how.learning_rate)
+    if optimizer is None:
         return 0
-    # In half precision Adam's own 1e-8 is zero, and what has no gradient yet becomes NaN.
-    eps = max(1e-8, *(torch.finfo(parameter.dtype).tiny for parameter in learned))
-    optimizer = torch.optim.Adam(learned, learning_rate, eps=eps)
     best, best_epoch, epoch = held_out.score(prior, encoder).value, 0, 0
     state = copy.deepcopy(prior.state_dict())
     columns = (*map(TextColumn, COLUMNS), TimeElapsedColumn())
-    with Progress(*columns, console=console, refresh_per_second=4) as progress:
-        task = progress.add_task(f"{type(prior).__name__:<16}", total=max_epochs, best=best)
-        while epoch < max_epochs and epoch - best_epoch < patience:
-            order = torch.Generator().manual_seed(mix(seed, epoch))
-            prior.train()
-            for index in torch.randperm(len(data.x), generator=order).split(batch_size):
-                z = data.draw(index)
-                rows, share = _share(held_out.processes, len(z))
-                context = Context(index=index, labels=data.context[index].labels)[rows].to(z.device)
-                loss = -share * prior(encoder, context).log_prob(z[rows]).mean()
-                optimizer.zero_grad()
-                loss.backward(inputs=learned)  # a plain function may hide a network
-                gradients = [p.grad for p in learned if p.grad is not None]
-                held_out.processes.sum_in_place(loss.detach(), *gradients)
-                if not loss.isfinite():
-                    raise FloatingPointError(
-                        f"expected a finite cross-entropy, got {loss.item()}; "
-                        "lower the learning rate."
-                    )
-                optimizer.step()
+    with Progress(*columns, console=how.console, refresh_per_second=4) as progress:
+        task = progress.add_task(f"{type(prior).__name__:<16}", total=how.max_epochs, best=best)
+        while epoch < how.max_epochs and epoch - best_epoch < how.patience:
+            epoch_batches = batches(mix(how.seed, epoch))
+            train_epoch(prior, encoder, epoch_batches, optimizer, how.processes)
             epoch += 1
             value = held_out.score(prior, encoder).value
             if value < best:
@@ -91,6 +64,40 @@ def maximise_likelihood(
     prior.load_state_dict(state)
     prior.eval()
     return epoch
+
+
+def optimizer_of(prior: Prior, learning_rate: float) -> torch.optim.Adam | None:
+    """Return what trains a prior's own parameters; None where there are none to train."""
+    learned = [parameter for parameter in prior.parameters() if parameter.requires_grad]
+    if not learned:
+        return None
+    # In half precision Adam's own 1e-8 is zero, and what has no gradient yet becomes NaN.
+    eps = max(1e-8, *(torch.finfo(parameter.dtype).tiny for parameter in learned))
+    return torch.optim.Adam(learned, learning_rate, eps=eps)
+
+
+def train_epoch(
+    prior: Prior,
+    encoder: Encoder | None,
+    batches: Iterable[tuple[Tensor, Context]],
+    optimizer: torch.optim.Adam,
+    processes: Processes,
+) -> None:
+    """Take a step of the optimiser for each batch, which the processes divide."""
+    learned = optimizer.param_groups[0]["params"]
+    prior.train()
+    for z, context in batches:
+        rows, share = _share(processes, len(z))
+        loss = -share * prior(encoder, context[rows].to(z.device)).log_prob(z[rows]).mean()
+        optimizer.zero_grad()
+        loss.backward(inputs=learned)  # a plain function may hide a network
+        gradients = [p.grad for p in learned if p.grad is not None]
+        processes.sum_in_place(loss.detach(), *gradients)
+        if not loss.isfinite():
+            raise FloatingPointError(
+                f"expected a finite cross-entropy, got {loss.item()}; lower the learning rate."
+            )
+        optimizer.step()
 
 
 def _share(processes: Processes, total: int) -> tuple[slice, float]:

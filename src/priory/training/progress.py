@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 
 from priory.extras import needs
+from priory.printing import printable
 from priory.training.curves import Row
 from priory.training.settings import TrainingSettings
 
@@ -74,6 +75,6 @@ class Progress:
         else:
             line += f"; took {timedelta(seconds=round(seconds))}"
         if self.live.is_started:
-            self.live.update(Text(line))
+            self.live.update(Text(printable(line)))
         else:
-            self.console.print(line, highlight=False, soft_wrap=True)
+            self.console.print(line)

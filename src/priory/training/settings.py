@@ -1,7 +1,7 @@
 """How to train: the settings, and the optimisers that they name."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, get_args
@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from priory.arguments import MOST_SEED, above_zero, within
 from priory.vae import VAE
+
+MOST_SAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,12 @@ class TrainingSettings:
         ema_decay: Validate and keep an exponential moving average of the weights, with this decay
             per step; none keeps the weights themselves.
         beta: The weight of the rate in the loss; one is the ELBO.
-        warmup_epochs: Epochs over which that weight rises from zero, in equal steps.
-        free_bits: The mean rate, in nats, below which it costs no less.
+        warmup_epochs: Epochs over which that weight rises from zero, in equal steps; with several
+            levels of latents, one number for all or one for each, such as `[20,100]`.
+        free_bits: The mean rate of a level of latents, in nats, below which it costs no less; one
+            number for all levels or one for each.
+        gradient: The gradient of the rate for the posterior: all of it, or that along the path
+            through z alone, which has the same mean and less noise.
         objective: What to maximise: the evidence lower bound, or the importance-weighted bound with
             the doubly reparameterised gradient.
         num_samples: Samples of z per datum in a step.
@@ -57,8 +64,9 @@ class TrainingSettings:
     gradient_clip: float | None = None
     ema_decay: float | None = None
     beta: float = 1.0
-    warmup_epochs: int = 0
-    free_bits: float = 0.0
+    warmup_epochs: int | Sequence[int] = 0
+    free_bits: float | Sequence[float] = 0.0
+    gradient: Literal["reparameterised", "path"] = "reparameterised"
     objective: Literal["elbo", "importance-weighted"] = "elbo"
     num_samples: int = 1
     reseed_every: int | None = None
@@ -66,17 +74,18 @@ class TrainingSettings:
     validate_every: int = 1
 
     def __post_init__(self) -> None:
-        whole = ("max_epochs", "validate_every", "num_samples", "patience", "batch_size")
-        at_least = dict.fromkeys((*whole, "reseed_every"), 1)
-        at_least |= dict.fromkeys(("warmup_epochs", "beta", "free_bits", "weight_decay"), 0)
-        for name in (*at_least, "learning_rate", "gradient_clip"):
-            value, least = getattr(self, name), at_least.get(name)
-            if value is None and TrainingSettings.__annotations__[name] not in (int, float):
-                continue
-            if least is None and not value > 0:
-                raise ValueError(f"expected {name} above zero, got {value}.")
-            if least is not None and not value >= least:
-                raise ValueError(f"expected {name} of at least {least}, got {value}.")
+        counts = ("max_epochs", "validate_every", "patience", "batch_size", "reseed_every")
+        within(1, **{name: getattr(self, name) for name in counts})
+        within(1, MOST_SAMPLES, num_samples=self.num_samples)
+        for name in ("warmup_epochs", "beta", "free_bits", "weight_decay"):
+            value = getattr(self, name)
+            for one in value if isinstance(value, Sequence) else (value,):
+                within(0, **{name: one})
+        within(0, MOST_SEED, seed=self.seed)
+        for name in ("learning_rate", "gradient_clip"):
+            if (value := getattr(self, name)) is not None:
+                above_zero(**{name: value})
+                within(0, **{name: value})
         if self.validate_every > self.max_epochs:
             raise ValueError(
                 f"expected to validate at least once in {self.max_epochs} epochs, as the best "
@@ -91,7 +100,7 @@ class TrainingSettings:
                 f"{self.weight_decay:g} with {self.optimizer!r}; the others would take it for a "
                 "gradient."
             )
-        for name in ("optimizer", "schedule", "objective"):
+        for name in ("optimizer", "schedule", "objective", "gradient"):
             choices, value = get_args(TrainingSettings.__annotations__[name]), getattr(self, name)
             if value not in choices:
                 raise ValueError(
@@ -102,7 +111,12 @@ class TrainingSettings:
             raise ValueError(
                 "expected beta=1, no warm-up and no free bits with the importance-weighted bound, "
                 f"which has no rate to weigh, got beta={self.beta:g}, "
-                f"warmup_epochs={self.warmup_epochs} and free_bits={self.free_bits:g}."
+                f"warmup_epochs={self.warmup_epochs} and free_bits={self.free_bits}."
+            )
+        if self.objective == "importance-weighted" and self.gradient != "reparameterised":
+            raise ValueError(
+                "expected the gradient to be left out with the importance-weighted bound, whose "
+                f"gradient is the doubly reparameterised one, got gradient={self.gradient!r}."
             )
 
     def __str__(self) -> str:
@@ -131,9 +145,29 @@ class TrainingSettings:
             return 1.0
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
-    def beta_at(self, epoch: int) -> float:
-        """Return the weight of the rate in an epoch, counted from zero."""
-        return self.beta * min(1.0, (epoch + 1) / (self.warmup_epochs + 1))
+    def beta_at(self, epoch: int) -> float | tuple[float, ...]:
+        """Return the weight of the rate in an epoch, counted from zero; or that of each level."""
+
+        def after(warmup: int) -> float:
+            return self.beta * min(1.0, (epoch + 1) / (warmup + 1))
+
+        if isinstance(self.warmup_epochs, int):
+            return after(self.warmup_epochs)
+        return tuple(map(after, self.warmup_epochs))
+
+    def check_levels(self, number: int) -> None:
+        """Check that what is given for each level of latents is given for as many as there are.
+
+        Raises:
+            ValueError: If it is not.
+        """
+        for name in ("warmup_epochs", "free_bits"):
+            value = getattr(self, name)
+            if isinstance(value, Sequence) and len(value) != number:
+                raise ValueError(
+                    f"expected {name} as one number, or one for each of {number} levels of "
+                    f"latents, got {len(value)} numbers."
+                )
 
 
 class Muon(Optimizer):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from priory.data.checks import (
@@ -17,6 +18,7 @@ from priory.data.checks import (
     check_data,
     check_labels,
     existing_file,
+    named_labels,
     readable,
 )
 from priory.data.splits import Source
@@ -47,15 +49,20 @@ def open_array(path: str | Path) -> Source:
 
 
 def read_array(path: str | Path) -> Tensor:
+    """Map a `.npy` file of numbers into memory."""
+    return as_tensor(map_array(path), Path(path).name)
+
+
+def map_array(path: str | Path) -> NDArray[Any]:
     """Map a `.npy` file into memory."""
     path = existing_file(path)
     what, advice = f"a numeric array in {path}", "; write it with numpy.save"
-    with readable(what, "NumPy's", advice, ValueError, EOFError, OSError):
+    with readable(what, "NumPy's", advice, ValueError, EOFError, OSError, OverflowError, TypeError):
         # "c": changes, which torch cannot forbid, never reach the file
         array = np.load(path, mmap_mode="c", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise ValueError(f"expected a numeric array in {path}, got {type(array).__name__}.")
-    return as_tensor(array, path.name)
+    return array
 
 
 def open_npz(path: str | Path) -> Source:
@@ -69,16 +76,19 @@ def open_npz(path: str | Path) -> Source:
         ValueError: If it cannot be read, or its arrays are not as expected.
     """
     path = existing_file(path)
-    errors = (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile, zlib.error)
-    guard = readable(f"numeric arrays in {path}", "NumPy's", "; write it with numpy.savez", *errors)
+    damaged = (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile, zlib.error)
+    foreign = (RuntimeError, MemoryError)  # encrypted, compressed otherwise, or of a wrong size
+    what, advice = f"numeric arrays in {path}", "; write it with numpy.savez"
+    guard = readable(what, "NumPy's", advice, *damaged, *foreign)
     with guard, np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     tensors = {name: as_tensor(array, f"{path.name}/{name}") for name, array in arrays.items()}
     return source_from_arrays(tensors, path)
 
 
-# torch can store these, and little more
-WIDER = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.int64}
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+PLAIN = (*FLOATS, torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+WIDER = (torch.uint16, torch.uint32, torch.uint64)  # torch can store these, and little more
 
 
 def open_tensors(path: str | Path) -> Source:
@@ -103,12 +113,24 @@ def open_tensors(path: str | Path) -> Source:
                 f"expected a tensor, or a dict of tensors by name, in {path}, got "
                 f"{type(value).__name__} under {name!r}."
             )
-        if value.layout != torch.strided or value.is_quantized or value.is_meta:
-            raise ValueError(f"expected tensors of plain numbers in {path}, got others.")
-    tensors = {name: value.detach() for name, value in arrays.items()}
-    return source_from_arrays(
-        {name: t.to(WIDER.get(t.dtype, t.dtype)) for name, t in tensors.items()}, path
-    )
+        strided = value.layout == torch.strided and not (value.is_quantized or value.is_meta)
+        if not strided or value.dtype not in (*PLAIN, *WIDER):
+            kind = str(value.dtype).removeprefix("torch.") if strided else "others"
+            raise ValueError(
+                f"expected tensors of plain numbers in {path}, got {kind} under {name!r}; convert "
+                "it to float32."
+            )
+    tensors = {
+        name: _wider(value.detach(), f"{path.name}/{name}") for name, value in arrays.items()
+    }
+    return source_from_arrays(tensors, path)
+
+
+def _wider(tensor: Tensor, where: str) -> Tensor:
+    """Return a tensor in a type that torch can work with; what lies on disk already stays there."""
+    if tensor.dtype not in WIDER:
+        return tensor
+    return as_tensor(tensor.numpy(), where)
 
 
 def _load(path: Path) -> Any:
@@ -155,9 +177,10 @@ def source_from_arrays(arrays: Mapping[str, Tensor], path: Path) -> Source:
         )
     if x is not None:
         check_data(x, f"{path.name} under x")
+        part, names = _positions(parts, len(x), path), None
         if labels is not None:
-            labels = check_labels(labels, len(x), path.name)
-        return Source(path.stem, x, labels, part=_positions(parts, len(x), path))
+            labels, names = named_labels(check_labels(labels, len(x), path.name), path.name)
+        return Source(path.stem, x, labels, names, part)
     return _joined(parts, part_labels, path)
 
 
@@ -215,8 +238,8 @@ def _joined(
         part.append(torch.full((len(x),), which, dtype=torch.int8))
     if labels and len(labels) < len(data):
         raise ValueError(f"expected labels for every part of {path.name}, or none, got some.")
-    joined = torch.cat(labels) if labels else None
-    return Source(path.stem, torch.cat(data), joined, part=torch.cat(part))
+    joined, names = named_labels(torch.cat(labels), path.name) if labels else (None, None)
+    return Source(path.stem, torch.cat(data), joined, names, torch.cat(part))
 
 
 SUFFIXES = {".npy": open_array, ".npz": open_npz, ".pt": open_tensors}

@@ -79,6 +79,8 @@ def open_fashion_mnist(folder: str | Path | None = None) -> Source:
 def _open(name: str, openml: str, names: tuple[str, ...], folder: str | Path | None) -> Source:
     source = _fetch(name, openml) if folder is None else open_idx_folder(folder, name)
     labels = source.labels
+    if labels is not None and source.label_names is not None:  # perhaps not of every class
+        labels = torch.tensor([*map(int, source.label_names)])[labels]
     if labels is None or int(labels.max()) >= len(names):
         raise ValueError(f"expected labels from 0 to {len(names) - 1} in {name}, got others.")
     return Source(name, source.x, labels, names, source.part)

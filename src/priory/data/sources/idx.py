@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from priory.data.checks import as_tensor, check_alike, check_data, check_labels, existing_file
+from priory.data.checks import (
+    as_tensor,
+    check_alike,
+    check_data,
+    check_labels,
+    existing_file,
+    named_labels,
+)
 from priory.data.sources.own_split import TEST, VALIDATION
 from priory.data.splits import Source
 
@@ -62,8 +69,7 @@ def open_idx_folder(folder: str | Path, name: str | None = None) -> Source:
     part = torch.zeros(len(train) + len(test), dtype=torch.int8)
     part[len(train) - len(train) // VALIDATE_ONE_IN : len(train)] = VALIDATION
     part[len(train) :] = TEST
-    label = torch.cat(labels)
-    names = tuple(map(str, range(int(label.max()) + 1)))
+    label, names = named_labels(torch.cat(labels), folder.name)
     return Source(name or folder.resolve().name, torch.cat(images), label, names, part)
 
 

@@ -1,7 +1,10 @@
 """A folder of images."""
 
+import struct
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +17,7 @@ from priory.data.splits import Source
 from priory.extras import needs
 
 GREY, WITH_ALPHA = ("1", "L", "LA"), ("LA", "PA", "RGBA")
+ORIENTATION, QUARTER_TURNS = 0x0112, (5, 6, 7, 8)  # in EXIF
 MODES = (*GREY, *WITH_ALPHA, "P", "RGB", "CMYK", "YCbCr")
 
 
@@ -27,13 +31,14 @@ def open_images(folder: str | Path) -> Source:
         folder: The folder; files whose names begin with a dot are passed over.
 
     Returns:
-        Grey images as `(N, H, W)`; as `(N, 3, H, W)` if one is coloured; of type uint8.
+        Grey images as `(N, H, W)`; as `(N, 3, H, W)` if one is coloured, with a warning if others
+        are grey; of type uint8, turned as their EXIF orientation says.
 
     Raises:
         FileNotFoundError: If there is no such folder.
         ImportError: If Pillow is not installed.
         ValueError: If there are no images in it, a file is none, sizes differ, or an image is
-            transparent or has more than 8 bits; the file is named.
+            transparent, has several frames or more than 8 bits; the file is named.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -68,16 +73,23 @@ def open_images(folder: str | Path) -> Source:
 def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
     with needs("data"):
         from PIL import Image
-    size, coloured = None, False
+    errors = (OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error)
+    size: tuple[int, int] | None = None
+    modes: dict[bool, tuple[Path, str]] = {}
     for path in paths:
         try:
             with Image.open(path) as image:
-                found, mode = image.size, image.mode
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                mode, frames = image.mode, getattr(image, "n_frames", 1)
+                found = image.size[::-1] if _lies_on_its_side(image) else image.size
+        except (*errors, Image.DecompressionBombError) as error:
             raise ValueError(f"expected images alone, got {path}, which is none.") from error
         if mode not in MODES:
             raise ValueError(
                 f"expected images of 8 bits a channel, got mode {mode} in {path}; convert it."
+            )
+        if frames > 1:
+            raise ValueError(
+                f"expected a single image in each file, got {frames} frames in {path}; keep one."
             )
         size = size or found
         if found != size:
@@ -85,16 +97,25 @@ def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
                 f"expected images of one size, got {size[0]} by {size[1]} pixels in {paths[0]} "
                 f"and {found[0]} by {found[1]} in {path}; resize or crop them first."
             )
-        coloured = coloured or mode not in GREY
+        modes.setdefault(mode in GREY, (path, mode))
     assert size is not None
+    coloured = False in modes
+    if len(modes) == 2:
+        (colour, mode), (grey, _) = modes[False], modes[True]
+        warnings.warn(
+            f"{colour} is in colour (mode {mode}) and {grey} is grey, so that all images are read "
+            "in colour; convert those in colour if they are to be grey.",
+            stacklevel=3,
+        )
     array = np.empty((len(paths), size[1], size[0], *((3,) if coloured else ())), np.uint8)
     for row, path in enumerate(paths):
         try:
-            with Image.open(path) as image:
+            with Image.open(path) as opened:
+                image = _turned(opened)
                 see_through = image.mode in WITH_ALPHA or "transparency" in image.info
                 alpha = np.asarray(image.convert("RGBA"))[..., 3] if see_through else None
                 array[row] = np.asarray(image.convert("RGB" if coloured else "L"))
-        except (OSError, SyntaxError, ValueError) as error:
+        except errors as error:
             raise ValueError(f"expected whole images, got {path}, which is truncated.") from error
         if alpha is not None and alpha.min() < 255:
             raise ValueError(
@@ -103,3 +124,16 @@ def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
             )
     x = torch.from_numpy(array)
     return x.permute(0, 3, 1, 2).contiguous() if coloured else x
+
+
+def _lies_on_its_side(image: Any) -> bool:
+    """Whether an image is to be turned by a quarter; a PNG would be read whole to search for it."""
+    described = image.format != "PNG" or "exif" in image.info
+    return described and image.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
+
+
+def _turned(image: Any) -> Any:
+    """Return an image the right way up, where its camera said that it is not."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)

@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from priory.arguments import one_of
-from priory.data.tables.cells import Value, codes_of, numbers, refuse_missing
+from priory.data.tables.cells import Cells, ColumnError, Table, Value, key_of
+from priory.data.tables.csv_file import PLAIN, Dialect
 from priory.extras import needs
+from priory.suggestions import exact, short
 
 MOST_COUNT = 2**31
+MOST_SAID = 20
+"""The most columns that one error names."""
 Kind = Literal["numeric", "categorical", "count"]
 
 
@@ -34,6 +38,9 @@ class Column:
         scale: The standard deviation over the training rows.
         categories: The categories, in the order of their dimensions.
         fill: What stands for a missing value; None refuses missing values.
+        low: The smallest number that was seen, below which none is made; None for no limit.
+        high: The largest, likewise.
+        whole: Whether all numbers that were seen are whole.
     """
 
     name: str
@@ -42,6 +49,9 @@ class Column:
     scale: float = 1.0
     categories: tuple[Value, ...] = ()
     fill: Value | None = None
+    low: float | None = None
+    high: float | None = None
+    whole: bool = False
 
     def __post_init__(self) -> None:
         one_of(get_args(Kind), kind=self.kind)
@@ -49,6 +59,11 @@ class Column:
             raise ValueError(
                 f"expected at least two categories in column {self.name!r}, "
                 f"got {len(self.categories)}."
+            )
+        if len({key_of(category) for category in self.categories}) < len(self.categories):
+            raise ValueError(
+                f"expected categories of column {self.name!r} that differ as text, got "
+                f"{short(self.categories)}."
             )
         if not (math.isfinite(self.mean) and 0 < self.scale < math.inf):
             raise ValueError(
@@ -61,30 +76,47 @@ class Column:
         """The number of dimensions the column takes."""
         return len(self.categories) if self.kind == "categorical" else 1
 
-    def encode(self, cells: Any, where: str) -> NDArray[np.float64]:
+    def encode(self, column: Any, where: str) -> NDArray[np.float64]:
         """Return the dimensions of a `pandas.Series` of cells, `(N, width)`."""
+        return self.encode_cells(Cells(column, self.name, where))
+
+    def encode_cells(self, cells: Cells) -> NDArray[np.float64]:
+        """Return the dimensions of cells, `(N, width)`."""
         if self.kind == "categorical":
-            codes = codes_of(cells, self.categories, self.name, where)
+            codes = cells.codes(self.categories)
             if self.fill is None:
-                refuse_missing(codes < 0, self.name, where)
+                cells.refuse_missing(codes < 0)
             else:
                 codes[codes < 0] = self.categories.index(self.fill)
             return np.asarray(codes[:, None] == np.arange(self.width), np.float64)
-        values = numbers(cells, self.name, where)
-        missing = np.isnan(values)
+        values = cells.numbers()
         if self.fill is None:
-            refuse_missing(missing, self.name, where)
+            cells.refuse_missing(cells.missing)
         else:
-            values = np.where(missing, self.fill, values)
+            values = np.where(cells.missing, self.fill, values)
         if self.kind == "count":
-            check_counts(values, self.name, where)
+            check_counts(values, self.name, cells.where)
         return ((values - self.mean) / self.scale)[:, None]
 
     def decode(self, x: NDArray[np.float64]) -> Any:
-        """Return the cells that dimensions `(N, width)` stand for; of categories, the largest."""
+        """Return the cells that dimensions `(N, width)` stand for.
+
+        Of categories the largest counts, as text if they are of several types. A number is moved
+        into the range that was seen, and rounded where all were whole.
+        """
         if self.kind == "categorical":
-            return [self.categories[k] for k in x.argmax(1)]
-        return x[:, 0] * self.scale + self.mean
+            return [self._shown[k] for k in x.argmax(1)]
+        values = x[:, 0] * self.scale + self.mean
+        values = np.round(values) if self.whole else values
+        low = -np.inf if self.low is None else self.low
+        values = np.clip(values, low, np.inf if self.high is None else self.high)
+        return values.astype(np.int64) if self.whole else values
+
+    @property
+    def _shown(self) -> tuple[Value, ...]:
+        """The categories as they are written: all of one type, which every file can keep."""
+        types = {type(category) for category in self.categories}
+        return tuple(map(str, self.categories)) if len(types) > 1 else self.categories
 
 
 @dataclass(frozen=True)
@@ -99,6 +131,10 @@ class Columns:
         columns: The columns that are data.
         label: The column kept apart as labels.
         ignored: Columns of the table that are neither.
+        batch: The column that says in which batch a row was measured.
+        exposure: The column of exposures.
+        layer: The layer of an `.h5ad` file that holds counts, where it is not `X`.
+        dialect: How the cells of its file are written.
 
     Examples:
         >>> import pandas as pd
@@ -122,6 +158,10 @@ class Columns:
     columns: tuple[Column, ...]
     label: str | None = None
     ignored: tuple[str, ...] = ()
+    batch: str | None = None
+    exposure: str | None = None
+    layer: str | None = None
+    dialect: Dialect = PLAIN
 
     def __post_init__(self) -> None:
         if not self.columns or len(set(self.names)) < len(self.columns):
@@ -163,22 +203,33 @@ class Columns:
             ValueError: If a column is missing or unknown, or a cell does not fit its column; row
                 and column are named.
         """
-        present = [str(name) for name in table.columns]
-        known = {*self.names, *self.ignored, self.label}
-        if absent := [name for name in self.names if name not in present]:
+        return self.encode_table(Table(table, where))
+
+    def encode_table(self, table: Table) -> Float[Tensor, "N D"]:
+        """Turn a table into numbers, as `encode` does, by what is known of how it is written."""
+        expected = {*self.names, *self.ignored, self.label}
+        if absent := [name for name in self.names if name not in table.names]:
             raise ValueError(
-                f"expected the column {absent[0]!r} in {where}, got {len(present)} columns without "
-                "it; give it the columns of the table trained on."
+                f"expected the column {absent[0]!r} in {table.where}, got {len(table.names)} "
+                "columns without it; give it the columns of the table trained on."
             )
-        if extra := [name for name in present if name not in known]:
+        if extra := [name for name in table.names if name not in expected]:
             raise ValueError(
-                f"expected no other columns in {where} than those of the table trained on, got "
-                f"{extra[0]!r}; drop it."
+                f"expected no other columns in {table.where} than those of the table trained on, "
+                f"got {extra[0]!r}; drop it."
             )
         x = torch.empty(len(table), self.spans[-1][2])
-        cells = dict(zip(present, (series for _, series in table.items()), strict=True))
+        wrong: list[str] = []
         for column, (_, start, stop) in zip(self.columns, self.spans, strict=True):
-            x[:, start:stop] = torch.from_numpy(column.encode(cells[column.name], where))
+            try:
+                x[:, start:stop] = torch.from_numpy(column.encode_cells(table.cells(column.name)))
+            except ColumnError as error:
+                wrong.append(str(error).removesuffix("."))
+        if wrong:
+            more = f"; {len(wrong) - MOST_SAID} other columns are wrong too"
+            raise ValueError(
+                "; ".join(wrong[:MOST_SAID]) + (more if len(wrong) > MOST_SAID else "") + "."
+            )
         return x
 
     def decode(self, x: Float[Tensor, "N D"]) -> Any:
@@ -221,7 +272,12 @@ class Columns:
                 Column(**{**column, "categories": tuple(column["categories"])})
                 for column in description["columns"]
             )
-            return cls(columns, description["label"], tuple(description["ignored"]))
+            label, ignored = description["label"], tuple(description["ignored"])
+            kept = {name: description.get(name) for name in ("batch", "exposure", "layer")}
+            dialect = dict(description.get("dialect", {}))  # of 0.1.0 there is none
+            if "missing_words" in dialect:
+                dialect["missing_words"] = tuple(dialect["missing_words"])
+            return cls(columns, label, ignored, **kept, dialect=Dialect(**dialect))
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"expected a description of columns as to_json writes it, got {error} wrong."
@@ -241,5 +297,5 @@ def check_counts(
         named = name if isinstance(name, str) else name[column[0]]
         raise ValueError(
             f"expected counts, which are whole numbers from 0 and below 2**31, in column {named!r} "
-            f"of {where}, got {values[(row, *column)]:g} in row {first_row + row}."
+            f"of {where}, got {exact(values[(row, *column)])} in row {first_row + row}."
         )

@@ -1,123 +1,205 @@
 """What do the columns of a table mean, by its training rows?"""
 
-from collections.abc import Sequence
+import json
+import shlex
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from priory.arguments import one_of
-from priory.data.tables.cells import (
-    Value,
-    categories_of,
-    codes_of,
-    is_categorical,
-    numbers,
-    refuse_missing,
-)
-from priory.data.tables.columns import Column, Columns
-from priory.suggestions import did_you_mean
+from priory.data.tables.cells import Cells, ColumnError, Table, Value
+from priory.data.tables.columns import MOST_SAID, Column, Columns
 
 MOST_CATEGORIES = 256
+MOST_WHOLE = 2**53
+"""Beyond which a float of 64 bits has no decimals to tell a whole number by."""
 OWN = "missing"
 
 MissingNumbers = Literal["refuse", "mean", "median"]
 MissingCategories = Literal["refuse", "frequent", "own"]
 
 
-def fit_columns(
-    table: Any,
-    training: NDArray[np.bool_],
-    *,
-    label: str | None = None,
-    ignored: Sequence[str] = (),
-    categorical: Sequence[str] = (),
-    missing_numbers: MissingNumbers = "refuse",
-    missing_categories: MissingCategories = "refuse",
-    where: str = "the table",
-) -> Columns:
-    """Find the kinds of a table's columns, and their means, scales and categories.
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of a table; the attributes are arguments of `open_table`."""
+
+    label: str | None = None
+    part: str | None = None
+    drop: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    missing_numbers: MissingNumbers = "refuse"
+    missing_categories: MissingCategories = "refuse"
+
+    def __post_init__(self) -> None:
+        one_of(get_args(MissingNumbers), missing_numbers=self.missing_numbers)
+        one_of(get_args(MissingCategories), missing_categories=self.missing_categories)
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """The columns that are neither data nor labels."""
+        return self.drop if self.part is None else (*self.drop, self.part)
+
+
+class TableError(ValueError):
+    """A table some of whose columns cannot be taken as they are."""
+
+    def __init__(self, wrong: Sequence[ColumnError]) -> None:
+        super().__init__("; ".join(str(error).removesuffix(".") for error in wrong[:MOST_SAID]))
+        self.wrong = wrong
+
+
+def fit_columns(table: Table, training: NDArray[np.bool_], wishes: Wishes) -> Columns:
+    """Find the kinds of a table's columns, and their means, scales, ranges and categories.
 
     Text, booleans and columns asked for are categorical, other columns numeric. Means, scales and
-    what fills a gap come from the training rows alone; the categories are those of all rows.
+    what fills a gap come from the training rows alone; the categories and the ranges are those of
+    all rows.
 
-    The other arguments are those of `open_table`, with the column of parts among the `ignored`.
+    Raises:
+        TableError: If columns cannot be taken, all of them.
     """
-    one_of(get_args(MissingNumbers), missing_numbers=missing_numbers)
-    one_of(get_args(MissingCategories), missing_categories=missing_categories)
-    for name in (*ignored, *categorical, *([] if label is None else [label])):
-        check_name(name, table, where)
-    columns = []
-    for name, cells in table.items():
-        if name in ignored or name == label:
+    for name in (*wishes.apart, *wishes.categorical, *filter(None, [wishes.label])):
+        table.check_name(name)
+    columns, wrong = [], []
+    for name in table.names:
+        if name in wishes.apart or name == wishes.label:
             continue
-        if name in categorical or is_categorical(cells):
-            most = min(MOST_CATEGORIES, max(2, len(table) - 1))
-            if name not in categorical and cells.nunique() > most:
-                raise ValueError(
-                    f"expected at most {most} categories in column {name!r} of {where}, got "
-                    f"{cells.nunique()}; drop it, or name it among the categorical ones."
-                )
-            columns.append(_categorical(cells, name, training, missing_categories, where))
-        else:
-            columns.append(_numeric(cells, name, training, missing_numbers, where))
+        try:
+            columns.append(_column(table.cells(name), training, wishes))
+        except ColumnError as error:
+            wrong.append(error)
+    if wrong:
+        raise TableError(wrong)
     if not columns:
-        raise ValueError(f"expected a column of data in {where}, got none.")
-    return Columns(tuple(columns), label, tuple(ignored))
+        raise ValueError(f"expected a column of data in {table.where}, got none.")
+    return Columns(tuple(columns), wishes.label, wishes.apart, dialect=table.dialect)
 
 
-def _numeric(
-    cells: Any, name: str, training: NDArray[np.bool_], missing: MissingNumbers, where: str
-) -> Column:
-    values = numbers(cells, name, where)
+def _column(cells: Cells, training: NDArray[np.bool_], wishes: Wishes) -> Column:
+    asked = cells.name in wishes.categorical
+    if not (asked or cells.is_categorical()):
+        return _numeric(cells, training, wishes.missing_numbers)
+    categories = cells.categories()
+    most = min(MOST_CATEGORIES, max(2, len(cells.column) - 1))
+    if not asked and len(categories) > most:
+        different = f"{len(categories)}, such as {cells.quoted(0)}"
+        raise cells.wrong(f"at most {most} categories", different, {"drop": [cells.name]})
+    return _categorical(cells, categories, training, wishes.missing_categories)
+
+
+def _numeric(cells: Cells, training: NDArray[np.bool_], missing: MissingNumbers) -> Column:
+    values = cells.numbers()
     if missing == "refuse":
-        refuse_missing(np.isnan(values), name, where)
-    seen = values[training & ~np.isnan(values)]
-    if len(seen) == 0 or seen.min() == seen.max():
-        _refuse_constant(name, seen[:1].tolist(), where)
-    with np.errstate(over="ignore", invalid="ignore"):  # the column says what is out of range
-        mean, scale = float(seen.mean()), float(seen.std())
-    fill = {"refuse": None, "mean": mean, "median": float(np.median(seen))}[missing]
-    return Column(name, "numeric", mean, scale, fill=fill)
+        cells.refuse_missing(cells.missing, "missing_numbers")
+    present = values[~cells.missing]
+    learned = values[training & ~cells.missing]
+    if len(learned) == 0 or learned.min() == learned.max():
+        raise _constant(cells, learned[:1].tolist())
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, scale = float(learned.mean()), float(learned.std())
+    if not (np.isfinite(mean) and 0 < scale < np.inf):
+        extent = f"numbers from {learned.min()} to {learned.max()}"
+        drop = {"drop": [cells.name]}
+        raise cells.wrong("numbers with a finite mean and a scale above zero", extent, drop)
+    low, high = float(present.min()), float(present.max())
+    whole = bool((present == np.round(present)).all()) and max(-low, high) < MOST_WHOLE
+    fill = {"refuse": None, "mean": mean, "median": float(np.median(learned))}[missing]
+    return Column(cells.name, "numeric", mean, scale, (), fill, low, high, whole)
 
 
 def _categorical(
-    cells: Any, name: str, training: NDArray[np.bool_], missing: MissingCategories, where: str
+    cells: Cells,
+    categories: tuple[Value, ...],
+    training: NDArray[np.bool_],
+    missing: MissingCategories,
 ) -> Column:
-    absent = cells.isna().to_numpy()
-    categories = categories_of(cells)
     if missing == "refuse":
-        refuse_missing(absent, name, where)
-    codes = codes_of(cells, categories, name, where)[training]
+        cells.refuse_missing(cells.missing, "missing_categories")
+    codes = cells.codes(categories)[training]
     fill: Value | None = None
     if missing == "frequent" and (codes >= 0).any():
         fill = categories[int(np.bincount(codes[codes >= 0]).argmax())]
         codes = codes[codes >= 0]
-    elif missing == "own" and absent.any():
+    elif missing == "own" and cells.missing.any():
         if OWN in categories:
-            raise ValueError(
-                f"expected no category called {OWN!r} in column {name!r} of {where} beside missing "
-                "values that shall be one; rename it."
+            raise cells.wrong(
+                f"no category called {OWN!r} beside missing values that shall be one",
+                "one",
+                {"missing_categories": "frequent"},
+                {"drop": [cells.name]},
             )
         fill, categories = OWN, (*categories, OWN)
     used = np.unique(codes)
     if len(used) < 2:
-        _refuse_constant(name, [categories[k] for k in used if k >= 0], where)
-    return Column(name, "categorical", categories=categories, fill=fill)
+        raise _constant(cells, [categories[k] for k in used if k >= 0])
+    return Column(cells.name, "categorical", categories=categories, fill=fill)
 
 
-def _refuse_constant(name: str, values: Sequence[Value], where: str) -> None:
-    raise ValueError(
-        f"expected different values in column {name!r} of {where}, got "
-        f"{repr(values[0]) + ' alone' if values else 'none'} in the rows to train on; drop it."
+def _constant(cells: Cells, values: Sequence[Value]) -> ColumnError:
+    got = f"{values[0]!r} alone" if values else "none"
+    drop = {"drop": [cells.name]}
+    return cells.wrong("different values", f"{got} in the rows to train on", drop)
+
+
+def advised(
+    attempt: Callable[[dict[str, Any]], object], options: dict[str, Any], error: TableError
+) -> str:
+    """Return an error about a table with options that were tried, and with which it can be read.
+
+    Args:
+        attempt: What reads the table with options.
+        options: Those that it was read with.
+        error: What was wrong.
+    """
+    said = str(error)
+    if len(error.wrong) > MOST_SAID:
+        said += f"; {len(error.wrong) - MOST_SAID} other columns are wrong too"
+    # A decimal mark is one for all columns, and so may be right for one and wrong for another.
+    working = [_working(attempt, options, error, skipped) for skipped in ((), ("decimal",))]
+    best = min(filter(None, working), key=lambda tried: len(tried.get("drop", ())), default=None)
+    if best is None:
+        return f"{said}; correct that."
+    given = shlex.quote(json.dumps(best, ensure_ascii=False))
+    return f"{said}; correct that, or read the table with --data-options {given}."
+
+
+def _working(
+    attempt: Callable[[dict[str, Any]], object],
+    options: dict[str, Any],
+    error: TableError,
+    skipped: Sequence[str],
+) -> dict[str, Any] | None:
+    """Return options with which a table can be read: each column's first remedy, or the next."""
+    told: Counter[str] = Counter()
+    for _ in range(5):
+        for wrong in error.wrong:
+            remedies = [r for r in wrong.remedies if not set(r) & set(skipped)]
+            if not remedies:
+                return None
+            options = _with(options, remedies[min(told[wrong.name], len(remedies) - 1)])
+            told[wrong.name] += 1
+        try:
+            attempt(options)
+        except TableError as again:
+            error = again
+        except ValueError:
+            return None
+        else:
+            return options
+    return None
+
+
+def _with(options: dict[str, Any], remedy: dict[str, Any]) -> dict[str, Any]:
+    """Return options with a remedy added; a column that is dropped is nothing else any more."""
+    new = dict(options)
+    for name, value in remedy.items():
+        new[name] = [*new.get(name, ()), *value] if isinstance(value, list) and value else value
+    for name in remedy.get("drop", ()):
+        new["categorical"] = [other for other in new.get("categorical", ()) if other != name]
+    return {name: value for name, value in new.items() if value not in (None, [], ())} | (
+        {"missing_words": []} if new.get("missing_words") == [] else {}
     )
-
-
-def check_name(name: str, table: Any, where: str) -> None:
-    """Refuse the name of a column that is not there, and suggest one that is."""
-    if name not in table.columns:
-        others = f"; it has {len(table.columns)} others."
-        raise ValueError(
-            f"expected a column of {where}, got {name!r}"
-            + did_you_mean(name, list(table.columns), repr, otherwise=others)
-        )

@@ -1,24 +1,37 @@
 """A table in a CSV or a Parquet file."""
 
-import warnings
-from collections.abc import Sequence
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
+from priory.arguments import only
 from priory.data.checks import check_data, existing_file, readable
+from priory.data.sources.arrays import map_array
 from priory.data.sources.own_split import complete_parts, parts_by_name
 from priory.data.splits import Source
-from priory.data.tables.cells import classes_of
+from priory.data.tables.cells import ColumnError, Table, classes_of
 from priory.data.tables.columns import Columns
+from priory.data.tables.csv_file import MISSING_WORDS, PLAIN, DecimalMark, Dialect, read_csv
 from priory.data.tables.fit_columns import (
     MissingCategories,
     MissingNumbers,
-    check_name,
+    TableError,
+    Wishes,
+    advised,
     fit_columns,
 )
 from priory.extras import needs
+
+WRITTEN = ("separator", "decimal", "missing_words")
+"""Options that say how a file is written, and so may differ from one file to the next."""
+ADDED = ("component",)
+"""Columns that stand beside the data's own where samples are written."""
 
 
 def open_table(
@@ -31,6 +44,8 @@ def open_table(
     missing_numbers: MissingNumbers = "refuse",
     missing_categories: MissingCategories = "refuse",
     separator: str | None = None,
+    decimal: DecimalMark = ".",
+    missing_words: Sequence[str] = MISSING_WORDS,
     validation: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
@@ -49,6 +64,9 @@ def open_table(
             one is missing, `"own"` a category of its own; `"refuse"` refuses it.
         separator: What stands between the cells of a CSV file; by default a comma, and a tab where
             the name ends in `.tsv`.
+        decimal: What stands before the decimals of a number in text, `"."` or `","`.
+        missing_words: Words in a CSV file that stand for a missing value, as an empty cell does;
+            with none, `NA` and `None` are text as any other.
         validation: The fraction of rows to validate on, where no column says so.
         test: The fraction of rows to test on, where no column says so.
         seed: The seed of the split.
@@ -60,104 +78,183 @@ def open_table(
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If pandas, or pyarrow for a Parquet file, is not installed.
-        ValueError: If the file cannot be read, or a column or a cell is not as expected; it is
-            named.
+        ValueError: If the file cannot be read, or columns or cells are not as expected; all such
+            columns are named, with options by which the table can be read, if there are any.
     """
-    where = Path(path).name
-    table = read_table(path, separator)
-    if part is None:
-        said = torch.zeros(len(table), dtype=torch.int8)
-    else:
-        check_name(part, table, where)
-        said = parts_by_name(table[part].tolist(), f"column {part!r} of {where}")
+    options = {
+        "label": label,
+        "part": part,
+        "drop": tuple(drop),
+        "categorical": tuple(categorical),
+        "missing_numbers": missing_numbers,
+        "missing_categories": missing_categories,
+        "separator": separator,
+        "decimal": decimal,
+        "missing_words": tuple(missing_words),
+    }
+    defaults = _options()
+    given = {name: value for name, value in options.items() if value != defaults[name]}
+    table = read_table(path, _dialect(given))
+
+    def attempt(options: Mapping[str, Any]) -> Source:
+        wishes = {name: value for name, value in options.items() if name not in WRITTEN}
+        plain: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in wishes.items()}
+        written = replace(table, dialect=_dialect(options))
+        return _source(written, Wishes(**plain), Path(path), validation, test, seed)
+
+    try:
+        return attempt(given)
+    except TableError as error:
+        raise ValueError(advised(attempt, given, error)) from error
+
+
+def _source(
+    table: Table, wishes: Wishes, path: Path, validation: float, test: float, seed: int
+) -> Source:
+    """Return the data of a table, or all that is wrong with it."""
+    wrong: list[ColumnError] = []
+    said = torch.zeros(len(table), dtype=torch.int8)
+    if (part := wishes.part) is not None:
+        table.check_name(part)
+        try:
+            words = table.cells(part).column.tolist()
+            said = parts_by_name(words, f"column {part!r} of {table.where}")
+        except ValueError as error:
+            wrong.append(ColumnError(str(error)[:-1], part, {"part": None, "drop": [part]}))
     parts = complete_parts(said, validation, test, seed)
     if (training := int((parts == 0).sum())) < 2:
-        raise ValueError(f"expected at least 2 rows to train on in {where}, got {training}.")
-    ignored = tuple(drop) if part is None else (*drop, part)
-    columns = fit_columns(
-        table,
-        (parts == 0).numpy(),
-        label=label,
-        ignored=ignored,
-        categorical=categorical,
-        missing_numbers=missing_numbers,
-        missing_categories=missing_categories,
-        where=where,
-    )
-    x = check_data(columns.encode(table, where), where)
-    labels, names = (None, None) if label is None else classes_of(table[label], label, where)
-    return Source(Path(path).name.split(".")[0], x, labels, names, parts, columns)
+        raise ValueError(f"expected at least 2 rows to train on in {table.where}, got {training}.")
+    try:
+        columns = fit_columns(table, (parts == 0).numpy(), wishes)
+    except TableError as error:
+        wrong += error.wrong
+    labels, names = None, None
+    if wishes.label is not None:
+        try:
+            labels, names = classes_of(table.cells(wishes.label))
+        except ColumnError as error:
+            wrong.append(error)
+    if wrong:
+        raise TableError(wrong)
+    x = check_data(columns.encode_table(table), table.where)
+    return Source(path.name.split(".")[0], x, labels, names, parts, columns)
 
 
 def open_table_like(
     path: str | Path,
     columns: Columns,
     label_names: tuple[str, ...] | None = None,
-    separator: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Source:
     """Open a further table as the one that was trained on: with its means, scales and categories.
 
-    The classes of that table have the names `label_names`.
+    It may be written as that one, or as Priory writes samples.
+
+    Args:
+        path: The file; `.npy` too, of named fields.
+        columns: What the columns mean.
+        label_names: The names of the classes.
+        options: How it is written, and columns to `drop`.
     """
-    where = Path(path).name
-    table = read_table(path, separator)
-    x = check_data(columns.encode(table, where), where, least=1)
-    name = where.split(".")[0]
-    if columns.label is None or columns.label not in table.columns:
+    options = dict(options or {})
+    only(options, _options(), f"a table, {path}")
+    written = {name: value for name, value in options.items() if name in WRITTEN}
+    dialect = replace(columns.dialect, **vars(_dialect(vars(columns.dialect) | written)))
+    try:
+        return _source_like(path, columns, label_names, dialect, options.get("drop", ()))
+    except ValueError:
+        ours = replace(dialect, separator=None, decimal=".")
+        if written or ours == dialect:
+            raise
+        try:
+            return _source_like(path, columns, label_names, ours, options.get("drop", ()))
+        except ValueError:
+            pass  # the error about what was trained on says more
+        raise
+
+
+def _source_like(
+    path: str | Path,
+    columns: Columns,
+    label_names: tuple[str, ...] | None,
+    dialect: Dialect,
+    drop: Sequence[str],
+) -> Source:
+    table = read_table(path, dialect)
+    for name in drop:
+        table.check_name(name)
+    left_out = [*drop, *(name for name in ADDED if name not in columns.names)]
+    kept = [place for place, name in enumerate(table.names) if name not in left_out]
+    table = replace(table, frame=table.frame.iloc[:, kept])
+    x = check_data(columns.encode_table(table), table.where, least=1)
+    name = table.where.split(".")[0]
+    if columns.label is None or columns.label not in table.names:
         return Source(name, x, columns=columns)
-    labels, names = classes_of(table[columns.label], columns.label, where, label_names)
+    labels, names = classes_of(table.cells(columns.label), label_names)
     return Source(name, x, labels, names, columns=columns)
 
 
-def read_table(path: str | Path, separator: str | None = None) -> Any:
-    """Read a CSV or a Parquet file with rows, and a name for each column, as a data frame."""
+def _options() -> dict[str, Any]:
+    """Return the options of a table, and what they are if nobody says."""
+    facts = ("path", "validation", "test", "seed")
+    parameters = inspect.signature(open_table).parameters
+    return {name: p.default for name, p in parameters.items() if name not in facts}
+
+
+def _dialect(options: Mapping[str, Any]) -> Dialect:
+    given = {name: options[name] for name in WRITTEN if name in options}
+    plain: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in given.items()}
+    return Dialect(**plain)
+
+
+def read_table(path: str | Path, dialect: Dialect = PLAIN) -> Table:
+    """Read a file with rows, and a name for each column: CSV, Parquet, or an array of fields."""
     path = existing_file(path)
     with needs("data"):
         import pandas as pd
+    typed = path.suffix.lower() in (".parquet", ".npy")
     if path.suffix.lower() == ".parquet":
-        table = _read_parquet(path)
+        frame = _read_parquet(path)
+    elif typed:
+        rows = map_array(path)
+        if rows.dtype.names is None or rows.ndim != 1:
+            raise ValueError(f"expected rows of named fields in {path.name}, got {rows.dtype}.")
+        frame = pd.DataFrame({name: rows[name] for name in rows.dtype.names})
     else:
-        comma = "\t" if ".tsv" in path.name.lower() else ","
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                table = pd.read_csv(path, sep=separator or comma, index_col=False, low_memory=False)
-        except (ValueError, OSError, EOFError, pd.errors.ParserWarning) as error:
-            raise ValueError(
-                f"expected a table in {path.name}, rows of cells under a line of names, got a file "
-                f"that cannot be read as one: {' '.join(str(error).split()).rstrip('.')}."
-            ) from error
-        names = str(table.columns[0])
-        if len(table.columns) == 1 and (other := next((c for c in ";\t|" if c in names), None)):
-            raise ValueError(
-                f"expected cells between {separator or comma!r} in {path.name}, got one column "
-                f"{names!r}; say separator={other!r}."
-            )
-    table.columns = [str(name) for name in table.columns]
-    if nameless := [n for n in table.columns if not n.strip() or n.startswith("Unnamed: ")]:
+        frame = read_csv(path, dialect)
+    names = [str(name) for name in frame.columns]
+    if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(
-            f"expected a name above each column of {path.name}, got column "
-            f"{list(table.columns).index(nameless[0])} without; name it, or remove it if it "
-            "counts the rows."
+            f"expected different names of columns in {path.name}, got {twice[0]!r} twice; rename "
+            "one of them."
         )
-    if len(table) == 0:
+    if nameless := [place for place, name in enumerate(names) if not name.strip()]:
+        raise ValueError(
+            f"expected a name above each column of {path.name}, got column {nameless[0]} without; "
+            "name it, or remove it if it counts the rows."
+        )
+    if len(frame) == 0:
         raise ValueError(f"expected rows in {path.name}, got a table without any.")
-    return table
+    return Table(frame, path.name, dialect, typed)
 
 
 def _read_parquet(path: Path) -> Any:
     with needs("data"):
         import pyarrow
         from pyarrow import parquet
-    errors = (pyarrow.ArrowException, OSError, ValueError)
+    errors = (pyarrow.ArrowException, OSError, ValueError, OverflowError)
     guard = readable(f"a table in {path.name}", "Parquet's", "", *errors)
     with guard, parquet.ParquetFile(path) as file:
         names, table = file.schema_arrow.names, file.read()
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(
-            f"expected different names of columns in {path.name}, got {twice[0]!r} twice."
-        )
-    return table.to_pandas().reset_index(drop=True)
+        if len(set(names)) < len(names):  # which pandas would not take
+            return SimpleNamespace(columns=names)
+        try:
+            return table.to_pandas().reset_index(drop=True)
+        except Exception:  # whatever a description by pandas that is wrong leads to
+            frame = table.replace_schema_metadata(None).to_pandas()
+            index = [name for name in names if re.fullmatch(r"__index_level_\d+__", name)]
+            return frame.drop(columns=index)
 
 
 SUFFIXES = dict.fromkeys((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet"), open_table)
+LIKE = {open_table: open_table_like}

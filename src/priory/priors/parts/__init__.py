@@ -7,6 +7,7 @@ from priory.priors.parts.base import (
     InputsPart,
     Part,
     Weights,
+    holds_examples,
     mapping_of,
     part_of,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "PseudoInputs",
     "SheetComponents",
     "Weights",
+    "holds_examples",
     "mapping_of",
     "part_of",
 ]

@@ -73,6 +73,8 @@ class ComponentsPart(Part):
     """The components of a mixture prior."""
 
     role = "components"
+    needs_encoder: bool = False
+    """Whether they are posteriors of an encoder."""
 
     @abstractmethod
     def forward(self, encoder: Encoder | None, context: Context) -> Components:
@@ -105,6 +107,11 @@ class InputsPart(Part):
 
     role = "inputs"
 
+    @property
+    def holds_examples(self) -> bool:
+        """Whether the inputs are training examples, or started from them."""
+        return getattr(self, "init", "random") != "random"
+
     @abstractmethod
     def forward(self, context: Context) -> Inputs:
         """Return the inputs for the examples of a context."""
@@ -117,6 +124,18 @@ class InputsPart(Part):
 
     def place(self, at: Tensor, x: Tensor) -> None:
         """Put inputs at examples in the place of others, where they can be placed."""
+
+
+def holds_examples(prior: nn.Module) -> bool:
+    """Whether a prior has inputs that are training examples, or started from them.
+
+    Examples:
+        >>> from priory import StandardPrior, VampPrior
+        >>> from priory.priors import holds_examples
+        >>> holds_examples(VampPrior(3, (4,), init="data")), holds_examples(StandardPrior(2))
+        (True, False)
+    """
+    return any(isinstance(part, InputsPart) and part.holds_examples for part in prior.modules())
 
 
 class Weights(Part):

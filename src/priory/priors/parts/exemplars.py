@@ -21,6 +21,7 @@ class Exemplars(InputsPart):
     """
 
     kind = "exemplars"
+    holds_examples = True
 
     exemplars: Tensor
     labels: Tensor | None

@@ -47,6 +47,7 @@ class Posteriors(ComponentsPart):
     """
 
     kind = "posteriors"
+    needs_encoder = True
 
     def __init__(
         self,

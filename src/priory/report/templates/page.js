@@ -1,16 +1,21 @@
 // The page: what the pointer and the keyboard reach on the map, and what is drawn when.
 
 const at = (id) => document.getElementById(id);
-const state = { model: 0, plane: 0, component: null, x: null, y: null, box: null, components: 48,
+const state = { model: 0, plane: 0, by: "class", component: null, x: null, y: null, box: null, components: 48,
   shown: { data: true, components: true, holes: true, samples: false, without: new Set() } };
 const model = () => DATA.models[state.model];
+/** What the dots are told apart by: the class or the batch of each, and its names. */
+const by = () => state.by === "batch"
+  ? { codes: model().batches, names: DATA.batchNames } : { codes: model().labels, names: DATA.labelNames };
 const plane = () => model().planes[state.plane];
 const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
 const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}%`;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 function redrawMap() {
-  state.box = drawMap(at("plot"), model(), plane(), state.shown);
+  state.box = drawMap(at("plot"), model(), plane(), state.shown, by());
+  at("umap-figure").hidden = !model().umap;
+  if (model().umap) drawUmap(at("umap"), model(), state.shown, by());
   const { left, top, width, height } = state.box;
   Object.assign(at("pad").style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
   place();
@@ -48,7 +53,8 @@ function look(x, y, aloud = false) {
     [line ? "z" : exact ? "z₁, z₂" : "in this plane", line ? number(state.x) : `${number(state.x)}, ${number(state.y)}`],
     [exact ? "log p(z)" : "log-density in this plane", `${logProb <= density.top - 59.9 ? "below " : ""}${number(logProb, 1)} nats`],
   ];
-  if (model().labels) facts.push(["class of the nearest test example", DATA.labelNames[model().labels[near]]]);
+  const { codes, names } = by();
+  if (codes) facts.push([`${state.by} of the nearest test example`, names[codes[near]]]);
   list(at("where"), facts);
   const words = inWords(grid, index);
   at("here").setAttribute("aria-label", `the example decoded here${words && `: ${words}`}`);
@@ -133,11 +139,11 @@ function listComponents() {
 }
 
 function caption() {
-  const { components, hole, numData, labels } = model(), shown = plane().points[0].length;
+  const { components, hole, numData } = model(), { codes } = by(), shown = plane().points[0].length;
   const count = hole?.filter((flag) => flag).length;
   at("map-caption").textContent = [
     plane().points[1] ? `Contours: log ${plane().exact ? "p(z)" : "p of this plane, from samples of the prior"}, in nats, every 2.` : "The line: log p(z).",
-    `Dots: one sample of q(z|x) for each ${shown < numData ? `of ${shown.toLocaleString("en")} of the ${numData.toLocaleString("en")}` : `of the ${numData.toLocaleString("en")}`} test data${labels ? ", a symbol for each class" : ""}.`,
+    `Dots: one sample of q(z|x) for each ${shown < numData ? `of ${shown.toLocaleString("en")} of the ${numData.toLocaleString("en")}` : `of the ${numData.toLocaleString("en")}`} test data${codes ? `, a symbol for each ${state.by}` : ""}.`,
     components ? "Rings: means of the components, the larger the heavier." : "",
     hole ? `Crosses: the ${count} of ${hole.length.toLocaleString("en")} samples of the prior that are in holes of q(z).` : "",
     plane().exact ? "" : "Decoded is the point of the plane through the mean of q(z); what lies off the plane is not seen.",
@@ -170,11 +176,13 @@ function layers() {
 }
 
 function legend() {
-  if (!model().labels) return at("legend").replaceChildren();
-  const present = new Set(model().labels);
+  const { codes, names } = by();
+  at("legend").setAttribute("aria-label", state.by === "batch" ? "Batches shown" : "Classes shown");
+  if (!codes) return at("legend").replaceChildren();
+  const present = new Set(codes);
   at("legend").replaceChildren(...[...present].sort((a, b) => a - b).map((label) => {
     const button = make("button", { type: "button", "aria-pressed": String(!state.shown.without.has(label)) });
-    button.append(glyph(label), make("span", {}, DATA.labelNames[label]));
+    button.append(glyph(label), make("span", {}, names[label]));
     button.addEventListener("click", () => {
       const { without } = state.shown;
       if (!without.delete(label)) without.add(label);
@@ -209,10 +217,25 @@ const GLYPHS = ["M5,0A5,5 0 1 1 -5,0A5,5 0 1 1 5,0Z", "M-5,-5H5V5H-5Z", "M0,-6.5
   ngon(3, 0), star, ngon(3, Math.PI), ngon(6, 0), ngon(3, -Math.PI / 2), "M-6,-5L6,5V-5L-6,5Z", ngon(3, Math.PI / 2),
   "M-5,-6L5,6H-5L5,-6Z", ngon(5, 0)];
 
+/** Tell the dots apart by class or by batch, where there is a choice. */
+function colouring() {
+  const kinds = ["class", "batch"].filter((kind) => model()[kind === "batch" ? "batches" : "labels"]);
+  if (kinds.length && !kinds.includes(state.by)) state.by = kinds[0];
+  at("choose-colour").hidden = kinds.length < 2;
+  radios(at("choose-colour"), kinds, kinds.indexOf(state.by), (n) => {
+    state.by = kinds[n];
+    state.shown.without.clear();
+    legend();
+    redrawMap();
+    caption();
+  });
+}
+
 function showModel(n) {
   Object.assign(state, { model: n, component: null, components: 48, plane: Math.min(state.plane, DATA.models[n].planes.length - 1) });
   choose(null);
   layers();
+  colouring();
   legend();
   listComponents();
   showPlane(state.plane);

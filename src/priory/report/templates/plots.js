@@ -57,11 +57,11 @@ function dots(kind, x, y, name, number, colours, count = x.length) {
       line: { width: plain || many ? 0 : 0.5, color: colours.paper } } };
 }
 
-/** Split points by class: `[class or null, xs, ys]` for each. */
-function byClass(points, labels) {
+/** Split points by class, or by batch: `[class or null, xs, ys]` for each. */
+function byClass(points, labels, names) {
   const [xs, ys] = [points[0], points[1] ?? points[0].map(() => null)];
   if (!labels) return [[null, xs, ys]];
-  const found = DATA.labelNames.map((_, number) => [number, [], []]);
+  const found = names.map((_, number) => [number, [], []]);
   labels.forEach((label, n) => {
     if (!found[label]) return;
     found[label][1].push(xs[n]);
@@ -70,8 +70,8 @@ function byClass(points, labels) {
   return found.filter(([, x]) => x.length);
 }
 
-/** Draw the map of a plane. `shown` says which layers and which classes are. */
-function drawMap(element, model, plane, shown) {
+/** Draw the map of a plane. `shown` says which layers and which classes are, `by` which these are. */
+function drawMap(element, model, plane, shown, by) {
   const colours = theme(), { density } = plane, line = !plane.points[1];
   const kind = plane.points[0].length > MANY ? "scattergl" : "scatter";
   const floor = Math.min(...density.z[0].map((v) => Math.max(v, density.top - DEPTH)));
@@ -80,9 +80,9 @@ function drawMap(element, model, plane, shown) {
     ? [{ type: "scatter", mode: "lines", x: density.x, y: density.z[0], line: { color: colours.accent, width: 2 }, hoverinfo: "skip" }]
     : [contour(density, colours, density.top)];
   if (shown.data) {
-    for (const [number, x, y] of byClass(plane.points, model.labels)) {
+    for (const [number, x, y] of byClass(plane.points, by.codes, by.names)) {
       if (number !== null && shown.without.has(number)) continue;
-      traces.push(dots(kind, x, line ? level(x) : y, DATA.labelNames[number] ?? "data", number, colours, model.numData));
+      traces.push(dots(kind, x, line ? level(x) : y, by.names[number] ?? "data", number, colours, model.numData));
     }
   }
   const inHole = (_, n) => model.hole?.[n] === 1, elsewhere = (_, n) => model.hole?.[n] !== 1;
@@ -113,6 +113,19 @@ function drawMap(element, model, plane, shown) {
   Plotly.react(element, traces, layout(colours, { width, height: tall + MARGIN.t + MARGIN.b,
     xaxis: axis(colours, { range, title: { text: plane.axes[0], standoff: 6 } }), yaxis: axis(colours, y) }), QUIET);
   return { left: MARGIN.l, top: MARGIN.t, width: inner, height: tall, yRange: y.range };
+}
+
+/** Draw a UMAP of the latents, coloured as the map is. */
+function drawUmap(element, model, shown, by) {
+  const colours = theme(), width = Math.min(widthOf(element), 720);
+  const kind = model.umap[0].length > MANY ? "scattergl" : "scatter";
+  const traces = byClass(model.umap, by.codes, by.names)
+    .filter(([number]) => number === null || !shown.without.has(number))
+    .map(([number, x, y]) => dots(kind, x, y, by.names[number] ?? "data", number, colours, model.numData));
+  const bare = { showticklabels: false, ticks: "" };
+  Plotly.react(element, traces, layout(colours, { width, height: 0.8 * width,
+    margin: { l: 30, t: 8, r: 8, b: 30 }, xaxis: axis(colours, { ...bare, title: { text: "UMAP 1", standoff: 4 } }),
+    yaxis: axis(colours, { ...bare, title: { text: "UMAP 2", standoff: 4 } }) }), { ...QUIET, staticPlot: true });
 }
 
 /** Draw all priors on the same axes, as many beside each other as there is room for. */
@@ -152,13 +165,19 @@ function plain(text) {
 
 const CURVES = { elbo: "validation ELBO", rate: "rate on validation data", components_in_use: "components in use" };
 
+/** The curves there are, with their titles: with several levels of latents the rate of each too. */
+function curveTitles() {
+  const levels = new Set(DATA.models.flatMap((model) => Object.keys(model.curves)).filter((name) => /^rate_\d+$/.test(name)));
+  return { ...CURVES, ...Object.fromEntries([...levels].sort().map((name) => [name, `rate of level ${name.slice(5)}`])) };
+}
+
 function drawCurves(element) {
-  const colours = theme();
+  const colours = theme(), titles = curveTitles();
   const has = (name) => DATA.models.some((model) => model.curves[name]);
   if (!element.childElementCount) { // all at first, so that each finds its width
-    for (const name of Object.keys(CURVES).filter(has)) element.append(make("div", { "data-curve": name }));
+    for (const name of Object.keys(titles).filter(has)) element.append(make("div", { "data-curve": name }));
   }
-  for (const [name, title] of Object.entries(CURVES).filter(([name]) => has(name))) {
+  for (const [name, title] of Object.entries(titles).filter(([name]) => has(name))) {
     const models = DATA.models.map((model, n) => [model, n]).filter(([model]) => model.curves[name]);
     const plot = element.querySelector(`[data-curve="${name}"]`);
     const traces = models.map(([model, n]) => ({ type: "scatter", mode: model.curves.epoch.length > 1 ? "lines" : "markers",

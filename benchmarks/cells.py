@@ -1,0 +1,171 @@
+"""Types of cells in the latents of counts: `python benchmarks/cells.py pbmc=P.h5ad cbmc=C.h5ad`.
+
+On each file, counts with the type of each cell in `obs["cell_type"]`, a model with ten latents is
+trained for 100 epochs from five seeds under the standard prior, a mixture of Gaussians and a
+VampPrior (K = 50 each): negative binomial with softmax proportions times the total count, one
+hidden layer of 128 normalised units, Adam at 1e-3, batches of 128, a warm-up of 20 epochs, nine
+cells in ten to train on and the weights of the best validation ELBO kept. With scvi-tools in the
+environment (it is not needed otherwise) `SCVI` is trained as well, with `gene_likelihood="nb"` and
+with its own defaults, on as many cells for as many epochs; `--scvi-epochs 400` adds rows of more.
+
+All cells are encoded. ARI and NMI are those of k-means on the means of q(z|x), with k the number of
+types and five starts; depth is the largest absolute correlation of a latent with the logarithm of
+the total count. Each run is appended to `benchmarks/results/cells.jsonl` when it ends, and a run
+that is there is not repeated, so that the command can be stopped and started again. `--table`
+prints the means with their standard errors over seeds. Seconds are those of one core.
+"""
+
+import argparse
+import importlib.util
+import json
+import math
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+RESULTS = Path(__file__).parent / "results" / "cells.jsonl"
+SEEDS, EPOCHS, LATENTS, COMPONENTS = range(5), 100, 10, 50
+OURS = ("MoGPrior", "StandardPrior", "VampPrior")
+THEIRS = ("scVI nb", "scVI")
+
+
+def ours(path: str, prior: str, seed: int, epochs: int) -> tuple[np.ndarray, dict[str, float]]:
+    """Train one of our models; return the latents of all cells, and numbers."""
+    from priory.data import open_data
+    from priory.evaluation import evaluate
+    from priory.likelihoods import choose_likelihood
+    from priory.training import TrainingSettings, build, train
+
+    splits = open_data(path, seed, validation=0.05, test=0.05, options={"label": "cell_type"})
+    likelihood = choose_likelihood(splits.modelled, "negative-binomial", exposure="total")
+    shape = {"network": "normed-mlp", "hidden_sizes": (128,), "latent_dim": LATENTS}
+    vae = build(splits, likelihood, prior, num_components=COMPONENTS, seed=seed, **shape)
+    settings = TrainingSettings(
+        max_epochs=epochs,
+        patience=None,
+        batch_size=128,
+        optimizer="adam",
+        warmup_epochs=20,
+        seed=seed,
+    )
+    start = time.process_time()
+    train(vae, splits, settings)
+    seconds = (time.process_time() - start) / epochs
+    found = evaluate(vae, splits.test.tensor(), 100, seed)
+    numbers = {"nll": found.nll, "share_in_holes": found.share_in_holes}
+    z = vae.encode(splits.train.values.float())
+    return z.numpy(), {"seconds_per_epoch": seconds, **numbers}
+
+
+def theirs(path: str, name: str, seed: int, epochs: int) -> tuple[np.ndarray, dict[str, Any]]:
+    """Train scVI; return the latents of all cells, and numbers."""
+    import anndata
+    import scvi
+
+    scvi.settings.seed = seed
+    cells = anndata.read_h5ad(path)
+    scvi.model.SCVI.setup_anndata(cells)
+    options = {"gene_likelihood": "nb"} if name == "scVI nb" else {}
+    model = scvi.model.SCVI(cells, n_latent=LATENTS, **options)
+    start = time.process_time()
+    model.train(
+        max_epochs=epochs,
+        train_size=0.9,
+        accelerator="cpu",
+        enable_progress_bar=False,
+        logger=False,
+    )
+    seconds = (time.process_time() - start) / epochs
+    numbers = {"seconds_per_epoch": seconds, "scvi": scvi.__version__}
+    return model.get_latent_representation(), numbers
+
+
+def run(name: str, path: str, model: str, seed: int, epochs: int) -> dict[str, Any]:
+    """Train one model and return its numbers on all cells."""
+    import anndata
+
+    z, numbers = (theirs if model in THEIRS else ours)(path, model, seed, epochs)
+    cells = anndata.read_h5ad(path)
+    types = cells.obs["cell_type"].astype(str).to_numpy()
+    clusters = KMeans(len(set(types)), n_init=5, random_state=seed).fit_predict(z)
+    depth = np.log(np.asarray(cells.X.sum(1)).ravel())
+    correlations = [abs(np.corrcoef(column, depth)[0, 1]) for column in z.T if column.std() > 0]
+    return {
+        **{"data": name, "model": model, "epochs": epochs, "seed": seed},
+        "ari": adjusted_rand_score(types, clusters),
+        "nmi": normalized_mutual_info_score(types, clusters),
+        "depth": max(correlations),
+        **numbers,
+    }
+
+
+def recorded() -> list[dict[str, Any]]:
+    """Return the runs that have ended."""
+    lines = RESULTS.read_text().splitlines() if RESULTS.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each model on each file: the mean over seeds ± its standard error."""
+    lines = [
+        "| cells | model | epochs | seeds | ARI | NMI | depth | s / epoch |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    keys = dict.fromkeys((row["data"], row["model"], row["epochs"]) for row in rows)
+    for key in sorted(keys):
+        group = [row for row in rows if (row["data"], row["model"], row["epochs"]) == key]
+        cells = [_spread([row[name] for row in group]) for name in ("ari", "nmi", "depth")]
+        seconds = statistics.median(row["seconds_per_epoch"] for row in group)
+        words = [*map(str, key), str(len(group)), *cells, f"{seconds:.2f}"]
+        lines.append(f"| {' | '.join(words)} |")
+    return lines
+
+
+def _spread(values: list[float]) -> str:
+    mean = f"{statistics.mean(values):.3f}"
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {statistics.stdev(values) / math.sqrt(len(values)):.3f}"
+
+
+def main() -> None:
+    """Run what is missing, seed by seed, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="*", help="NAME=FILE.h5ad, of each file")
+    parser.add_argument("--models", default=",".join((*OURS, *THEIRS)), help="which, with commas")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many seeds")
+    parser.add_argument("--scvi-epochs", type=int, help="further epochs to train scVI for")
+    parser.add_argument("--table", action="store_true", help="print the table alone")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    epochs = [(model, EPOCHS) for model in OURS]
+    if importlib.util.find_spec("scvi"):
+        theirs_for = [EPOCHS, *([given.scvi_epochs] if given.scvi_epochs else [])]
+        epochs += [(model, number) for model in THEIRS for number in theirs_for]
+    epochs = [(model, number) for model, number in epochs if model in given.models.split(",")]
+    files = [file.partition("=")[::2] for file in given.files]
+    wanted = [
+        (name, path, model, seed, number)
+        for seed in range(given.seeds)
+        for name, path in files
+        for model, number in epochs
+    ]
+    for name, path, model, seed, number in [] if given.table else wanted:
+        done = {(row["data"], row["model"], row["seed"], row["epochs"]) for row in recorded()}
+        if (name, model, seed, number) in done:
+            continue
+        result = run(name, path, model, seed, number)
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(result) + "\n")
+        print(f"{name}, {model}, seed {seed}: ARI {result['ari']:.3f}", flush=True)
+    print("\n".join(table(recorded())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Cells as the networks of SCVI and SysVI take them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, Normal
+from torch.nn.functional import one_hot, pad
+
+from priory.extras import needs
+
+with needs("scvi"):
+    from scvi import REGISTRY_KEYS
+
+MOST_CELLS = 20_000
+"""The most cells that a prior sees before training, or that one of posteriors is fitted to."""
+
+
+class ScviEncoder:
+    """The encoder of an SCVI or a SysVI, called with cells as its network takes them.
+
+    A cell is its genes (of SCVI, the logarithms of one more than its counts) and, where the network
+    is told of batches, its shares of each, which may be between zero and one.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self.of_system = not hasattr(module, "z_encoder")
+        self.network = module.encoder if self.of_system else module.z_encoder
+        self.latent_dim = self.network.mean_encoder.out_features
+        layers = self.network.decoder_y if self.of_system else self.network.encoder
+        self.num_shares = next(iter(layers.n_cat_list), 0)
+        self.num_genes = layers.fc_layers[0][0].in_features - layers.n_cov
+        self.takes_more = layers.n_cov > self.num_shares
+
+    def check(self) -> None:
+        """Refuse to encode cells by their genes and batches alone where there is more."""
+        if self.takes_more:
+            raise ValueError(
+                "expected an encoder that is told of batches at most, for a prior made of its "
+                "posteriors, got one that takes further covariates; take a prior that needs no "
+                "encoder, such as MoGPrior."
+            )
+
+    def __call__(self, x: Tensor) -> Distribution:
+        """Return q(z|x)."""
+        genes, batch = x[:, : self.num_genes], x[:, self.num_genes :]
+        if self.num_shares:  # those of query data follow those of the reference
+            batch = pad(batch, (0, self.num_shares - batch.shape[1]))
+            batch = batch / batch.sum(-1, keepdim=True).clamp(min=1e-6)
+        else:
+            batch = x.new_zeros(len(x), 1)
+        if self.of_system:
+            q = self.network(genes, batch_index=batch, cat_list=[])["q_dist"]
+        else:
+            q, _ = self.network(genes, batch)
+        return Independent(Normal(q.loc, q.scale, validate_args=False), 1, validate_args=False)
+
+
+def cells_of(model: Any) -> tuple[Tensor, Tensor]:
+    """Return at most so many cells, drawn at random, as the encoder takes them; their labels."""
+    manager, module = model.adata_manager, model.module
+    x = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+    chosen = np.sort(torch.randperm(x.shape[0])[:MOST_CELLS].numpy())
+    rows = x[chosen]
+    dense = torch.from_numpy(np.asarray(getattr(rows, "toarray", lambda: rows)(), np.float32))
+    dense = dense.log1p() if getattr(module, "log_variational", False) else dense
+
+    def codes(key: str) -> Tensor:
+        array = np.asarray(manager.get_from_registry(key)).reshape(-1)[chosen]
+        return torch.from_numpy(array.astype(np.int64))
+
+    if shares := ScviEncoder(module).num_shares:
+        batch = one_hot(codes(REGISTRY_KEYS.BATCH_KEY), shares)
+        dense = torch.cat([dense, batch.to(dense)], 1)
+    named = REGISTRY_KEYS.LABELS_KEY in manager.data_registry
+    return dense, codes(REGISTRY_KEYS.LABELS_KEY) if named else torch.zeros(len(dense)).long()
+
+
+def library_of(module: Any, tensors: Mapping[str, Tensor]) -> Tensor:
+    """Return the logarithms of the sizes of cells, as the decoder takes them, `(B, 1)`."""
+    if not module.use_observed_lib_size:
+        loc, variance = module._compute_local_library_params(tensors[REGISTRY_KEYS.BATCH_KEY])
+        return torch.normal(loc, variance.sqrt())
+    if module.minified_data_type is not None:
+        return tensors[REGISTRY_KEYS.OBSERVED_LIB_SIZE].log()
+    return tensors[REGISTRY_KEYS.X_KEY].sum(1, keepdim=True).log()

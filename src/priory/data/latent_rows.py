@@ -1,0 +1,196 @@
+"""Rows of latents: what is known of each, how they are mixed, and a choice among them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from priory.arrays import as_points, as_tensor
+from priory.blockwise import NUMBERS
+from priory.data.splits import mix
+
+LEAST = 1024
+"""The fewest rows of a block, however many dimensions they have."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some latents, and what is known of each.
+
+    Attributes:
+        z: The latents, or the means of their posteriors, `(n, L)`.
+        scale: The standard deviations of the posteriors, `(n, L)`; None for points.
+        labels: The label of each, `(n,)`; None without.
+    """
+
+    z: Tensor
+    scale: Tensor | None = None
+    labels: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def __getitem__(self, rows: Tensor | slice) -> "Rows":
+        return Rows(*(None if part is None else part[rows] for part in self._parts))  # type: ignore[arg-type]
+
+    @classmethod
+    def of(cls, batch: Any) -> "Rows":
+        """Return a batch as a loader gives it: z, or a tuple of z, scales and labels.
+
+        Raises:
+            TypeError: If it holds no numbers.
+            ValueError: If it holds no latents, or anything else beside them.
+        """
+        parts = [as_tensor(p) for p in (batch if isinstance(batch, tuple | list) else (batch,))]
+        z = as_points(parts[0]) if parts else torch.zeros(0)
+        scale = labels = None
+        if z.dim() < 2:
+            raise ValueError(
+                f"expected batches of latents, (n, L), got one of shape {tuple(z.shape)}; a "
+                "DataLoader makes batches of single latents."
+            )
+        for part in parts[1:]:
+            if part.shape == z.shape and scale is None:
+                scale = as_points(part).flatten(1)
+            elif part.shape == z.shape[:1] and not part.is_floating_point() and labels is None:
+                labels = part.long()
+            else:
+                raise ValueError(
+                    f"expected beside latents of shape {tuple(z.shape)} their standard deviations, "
+                    f"of the same shape, or whole numbers as labels, got {part.dtype} of shape "
+                    f"{tuple(part.shape)}; give batches of (z, scale), or of z alone."
+                )
+        return cls(z.flatten(1), scale, labels)
+
+    @classmethod
+    def joined(cls, several: Sequence["Rows"]) -> "Rows":
+        """Return several, one after the other."""
+        if len(several) == 1:
+            return several[0]
+        columns = zip(*(rows._parts for rows in several), strict=True)
+        return cls(*(None if c[0] is None else torch.cat(c) for c in columns))  # type: ignore[arg-type]
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Rows":
+        """Return the same on a device and in a type, without gradients."""
+        z, scale = (None if t is None else t.detach().to(device, dtype) for t in self._parts[:2])
+        labels = None if self.labels is None else self.labels.to(device)
+        return Rows(z, scale, labels)  # type: ignore[arg-type]
+
+    def draw(self) -> Tensor:
+        """Draw one z from each posterior, `(n, L)`."""
+        return self.z if self.scale is None else torch.normal(self.z, self.scale)
+
+    def checked(self, index: NDArray[np.int64]) -> "Rows":
+        """Return the same, if the numbers can be fitted to.
+
+        Args:
+            index: The positions of the rows among all.
+
+        Raises:
+            ValueError: If a number is not finite, or a scale is below zero.
+        """
+        _check(self.z, self.z.isfinite(), index, "finite latents", "remove such rows first")
+        if self.scale is not None:
+            inside = self.scale.isfinite() & (self.scale >= 0)
+            advice = "of the logarithm of a variance give exp(log_variance / 2)"
+            _check(self.scale, inside, index, "standard deviations for scales", advice)
+        return self
+
+    @property
+    def kind(self) -> str:
+        """What the rows hold, in words."""
+        beside = [name for name in ("scale", "labels") if getattr(self, name) is not None]
+        return " and ".join([f"{self.z.shape[1]} latent dimensions", *beside])
+
+    @property
+    def _parts(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        return self.z, self.scale, self.labels
+
+
+class Reservoir:
+    """A random choice among rows that pass by, of at most so many.
+
+    Reference:
+        Efraimidis & Spirakis, *Weighted random sampling with a reservoir*, 2006, whose keys these
+        are where all weights are the same.
+    """
+
+    def __init__(self, most: int, draw: torch.Generator) -> None:
+        self.most, self.draw, self.met = most, draw, 0
+        self.keys = torch.zeros(0)
+        self._rows: list[Rows] = []
+
+    def add(self, rows: Rows) -> None:
+        """Let rows pass by."""
+        self.met += len(rows)
+        keys = torch.rand(len(rows), generator=self.draw)
+        if len(self.keys) == self.most:  # most of those that pass are not chosen
+            better = keys > self.keys[-1]
+            keys, rows = keys[better], rows[better.to(rows.z.device)]
+        joined = Rows.joined([*self._rows, rows])
+        self.keys, chosen = torch.cat([self.keys, keys]).sort(descending=True)
+        self.keys, chosen = self.keys[: self.most], chosen[: self.most]
+        self._rows = [joined[chosen.to(rows.z.device)]]
+
+    @property
+    def rows(self) -> Rows:
+        """Those chosen."""
+        return self._rows[0]
+
+
+def block_size(numbers_each: int) -> int:
+    """Return how many rows a block holds: 16 MiB of float32, or a thousand."""
+    return max(LEAST, NUMBERS // max(1, numbers_each))
+
+
+def mixed(blocks: Iterable[Rows], size: int, order: torch.Generator) -> Iterator[Rows]:
+    """Mix blocks with those before: half of what is held passes on, the rest waits for more.
+
+    Args:
+        blocks: The blocks.
+        size: The number of rows in a batch; what passes on is whole batches, but for the last.
+        order: What the order is drawn from.
+    """
+    waiting: list[Rows] = []
+    for block in blocks:
+        most = max(block_size(block.z.shape[1]), 4 * size)
+        for start in range(0, len(block), most):
+            waiting.append(block[start : start + most])
+            if sum(map(len, waiting)) >= most:
+                every = _shuffled(Rows.joined(waiting), order)
+                half = max(1, len(every) // 2 // size) * size
+                yield every[:half]
+                waiting = [every[half:]]
+    if sum(map(len, waiting)):
+        yield _shuffled(Rows.joined(waiting), order)
+
+
+def hashed(x: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Return a hash of whole numbers, uniform over 64 bits.
+
+    Reference:
+        Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014, whose
+        SplitMix64 this is.
+    """
+    x = x + np.uint64(mix(seed)) + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _shuffled(rows: Rows, order: torch.Generator) -> Rows:
+    return rows[torch.randperm(len(rows), generator=order).to(rows.z.device)]
+
+
+def _check(
+    values: Tensor, good: Tensor, index: NDArray[np.int64], expected: str, advice: str
+) -> None:
+    if not good.all():
+        row, at = (~good).nonzero()[0].tolist()
+        raise ValueError(
+            f"expected {expected}, got {values[row, at].item():g} in row {index[row]}; {advice}."
+        )

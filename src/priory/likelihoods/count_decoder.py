@@ -1,0 +1,92 @@
+"""What decoders of counts share: their means, and the exposure of an example."""
+
+from abc import ABC
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from priory.arguments import one_of
+from priory.distributions.mixture.blocks import widened
+from priory.likelihoods.typical_counts import TypicalCounts, log_typical_counts
+from priory.networks.constants import add_constant, in_two_parts
+from priory.networks.context import Context, Head, checked_exposure, given, given_batches
+
+Exposure = Literal["total", "given"]
+
+
+class CountDecoder(Head, ABC):
+    """A decoder of counts, whose means a network gives.
+
+    Args:
+        network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`.
+        typical_counts: The counts m at f = 0: one number or nested lists.
+        exposure: How the exposure of an example enters its means: `"total"`, `"given"` or None.
+        exposures: Exposures to draw from, in rising order: those seen in all examples, or a list
+            for each batch. Where a context tells no exposure, means are those at the median.
+
+    Raises:
+        ValueError: If a typical count or an exposure is not a finite number above zero.
+    """
+
+    log_typical: Tensor
+    seen: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        typical_counts: TypicalCounts = 1.0,
+        exposure: Exposure | None = None,
+        exposures: Sequence[Any] = (),
+    ) -> None:
+        super().__init__(network)
+        if exposure is not None:
+            one_of(("total", "given"), exposure=exposure)
+        self.typical_counts = typical_counts
+        self.exposure = exposure
+        self.exposures = exposures
+        add_constant(self, "log_typical", in_two_parts(log_typical_counts(typical_counts)))
+        if exposure is not None:
+            seen = np.asarray(exposures or [1.0], np.float64)
+            if not ((seen > 0) & np.isfinite(seen)).all():
+                raise ValueError("expected exposures that are finite and above zero.")
+            values = torch.as_tensor(np.atleast_2d(seen), dtype=torch.get_default_dtype())
+            add_constant(self, "seen", values)
+
+    def log_means(self, z: Tensor, context: Context | None) -> tuple[Tensor, torch.dtype]:
+        """Return the logarithms of the means, `(*batch, *data_shape)`, and the network's type."""
+        out = self.outputs(z, context)
+        log_rate = widened(self.log_typical).sum(0) + widened(out)
+        if self.exposure is None:
+            return log_rate, out.dtype
+        data = log_rate.dim() - z.dim() + 1
+        exposure = given(context).exposure
+        if exposure is None:
+            exposure = self.typical_exposures(z.shape[-2] if z.dim() > 1 else 1, context)
+        log_exposure = widened(checked_exposure(exposure)).log()
+        log_exposure = log_exposure.reshape(-1, *[1] * data) if z.dim() > 1 else log_exposure[0]
+        if self.exposure == "given":
+            log_exposure = log_exposure - widened(self.seen).mean().log()
+            return log_rate + log_exposure, out.dtype
+        log_sum = log_rate.flatten(-data).logsumexp(-1)
+        return log_rate - log_sum.reshape(*log_sum.shape, *[1] * data) + log_exposure, out.dtype
+
+    def draw_exposures(self, count: int, context: Context | None = None) -> Float[Tensor, " M"]:
+        """Draw exposures from those seen, in the batch of each point where there are batches."""
+        rows, most = self._rows(count, context), self.seen.shape[1] - 1
+        at = torch.rand(count, device=rows.device) * most
+        low = at.floor().clamp(max=max(most - 1, 0))
+        high = (low + 1).clamp(max=most)
+        return self.seen[rows, low.long()].lerp(self.seen[rows, high.long()], at - low)
+
+    def typical_exposures(self, count: int, context: Context | None = None) -> Float[Tensor, " M"]:
+        """Return the median exposure for each point, of its batch where there are batches."""
+        return self.seen.median(1).values[self._rows(count, context)]
+
+    def _rows(self, count: int, context: Context | None) -> Tensor:
+        if len(self.seen) == 1:
+            return torch.zeros(count, dtype=torch.long, device=self.seen.device)
+        return given_batches(context, len(self.seen)).to(self.seen.device)
