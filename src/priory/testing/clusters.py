@@ -73,9 +73,10 @@ def cluster(z: Tensor, seed: int, most: int = MOST) -> Clusters:
     low, high = torch.quantile(z[:20_000], edges, dim=0)
     inside = z.clamp(low, high)
     size = z.shape[1]
-    points = inside[:2000] if size <= 8 else inside
     best, lowest = None, math.inf
     for full in (True, False) if size > 1 else (True,):
+        few = 2000 if size <= 8 else len(inside) if full else 8000
+        points = inside[:few]
         each = size * (size + 3) / 2 if full else 2 * size
         count, worse, least = 1, 0, math.inf
         while count <= most and count * each < len(points) / 2 and worse < 2:

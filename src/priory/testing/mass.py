@@ -68,7 +68,7 @@ def mass_of(density: Free, samples: Tensor, clusters: Clusters, seed: int) -> Ma
             frame = Frame.of(samples, replace(clusters, root=upright))
             return min(mass, _by_quadrature(density, samples, frame), key=lambda m: m.error)
         return mass
-    return _by_importance(density, clusters, seed)
+    return _by_importance(density, samples, clusters, seed)
 
 
 def _by_quadrature(density: Free, samples: Tensor, frame: Frame) -> Mass:
@@ -77,7 +77,7 @@ def _by_quadrature(density: Free, samples: Tensor, frame: Frame) -> Mass:
     return Mass(u, cells.weight.flatten(), float(cells.error.sum()), trouble, frame, cells)
 
 
-def _by_importance(density: Free, clusters: Clusters, seed: int) -> Mass:
+def _by_importance(density: Free, samples: Tensor, clusters: Clusters, seed: int) -> Mass:
     """Draw from the clusters, a little wider than they are, and from others with heavier tails."""
     size, degrees, tail = clusters.centre.shape[1], 4.0, 0.25
     n = 2**16 if size <= 32 else 2**15
@@ -99,19 +99,28 @@ def _by_importance(density: Free, clusters: Clusters, seed: int) -> Mass:
         )
     ]
     u = torch.cat(parts)
-    squared = clusters.squared(u)
-    normal = -0.5 * squared / width**2 - size * (math.log(width) + 0.5 * math.log(2 * math.pi))
-    student = (
-        math.lgamma((degrees + size) / 2)
-        - math.lgamma(degrees / 2)
-        - 0.5 * size * math.log(degrees * math.pi)
-        - 0.5 * (degrees + size) * torch.log1p(squared / degrees)
-    )
-    both = torch.logaddexp(math.log(1 - tail) + normal, math.log(tail) + student)
-    proposal = torch.logsumexp(clusters.share.log() - clusters.log_det + both, dim=-1)
-    weight = (density.log_prob(u) - proposal).exp() / n
+
+    def proposal(u: Tensor) -> Tensor:
+        squared = clusters.squared(u)
+        normal = -0.5 * squared / width**2 - size * (math.log(width) + 0.5 * math.log(2 * math.pi))
+        student = (
+            math.lgamma((degrees + size) / 2)
+            - math.lgamma(degrees / 2)
+            - 0.5 * size * math.log(degrees * math.pi)
+            - 0.5 * (degrees + size) * torch.log1p(squared / degrees)
+        )
+        both = torch.logaddexp(math.log(1 - tail) + normal, math.log(tail) + student)
+        log_q: Tensor = torch.logsumexp(clusters.share.log() - clusters.log_det + both, dim=-1)
+        return log_q
+
+    log_weight = density.log_prob(u) - proposal(u)
+    weight = log_weight.exp() / n
     error = float(weight.std()) * math.sqrt(n)
     trouble = _why_not_trusted(weight)
+    few = samples[:4000]
+    beyond = density.log_prob(few) - proposal(few) > log_weight.max()
+    if not trouble and float(beyond.double().mean()) > 2e-3:
+        trouble = "samples lie where importance sampling hardly reaches: too many modes to find"
     return Mass(u, weight, error, trouble)
 
 
