@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from priory.arrays import Array, as_tensor
+from priory.arrays import Array, as_tensor, to_numpy
 from priory.blockwise import blocks
 from priory.networks.data_range import DataRange
 from priory.networks.gaussian_encoder import GaussianEncoder, TransformName
@@ -141,10 +141,10 @@ class Likelihood(ABC):
             outside = ~self.allowed(part)
             if outside.any():
                 row, *where = outside.nonzero()[0].tolist()
+                value = exact(to_numpy(part[(row, *where)])[()])
                 raise ValueError(
                     f"expected {self.support} in {what} ({self.name} likelihood), got "
-                    f"{exact(part[(row, *where)].item())} in example {start + row} at {where}; "
-                    f"{self.advice}."
+                    f"{value} in example {start + row} at {where}; {self.advice}."
                 )
 
 
