@@ -3,10 +3,11 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from priory.training.build import build, make_networks
+from priory.training.build import build
 from priory.training.curves import read_curves
 from priory.training.fit_prior import fit_prior, prior_for
 from priory.training.machine import Machine, threads_for
+from priory.training.networks_by_name import make_networks
 from priory.training.prior_fit import CrossEntropy, PriorFit
 from priory.training.settings import Muon, TrainingSettings
 

@@ -1,6 +1,5 @@
 """From data and choices to an untrained model."""
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -10,25 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from priory.arguments import at_least, check_size, one_of
+from priory.arguments import at_least, check_size
 from priory.blockwise import blocks
 from priory.data import Splits
 from priory.data.splits import mix
 from priory.likelihoods import Likelihood
-from priory.networks import (
-    MLP,
-    ConvDecoderNetwork,
-    ConvEncoderNetwork,
-    GatedMLP,
-    HierarchicalEncoder,
-    JoinedGaussian,
-    LadderEncoder,
-    LevelGaussian,
-    NormedMLP,
-)
 from priory.networks.contract import wrong_part
 from priory.priors import HierarchicalPrior, Prior, make_prior, prior_class
 from priory.suggestions import short
+from priory.training.networks_by_name import make_networks
 from priory.vae import VAE
 
 
@@ -268,125 +257,3 @@ def check_every_label(splits: Splits) -> None:
             f"({counts[1][without[0]]} to validate, {counts[2][without[0]]} to test); take another "
             "seed for the split, or leave such labels out of the data."
         )
-
-
-Shape = Sequence[int]
-_ToLatents = Callable[..., nn.Module]  # data, outputs, hidden sizes
-_ToData = Callable[..., nn.Module]  # latents, data, per pixel, hidden
-_Between = Callable[[Shape, Shape, Shape], nn.Module]  # vectors, vectors, hidden sizes
-
-
-def _to_data(network: Callable[..., nn.Module]) -> _ToData:
-    def make(latents: Shape, data: Shape, pixel: Shape, hidden: Shape, **told: Any) -> nn.Module:
-        return network(latents, (*data, *pixel), hidden, **told)
-
-    return make
-
-
-NETWORKS: dict[str, tuple[_ToLatents, _ToData, _Between]] = {
-    **{
-        name: (network, _to_data(network), network)
-        for name, network in (("mlp", MLP), ("gated-mlp", GatedMLP), ("normed-mlp", NormedMLP))
-    },
-    "conv": (ConvEncoderNetwork, ConvDecoderNetwork, GatedMLP),
-}
-
-
-def make_networks(
-    likelihood: Likelihood,
-    data_shape: Sequence[int],
-    latent_dim: int | Sequence[int],
-    hidden_sizes: Sequence[int] = (256, 256),
-    network: str = "mlp",
-    inference: str = "direct",
-    *,
-    num_batches: int | None = None,
-    batch_in_encoder: bool = False,
-) -> tuple[nn.Module, nn.Module]:
-    """Return an untrained encoder and decoder for data of that likelihood and shape.
-
-    The decoder is told of all levels of latents, side by side.
-
-    Args:
-        likelihood: The likelihood, as `choose_likelihood` gives it.
-        data_shape: The shape of one datum; of an image, `(H, W)` or `(C, H, W)`, for `"conv"`.
-        latent_dim: The number of latent dimensions L; or those of several levels, the first next to
-            the data.
-        hidden_sizes: The widths of the hidden layers of the encoder and the decoder; of `"conv"`,
-            those of the dense layers between the convolutions and the latents.
-        network: `"mlp"` for fully connected layers, `"gated-mlp"` for gated ones, `"normed-mlp"`
-            for normalised ones, `"conv"` for gated convolutions.
-        inference: How several levels are inferred: `"direct"` with networks of each level's own, in
-            a [`HierarchicalEncoder`][priory.networks.HierarchicalEncoder]; `"ladder"` in a
-            [`LadderEncoder`][priory.networks.LadderEncoder], which shares the way down with p(z).
-        num_batches: The number of batches that data were measured in, of which the decoder is told.
-        batch_in_encoder: Whether the encoder is told of them too.
-
-    Raises:
-        ValueError: If a size is below one, the data are no images for `"conv"`, there are batches
-            and `"conv"`, or there is no such network or inference.
-
-    Examples:
-        >>> import torch
-        >>> from priory.likelihoods import choose_likelihood
-        >>> from priory.training import make_networks
-        >>> x = torch.rand(20, 8, 8)
-        >>> encoder, decoder = make_networks(choose_likelihood(x), (8, 8), 2, network="conv")
-        >>> decoder(encoder(x).sample()).log_prob(x).shape
-        torch.Size([20])
-    """
-    sizes = (latent_dim,) if isinstance(latent_dim, int) else tuple(latent_dim)
-    if min(sizes) < 1:
-        raise ValueError(f"expected at least one latent dimension, got {latent_dim}.")
-    if network not in NETWORKS:
-        raise ValueError(f"expected network {', '.join(NETWORKS)}, got {network!r}.")
-    one_of(INFERENCE, inference=inference)
-    to_latents, to_data, between = NETWORKS[network]
-    told = {} if num_batches is None else {"num_batches": num_batches}
-    if told and network == "conv":
-        raise ValueError("expected a fully connected network for data in batches, got 'conv'.")
-    if told and batch_in_encoder:
-        to_latents = partial(to_latents, **told)
-    if len(sizes) == 1:
-        body = to_latents(data_shape, (2 * sizes[0],), hidden_sizes)
-        encoder: nn.Module = likelihood.make_encoder(body)
-    else:
-        parts = INFERENCE[inference](sizes, data_shape, hidden_sizes, to_latents, between)
-        scaling = {"data_range": likelihood.data_range, "transform": likelihood.transform}
-        encoder = parts(**scaling)
-    decoder = to_data((sum(sizes),), data_shape, likelihood.pixel_shape, hidden_sizes, **told)
-    return encoder, likelihood.make_decoder(decoder, data_shape)
-
-
-def _direct(
-    sizes: Shape, data: Shape, hidden: Shape, to_latents: _ToLatents, between: _Between
-) -> Callable[..., nn.Module]:
-    """Return what makes an encoder with networks of each level's own."""
-    *first, last = hidden or (math.prod(data),)
-    below = [
-        JoinedGaussian(
-            to_latents(data, (last,), first), between((last + above,), (2 * size,), hidden)
-        )
-        for size, above in itertools.pairwise(sizes)
-    ]
-    top = to_latents(data, (2 * sizes[-1],), hidden)
-    return partial(HierarchicalEncoder, sizes, top, below)
-
-
-def _ladder(
-    sizes: Shape, data: Shape, hidden: Shape, to_latents: _ToLatents, between: _Between
-) -> Callable[..., nn.Module]:
-    """Return what makes an encoder that shares the way down with the prior."""
-    width = hidden[-1] if hidden else math.prod(data)
-    bottom_up = [to_latents(data, (width,), hidden)]
-    bottom_up += [between((width,), (width,), hidden[:1]) for _ in sizes[1:]]
-    heads = [between((width,), (2 * size,), ()) for size in sizes]
-    top_down = [
-        LevelGaussian(between((above,), (2 * size,), hidden))
-        for size, above in itertools.pairwise(sizes)
-    ]
-    return partial(LadderEncoder, sizes, bottom_up, heads, top_down)
-
-
-INFERENCE = {"direct": _direct, "ladder": _ladder}
-"""How the posterior of several levels is made."""
