@@ -8,7 +8,8 @@ from torch.distributions import Bernoulli, Distribution
 
 from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import Likelihood, Observed, whole_from_zero
-from priory.networks.context import Context, Head
+from priory.networks.context import Context
+from priory.networks.head import Head
 
 
 class BernoulliDecoder(Head):

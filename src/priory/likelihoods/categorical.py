@@ -9,7 +9,8 @@ from torch.distributions import Distribution
 from priory.distributions import LogitsCategorical
 from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import LevelLikelihood, Likelihood, Observed
-from priory.networks.context import Context, Head
+from priory.networks.context import Context
+from priory.networks.head import Head
 
 MOST_VALUES = 256
 MOST_BY_ITSELF = 64  # beyond, the network's output is most of the model

@@ -13,7 +13,8 @@ from priory.arguments import one_of
 from priory.distributions.mixture.blocks import widened
 from priory.likelihoods.typical_counts import TypicalCounts, log_typical_counts
 from priory.networks.constants import add_constant, in_two_parts
-from priory.networks.context import Context, Head, checked_exposure, given, given_batches
+from priory.networks.context import Context, checked_exposure, given, given_batches
+from priory.networks.head import Head
 
 Exposure = Literal["total", "given"]
 

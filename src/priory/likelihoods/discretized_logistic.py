@@ -11,7 +11,8 @@ from priory.distributions import DiscretizedLogistic
 from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import GREY_LEVELS, LevelLikelihood, Likelihood, Observed
 from priory.likelihoods.location_scale import LocationScale, pixel_shape
-from priory.networks.context import Context, Head
+from priory.networks.context import Context
+from priory.networks.head import Head
 
 
 class DiscretizedLogisticDecoder(Head):

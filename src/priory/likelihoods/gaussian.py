@@ -9,8 +9,9 @@ from torch.distributions import Distribution, Normal
 from priory.distributions.torch_distributions import Independent
 from priory.likelihoods.base import Likelihood, Observed
 from priory.likelihoods.location_scale import LocationScale, pixel_shape
-from priory.networks.context import Context, Head
+from priory.networks.context import Context
 from priory.networks.data_range import DataRange, checked_range
+from priory.networks.head import Head
 
 
 class GaussianDecoder(Head):

@@ -21,7 +21,8 @@ from priory.likelihoods.typical_counts import (
     mean_counts,
 )
 from priory.networks.constants import add_constant, in_two_parts
-from priory.networks.context import Context, Head
+from priory.networks.context import Context
+from priory.networks.head import Head
 
 
 def _one_hot(block: Tensor) -> Tensor:

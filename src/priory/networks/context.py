@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
 from functools import partial, wraps
 from inspect import Parameter, signature
-from typing import Any, ClassVar, get_args
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float, Int, Real
@@ -348,58 +348,3 @@ def given_shares(
             f"expected label_shares of shape (B, {num_labels}), got {tuple(shares.shape)}."
         )
     return shares.to(like)
-
-
-class Head(nn.Module):
-    """What turns the numbers of a network into a distribution."""
-
-    knows_batches: ClassVar[bool] = True
-    """Whether a network that takes batches is always told of them; else they may be unknown."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a distribution, as every module does; one that can be exported."""
-        return unchecked_in_export(super().__call__, *args, **kwargs)
-
-    @property
-    def num_labels(self) -> int | None:
-        """The number of labels that the network takes; None if it takes none."""
-        return num_labels_of(self.network)
-
-    @property
-    def num_batches(self) -> int | None:
-        """The number of batches that the network takes; None if it takes none."""
-        return num_batches_of(self.network)
-
-    def outputs(self, x: Tensor, context: Context | None) -> Tensor:
-        """Call the network, as `outputs_of` does."""
-        return outputs_of(self.network, x, context, knows_batches=self.knows_batches)
-
-
-def outputs_of(
-    network: nn.Module, x: Tensor, context: Context | None, *, knows_batches: bool = False
-) -> Tensor:
-    """Call a network, with the labels and the batches of the context where it takes them.
-
-    Under autocast the network runs in half precision, and what it returns is in single: a density
-    sums too many terms for half of it.
-
-    Args:
-        network: The network.
-        x: What it is called with.
-        context: What is known of the examples.
-        knows_batches: Whether one that takes batches is always told of them; else they may be
-            unknown.
-    """
-    num_labels, num_batches, told = num_labels_of(network), num_batches_of(network), {}
-    shares = []
-    if num_labels is not None:
-        how = "the model with Context(labels=labels)"
-        shares.append(given_shares(context, num_labels, how, like=x))
-    if num_batches is not None and (knows_batches or given(context).batch_label is not None):
-        told["batches"] = one_hot(given_batches(context, num_batches), num_batches).to(x)
-    out: Tensor = network(x, *shares, **told)
-    return out.float() if torch.is_autocast_enabled(out.device.type) else out

@@ -10,8 +10,9 @@ from torch.distributions import Distribution, Normal
 
 from priory.distributions.torch_distributions import Independent
 from priory.networks.constants import add_constant
-from priory.networks.context import Context, Head
+from priory.networks.context import Context
 from priory.networks.data_range import DataRange, checked_range, range_tensors
+from priory.networks.head import Head
 
 TransformName = Literal["linear", "log1p", "log1p-of-shares"]
 TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -9,9 +9,10 @@ from torch.distributions import Normal
 from priory.distributions import loc_and_scale
 from priory.distributions.joint import JointPosterior
 from priory.distributions.torch_distributions import Independent
-from priory.networks.context import Context, outputs_of
+from priory.networks.context import Context
 from priory.networks.data_range import DataRange
 from priory.networks.gaussian_encoder import TransformName, gaussian
+from priory.networks.head import outputs_of
 from priory.networks.level_encoder import (
     GivenAbove,
     LevelEncoder,
