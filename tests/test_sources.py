@@ -1,6 +1,7 @@
 """Data of every kind that users have, and what is said of those that are wrong."""
 
 import gzip
+import struct
 import urllib.error
 from types import SimpleNamespace
 
@@ -320,3 +321,21 @@ def test_files_that_are_no_arrays_are_refused(tmp_path):
         refused(ValueError, "numeric array")
     with pytest.raises(ValueError, match="did you mean digits"):
         open_data("digit")
+
+
+def test_no_more_is_unpacked_than_an_idx_file_says_it_holds(tmp_path):
+    head = b"\0\0\x08\x02" + struct.pack(">2I", 3, 2)
+    for body, message in (
+        (bytes(6), None),
+        (bytes(50_000_000), "expected 18 bytes .* got more"),
+        (bytes(5), "expected 18 bytes .* got 17"),
+    ):
+        path = tmp_path / "x-ubyte.gz"
+        path.write_bytes(gzip.compress(head + body, 1))
+        if message is None:
+            assert open_source(path).x.shape == (3, 2)
+        else:
+            refused(ValueError, message, path)
+    for shape, message in (((2**32 - 1, 0), "got none"), ((2**31, 2**31), "at most 1 GiB")):
+        path.write_bytes(gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", *shape)))
+        refused(ValueError, message, path)

@@ -10,7 +10,10 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 from priory.printing import printable
-from priory.suggestions import did_you_mean
+from priory.suggestions import did_you_mean, short
+
+LONG = 300
+"""The longest word that an error quotes whole: a path may be as long, and no value is."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -120,5 +123,6 @@ def _warn(message: str) -> None:
 
 
 def _refuse(message: str) -> NoReturn:
-    print(f"priory: error: {printable(' '.join(message.split()))}", file=sys.stderr)
+    words = (word if len(word) <= LONG else short(word) for word in message.split())
+    print(f"priory: error: {printable(' '.join(words))}", file=sys.stderr)
     sys.exit(2)

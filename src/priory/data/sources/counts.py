@@ -19,6 +19,7 @@ from priory.data.splits import Source
 from priory.data.tables.cells import Cells, Table, classes_of
 from priory.data.tables.columns import Column, Columns, check_counts
 from priory.extras import needs
+from priory.suggestions import short
 
 MOST_BYTES = 8 * 2**30
 MOST_NAMED = 5
@@ -188,7 +189,7 @@ def _read(path: Path, layer: str | None) -> _Held:
         held = ", ".join(name for name, table in tables.items() if table is not None)
         raise ValueError(
             f"expected counts in {path.name} under one of {held}, got "
-            f"{'nothing there' if layer in (None, 'X') else repr(layer)}; say which layer."
+            f"{'nothing there' if layer in (None, 'X') else short(repr(layer))}; say which layer."
         )
     genes = [str(name) for name in names]
     if len(set(genes)) < len(genes):

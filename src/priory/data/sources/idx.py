@@ -5,6 +5,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,32 +105,29 @@ def read_idx(path: str | Path) -> Tensor:
     """
     path = existing_file(path)
     with path.open("rb") as file:
-        start = file.read(4 + 4 * 255)
-    content: bytearray | None = None
-    if start[:2] == b"\x1f\x8b":
-        try:
-            with gzip.open(path) as unpacked:
-                content = bytearray(unpacked.read())
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(
-                f"expected a whole gzip file at {path}, got one that is truncated or corrupt; "
-                "fetch it again."
-            ) from error
-        start = bytes(content[: len(start)])
+        packed = file.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            start = file.read(4 + 4 * 255)
+            offset, dtype, shape = _header(start, path)
+            length = offset + math.prod(shape) * dtype.itemsize
+            if packed and length > MOST_UNPACKED:
+                raise ValueError(
+                    f"expected at most {MOST_UNPACKED / 2**30:g} GiB in {path}, which says it "
+                    f"holds shape {shape}; unpack it, so that it stays on disk."
+                )
+            more = max(0, length - len(start)) + 1  # and no more than the file says it holds
+            content = bytearray(start + file.read(more)) if packed else None
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(
+            f"expected a whole gzip file at {path}, got one that is truncated or corrupt; "
+            "fetch it again."
+        ) from error
     size = path.stat().st_size if content is None else len(content)
-    dims = start[3] if len(start) > 3 else 0
-    offset = 4 + 4 * dims
-    if start[:2] != b"\0\0" or start[2:3] == b"" or start[2] not in DTYPES or size < offset:
-        raise ValueError(
-            f"expected an IDX file at {path}, which begins with 0x0000, a type and a number of "
-            f"dimensions, got the magic number 0x{start[:4].hex()}."
-        )
-    dtype = np.dtype(DTYPES[start[2]])
-    shape = struct.unpack(f">{dims}I", start[4:offset])
-    length = offset + math.prod(shape) * dtype.itemsize
     if size != length:
+        got = f"{size}" if content is None or size < length else "more"
         raise ValueError(
-            f"expected {length} bytes in {path}, which says it holds shape {shape}, got {size}; "
+            f"expected {length} bytes in {path}, which says it holds shape {shape}, got {got}; "
             "fetch it again."
         )
     if content is not None:
@@ -139,4 +137,20 @@ def read_idx(path: str | Path) -> Tensor:
     return as_tensor(array, path.name)
 
 
+def _header(start: bytes, path: Path) -> tuple[int, np.dtype[Any], tuple[int, ...]]:
+    """Return where the values of an IDX file begin, of which type they are, and their shape."""
+    dims = start[3] if len(start) > 3 else 0
+    offset = 4 + 4 * dims
+    if start[:2] != b"\0\0" or start[2:3] == b"" or start[2] not in DTYPES or len(start) < offset:
+        raise ValueError(
+            f"expected an IDX file at {path}, which begins with 0x0000, a type and a number of "
+            f"dimensions, got the magic number 0x{start[:4].hex()}."
+        )
+    shape = struct.unpack(f">{dims}I", start[4:offset])
+    if not all(shape):
+        raise ValueError(f"expected data in {path}, got none: it says it holds shape {shape}.")
+    return offset, np.dtype(DTYPES[start[2]]), shape
+
+
+MOST_UNPACKED = 2**30
 SUFFIXES = {"-ubyte": open_idx, "-ubyte.gz": open_idx}
