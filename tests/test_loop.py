@@ -182,8 +182,8 @@ def test_a_checkpoint_that_is_not_good_is_refused_before_anything_is_touched(
         ({"precision": "float64"}, "32-true, .* got 'float64'"),
         ({"devices": 0}, "got devices=0"),
         ({"devices": "some"}, "got devices='some'"),
-        ({"num_nodes": 0}, "num_nodes of at least 1, got 0"),
-        ({"threads": 0}, "threads of at least 1, got 0"),
+        ({"num_nodes": 0}, "num_nodes from 1 to 1,024, got 0"),
+        ({"threads": 0}, "threads from 1 to 1,024, got 0"),
     ],
 )
 def test_machines_that_are_none_are_refused(options, message):

@@ -21,6 +21,7 @@ from priory import (
     GaussianMixture,
     GTMPrior,
     GTMVampPrior,
+    HierarchicalPrior,
     MixturePrior,
     MoGPrior,
     ResampledPrior,
@@ -379,5 +380,8 @@ FACTS = {
 def test_every_exported_prior_is_made_by_its_name():
     assert set(prior_classes(composed=True).values()) == {type(case.make()) for case in CASES}
     for name, cls in prior_classes(composed=True).items():
-        options = {"components": {"kind": "free"}} if cls is MixturePrior else {}
+        options = {
+            MixturePrior: {"components": {"kind": "free"}},
+            HierarchicalPrior: {"latent_dims": (3, 2)},
+        }.get(cls, {})
         assert type(make_prior(name.removesuffix("Prior").lower(), **FACTS, **options)) is cls

@@ -287,8 +287,8 @@ def test_the_average_of_weights_is_kept():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_epochs": 0}, "max_epochs of at least 1, got 0"),
-        ({"patience": 0}, "patience of at least 1"),
+        ({"max_epochs": 0}, "max_epochs from 1 to 1,000,000, got 0"),
+        ({"patience": 0}, "patience from 1 to 1,000,000, got 0"),
         ({"learning_rate": float("nan")}, "learning_rate above zero, got nan"),
         ({"gradient_clip": 0.0}, "gradient_clip above zero"),
         ({"ema_decay": 1.0}, "ema_decay between 0 and 1"),

@@ -122,7 +122,8 @@ class ModelOptions:
         Raises:
             ValueError: If one is needed that was not given, or takes other arguments.
         """
-        asked = level_sizes(self.levels, self.latent_dim, self.prior)
+        named = None if self.prior == GIVEN else self.prior
+        asked = level_sizes(self.levels, self.latent_dim, named)
         facts = facts_of(splits, likelihood, asked[-1], self.num_components, self.init)
         sizes = tuple(facts["latent_dim"] if size is None else size for size in asked)
         of_all = {**facts, "latent_dims": sizes, "latent_dim": sum(sizes)}

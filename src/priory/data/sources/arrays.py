@@ -61,6 +61,7 @@ def map_array(path: str | Path) -> NDArray[Any]:
         # "c": changes, which torch cannot forbid, never reach the file
         array = np.load(path, mmap_mode="c", allow_pickle=False)
     if not isinstance(array, np.ndarray):
+        array.close()
         raise ValueError(f"expected a numeric array in {path}, got {type(array).__name__}.")
     return array
 
