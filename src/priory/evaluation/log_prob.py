@@ -78,7 +78,8 @@ class LogProb:
             ValueError: If it is damaged.
         """
         try:
-            rows = np.load(directory / FILE, allow_pickle=False)
+            with (directory / FILE).open("rb") as file:
+                rows = np.lib.format.read_array(file, allow_pickle=False)
             return cls(
                 torch.from_numpy(rows["log_prob"].copy()), torch.from_numpy(rows["example"].copy())
             )
