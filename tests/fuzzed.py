@@ -321,6 +321,8 @@ def idx_files(draw: st.DrawFn) -> Example:
     code = draw(st.sampled_from([0x08, 0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E, 0x00, 0xFF]))
     shape = draw(st.lists(st.sampled_from([0, 1, 2, 12, 30, 2**31, 2**32 - 1]), max_size=5))
     body = draw(st.sampled_from([0, 1, 120, 360]))
+    if draw(st.booleans()):
+        code, shape, body = 0x08, [30, 2, 3], 180
     end = draw(st.sampled_from(["", "", ".gz"]))
 
     def write(folder: Path) -> None:
