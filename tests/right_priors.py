@@ -168,7 +168,7 @@ RIGHT_PRIORS = [
     Right(
         "Beta", family(lambda a, b: Independent(Beta(a.exp(), b.exp()), 1), a=ZERO + 0.5, b=ZERO)
     ),
-    Right("truncated", family(Truncated, loc=ZERO)),
+    Right("truncated", family(Truncated, loc=ZERO), decided=False),
     Right("truncated, undeclared", family(Undeclared, loc=ZERO), decided=False),
     Right(
         "tanh of a Gaussian",
@@ -196,11 +196,16 @@ RIGHT_PRIORS = [
     Right(
         "VonMises",
         family(lambda loc, log_k: Independent(VonMises(loc, log_k.exp()), 1), loc=ONE, log_k=ZERO),
+        decided=False,
     ),
     Right(
         "Laplace", family(lambda loc, b: Independent(Laplace(loc, b.exp()), 1), loc=ZERO, b=ZERO)
     ),
-    Right("a mode of weight 1e-3", family(unequal, loc=torch.tensor([[0.0, 0.0], [6.0, 6.0]]))),
+    Right(
+        "a mode of weight 1e-3",
+        family(unequal, loc=torch.tensor([[0.0, 0.0], [6.0, 6.0]])),
+        decided=False,
+    ),
     Right("a ridge", family(ridge, loc=ZERO)),
     Right(
         "far from the origin",

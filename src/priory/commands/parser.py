@@ -107,6 +107,9 @@ def arguments_of(name: str, command: Callable[..., None], words: Sequence[str]) 
         values = vars(parser.parse_args(words))
     except argparse.ArgumentError as error:
         raise ValueError(_in_one_sentence(str(error), name, parser)) from error
+    except OverflowError as error:
+        vast = next((word for word in words if re.search(r"\d{300}", word)), "one")
+        raise ValueError(f"expected a number of at most 300 digits, got {short(vast)}.") from error
     hints = get_type_hints(command)
     return {
         key: assembled(hints[key], values) if is_dataclass(hints[key]) else values[key]

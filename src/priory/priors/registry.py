@@ -160,7 +160,7 @@ def _generator(value: Any, arguments: dict[str, Any]) -> None:
         arguments["inputs"] = {"kind": "generated", "hidden_sizes": tuple(value)}
 
 
-def _num_groups(value: int | None, arguments: dict[str, Any]) -> None:
+def _num_groups(value: Any, arguments: dict[str, Any]) -> None:
     if value is not None:
         if arguments.get("weights", "learned") != "learned":
             raise ValueError(
