@@ -20,7 +20,7 @@ from priory.report import comparison_table, write_refit_figure
 from priory.runs import RefitConfig, Run, new_run_directory, next_free
 from priory.runs.begin import for_run, prior_for_latents, refitted
 from priory.runs.layout import METRICS
-from priory.runs.options import OwnNetworks
+from priory.runs.options import OwnNetworks, RefitOptions
 from priory.runs.run import held_out, write_config
 from priory.saving import save
 from priory.training import PriorFit, fit_prior
@@ -87,10 +87,7 @@ def refit(
             held_out=splits.validation.tensor(),
             labels=labels,
             held_out_labels=splits.validation.labels,
-            max_epochs=how.max_epochs,
-            patience=how.patience,
-            batch_size=how.batch_size,
-            learning_rate=how.learning_rate,
+            **_how_long(how),
             seed=seed,
             processes=processes,
         )
@@ -136,10 +133,7 @@ def _refit_latents(
         fit = fit_prior(
             prior.to(device),
             latents=source,
-            max_epochs=how.max_epochs,
-            patience=how.patience,
-            batch_size=how.batch_size,
-            learning_rate=how.learning_rate,
+            **_how_long(how),
             seed=seed,
             processes=processes,
         )
@@ -157,6 +151,11 @@ def _record(fit: PriorFit) -> dict[str, Any]:
     entropies = {"start": fit.before, "fitted": fit.after, "bound": fit.bound}
     plain = {name: entropy and asdict(entropy) for name, entropy in entropies.items()}
     return {"cross_entropy": plain, "epochs": fit.epochs}
+
+
+def _how_long(how: RefitOptions) -> dict[str, Any]:
+    names = ("max_epochs", "patience", "batch_size", "learning_rate")
+    return {name: getattr(how, name) for name in names}
 
 
 def _target(out: str | None, processes: Processes) -> Path:
