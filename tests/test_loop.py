@@ -274,6 +274,19 @@ def test_curves_hold_what_an_empty_or_cut_file_does_not(splits, tmp_path):
         assert (tmp_path / "metrics.csv").read_text() == text
 
 
+def test_curves_that_are_damaged_are_left_out_or_said(tmp_path):
+    rows = b"epoch,elbo,rate\n0,-9,1\n1,-8,2\n"
+    for content, columns in (
+        (b"ep\xfeoch" + rows[5:], set()),
+        (rows[:-4] + b"\xfe,2\n", {"epoch"}),
+    ):
+        (tmp_path / "metrics.csv").write_bytes(content)
+        assert columns <= set(read_curves(tmp_path))
+    (tmp_path / "metrics.csv").write_bytes(rows + b"2," + b"9" * 200_000 + b",1\n")
+    with pytest.raises(ValueError, match=r"training curves in .* damaged"):
+        read_curves(tmp_path)
+
+
 def shown(splits, monkeypatch, seconds=20, terminal=False, **settings) -> list[str]:
     """Return the lines of a training by a clock that goes on by so many seconds at each look."""
     monkeypatch.setattr(time, "monotonic", count(0, seconds).__next__)

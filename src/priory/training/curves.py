@@ -94,6 +94,9 @@ def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
     Returns:
         The columns; none where there are no curves. What is not a finite number is None.
 
+    Raises:
+        ValueError: If the file is no table.
+
     Examples:
         >>> import pathlib, tempfile
         >>> from priory.training import read_curves
@@ -105,8 +108,14 @@ def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
     path = Path(directory) / CURVES
     if not path.is_file():
         return {}
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("elbo")]
+    try:
+        with path.open(newline="", errors="replace") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("elbo")]
+    except csv.Error as error:
+        raise ValueError(
+            f"expected training curves in {path}, got a file that is damaged ({error}); remove it, "
+            "and the page is without them."
+        ) from error
     rows = [row for row in rows if (row.get("epoch") or "").isdigit()]  # not one cut by a kill
     of_levels = sorted(name for name in (rows or [{}])[0] if str(name).startswith(OF_A_LEVEL))
     return {
