@@ -1,5 +1,6 @@
 """Questions asked of a trained model, one a file."""
 
+from priory.evaluation.answers import Evaluation, Measures, Scores
 from priory.evaluation.batch_mixing import batch_mixing
 from priory.evaluation.clusters import Clusters, clusters_and_labels
 from priory.evaluation.component_view import ComponentView, component_view
@@ -21,7 +22,7 @@ from priory.evaluation.nll import NLL, negative_log_likelihood
 from priory.evaluation.pareto import pareto_k
 from priory.evaluation.plane import Plane, planes
 from priory.evaluation.samples import SampleQuality, sample_quality
-from priory.evaluation.scores import Evaluation, Measures, Scores, evaluate, measure
+from priory.evaluation.scores import evaluate, measure
 from priory.evaluation.study import Study
 from priory.evaluation.surgery import Dimensions, Surgery, surgery
 from priory.evaluation.top_level import top_level

@@ -47,6 +47,14 @@ def has_levels(vae: VAE) -> bool:
     return isinstance(vae.prior, HierarchicalPrior) and hasattr(vae.encoder, "top")
 
 
+def num_levels(vae: VAE) -> int:
+    """Return the number of levels of latents of a model."""
+    if not has_levels(vae):
+        return 1
+    assert isinstance(vae.prior, HierarchicalPrior)
+    return len(vae.prior.latent_dims)
+
+
 def with_top(vae: VAE, prior: Prior) -> VAE:
     """Return a model with the same networks and another prior, of the top of several levels."""
     if has_levels(vae):

@@ -104,8 +104,11 @@ def free(p: Distribution, samples: Tensor) -> Free:
 
 def support_of(p: Distribution) -> Constraint | None:
     """Return the support of a distribution; nothing where it declares none, or the whole space."""
-    try:
-        support = _of_one(p.support)
+    try:  # torch's way to say that there is none, or no way there
+        declared = p.support
+        if declared is None:
+            return None
+        support = _of_one(declared)
         biject_to(support)
     except NotImplementedError:
         return None
@@ -115,10 +118,8 @@ def support_of(p: Distribution) -> Constraint | None:
     return None if base is constraints.real else support
 
 
-def _of_one(support: Constraint | None) -> Constraint:
+def _of_one(support: Constraint) -> Constraint:
     """Return a support of vectors; for a mixture, the smallest that holds all components."""
-    if support is None:
-        raise NotImplementedError
     if not isinstance(support, constraints.MixtureSameFamilyConstraint):
         return support
     base = support.base_constraint
