@@ -57,8 +57,8 @@ def ours(path: str, prior: str, seed: int, epochs: int) -> tuple[np.ndarray, dic
     start = time.process_time()
     train(vae, splits, settings)
     seconds = (time.process_time() - start) / epochs
-    found = evaluate(vae, splits.test.tensor(), 100, seed)
-    numbers = {"nll": found.nll, "share_in_holes": found.share_in_holes}
+    scores = evaluate(vae, splits.test.tensor(), 100, seed)
+    numbers = {"nll": scores.nll, "share_in_holes": scores.share_in_holes}
     z = vae.encode(splits.train.values.float())
     return z.numpy(), {"seconds_per_epoch": seconds, **numbers}
 

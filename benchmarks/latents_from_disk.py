@@ -75,7 +75,7 @@ def fit(path: str) -> dict[str, float]:
     peak, start, before = Peak(), time.process_time(), anonymous_mib()
     peak.start()
     options = {"num_components": COMPONENTS, "max_epochs": 1, "verbose": False}
-    found = priory.fit_prior("MoGPrior", latents=path, **options)
+    fit = priory.fit_prior("MoGPrior", latents=path, **options)
     peak.over.set()
     count = len(np.load(path, mmap_mode="r"))
     return {
@@ -85,8 +85,8 @@ def fit(path: str) -> dict[str, float]:
         "processor_seconds_besides": time.process_time() - start - took["processor_seconds"],
         "anonymous_mib_before": before,
         "anonymous_mib_at_peak": peak.mib,
-        "held_out_before": found.before.held_out.value,
-        "held_out_after": found.after.held_out.value,
+        "held_out_before": fit.before.held_out.value,
+        "held_out_after": fit.after.held_out.value,
     }
 
 

@@ -105,20 +105,22 @@ def test_mixing_of_batches_is_that_of_its_definition():
 
 def test_a_model_of_counts_is_asked_with_what_is_known_of_its_data():
     vae, x = make_vae(), make_counts()
-    known = Context(labels=torch.arange(60) % 2, batch_label=torch.arange(60) // 30)
-    quick = evaluate(vae, x, 4, known=known)
-    whole = Scores.ask(Study(vae, x, known=known), (DEPTH, ARI, NMI, BATCH_MIXING, MADE))
+    annotations = Context(labels=torch.arange(60) % 2, batch_label=torch.arange(60) // 30)
+    quick = evaluate(vae, x, 4, annotations=annotations)
+    whole = Scores.ask(
+        Study(vae, x, annotations=annotations), (DEPTH, ARI, NMI, BATCH_MIXING, MADE)
+    )
     z = vae.encode(x)
     for scores in (quick, whole):
         assert {DEPTH, ARI, NMI, BATCH_MIXING} <= {one for one, _ in scores.values}
         assert DEPTH.read(scores.record).number == depth_in_latents(z, x.sum(1)).value
-        assert BATCH_MIXING.read(scores.record).number == batch_mixing(z, known.batch_label)
-        assert ARI.read(scores.record).number == clusters_and_labels(z, known.labels).ari
+        assert BATCH_MIXING.read(scores.record).number == batch_mixing(z, annotations.batch_label)
+        assert ARI.read(scores.record).number == clusters_and_labels(z, annotations.labels).ari
     without = evaluate(vae, x, 4)
     assert {DEPTH, MEANS, VARIANCES, ZEROS} <= set(without.measures)
     assert whole.record["made"]["accuracy"] > 0.4
     assert not {ARI, NMI, BATCH_MIXING} & set(without.measures)
-    given = Study(vae, x, known=Context(exposure=torch.linspace(1, 2, 60)))
+    given = Study(vae, x, annotations=Context(exposure=torch.linspace(1, 2, 60)))
     assert DEPTH.compute(given) == depth_in_latents(z, torch.linspace(1, 2, 60))
 
 
@@ -148,9 +150,11 @@ def test_made_counts_agree_with_those_of_their_own_distribution():
 def test_other_models_are_asked_on_request_alone():
     encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
     vae, x = VAE(encoder, decoder, StandardPrior(2)).eval(), torch.rand(40, 9).round()
-    known = Context(labels=torch.arange(40) % 2)
-    assert not [one for one in evaluate(vae, x, 4, known=known).measures if one.of_counts]
-    record = Scores.ask(Study(vae, x, known=known), (DEPTH, ARI, MEANS)).record
+    annotations = Context(labels=torch.arange(40) % 2)
+    assert not [
+        one for one in evaluate(vae, x, 4, annotations=annotations).measures if one.of_counts
+    ]
+    record = Scores.ask(Study(vae, x, annotations=annotations), (DEPTH, ARI, MEANS)).record
     assert record["depth"] is None
     assert record["clusters"]["num_clusters"] == 2
     assert record["agreement"] is None

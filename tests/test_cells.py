@@ -55,7 +55,7 @@ def test_a_model_is_told_of_depth_and_batch():
     assert (opened.model.decoder.exposure, opened.model.num_batches) == ("total", 2)
     assert opened.format.batch_names == ("one", "two")
     assert opened.test.own_names[0].startswith("cell-")
-    seen = opened.model.decoder.seen.median(1).values
+    seen = opened.model.decoder.exposure_quantiles.median(1).values
     assert 2 < seen[0] / seen[1] < 5
 
 

@@ -184,7 +184,7 @@ def test_exposures_are_drawn_from_those_seen_in_a_batch():
     assert sample_data(vae, 7, shown).shape == (7, 5)
     told = Context(batch_label=torch.zeros(9, dtype=torch.long))
     typical = decode(vae, torch.zeros(9, 2), told, mean=True).sum(1)
-    torch.testing.assert_close(typical, vae.decoder.seen[0].median().expand(9))
+    torch.testing.assert_close(typical, vae.decoder.exposure_quantiles[0].median().expand(9))
     with pytest.raises(ValueError, match="expected batch labels from 0 to 1, got none"):
         vae.sample(3)
     with pytest.raises(ValueError, match="expected batch labels from 0 to 1, got 2"):
@@ -211,7 +211,7 @@ def test_a_model_with_exposures_is_saved_and_loaded(kind, tmp_path):
     again = priory.load(tmp_path)
     told = Context(exposure=E.float(), batch_label=BATCH)
     assert again.decoder(Z.float(), told).log_prob(X).equal(decoder(Z.float(), told).log_prob(X))
-    assert again.decoder.seen.equal(decoder.seen)
+    assert again.decoder.exposure_quantiles.equal(decoder.exposure_quantiles)
     assert again.num_batches == 2
 
 
@@ -248,7 +248,7 @@ def test_data_bring_what_a_model_needs():
         splits, likelihood, "VampPrior", latent_dim=2, num_components=3, network="normed-mlp"
     )
     assert vae.needs == ("exposure", "batch_label")
-    told = vae.context_of(**splits.test.known)
+    told = vae.context_of(**splits.test.annotations)
     assert told.batch_label.equal(batch[splits.test.index])
     assert told.exposure.equal(exposure[splits.test.index])
     with pytest.raises(ValueError, match="expected exposures of the data to train on"):

@@ -317,7 +317,7 @@ def test_wrong_whole_numbers_are_quoted_with_all_their_digits(tmp_path, monkeypa
     labels = np.full(6, 4.000003)
     np.save("x.npy", np.eye(6) * 3)
     np.save("y.npy", labels)
-    refused(ValueError, "got 4.000003 for datum 0", Path("x.npy"), labels="y.npy")
+    refused(ValueError, "got 4.000003 for example 0", Path("x.npy"), labels="y.npy")
     np.save("c.npy", np.array([[4.000003, 2.0]] * 6) * [[1], [2], [3], [4], [5], [6]])
     words = ["train", "--data", "c.npy", "--likelihood", "poisson", "--out", "run"]
     refused_by_the_shell(words, "got 4.00000", capsys)

@@ -132,7 +132,7 @@ def test_named_arrays_open(tmp_path, kind):
     for arrays, match in (
         ({"x": x, "z": y}, "got x, z"),
         ({"x": x, "labels": y[:9]}, "one label for each of 10"),
-        ({"x": x, "labels": y - 0.5}, "whole numbers .* got -0.5 for datum 0"),
+        ({"x": x, "labels": y - 0.5}, "whole numbers .* got -0.5 for example 0"),
         ({"x": x, "data": x, "y": y}, "got both"),
         ({"x": x, "train": np.arange(9)}, "datum 9 in none"),
         ({"x": x, "train": np.arange(10), "test": [3]}, "each in one part alone"),
@@ -204,8 +204,8 @@ def test_labels_may_lie_in_a_file_of_their_own(tmp_path):
         assert source.labels.tolist() == list(range(6))
     for wrong, match in (
         (np.arange(5), r"for each of 6 data in y\.npy, got labels of shape \(5,\)"),
-        (np.arange(6) - 2, "got -2 for datum 0"),
-        (np.full(6, np.nan), "got nan for datum 0"),
+        (np.arange(6) - 2, "got -2 for example 0"),
+        (np.full(6, np.nan), "got nan for example 0"),
     ):
         np.save(tmp_path / "y.npy", wrong)
         refused(ValueError, match, tmp_path / "x.npy", labels=tmp_path / "y.npy")

@@ -53,21 +53,23 @@ def write_beside(
     write_anndata(path, cells)
 
 
-def write_cells(path: Path, counts: Tensor, columns: Columns, known: Mapping[str, Any]) -> None:
+def write_cells(
+    path: Path, counts: Tensor, columns: Columns, annotations: Mapping[str, Any]
+) -> None:
     """Write cells that a model made: their counts, and what is known of each in `obs`.
 
     Args:
         path: The file to write.
         counts: The counts, or their means, `(M, D)`.
         columns: The genes.
-        known: The columns of `obs` by name, as lists.
+        annotations: The columns of `obs` by name, as lists.
     """
     with needs("data"):
         import anndata
         import pandas as pd
         from scipy.sparse import csr_matrix
     names = [f"cell{number}" for number in range(len(counts))]
-    obs = pd.DataFrame({n: pd.Categorical(v) for n, v in known.items()}, index=names)
+    obs = pd.DataFrame({n: pd.Categorical(v) for n, v in annotations.items()}, index=names)
     var = pd.DataFrame(index=list(columns.names))
     write_anndata(path, anndata.AnnData(csr_matrix(to_numpy(counts).astype(np.float32)), obs, var))
 

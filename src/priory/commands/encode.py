@@ -42,9 +42,9 @@ def encode(
     """
     path, opened = checked_file(out, (*SUFFIXES, CELLS)), open_run(run, classes)
     part, vae = data.of(opened, labelled=False), opened.model
-    everything, parts, known = torch.arange(len(part)), [], vae.context_of(**part.known)
+    everything, parts, context = torch.arange(len(part)), [], vae.context_of(**part.annotations)
     for rows in blocks(len(part), math.prod(part.data_shape)):
-        x, told = part.read(everything[rows]), known[rows]
+        x, told = part.read(everything[rows]), context[rows]
         if told.labels is not None or not vae.needs_labels:
             opened.check_fits(x, data.data or "the test data", told.labels, rows.start)
         q, z = vae.posterior(x, told), vae.encode(x, told)
@@ -60,7 +60,7 @@ def encode(
         own = opened.data_options if data.data is None else None
         source = Path(data.data or (own.data if own is not None else ""))
         rows_of_file = None if own is None else part.index
-        component = most_likely_component(top_level(vae), levels[-1], known)
+        component = most_likely_component(top_level(vae), levels[-1], context)
         write_beside(path, source, rows_of_file, z, component)
     else:
         names = [

@@ -52,14 +52,14 @@ def evaluate(
         vae,
         part.tensor(),
         None if training is None else training.tensor(),
-        context=vae.context_of(**part.known),
-        training_context=None if training is None else vae.context_of(**training.known),
+        context=vae.context_of(**part.annotations),
+        training_context=None if training is None else vae.context_of(**training.annotations),
         num_samples=importance_samples,
         max_components=max_components,
         max_training=max_training,
         seed=seed,
         processes=processes,
-        known=Context(**part.known),
+        annotations=Context(**part.annotations),
     )
     if processes.rank > 0:  # the first process writes
         return

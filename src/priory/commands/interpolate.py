@@ -63,7 +63,7 @@ def interpolate(
             f"expected two positions from 0 to {len(part) - 1} for between, got "
             f"{', '.join(map(str, between))}."
         )
-    context, ends = vae.context_of(**part.known), torch.tensor(between)
+    context, ends = vae.context_of(**part.annotations), torch.tensor(between)
     codes = vae.encode(part.read(ends), context[ends])
     between_codes = find_path(marginal_prior(vae, context), codes[:1], codes[1:], seed=seed)
     along = decode_expected(vae, torch.cat(between_codes.at(stops)), label_to_decode(vae, context))

@@ -68,7 +68,7 @@ def refit(
     how, old, seed = config.fitting, opened.model.to(device), config.fitting.seed or 0
     splits = config.data.open(seed, drawn_once=True)
     x, labels, part = splits.train.tensor(), splits.train.labels, held_out(splits)
-    unseen, context = part.tensor(), old.context_of(**part.known)
+    unseen, context = part.tensor(), old.context_of(**part.annotations)
     opened.check_fits(unseen, splits.name, part.labels)
     target = _target(out, processes)
     if target.resolve().is_relative_to(opened.path.resolve()):
@@ -99,7 +99,7 @@ def refit(
                 unseen,
                 samples.importance_samples,
                 seed,
-                vae.context_of(**part.known),
+                vae.context_of(**part.annotations),
                 processes=processes,
             )
             for vae in (old, new)

@@ -125,9 +125,9 @@ def _as_in_test_data(
     run: Run, names: Sequence[str], asked: Mapping[str, int | None], count: int
 ) -> dict[str, Tensor]:
     """Draw examples of the test data, with the label or the batch asked for, for what they have."""
-    known = run.test.known
+    annotations = run.test.annotations
     for name in names:
-        if known[name] is None:
+        if annotations[name] is None:
             words = {"labels": ("labels", "label"), "batch_label": ("batches", "batch")}[name]
             raise ValueError(
                 f"expected {words[0]} of the data of {run.path}, got none; name one with "
@@ -135,7 +135,7 @@ def _as_in_test_data(
             )
     rows = torch.arange(len(run.test))
     for name, code in asked.items():
-        if code is not None and (values := known[name]) is not None:
+        if code is not None and (values := annotations[name]) is not None:
             rows = rows[values[rows] == code] if (values[rows] == code).any() else rows
     rows = rows[torch.randint(len(rows), (count,))]
-    return {name: cast(Tensor, known[name])[rows] for name in names}
+    return {name: cast(Tensor, annotations[name])[rows] for name in names}

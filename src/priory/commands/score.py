@@ -45,7 +45,7 @@ def score(
     opened.check_fits(x, data.data or "the test data", part.labels)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        context = vae.context_of(**part.known)
+        context = vae.context_of(**part.annotations)
         nll = negative_log_likelihood(vae, x, samples, context, processes=processes)
     if processes.rank > 0:  # the first process writes
         return

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from priory.data.splits import KNOWN, Part, mix
+from priory.data.splits import ANNOTATIONS, Part, mix
 
 
 class Batch(NamedTuple):
@@ -31,9 +31,9 @@ class Batch(NamedTuple):
     batch_label: Tensor | None = None
 
     @property
-    def known(self) -> dict[str, Tensor | None]:
+    def annotations(self) -> dict[str, Tensor | None]:
         """What is known of each example, beside its position."""
-        return {name: getattr(self, name) for name in KNOWN}
+        return {name: getattr(self, name) for name in ANNOTATIONS}
 
 
 class Batches:
@@ -94,8 +94,10 @@ class Batches:
             generator = torch.Generator().manual_seed(mix(self.seed or 0, self.epoch, step))
             x = part.read(index, generator)[start:stop]
             index = index[start:stop]
-        known = {name: None if t is None else t[index] for name, t in part.known.items()}
-        return Batch(x, index, start=start, total=total, **known)
+        annotations = {
+            name: None if t is None else t[index] for name, t in part.annotations.items()
+        }
+        return Batch(x, index, start=start, total=total, **annotations)
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch comes next."""

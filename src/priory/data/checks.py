@@ -103,7 +103,7 @@ def check_labels(labels: Tensor, num_data: int, where: str | Path) -> Int64[Tens
         row = int(bad[0])
         raise ValueError(
             f"expected whole numbers from 0 for labels in {where}, got "
-            f"{exact(arrays.to_numpy(labels[row])[()])} for datum {row}."
+            f"{exact(arrays.to_numpy(labels[row])[()])} for example {row}."
         )
     return labels.long()
 

@@ -29,8 +29,8 @@ def describe(data: Source | Splits) -> str:
     if isinstance(data, Splits):
         x, sizes = data.train.values, [len(part) for part in data.parts]
         labels, batches = (
-            torch.cat(known)
-            if (known := [t for p in data.parts if (t := p.known[n]) is not None])
+            torch.cat(values)
+            if (values := [t for p in data.parts if (t := p.annotations[n]) is not None])
             else None
             for n in ("labels", "batch_label")
         )

@@ -13,7 +13,7 @@ from priory.data.binarise import binarise
 if TYPE_CHECKING:
     from priory.data.tables.columns import Columns
 
-KNOWN = ("labels", "exposure", "batch_label")
+ANNOTATIONS = ("labels", "exposure", "batch_label")
 """What is known of each example, by the names that a model is told of it by."""
 
 
@@ -69,8 +69,10 @@ class Source:
 
     def rows(self, index: Tensor) -> "Part":
         """Return the examples at some positions, `(N,)`."""
-        known = {name: getattr(self, name) for name in KNOWN}
-        of_rows: dict[str, Any] = {n: None if t is None else t[index] for n, t in known.items()}
+        annotations = {name: getattr(self, name) for name in ANNOTATIONS}
+        of_rows: dict[str, Any] = {
+            n: None if t is None else t[index] for n, t in annotations.items()
+        }
         return Part(self.x, index, names=self.names, **of_rows)
 
     def whole(self) -> "Part":
@@ -105,9 +107,9 @@ class Part:
         return len(self.index)
 
     @property
-    def known(self) -> dict[str, Tensor | None]:
+    def annotations(self) -> dict[str, Tensor | None]:
         """What is known of each example: its label, its exposure and its batch."""
-        return {name: getattr(self, name) for name in KNOWN}
+        return {name: getattr(self, name) for name in ANNOTATIONS}
 
     @property
     def own_names(self) -> tuple[str, ...] | None:
@@ -208,11 +210,11 @@ class Splits:
     def of_modelled(self, name: Literal["exposure", "batch_label"]) -> Tensor | None:
         """Return what is known of each of the values that a likelihood sees, `(M,)`."""
         parts = [part for part in self.parts if part.values is self.modelled and len(part)]
-        known = [(part.index, part.known[name]) for part in parts]
-        if not known or any(values is None for _, values in known):
+        of_parts = [(part.index, part.annotations[name]) for part in parts]
+        if not of_parts or any(values is None for _, values in of_parts):
             return None
-        whole = torch.zeros(len(self.modelled), dtype=known[0][1].dtype)  # type: ignore[union-attr]
-        for index, values in known:
+        whole = torch.zeros(len(self.modelled), dtype=of_parts[0][1].dtype)  # type: ignore[union-attr]
+        for index, values in of_parts:
             whole[index] = values  # type: ignore[assignment]
         return whole
 

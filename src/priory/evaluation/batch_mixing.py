@@ -58,9 +58,9 @@ def batch_mixing(
             f"expected two batches and four examples or more, got {len(batches)} and {len(points)}."
         )
     k = min(neighbours, len(points) - 1)
-    found = nearest(points, points, k, itself=True)
-    weights = _weights(widened(found.distance), k / 3)
-    of_neighbours = batch_label[found.index]
+    around = nearest(points, points, k, itself=True)
+    weights = _weights(widened(around.distance), k / 3)
+    of_neighbours = batch_label[around.index]
     shares = torch.stack([(weights * (of_neighbours == b)).sum(1) for b in batches])
     effective = shares.square().sum(0).reciprocal()
     return float((effective.quantile(0.5) - 1) / (len(batches) - 1))
@@ -82,7 +82,7 @@ def _weights(distance: Tensor, perplexity: float) -> Tensor:
 
 def batch_mixing_of(study: Study) -> float | None:
     """Return how well batches of held-out examples are mixed, where there are several."""
-    batch_label = study.known.batch_label
+    batch_label = study.annotations.batch_label
     if batch_label is None or not study.is_gaussian or len(study.x) < 4:
         return None
     if len(batch_label.unique()) < 2:

@@ -69,12 +69,12 @@ def clusters_and_labels(
         from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
     points, y = to_numpy(as_points(z)).astype(np.float64), to_numpy(as_tensor(labels))
     k = len(np.unique(y))
-    found = [KMeans(k, n_init=STARTS, random_state=seed).fit_predict(points)]
+    groupings = [KMeans(k, n_init=STARTS, random_state=seed).fit_predict(points)]
     if find_spec("leidenalg") is not None:
-        found.append(_leiden(points, seed))
+        groupings.append(_leiden(points, seed))
     scores = [
         float(score(y, clusters))
-        for clusters in found
+        for clusters in groupings
         for score in (adjusted_rand_score, normalized_mutual_info_score)
     ]
     more = scores if len(scores) > 2 else [None] * 4
@@ -95,7 +95,7 @@ def _leiden(points: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
 
 def clusters_of(study: Study) -> Clusters | None:
     """Compare clusters of held-out examples with their labels, where they have two or more."""
-    labels = study.known.labels
+    labels = study.annotations.labels
     if labels is None or not study.is_gaussian:
         return None
     if not 1 < len(labels.unique()) < len(labels) / 2:

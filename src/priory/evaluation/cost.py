@@ -61,10 +61,10 @@ def numbers_per_sample(vae: VAE, x: Tensor, context: Context | None = None) -> i
         if isinstance(output, Tensor):
             largest = max(largest, output.numel())
 
-    known = vae.with_exposure(x[:1], given(context)[:1])
+    told = vae.with_exposure(x[:1], given(context)[:1])
     hooks = [module.register_forward_hook(count) for module in all_behind(vae.decoder)]
     try:
-        vae.likelihood(vae.posterior(x[:1], known).mean, known)
+        vae.likelihood(vae.posterior(x[:1], told).mean, told)
     finally:
         for hook in hooks:
             hook.remove()

@@ -71,10 +71,10 @@ def decode(
     """
     z, parts = taken(z, vae.decoder), []
     for rows in blocks(len(z), most=1024):  # a decoder makes more of a row than an encoder
-        known = given(context)[rows]
+        told = given(context)[rows]
         if not mean:
-            known = vae.with_drawn_exposure(len(z[rows]), known)
-        likelihood = vae.likelihood(z[rows], known)
+            told = vae.with_drawn_exposure(len(z[rows]), told)
+        likelihood = vae.likelihood(z[rows], told)
         parts.append(expected(likelihood) if mean else likelihood.sample())
     return torch.cat(parts)
 

@@ -82,7 +82,7 @@ def depth_of(study: Study) -> Depth | None:
     """Return the depth that latents hold, of a model of counts."""
     if not is_of_counts(study) or len(study.x) < 3:
         return None
-    depth = study.known.exposure
+    depth = study.annotations.exposure
     if depth is None:
         depth = study.x.flatten(1).double().sum(1)
     return depth_in_latents(study.posterior.mean, depth) if (depth > 0).all() else None

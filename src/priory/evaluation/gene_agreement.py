@@ -61,8 +61,8 @@ def gene_agreement(
     Examples:
         >>> import torch
         >>> from priory.evaluation.gene_agreement import gene_agreement
-        >>> found = gene_agreement(*torch.poisson(torch.full((2, 500, 30), 2.0)))
-        >>> 0.7 < found.means < 1.3, 0.7 < found.zeros < 1.3
+        >>> agreement = gene_agreement(*torch.poisson(torch.full((2, 500, 30), 2.0)))
+        >>> 0.7 < agreement.means < 1.3, 0.7 < agreement.zeros < 1.3
         (True, True)
     """
     both = [widened(as_points(one).flatten(1)) for one in (samples, data)]

@@ -88,7 +88,7 @@ def evaluate(
     context: Context | None = None,
     *,
     processes: Processes | None = None,
-    known: Context | None = None,
+    annotations: Context | None = None,
 ) -> Scores:
     """Ask a model the few measures by which priors are compared, and a model of counts some more.
 
@@ -102,8 +102,9 @@ def evaluate(
             over all labels.
         processes: Processes among which the NLL and the holes, which take longest, are divided; by
             default this one alone.
-        known: All that is known of these data, whether or not the model is told of it: clusters are
-            compared with its labels, and its batches are looked for. By default the context.
+        annotations: All that is known of these data, whether or not the model is told of it:
+            clusters are compared with its labels, and its batches are looked for. By default the
+            context.
 
     Raises:
         ValueError: If there are no data, or `num_samples` is below one.
@@ -124,7 +125,7 @@ def evaluate(
         num_samples=num_samples,
         seed=seed,
         processes=processes,
-        known=known,
+        annotations=annotations,
     )
     study.draw_in_order(QUICK_ORDER)
     more = is_of_counts(study)
@@ -154,7 +155,7 @@ def measure(
     features: Features | None = None,
     seed: int = 0,
     processes: Processes | None = None,
-    known: Context | None = None,
+    annotations: Context | None = None,
 ) -> Scores:
     """Ask a model all measures.
 
@@ -175,7 +176,7 @@ def measure(
         seed: The seed of the noise; the generator of the caller is left as it was.
         processes: Processes among which the NLL, the surgery and the holes, which take longest, are
             divided; by default this one alone.
-        known: All that is known of the held-out data, as for `evaluate`.
+        annotations: All that is known of the held-out data, as for `evaluate`.
 
     Raises:
         ImportError: If ArviZ or scikit-learn is not installed.
@@ -205,7 +206,7 @@ def measure(
         features=features,
         seed=seed,
         processes=processes,
-        known=known,
+        annotations=annotations,
     )
     study.draw_in_order(ORDER)
     scores = Scores.ask(study, TABLE)

@@ -64,7 +64,7 @@ class Study:
         features: Features | None = None,
         seed: int = 0,
         processes: Processes | None = None,
-        known: Context | None = None,
+        annotations: Context | None = None,
     ) -> None:
         self.top = top_level(vae)
         self.vae, self.x = vae, taken(x, vae.encoder)
@@ -74,7 +74,7 @@ class Study:
         self.num_samples, self.max_components = num_samples, max_components
         self.pareto_data, self.max_training, self.max_points = pareto_data, max_training, max_points
         self.features, self.seed, self.processes = features, seed, processes
-        self.known = self.context if known is None else known
+        self.annotations = self.context if annotations is None else annotations
         self._kept: dict[str, Any] = {}
         self._one_generator = False
 

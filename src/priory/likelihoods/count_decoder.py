@@ -34,7 +34,7 @@ class CountDecoder(Head, ABC):
     """
 
     log_typical: Tensor
-    seen: Tensor
+    exposure_quantiles: Tensor
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class CountDecoder(Head, ABC):
         self.exposures = exposures
         add_constant(self, "log_typical", in_two_parts(log_typical_counts(typical_counts)))
         if exposure is not None:
-            seen = np.asarray(exposures or [1.0], np.float64)
-            if not ((seen > 0) & np.isfinite(seen)).all():
+            quantiles = np.asarray(exposures or [1.0], np.float64)
+            if not ((quantiles > 0) & np.isfinite(quantiles)).all():
                 raise ValueError("expected exposures that are finite and above zero.")
-            values = torch.as_tensor(np.atleast_2d(seen), dtype=torch.get_default_dtype())
-            add_constant(self, "seen", values)
+            values = torch.as_tensor(np.atleast_2d(quantiles), dtype=torch.get_default_dtype())
+            add_constant(self, "exposure_quantiles", values)
 
     def log_means(self, z: Tensor, context: Context | None) -> tuple[Tensor, torch.dtype]:
         """Return the logarithms of the means, `(*batch, *data_shape)`, and the network's type."""
@@ -70,24 +70,28 @@ class CountDecoder(Head, ABC):
         log_exposure = widened(checked_exposure(exposure)).log()
         log_exposure = log_exposure.reshape(-1, *[1] * data) if z.dim() > 1 else log_exposure[0]
         if self.exposure == "given":
-            log_exposure = log_exposure - widened(self.seen).mean().log()
+            log_exposure = log_exposure - widened(self.exposure_quantiles).mean().log()
             return log_rate + log_exposure, out.dtype
         log_sum = log_rate.flatten(-data).logsumexp(-1)
         return log_rate - log_sum.reshape(*log_sum.shape, *[1] * data) + log_exposure, out.dtype
 
     def draw_exposures(self, count: int, context: Context | None = None) -> Float[Tensor, " M"]:
         """Draw exposures from those seen, in the batch of each point where there are batches."""
-        rows, most = self._rows(count, context), self.seen.shape[1] - 1
+        rows, most = self._rows(count, context), self.exposure_quantiles.shape[1] - 1
         at = torch.rand(count, device=rows.device) * most
         low = at.floor().clamp(max=max(most - 1, 0))
         high = (low + 1).clamp(max=most)
-        return self.seen[rows, low.long()].lerp(self.seen[rows, high.long()], at - low)
+        return self.exposure_quantiles[rows, low.long()].lerp(
+            self.exposure_quantiles[rows, high.long()], at - low
+        )
 
     def typical_exposures(self, count: int, context: Context | None = None) -> Float[Tensor, " M"]:
         """Return the median exposure for each point, of its batch where there are batches."""
-        return self.seen.median(1).values[self._rows(count, context)]
+        return self.exposure_quantiles.median(1).values[self._rows(count, context)]
 
     def _rows(self, count: int, context: Context | None) -> Tensor:
-        if len(self.seen) == 1:
-            return torch.zeros(count, dtype=torch.long, device=self.seen.device)
-        return given_batches(context, len(self.seen)).to(self.seen.device)
+        if len(self.exposure_quantiles) == 1:
+            return torch.zeros(count, dtype=torch.long, device=self.exposure_quantiles.device)
+        return given_batches(context, len(self.exposure_quantiles)).to(
+            self.exposure_quantiles.device
+        )

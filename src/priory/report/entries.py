@@ -140,11 +140,19 @@ def entry(
     Raises:
         ValueError: If the file of measures is damaged.
     """
-    x, context, known = part.tensor(), vae.context_of(**part.known), Context(**part.known)
+    x, context = part.tensor(), vae.context_of(**part.annotations)
     shown = exhibit(vae, x, seed=seed, context=context, examples=examples)
     return Entry(
         name,
-        evaluation or evaluate(vae, x, importance_samples, seed, context, known=known),
+        evaluation
+        or evaluate(
+            vae,
+            x,
+            importance_samples,
+            seed,
+            context,
+            annotations=Context(**part.annotations),
+        ),
         shown,
         epochs,
         seconds,

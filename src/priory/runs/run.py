@@ -229,7 +229,7 @@ class Run:
         """Open further data, as `part` does, with the labels that the model needs."""
         part, data = self.part(*further), next(iter(further), None)
         for needed in self.model.needs:
-            if part.known[needed] is None:
+            if part.annotations[needed] is None:
                 whose = f" ({type(self.model.prior).__name__})" if needed == "labels" else ""
                 advice = "name a file of them with --labels, or " if needed == "labels" else "name "
                 raise ValueError(

@@ -109,7 +109,7 @@ def build(
             prior = HierarchicalPrior(sizes, prior, **_below(vae.encoder, network, hidden_sizes))
         vae.prior = prior
         _check_known(vae, splits)
-        context = vae.context_of(**splits.train.known)
+        context = vae.context_of(**splits.train.annotations)
         prior.fit_data(splits.train.tensor(), vae.encoder, context)
     return vae
 
@@ -203,7 +203,7 @@ def _check_known(vae: VAE, splits: Splits) -> None:
     """Check that the data of every part have labels, and what else the model needs."""
     for name, part in zip(("train", "validate", "test"), splits.parts, strict=True):
         for needed in vae.needs:
-            if len(part) and part.known[needed] is None:
+            if len(part) and part.annotations[needed] is None:
                 whose = f" ({type(vae.prior).__name__})" if needed == "labels" else ""
                 raise ValueError(
                     f"expected {WORDS[needed]} of the data to {name} on, which the model needs"

@@ -104,7 +104,7 @@ class Step(nn.Module):
 
     def context_of(self, batch: Batch) -> Context:
         """Return what the model is told of a batch: its data's positions, and what it needs."""
-        return replace(self.vae.context_of(**batch.known), index=batch.position)
+        return replace(self.vae.context_of(**batch.annotations), index=batch.position)
 
 
 def train_epoch(
@@ -127,10 +127,10 @@ def train_epoch(
         seed_noise(mix(settings.seed, epoch))
         part, n = batches.part, len(batches.part)
         whole = at_home(
-            Batch(part.tensor(), torch.arange(n), start=0, total=n, **part.known), fabric
+            Batch(part.tensor(), torch.arange(n), start=0, total=n, **part.annotations), fabric
         )
-        known = vae.context_of(**whole.known)
-        cast(Reseedable, vae.prior).reseed(whole.x, vae.encoder, known)
+        context = vae.context_of(**whole.annotations)
+        cast(Reseedable, vae.prior).reseed(whole.x, vae.encoder, context)
     total, count = torch.zeros((), device=fabric.device), 0
     for index, batch in enumerate(batches):
         batch = at_home(batch, fabric)
@@ -176,7 +176,7 @@ def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> dict[s
             prior = None if step.needs_labels else vae.prior_distribution()
         for index, batch in enumerate(batches):
             batch = at_home(batch, fabric)
-            context = vae.context_of(**batch.known)
+            context = vae.context_of(**batch.annotations)
             sampler = SharedNoise(batch.start, batch.total)
             seed_noise(mix(step.settings.seed, index))
             where = f"validation batch {index}"
@@ -224,8 +224,10 @@ def at_home(batch: Batch, fabric: Fabric) -> Batch:
     """Return a batch on the device, and as precise as the weights."""
     precision, device = fabric.strategy.precision, fabric.device
     x = batch.x if isinstance(precision, MixedPrecision) else precision.convert_input(batch.x)
-    known: Any = {name: None if t is None else t.to(device) for name, t in batch.known.items()}
-    return batch._replace(x=x.to(device), position=batch.position.to(device), **known)
+    annotations: Any = {
+        name: None if t is None else t.to(device) for name, t in batch.annotations.items()
+    }
+    return batch._replace(x=x.to(device), position=batch.position.to(device), **annotations)
 
 
 def autocast(fabric: Fabric) -> Any:

@@ -208,7 +208,7 @@ def _with_advice(error: ValueError, tables: dict[str, Any], chosen: str) -> Valu
     others = (name for name, table in tables.items() if name != chosen and table is not None)
     layer = next((name for name in others if _holds_counts(tables[name])), None)
     advice = (
-        "values that are normalised or logarithms are none, and no other layer holds counts; keep "
+        "normalised values and logarithms are not counts, and no other layer holds counts; keep "
         "them as a layer before they are normalised"
         if layer is None
         else f"they are in {layer!r}: give --data-options '{{layer: {layer}}}'"

@@ -80,7 +80,7 @@ def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
         try:
             with Image.open(path) as image:
                 mode, frames = image.mode, getattr(image, "n_frames", 1)
-                found = image.size[::-1] if _lies_on_its_side(image) else image.size
+                shape = image.size[::-1] if _lies_on_its_side(image) else image.size
         except (*errors, Image.DecompressionBombError) as error:
             raise ValueError(f"expected images alone, got {path}, which is none.") from error
         if mode not in MODES:
@@ -91,11 +91,11 @@ def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
             raise ValueError(
                 f"expected a single image in each file, got {frames} frames in {path}; keep one."
             )
-        size = size or found
-        if found != size:
+        size = size or shape
+        if shape != size:
             raise ValueError(
                 f"expected images of one size, got {size[0]} by {size[1]} pixels in {paths[0]} "
-                f"and {found[0]} by {found[1]} in {path}; resize or crop them first."
+                f"and {shape[0]} by {shape[1]} in {path}; resize or crop them first."
             )
         modes.setdefault(mode in GREY, (path, mode))
     assert size is not None
