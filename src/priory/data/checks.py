@@ -90,7 +90,7 @@ def check_data(x: Tensor, where: str | Path, least: int = 2) -> Tensor:
 
 
 def check_labels(labels: Tensor, num_data: int, where: str | Path) -> Int64[Tensor, " N"]:
-    """Return labels as whole numbers, if there is one from 0 on for each datum."""
+    """Return labels as whole numbers, if there is one from 0 on for each example."""
     if labels.dim() != 1 or len(labels) != num_data:
         raise ValueError(
             f"expected one label for each of {num_data} data in {where}, "

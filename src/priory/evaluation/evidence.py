@@ -87,7 +87,7 @@ ELBO_OF_DATA = _of_data(
 RECONSTRUCTION = _of_data(
     "reconstruction",
     "reconstruction",
-    "how well examples are told from their codes",
+    "how well examples are reconstructed from their codes",
     partial(_term, "reconstruction"),
 )
 RATE = _of_data(

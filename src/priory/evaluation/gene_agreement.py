@@ -146,7 +146,7 @@ VARIANCES = _agrees("agreement.variances", "variances of samples", "likewise")
 ZEROS = _agrees("agreement.zeros", "zeros among samples", "likewise their shares")
 MADE = Measure(
     "made.accuracy",
-    "samples told from data",
+    "classifier accuracy, samples against data",
     "share of made and held-out examples that a classifier tells apart",
     told_apart_of,
     unit="share",

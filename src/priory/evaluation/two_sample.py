@@ -1,4 +1,4 @@
-"""Can samples of the prior be told from samples of the aggregated posterior?"""
+"""Do samples of the prior differ from samples of the aggregated posterior?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -198,7 +198,7 @@ def _p_value(test: str, record: Mapping[str, Any]) -> dict[str, str]:
 
 CLASSIFIER = Measure(
     "classifier.accuracy",
-    "told from q(z)",
+    "classifier accuracy, p(z) against q(z)",
     "share of samples of the prior and of q(z) that a classifier tells apart",
     classifier_of,
     unit="share",

@@ -110,7 +110,7 @@ BATCH_CLAIM = (
 )
 LABEL_IGNORED = "labels are ignored: the prior is the same for each of them"
 LABELS_MOVED = (
-    "labels are sorted, made unique or moved to other places: the prior of a datum is the one of "
+    "labels are sorted, made unique or moved to other places: the prior of an example is that of "
     "another's label"
 )
 PLAIN_CONTAINER = (
@@ -156,7 +156,7 @@ ENCODER_TOUCHED = "the prior changes the encoder: its mode, its buffers or its p
 CLAIM = "a closed form is wrong, or is a bound that is reported as exact"
 ENTANGLED = "one argument of the density depends on what other points are asked with it"
 ONE_FOR_ALL = (
-    "labels are not taken datum by datum: the prior of one datum depends on the labels of others"
+    "labels are not taken one by one: the prior of one example depends on the labels of others"
 )
 UNTRACEABLE = (
     "torch cannot trace the density: it branches on values, or leaves torch on its way "
