@@ -3,7 +3,7 @@
 A step is the loss of a VAE on a batch and its gradient, with every training image an exemplar or
 with a subset drawn anew. Its parts are timed by themselves: the encoding of the exemplars, and the
 prior's density of the batch given the encodings, each forward and backward. The latter is also
-timed with a copy of the components for each datum, as mixtures of their own need it. The time is
+timed with a copy of the components for each example, as mixtures of their own need it. The time is
 the processor's with `--threads 1`, and of a few steps the fastest counts.
 
     python benchmarks/exemplar_step.py --images train-images-idx3-ubyte --threads 1
@@ -62,7 +62,7 @@ def fastest(run: Callable[[], object], repeats: int) -> float:
 
 
 def density_seconds(count: int, repeats: int, *, copied: bool = False) -> float:
-    """Time the density of a batch under encoded exemplars, each datum without its own."""
+    """Time the density of a batch under encoded exemplars, each example without its own."""
     batch = (BATCH,) if copied else ()
     loc = torch.randn(count, LATENT_DIM, requires_grad=True)
     log_scale = torch.zeros(1, requires_grad=True)
@@ -139,7 +139,7 @@ def main() -> None:
     results["call_without_context_s"] = seconds
     copied = results["density_of_copied_components_s"] = density_seconds(len(x), 1, copied=True)
     print(f"\nA call without a context or a gradient, for one batch to validate: {seconds:.2f} s.")
-    print(f"The density with a copy of the components for each datum takes {copied:.2f} s.")
+    print(f"The density with a copy of the components for each example takes {copied:.2f} s.")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 

@@ -106,7 +106,7 @@ def record(name: str, run: Path) -> None:
 
 
 def shortened(value: Any) -> Any:
-    """Leave out what belongs to each datum, pseudo-input or dimension, and round the rest."""
+    """Leave out what belongs to each example, pseudo-input or dimension, and round the rest."""
     if isinstance(value, dict):
         long = (name for name, part in value.items() if isinstance(part, list) and len(part) > 20)
         kept = set(value) - (set(long) - {"validation_elbo"})

@@ -1,13 +1,13 @@
 """Time the NLL of a VampPrior beside a loop over data: `python benchmarks/nll_speed.py`.
 
-Both take S = 5000 importance samples for each datum of MNIST's size, under a gated network of
-300-300 units each way, 40 latent dimensions and K = 500 pseudo-inputs. The loop takes a datum at a
-time, its samples in chunks of 100, and the mixture's density by broadcasting. It comes in three
-forms:
+Both take S = 5000 importance samples for each example of MNIST's size, under a gated network of
+300-300 units each way, 40 latent dimensions and K = 500 pseudo-inputs. The loop takes one
+example at a time, its samples in chunks of 100, and the mixture's density by broadcasting. It
+comes in three forms:
 
-- `published`, as the VampPrior's own code has it: with each chunk, the datum's copies and all
+- `published`, as the VampPrior's own code has it: with each chunk, the example's copies and all
   pseudo-inputs are encoded again;
-- `per datum`: the pseudo-inputs are encoded again for each datum, and each datum once;
+- `per example`: the pseudo-inputs are encoded again for each example, and each example once;
 - `once`: the pseudo-inputs are encoded once, as ours are.
 
 Before the times, the log-weights of both are compared at the same z, and after them the estimates
@@ -15,14 +15,14 @@ for the same data, which differ by their noise alone. The time is the processor'
 `--threads 1`. It was random images and weights that were timed, for times depend on neither. The
 figures are written to `benchmarks/results/nll_speed.json`, and a table of them to `docs/speed.md`.
 
-What we expected, on one thread: decoding 5000 samples of a datum is 4.4 GFLOP and takes both
+What we expected, on one thread: decoding 5000 samples of an example is 4.4 GFLOP and takes both
 0.1 s, log p(x|z) of them 0.05 s more. The mixture by broadcasting goes seven times through 1e8
 numbers, about 0.7 s; ours is a matrix product of 0.4 GFLOP in float64 and 2.5e6 exponentials,
-0.05 s. So 5 times with the pseudo-inputs encoded once or for each datum; and 10 times as
-published, where 30,000 encodings a datum add 0.7 s.
+0.05 s. So 5 times with the pseudo-inputs encoded once or for each example; and 10 times as
+published, where 30,000 encodings an example add 0.7 s.
 
 What was found, on two free cores: 10.5 times as published, 2.8 to 3.4 times otherwise. Of our
-0.07 s a datum about half are the decoder's own matrix products, which both pay, so that no mixture
+0.07 s an example about half goes to the decoder's matrix products, which both pay: no mixture
 however fast could make the latter 10.
 """
 
@@ -44,7 +44,7 @@ from priory.networks import GatedMLP
 DATA_DIM, LATENT_DIM, WIDTHS, COMPONENTS = 784, 40, (300, 300), 500
 CHUNK = 100
 RESULTS = Path(__file__).parent / "results" / "nll_speed.json"
-FORMS = ("published", "per datum", "once")
+FORMS = ("published", "per example", "once")
 
 
 def make_model() -> VAE:
@@ -77,19 +77,19 @@ def mixture_log_prob(vae: VAE, z: Tensor, components: tuple[Tensor, Tensor]) -> 
 def log_weights(
     vae: VAE, x: Tensor, z: Tensor, own: tuple[Tensor, Tensor], of_prior: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """Return log p(x|z) + log p(z) - log q(z|x) of the samples of one datum, `(S,)`."""
+    """Return log p(x|z) + log p(z) - log q(z|x) of the samples of one example, `(S,)`."""
     likelihood = vae.decoder(z).log_prob(x.expand(len(z), -1))
     return likelihood + mixture_log_prob(vae, z, of_prior) - gaussian_log_prob(z, *own)
 
 
 @torch.no_grad()
 def loop(vae: VAE, x: Tensor, num_samples: int, form: str) -> Tensor:
-    """Return the NLL of each datum, one after the other."""
+    """Return the NLL of each example, one after the other."""
     found = []
     of_prior = encoded(vae, vae.prior.pseudo_inputs)
     for one in x:
         own = encoded(vae, one[None])
-        if form == "per datum":
+        if form == "per example":
             of_prior = encoded(vae, vae.prior.pseudo_inputs)
         weights = []
         for start in range(0, num_samples, CHUNK):
@@ -131,14 +131,14 @@ def table(seconds: dict[str, float]) -> list[str]:
     loops = {
         "ours": "ours",
         "published": "a loop as published, all encoded with each chunk",
-        "per datum": "a loop, pseudo-inputs encoded for each datum",
+        "per example": "a loop, pseudo-inputs encoded for each example",
         "once": "a loop, pseudo-inputs encoded once",
     }
     rows = (
         f"| {loops[who]} | {time_of:.3f} | {time_of / seconds['ours']:.1f} |"
         for who, time_of in seconds.items()
     )
-    return ["| | s per datum | over ours |", "| --- | --- | --- |", *rows]
+    return ["| | s per example | over ours |", "| --- | --- | --- |", *rows]
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ def pseudo_inputs_beyond_the_data() -> str:
     printed = 17 * torch.rand(10_000, 64)
     ours = VampPrior(10_000, (64,), data_range=(0, 16)).pseudo_inputs
     return (
-        f"on digits {(printed > 16).float().mean():.1%} of the values lie beyond the largest datum "
+        f"on digits {(printed > 16).float().mean():.1%} of the values lie beyond those of the data "
         f"at the start (here {(ours > 16).float().mean():.0%}), and nothing bounds them in training"
     )
 
@@ -147,7 +147,7 @@ DIFFERENCES = {
     "1/N in equation 4.48, where there are K pseudo-inputs": one_over_n,
     "`log_prob` of shape (B, L)": one_value_per_dimension,
     "the undefined `multiplier`": multiplier,
-    "pseudo-inputs drawn beyond the largest datum": pseudo_inputs_beyond_the_data,
+    "pseudo-inputs drawn beyond the largest example": pseudo_inputs_beyond_the_data,
     "the unused `data`": unused_data,
     "constants that are no buffers, noise drawn on the CPU": constants_that_are_no_buffers,
     "a Python loop for each sample": one_sample_at_a_time,

@@ -47,7 +47,7 @@ class Case:
     `encodes` is the number of data that the prior sends through the encoder for one distribution,
     and `kinks` how far a sum over a grid may miss the integral of a density that has some, or that
     is an estimate, which `estimate` says. `labels` are those of a few data, for a prior that needs
-    them; the reference is then given those of the one datum too.
+    them; the reference is then given those of the one example too.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Case:
         return self.context_of(*islice(cycle(self.labels), count))
 
     def contexts(self) -> list[Context | None]:
-        """Return the context of one datum for each label; a single None where none are needed."""
+        """Return the context of one example for each label; a single None where none are needed."""
         return [self.context_of(label) for label in self.labels] or [None]
 
     def distribution(self) -> Distribution:

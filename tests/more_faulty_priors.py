@@ -196,7 +196,7 @@ class BranchOnValues(Mixture):
 
 
 class OneLabelForAll(ConditionalMoGPrior):
-    """A whole batch is taken to have the label of its first datum."""
+    """A whole batch is taken to have the label of its first example."""
 
     def __init__(self):
         super().__init__(2, 3, num_labels=3, spread=2.0)
@@ -206,7 +206,7 @@ class OneLabelForAll(ConditionalMoGPrior):
 
 
 class OneDrawForAll(ConditionalMoGPrior):
-    """The right densities, and samples of the first datum for all data of a batch."""
+    """The right densities, and samples of the first example for all data of a batch."""
 
     def __init__(self):
         super().__init__(2, 3, num_labels=3, spread=2.0)

@@ -179,7 +179,7 @@ def test_the_aggregated_posterior_is_the_mean_of_posteriors():
     parts = torch.stack([encoder(x.unsqueeze(0)).log_prob(z) for x in X])
     torch.testing.assert_close(q.log_prob(z), parts.exp().mean(0).log())
     assert not q.loc.requires_grad
-    with pytest.raises(ValueError, match="at least one datum"):
+    with pytest.raises(ValueError, match="at least one example"):
         aggregated_posterior(encoder, X[:0])
 
 

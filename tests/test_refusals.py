@@ -66,7 +66,7 @@ def write_wrong() -> None:
         ("--data short-ubyte", "expected 97 bytes"),
         ("--data text.csv", "'sepal width (cm)' of text.csv, got 'three' in row 42"),
         ("--data constant.csv", "different values in column 'constant'"),
-        ("--data nan.npy", "got nan in datum 40000 at [1]"),
+        ("--data nan.npy", "got nan in example 40000 at [1]"),
         ("--data x.npy --labels few.npy", "each of 120 data in few.npy"),
         ("--data one.npy", "expected at least 2 data"),
         ("--data constant.npy", "different values in constant, got 1 alone"),

@@ -134,7 +134,7 @@ def test_named_arrays_open(tmp_path, kind):
         ({"x": x, "labels": y[:9]}, "one label for each of 10"),
         ({"x": x, "labels": y - 0.5}, "whole numbers .* got -0.5 for example 0"),
         ({"x": x, "data": x, "y": y}, "got both"),
-        ({"x": x, "train": np.arange(9)}, "datum 9 in none"),
+        ({"x": x, "train": np.arange(9)}, "example 9 in none"),
         ({"x": x, "train": np.arange(10), "test": [3]}, "each in one part alone"),
         ({"x": x, "train": np.arange(11)}, "from 0 to 9"),
         ({"x": x, "train": x}, "positions of data"),
@@ -173,9 +173,9 @@ def test_wrong_values_are_named_wherever_they_are(tmp_path):
     x = np.zeros((50_000, 100), np.float32)  # more than a chunk
     x[40_000, 3] = np.nan
     np.save(tmp_path / "x.npy", x)
-    refused(ValueError, r"got nan in datum 40000 at \[3\]", tmp_path / "x.npy")
+    refused(ValueError, r"got nan in example 40000 at \[3\]", tmp_path / "x.npy")
     np.savez(tmp_path / "x.npz", x[39_999:])
-    refused(ValueError, r"got nan in datum 1 at \[3\]", tmp_path / "x.npz")
+    refused(ValueError, r"got nan in example 1 at \[3\]", tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_an_encoder_maps_each_dimension_to_the_same_interval():
     [
         (([0, 0], [1, 0]), r"got 0\.0, 0\.0 at position \(1,\)"),
         ((0, [1, -2]), r"got 0\.0, -2\.0 at position \(1,\)"),
-        (([0, 0, 0], [1, 1, 1]), r"shape of one datum, \(2,\), got \(3,\)"),
+        (([0, 0, 0], [1, 1, 1]), r"shape of one example, \(2,\), got \(3,\)"),
         ((0, math.inf), "finite"),
     ],
 )

@@ -48,7 +48,7 @@ def aggregated_posterior(
     """
     data = taken(data, encoder)
     if len(data) == 0:
-        raise ValueError("expected at least one datum, got none.")
+        raise ValueError("expected at least one example, got none.")
     context = given(context)
     context.check_batch(len(data))
     loc, scale = encode_in_blocks(encoder, data, context, most=batch_size)
@@ -70,7 +70,7 @@ def posterior_of_all(vae: VAE, x: Tensor | Array, context: Context | None = None
 
 @torch.no_grad()
 def marginal_prior(vae: VAE, context: Context | None = None) -> Distribution:
-    r"""Return the prior of a datum of unknown label, with labels as frequent as in a context.
+    r"""Return the prior of an example of unknown label, with labels as frequent as in a context.
 
     $$p(z) = \sum_y \mathrm{freq}(y)\, p(z \mid y)$$
 

@@ -36,7 +36,7 @@ def importance_weighted_loss(
     Args:
         vae: The model; its posterior is a diagonal Gaussian, or levels of them.
         x: Data, `(B, *data_shape)`.
-        num_samples: The number of samples S per datum.
+        num_samples: The number of samples S per example.
         gradient: Which gradient to take.
         context: What is known of these data.
         sampler: How z is drawn, `sampler(q, num_samples)`, for noise of the caller's own.

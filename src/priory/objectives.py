@@ -26,7 +26,7 @@ ANALYTIC_RATES: dict[str, Callable[[Distribution, Distribution], Tensor]] = {
 
 @dataclass(frozen=True)
 class ELBO:
-    r"""The evidence lower bound and its two terms, for each datum, in nats.
+    r"""The evidence lower bound and its two terms, for each example, in nats.
 
     Attributes:
         reconstruction: $E_q[\log p(x|z)]$, `(B,)`.
@@ -66,16 +66,16 @@ def elbo(
     sampler: Sampler = reparameterised,
     gradient: Gradient = "reparameterised",
 ) -> ELBO:
-    r"""Estimate the evidence lower bound of each datum, at $\beta = 1$.
+    r"""Estimate the evidence lower bound of each example, at $\beta = 1$.
 
     $$\log p(x) \ge E_{q(z \mid x)}[\log p(x \mid z) + \log p(z) - \log q(z \mid x)]$$
 
-    The prior is called once, and each datum and each pseudo-input encoded once.
+    The prior is called once, and each example and each pseudo-input encoded once.
 
     Args:
         vae: The model.
         x: Data, `(B, *data_shape)`.
-        num_samples: Samples of z per datum.
+        num_samples: Samples of z per example.
         context: What is known of these data.
         kl: `"sample"` estimates the rate from the same samples, in the same way for every prior;
             `"exact"` uses the closed form; `"upper"` and `"lower"` use a bound of it, for a
@@ -139,7 +139,7 @@ def loss(
     Args:
         vae: The model.
         x: Data, `(B, *data_shape)`.
-        num_samples: Samples of z per datum.
+        num_samples: Samples of z per example.
         beta: The weight of the rate; at one this is the negative ELBO. A sequence has one for each
             level, the first next to the data.
         free_bits: The mean rate λ of a level, in nats, below which it costs no less; a sequence has
@@ -205,7 +205,7 @@ def log_weights(
     Args:
         vae: The model.
         x: Data, `(B, *data_shape)`.
-        num_samples: The number of samples S per datum.
+        num_samples: The number of samples S per example.
         context: What is known of these data.
         prior: The prior's distribution, where it was made before (many batches share one).
 

@@ -131,7 +131,7 @@ class VAE(nn.Module):
         return call(self.encoder, x, context)
 
     def likelihood(self, z: Tensor | Array, context: Context | None = None) -> Distribution:
-        """Return p(x|z), with the batch shape of z and the event shape of one datum.
+        """Return p(x|z), with the batch shape of z and the event shape of one example.
 
         A decoder that is not of this library is given points as `(B, L)`, whatever their batch.
 
@@ -182,7 +182,7 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor | Array, context: Context | None = None) -> Tensor:
-        """Draw z from q(z|x), then a datum from p(x|z), of the shape of x."""
+        """Draw z from q(z|x), then an example from p(x|z), of the shape of x."""
         x = x if isinstance(x, Tensor) else taken(x, self.encoder)
         z = self.posterior(x, context).sample()
         return self.likelihood(z, self.with_exposure(x, context)).sample()

@@ -1,4 +1,4 @@
-"""Numbers for each datum, written as the ending of a file says."""
+"""Numbers for each example, written as the ending of a file says."""
 
 import io
 from collections.abc import Sequence

@@ -83,7 +83,7 @@ def check_data(x: Tensor, where: str | Path, least: int = 2) -> Tensor:
         if not chunk.isfinite().all():
             row, *position = (~chunk.isfinite()).nonzero()[0].tolist()
             raise ValueError(
-                f"expected finite values in {where}, got {chunk[(row, *position)]:g} in datum "
+                f"expected finite values in {where}, got {chunk[(row, *position)]:g} in example "
                 f"{rows.start + row} at {position}; remove or fill in such values first."
             )
     return x

@@ -22,7 +22,7 @@ class DataFormat:
 
     Attributes:
         name: What they are called.
-        data_shape: The shape of one datum.
+        data_shape: The shape of one example.
         dtype: The type they are kept in.
         grey: The largest grey value, where they are binarised.
         label_names: The names of their classes.

@@ -59,7 +59,7 @@ def open_data(
         seed: The seed of a random split, where the data bring no split of their own.
         validation: The fraction to validate on, or the file that holds the data to validate on.
         test: The fraction to test on, or the file that holds the data to test on.
-        labels: A file of labels, one for each datum.
+        labels: A file of labels, one for each example.
         options: Further options of the kind of source.
         binarise: Whether grey values are drawn as zeros and ones: anew in each epoch, once, or not.
 
@@ -117,7 +117,7 @@ def open_source(
         spec: `"digits"`, `"mnist"` or `"fashion-mnist"`, the latter two also with a folder, as in
             `"mnist:FOLDER"`; or the path of a file, whose ending says its kind; or of a folder of
             images, or of MNIST's files.
-        labels: A file of labels, one for each datum: `.npy`, or of the kind of MNIST's.
+        labels: A file of labels, one for each example: `.npy`, or of the kind of MNIST's.
         validation: The fraction to validate on, drawn where a split leaves it open.
         test: The fraction to test on, drawn where a split leaves it open.
         seed: The seed of the draw.
@@ -284,7 +284,7 @@ def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
 
 
 def read_labels(path: str | Path, num_data: int) -> tuple[Int64[Tensor, " N"], tuple[str, ...]]:
-    """Read labels, one for each datum, and their names.
+    """Read labels, one for each example, and their names.
 
     Args:
         path: A `.npy` file, of whole numbers or of text, or a file of the kind of MNIST's.

@@ -24,9 +24,9 @@ class Source:
     Attributes:
         name: What to call the data in tables and figures.
         x: The data, `(N, *data_shape)`, of any real type; they may lie on disk.
-        labels: The class of each datum, `(N,)`; None where there are none.
+        labels: The class of each example, `(N,)`; None where there are none.
         label_names: The names of the classes; None where they have none but their numbers.
-        part: To which part each datum belongs, `(N,)`: 0 to train, 1 to validate, 2 to test; None
+        part: To which part each example belongs, `(N,)`: 0 to train, 1 to validate, 2 to test; None
             where the data bring no split of their own.
         columns: What the columns of a table mean; None for anything else.
         batch_label: The batch that each example was measured in, `(N,)`; None where there are none.
@@ -87,7 +87,7 @@ class Part:
     Attributes:
         values: The data of the whole source, `(M, *data_shape)`, of any real type.
         index: The positions in it of the data of this part, `(N,)`.
-        labels: The class of each datum of this part, `(N,)`; None where there are none.
+        labels: The class of each example of this part, `(N,)`; None where there are none.
         grey: Where the data are grey values to be binarised anew each time they are read, the
             largest of them: a value v is read as one with probability v / grey.
         exposure: The exposure of each example of this part, `(N,)`; None where there are none.
@@ -118,7 +118,7 @@ class Part:
 
     @property
     def data_shape(self) -> tuple[int, ...]:
-        """The shape of one datum."""
+        """The shape of one example."""
         return tuple(self.values.shape[1:])
 
     def read(self, positions: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -191,7 +191,7 @@ class Splits:
 
     @property
     def data_shape(self) -> tuple[int, ...]:
-        """The shape of one datum."""
+        """The shape of one example."""
         return self.train.data_shape
 
     @property
@@ -250,7 +250,7 @@ def split(source: Source, validation: float = 0.1, test: float = 0.1, seed: int 
     Args:
         source: The data.
         validation: The fraction to validate on; none at zero.
-        test: The fraction to test on; none at zero. Above zero it is at least one datum, as to
+        test: The fraction to test on; none at zero. Above zero it is at least one example, as to
             validate on.
         seed: The seed of the order.
 
@@ -284,7 +284,7 @@ def assign_parts(
 
     Args:
         num_data: The number of data N.
-        validation: The fraction to validate on; at least one datum where it is above zero.
+        validation: The fraction to validate on; at least one example where it is above zero.
         test: The fraction to test on, likewise.
         seed: The seed of the order.
 

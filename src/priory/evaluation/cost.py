@@ -37,7 +37,7 @@ def samples_at_once(vae: VAE, x: Tensor, context: Context | None = None) -> int:
 def numbers_per_sample(vae: VAE, x: Tensor, context: Context | None = None) -> int:
     """Return how many numbers the largest tensor holds when one z is decoded.
 
-    One datum is encoded and decoded, and the outputs of the decoder's modules are counted. Noise is
+    One example is encoded and decoded, and the outputs of the decoder's modules counted. Noise is
     not drawn.
 
     Args:

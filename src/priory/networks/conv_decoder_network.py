@@ -16,7 +16,7 @@ class ConvDecoderNetwork(nn.Module):
     """Gated dense layers, then gated convolutions that double an image again and again.
 
     Images are doubled by repeating pixels before each convolution. It holds no batch statistics:
-    each datum is normalised by itself (GroupNorm with one group).
+    each example is normalised by itself (GroupNorm with one group).
 
     Args:
         in_shape: The shape of one input.

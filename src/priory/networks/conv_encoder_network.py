@@ -15,8 +15,8 @@ from priory.networks.mlp import batch_shape, check_sizes
 class ConvEncoderNetwork(nn.Module):
     """Gated convolutions that halve an image again and again, then gated dense layers.
 
-    It holds no batch statistics: each datum is normalised by itself (GroupNorm with one group), so
-    that pseudo-inputs and data can share it.
+    It holds no batch statistics: each example is normalised by itself (GroupNorm with one group),
+    so that pseudo-inputs and data can share it.
 
     Args:
         in_shape: The shape of an image, `(H, W)` or `(C, H, W)`, of any height and width.

@@ -1,4 +1,4 @@
-"""The smallest and the largest value a datum can take, as a whole or in each dimension."""
+"""The smallest and the largest value an example can take, as a whole or in each dimension."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Tensor
 from priory.suggestions import short
 
 DataRange = Sequence[Any]
-"""`(low, high)`: two numbers, or nested lists of the shape of one datum."""
+"""`(low, high)`: two numbers, or nested lists of the shape of one example."""
 
 
 def checked_range(
@@ -40,7 +40,7 @@ def checked_range(
         if bound.shape not in ((), tuple(data_shape)):
             raise ValueError(
                 "expected the bounds of data_range to be numbers or nested lists of the shape of "
-                f"one datum, {tuple(data_shape)}, got {low.shape} and {high.shape}."
+                f"one example, {tuple(data_shape)}, got {low.shape} and {high.shape}."
             )
     bad = ~((low < high) & np.isfinite(high - low))
     if bad.any():
@@ -54,6 +54,6 @@ def checked_range(
 
 
 def range_tensors(data_range: DataRange) -> tuple[Tensor, Tensor]:
-    """Return the bounds as tensors, of shape `()` or of the shape of one datum."""
+    """Return the bounds as tensors, of shape `()` or of the shape of one example."""
     low, high = (torch.tensor(bound, dtype=torch.get_default_dtype()) for bound in data_range)
     return low, high

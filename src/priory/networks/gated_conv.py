@@ -6,10 +6,10 @@ from torch import nn
 
 
 def gated_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
-    """Return a 3×3 convolution with a gate, normalised over each datum alone.
+    """Return a 3×3 convolution with a gate, normalised over each example alone.
 
-    GroupNorm with one group takes its statistics over the channels and pixels of one datum, so that
-    neither other data nor pseudo-inputs in the batch change what a datum becomes.
+    GroupNorm with one group takes its statistics over the channels and pixels of one example, so
+    that what an example becomes depends on nothing else in its batch.
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, 2 * out_channels, 3, stride, padding=1),

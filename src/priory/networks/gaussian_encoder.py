@@ -56,8 +56,8 @@ class GaussianEncoder(Head, ScaledData):
     Args:
         network: A module from data, mapped to [-1, 1], to `(*batch, 2 L)`: the means beside the
             logarithms of the standard deviations.
-        data_range: The smallest and the largest value a datum can take: two numbers, or a pair of
-            nested lists of the datum's shape, for each dimension its own.
+        data_range: The smallest and the largest value that data can take: two numbers, or a pair of
+            nested lists of the shape of one example, which give each dimension its own.
         transform: What data go through before they are mapped to [-1, 1]: `"linear"` for nothing,
             `"log1p"` for log(1 + x), which suits counts; `"log1p-of-shares"` for
             $\log(1 + x_d / \bar x)$ with the mean $\bar x$ over the dimensions of the example,

@@ -13,7 +13,7 @@ class ConditionalMoGPrior(MixturePrior):
     \mathrm{diag}\,\sigma_{yk}^2)$$
 
     It is called with `Context(labels=labels)`, labels being whole numbers `(B,)`, and returns a
-    distribution with batch shape `(B,)`: one mixture for each datum, that of its label.
+    distribution with batch shape `(B,)`: one mixture for each example, that of its label.
 
     Args:
         latent_dim: The number of latent dimensions L.

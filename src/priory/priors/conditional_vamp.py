@@ -44,7 +44,7 @@ class ConditionalVampPrior(MixturePrior):
         labels: `"fixed"` or `"learned"`, as above.
         init: `"random"` starts from uniform noise in the range; with `"data"`, `fit_data` replaces
             it by a random subset of the data: of each label's, or, where labels are learned, of
-            all data, with nine tenths of $c_k$ on the datum's label.
+            all data, with nine tenths of $c_k$ on the example's label.
 
     Raises:
         ValueError: If a number or an entry of `data_shape` is below one, the range is empty, or

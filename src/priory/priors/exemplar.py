@@ -12,10 +12,10 @@ class ExemplarPrior(MixturePrior):
 
     $$p(z) = \frac{1}{N} \sum_{n=1}^N \mathcal{N}(z \mid \mu(x_n), \sigma^2 I)$$
 
-    In training, a datum that were a component of its own prior would only be copied. A call with
-    `Context(index=...)` therefore leaves the own component of each datum out, and draws the subset
-    of the step; a call without it takes all exemplars, which is the prior to evaluate and to sample
-    from. `priory.fit` and `priory compare` give the context in training.
+    In training, an example that is a component of its own prior would only be copied. A call with
+    `Context(index=...)` therefore leaves out the component of each example itself, and draws the
+    subset of the step; a call without it takes all exemplars, which is the prior to evaluate and to
+    sample from. `priory.fit` and `priory compare` give the context in training.
 
     The exemplars arrive with `fit_data`. They move with the prior but are not saved with it: a
     loaded prior has to be given its data again.

@@ -12,8 +12,8 @@ class TinyEncoder(nn.Module):
     $$\mu_l(x) = a_l \sin(b_l + \textstyle\sum_d W_{ld} x_d), \qquad
     \log \sigma_l(x) = c_l \sin(d_l + \sum_d V_{ld} x_d) - 1$$
 
-    W and V are waves, made for as many values as a datum has. Sines keep the posteriors apart and
-    bounded, whatever the range of the data, and their slope vanishes nowhere but at points.
+    W and V are waves, made for as many values as an example has. Sines keep the posteriors apart
+    and bounded, whatever the range of the data, and their slope vanishes nowhere but at points.
 
     Args:
         latent_dim: The number of latent dimensions L.

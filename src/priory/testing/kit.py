@@ -215,13 +215,13 @@ def new_subject(
 def run_check(name: str, subject: Subject) -> Result:
     """Run one check; an error that the prior raises is a failure of the check.
 
-    With a context it is run for each datum, and the worst answer is returned.
+    With a context it is run for each example, and the worst answer is returned.
     """
     if subject.context is not None and name != "context":
         results = [run_check(name, one) for one in subject.each]
         row, worst = max(enumerate(results), key=lambda r: (SEVERITY[r[1].verdict], -r[0]))
         bad = worst.verdict in ("failed", "inconclusive")
-        return replace(worst, note=f"{worst.note} (datum {row} of the context)") if bad else worst
+        return replace(worst, note=f"{worst.note} (example {row} of the context)") if bad else worst
     try:
         with seeded(subject.seed):
             result = CHECKS[name](subject)

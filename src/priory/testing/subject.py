@@ -23,7 +23,7 @@ from priory.testing.p_values import seeded
 Reference = Callable[..., float]
 """Called as `reference(prior, encoder, z)` for one point z: the log-density in nats.
 
-With a context, it is called as `reference(prior, encoder, z, context)`, for one datum of it.
+With a context, it is called as `reference(prior, encoder, z, context)`, for one example of it.
 """
 
 BARS = 6.0
@@ -70,7 +70,7 @@ class Subject:
 
     @cached_property
     def each(self) -> "tuple[Subject, ...]":
-        """The prior for each datum of the context by itself, which share the level."""
+        """The prior for each example of the context by itself, which share the level."""
         assert self.context is not None
         ones = [self.context[slice(row, row + 1)] for row in range(len(self.context))]
         return tuple(self._given(one, self.level / len(ones)) for one in ones)

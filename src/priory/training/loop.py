@@ -44,7 +44,7 @@ def fit(
 ) -> VAE:
     """Train a VAE on an array, with choices made from the data and printed.
 
-    One datum in ten, drawn by the seed, is kept to validate on.
+    One example in ten, drawn by the seed, is kept to validate on.
 
     Args:
         x: Data, `(N, *data_shape)`; their values decide the likelihood, as in
@@ -103,7 +103,7 @@ class History:
 
     Attributes:
         epochs: Epochs trained.
-        best_elbo: The best validation ELBO, in nats per datum.
+        best_elbo: The best validation ELBO, in nats per example.
     """
 
     epochs: int
@@ -117,7 +117,7 @@ class State:
     Attributes:
         epoch: The epochs trained.
         without_better: The epochs since the best validation ELBO.
-        best_elbo: That ELBO, in nats per datum.
+        best_elbo: That ELBO, in nats per example.
         best_weights: The weights that had it, on the CPU.
         curves: What was logged, a row for each epoch.
     """

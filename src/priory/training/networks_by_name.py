@@ -61,7 +61,7 @@ def make_networks(
 
     Args:
         likelihood: The likelihood, as `choose_likelihood` gives it.
-        data_shape: The shape of one datum; of an image, `(H, W)` or `(C, H, W)`, for `"conv"`.
+        data_shape: The shape of one example; of an image, `(H, W)` or `(C, H, W)`, for `"conv"`.
         latent_dim: The number of latent dimensions L; or those of several levels, the first next to
             the data.
         hidden_sizes: The widths of the hidden layers of the encoder and the decoder; of `"conv"`,

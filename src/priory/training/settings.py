@@ -44,8 +44,8 @@ class TrainingSettings:
             through z alone, which has the same mean and less noise.
         objective: What to maximise: the evidence lower bound, or the importance-weighted bound with
             the doubly reparameterised gradient.
-        num_samples: Samples of z per datum in a step.
-        reseed_every: Epochs between searches for components that no datum uses, which then start
+        num_samples: Samples of z per example in a step.
+        reseed_every: Epochs between searches for components that no example uses, which then start
             again from data that the prior explains worst; none never does.
         seed: The seed of the order and the noise.
         validate_every: Epochs from one validation to the next.

@@ -33,7 +33,7 @@ def open_array(path: str | Path) -> Source:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no numeric array with at least one dimension beside the data's, or
-            holds NaN or an infinite value; its datum is named.
+            holds NaN or an infinite value; its example is named.
 
     Examples:
         >>> import tempfile
@@ -214,7 +214,7 @@ def _positions(parts: Mapping[str, Tensor | None], n: int, path: Path) -> Tensor
         part[found.long()] = which
     if (part < 0).any():
         raise ValueError(
-            f"expected each datum in train, validation or test in {path.name}, got datum "
+            f"expected each example in train, validation or test in {path.name}, got example "
             f"{int((part < 0).nonzero()[0])} in none."
         )
     return part

@@ -18,14 +18,14 @@ def complete_parts(
     """Draw from the training data what a split leaves out; a split that is whole stays as it is.
 
     Args:
-        part: Where each datum belongs, `(N,)`: 0 to train, 1 to validate, 2 to test.
+        part: Where each example belongs, `(N,)`: 0 to train, 1 to validate, 2 to test.
         validation: The fraction of the training data to validate on, if there are none yet; at
             zero none are drawn.
         test: The fraction of the training data to test on, if there are none yet.
         seed: The seed of the draw.
 
     Returns:
-        Where each datum belongs, `(N,)` of type int8.
+        Where each example belongs, `(N,)` of type int8.
 
     Raises:
         ValueError: If there are too few training data to draw from.
@@ -51,7 +51,7 @@ def complete_parts(
 
 
 def parts_by_name(names: Sequence[Any], where: str) -> Tensor:
-    """Read a split, `(N,)`, from words: train, validation (valid, val) or test for each datum."""
+    """Read a split, `(N,)`, from words: train, validation (valid, val) or test for each example."""
     part = torch.empty(len(names), dtype=torch.int8)
     for row, name in enumerate(names):
         found = PARTS.get(str(name).strip().lower())

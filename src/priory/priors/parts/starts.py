@@ -59,7 +59,7 @@ def kmeans(x: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _medoid(flat: Tensor, inside: Tensor, centre: Tensor) -> Tensor:
-    """Return the position of a cluster's medoid, or of the datum next to an empty one's centre."""
+    """Return the position of a cluster's medoid, or of the point next to an empty one's centre."""
     flat, (position,) = flat.to(centre), inside.nonzero(as_tuple=True)
     if len(position) == 0:
         return torch.cdist(centre.unsqueeze(0), flat)[0].argmin()

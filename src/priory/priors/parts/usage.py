@@ -52,7 +52,7 @@ class Explained:
     Attributes:
         loc: The means of q(z|x), `(N, L)`.
         scale: Its standard deviations, `(N, L)`.
-        z: One sample of q(z|x) for each datum, `(N, L)`.
+        z: One sample of q(z|x) for each example, `(N, L)`.
         log_prob: log p(z), in nats, `(N,)`.
         share: The mean responsibility of each component, `(K,)`.
     """
@@ -71,7 +71,7 @@ def explain(
     """Encode data and ask the prior for the density and the responsibilities, batch by batch."""
     x = taken(x, encoder)
     if len(x) == 0:
-        raise ValueError("expected at least one datum, got none.")
+        raise ValueError("expected at least one example, got none.")
     parts, total = [], torch.zeros(())
     for batch, part in _batches(x, context):
         loc, scale = loc_and_scale(call(encoder, batch, part))
@@ -103,7 +103,7 @@ class Pruned:
     Attributes:
         prior: The new prior; the old one is as it was.
         loss_in_nats: $\mathbb{E}_q[\log p_\text{before}(z) - \log p_\text{after}(z)]$ over one
-            sample of q(z|x) for each datum.
+            sample of q(z|x) for each example.
         standard_error: Its standard error over data.
         kept: The positions that the components had, `(K',)`, in rising order.
     """

@@ -1,4 +1,4 @@
-"""With labels, each datum has the prior of its own label."""
+"""With labels, each example has the prior of its own label."""
 
 from operator import itemgetter
 
