@@ -114,9 +114,9 @@ def open_source(
     """Open data by a built-in name, or by the path of a file or a folder.
 
     Args:
-        spec: `"digits"`, `"mnist"` or `"fashion-mnist"`, the latter two also with a folder, as in
-            `"mnist:FOLDER"`; or the path of a file, whose ending says its kind; or of a folder of
-            images, or of MNIST's files.
+        spec: `"digits"`, `"rings"`, `"mnist"` or `"fashion-mnist"`, the latter two also with a
+            folder, as in `"mnist:FOLDER"`; or the path of a file, whose ending says its kind; or of
+            a folder of images, or of MNIST's files.
         labels: A file of labels, one for each example: `.npy`, or of the kind of MNIST's.
         validation: The fraction to validate on, drawn where a split leaves it open.
         test: The fraction to test on, drawn where a split leaves it open.

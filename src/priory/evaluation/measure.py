@@ -53,6 +53,7 @@ class Measure:
         quick: Whether it is among the few by which priors are compared.
         of_top: Whether it is asked of the top alone where there are several levels of latents.
         of_counts: Whether it is among those that are asked of models of counts besides.
+        absent: What stands in a table where a model has no such number.
         remark: What is special about this number, read from all that JSON holds: the `mark`, `of`
             and `note` of its `Value`.
     """
@@ -69,6 +70,7 @@ class Measure:
     quick: bool = False
     of_top: bool = False
     of_counts: bool = False
+    absent: str = "n/a"
     remark: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
 
     def answer(self, result: Any) -> dict[str, Any]:
@@ -116,7 +118,7 @@ class Measure:
     def text(self, value: Value | None) -> tuple[str, str]:
         """Return the number as it is printed, and its standard error."""
         if value is None:
-            return "none", ""
+            return self.absent, ""
         return value.mark + self._written(value.number) + value.of, (
             "" if value.error is None else f"± {self._written(value.error)}"
         )

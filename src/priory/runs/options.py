@@ -20,13 +20,17 @@ MOST = 10**6
 """Of anything that is counted by hand: more is a slip of the finger, or a trap."""
 
 
+MOST_SEEDS = 100
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """Data.
 
     Args:
-        data: A built-in set (`digits`, `mnist`, `fashion-mnist`), a file (`.npy`, `.npz`, `.pt`,
-            `.csv`, `.tsv`, `.parquet`, `.h5ad`, `-ubyte`) or a folder of images or IDX files.
+        data: A built-in set (`digits`, `rings`, `mnist`, `fashion-mnist`), a file (`.npy`, `.npz`,
+            `.pt`, `.csv`, `.tsv`, `.parquet`, `.h5ad`, `-ubyte`) or a folder of images or IDX
+            files.
         data_options: Options of its kind, such as `{label: species}` for a table.
         label: The column of a table, or of cells, that holds their labels.
         batch_key: The column that says in which batch an example was measured, of which the
@@ -94,6 +98,21 @@ class ReportOptions(MeasuringOptions):
     """
 
     no_examples: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatOptions:
+    """Repeats.
+
+    Args:
+        seeds: The number of seeds to train each prior with, from the seed on; with several,
+            differences count only where the seeds agree.
+    """
+
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        within(1, MOST_SEEDS, seeds=self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,9 +312,19 @@ class CompareConfig(TrainedConfig):
     """What makes a run of `priory compare`."""
 
     model: ComparedOptions = field(default_factory=ComparedOptions)
+    repeats: RepeatOptions = field(default_factory=RepeatOptions)
     machine: ComparedMachine = field(default_factory=ComparedMachine)
 
     command = "compare"
+
+    def each_seed(self) -> "list[CompareConfig]":
+        """Return the configuration of each seed alone."""
+        first, once = self.training.seed, RepeatOptions()
+        seeds = range(first, first + self.repeats.seeds)
+        return [
+            replace(self, training=replace(self.training, seed=seed), repeats=once)
+            for seed in seeds
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
