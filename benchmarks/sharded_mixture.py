@@ -124,7 +124,7 @@ def main() -> None:
         "shape": (POINTS, args.components, DIMS),
     }
     table = [
-        "| processes | wall s | processors s | components MiB | peak MiB | density differs by |"
+        "| processes | wall s | CPU s | components MiB | peak MiB | density differs by |"
     ]
     table.append("| --- " * 6 + "|")
     (one,) = by(1, args.components, args.repeats)
