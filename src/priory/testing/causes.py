@@ -133,8 +133,7 @@ DRAW_BLOCKS = (
     "gradient"
 )
 STEP_BLOCKS = (
-    "a step (argmax, round, detach, .data) between a parameter and the density blocks its gradients "
-    "gradient"
+    "a step (argmax, round, detach, .data) between a parameter and the density blocks its gradient"
 )
 UNUSED = "a parameter has no influence on the density"
 WRONG_GRADIENT = "a hand-written backward pass, or a straight-through estimate, is wrong"
@@ -158,8 +157,7 @@ ENCODER_TOUCHED = "the prior changes the encoder: its mode, its buffers or its p
 CLAIM = "a closed form is wrong, or is a bound that is reported as exact"
 ENTANGLED = "the density at one point depends on which other points are passed with it"
 ONE_FOR_ALL = (
-    "labels are not handled one by one: the prior of one example depends on the labels of "
-    "others"
+    "labels are not handled one by one: the prior of one example depends on the labels of others"
 )
 UNTRACEABLE = (
     "torch cannot trace the density: it branches on values, or leaves torch along the way "
