@@ -118,10 +118,10 @@ def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
         ),
         (["run/StandardPrior", "--num-components", "200"], "got 96"),
         (["run/StandardPrior", "--out", "run"], "does not exist yet"),
-        (["run/StandardPrior", "--out", "run/StandardPrior/new"], "beyond the old model's"),
+        (["run/StandardPrior", "--out", "run/StandardPrior/new"], "outside the old model's"),
         (["damaged/StandardPrior"], "truncated or damaged"),
         (["strange/StandardPrior"], "the data with --data"),
-        (["broken/StandardPrior"], "which is damaged"),
+        (["broken/StandardPrior"], "not valid YAML"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
