@@ -60,7 +60,7 @@ class Parser(jsonargparse.ArgumentParser):
             settings |= {"type": str, "nargs": "+"}
         if "default" not in settings:
             if type(None) in get_args(hint):  # an argument that may be left out
-                settings |= {"nargs": "?", "default": None}
+                settings |= {"nargs": "?"}
             (container or self).add_argument(name, **settings)
             return
         dashes = "-" if len(name) == 1 else "--"
