@@ -159,7 +159,9 @@ def test_a_prior_that_needs_an_encoder_is_refused_and_others_named():
         ResampledPrior(2, VampPrior(3, DATA_SHAPE)),
         as_prior(NeedsEncoder()),
     ):
-        with pytest.raises(TypeError, match=r"no encoder .*FlowPrior.*MoGPrior.*, got \w+") as info:
+        with pytest.raises(
+            TypeError, match=r"not need an encoder .*FlowPrior.*MoGPrior.*, got \w+"
+        ) as info:
             fit_prior(prior, latents=two_heaps(), **QUIET)
         assert "VampPrior" not in str(info.value).partition("got")[0]
     loc = torch.nn.Parameter(torch.zeros(2))
@@ -172,7 +174,7 @@ def test_an_iterator_is_fitted_in_one_pass_and_more_are_refused():
     z = two_heaps(3000)
     batches = z.split(100)
     for latents in (Once(batches), (part for part in batches), iter(list(batches))):
-        with pytest.raises(ValueError, match=r"max_epochs=1 .* which can be read once, got 5"):
+        with pytest.raises(ValueError, match=r"max_epochs=1 .* which can be read only once, got 5"):
             fit_prior("mog", latents=latents, max_epochs=5, **QUIET)
     latents = Once(batches)
     fit = fit_prior("mog", latents=latents, num_components=2, learning_rate=0.02, **QUIET)

@@ -172,7 +172,7 @@ def test_a_prior_is_fitted_to_a_file_of_latents(tmp_path, monkeypatch, capsys):
     [
         ([], "expected RUN after priory refit, or --latents, got nothing"),
         (["run/StandardPrior", "--latents", "bits.npy"], "got both"),
-        (["--latents", "bits.npy", "--prior", "vamp"], "needs no encoder"),
+        (["--latents", "bits.npy", "--prior", "vamp"], "does not need an encoder"),
         (["--latents", "run"], "got neither"),
         (["--latents", "bits.npy", "--scales", "none.npy"], "no such file"),
     ],

@@ -205,8 +205,8 @@ def test_a_full_disk_costs_no_checkpoint(stopped):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("last.ckpt", b"PK", "truncated, damaged or holds more than tensors"),
-        ("last.ckpt", "code", "truncated, damaged or holds more than tensors"),
+        ("last.ckpt", b"PK", "truncated, damaged or contains more than tensors"),
+        ("last.ckpt", "code", "truncated, damaged or contains more than tensors"),
         ("last.ckpt", "other", "expected a checkpoint of this model"),
         ("config.yaml", b"data: {", "config.yaml, which is not valid YAML (line 1)"),
         ("config.yaml", b"- 1", "expected a file of options by name"),
