@@ -155,7 +155,9 @@ def test_values_that_are_no_counts_are_refused_with_the_layer_that_has_them(caps
     refused("they are in 'raw'", train.replace("logs", "raw"), capsys)
     del cells.raw
     write_cells(Path("lost.h5ad"), cells)
-    refused("no other layer holds counts; keep them", train.replace("logs", "lost"), capsys)
+    refused(
+        "no other layer contains counts; keep the counts", train.replace("logs", "lost"), capsys
+    )
 
 
 def test_an_exposure_of_zero_is_refused(capsys):

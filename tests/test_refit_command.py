@@ -118,10 +118,10 @@ def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
         ),
         (["run/StandardPrior", "--num-components", "200"], "got 96"),
         (["run/StandardPrior", "--out", "run"], "does not exist yet"),
-        (["run/StandardPrior", "--out", "run/StandardPrior/new"], "beyond the old model's"),
+        (["run/StandardPrior", "--out", "run/StandardPrior/new"], "outside the old model's"),
         (["damaged/StandardPrior"], "truncated or damaged"),
         (["strange/StandardPrior"], "the data with --data"),
-        (["broken/StandardPrior"], "which is damaged"),
+        (["broken/StandardPrior"], "not valid YAML"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -172,7 +172,7 @@ def test_a_prior_is_fitted_to_a_file_of_latents(tmp_path, monkeypatch, capsys):
     [
         ([], "expected RUN after priory refit, or --latents, got nothing"),
         (["run/StandardPrior", "--latents", "bits.npy"], "got both"),
-        (["--latents", "bits.npy", "--prior", "vamp"], "needs no encoder"),
+        (["--latents", "bits.npy", "--prior", "vamp"], "does not need an encoder"),
         (["--latents", "run"], "got neither"),
         (["--latents", "bits.npy", "--scales", "none.npy"], "no such file"),
     ],

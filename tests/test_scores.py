@@ -123,9 +123,9 @@ def test_log_prob_is_stored_and_pairs_the_same_examples_alone(tmp_path):
     fewer = evaluate(make_vae("vamp"), X[1:], 8)
     assert not nll_difference(again, replace(entry, evaluation=fewer)).paired
     (tmp_path / "log_prob.npy").write_bytes(b"no numbers")
-    with pytest.raises(ValueError, match="damaged; measure"):
+    with pytest.raises(ValueError, match="a damaged file; measure"):
         LogProb.read(tmp_path)
-    with pytest.raises(ValueError, match="only read"):
+    with pytest.raises(ValueError, match="read from a file"):
         Scores(entry.evaluation.as_json(), scores.TABLE).write_log_prob(tmp_path)
 
 

@@ -54,7 +54,7 @@ def test_idx_files_that_are_wrong_are_refused(tmp_path):
     packed = gzip.compress(content)
     for bad in (packed[:-9], packed[:12], packed[:-8] + b"\0" * 8, packed[:10] + b"\xff" * 20):
         path.write_bytes(bad)
-        refused(ValueError, "whole gzip file .* truncated or corrupt", path)
+        refused(ValueError, "complete gzip file .* truncated or corrupt", path)
     path.write_bytes(b"")
     refused(ValueError, "got an empty file", path)
     write_mnist(tmp_path / "m")
@@ -135,7 +135,7 @@ def test_named_arrays_open(tmp_path, kind):
         ({"x": x, "labels": y - 0.5}, "whole numbers .* got -0.5 for example 0"),
         ({"x": x, "data": x, "y": y}, "got both"),
         ({"x": x, "train": np.arange(9)}, "example 9 in none"),
-        ({"x": x, "train": np.arange(10), "test": [3]}, "each in one part alone"),
+        ({"x": x, "train": np.arange(10), "test": [3]}, "each in only one part"),
         ({"x": x, "train": np.arange(11)}, "from 0 to 9"),
         ({"x": x, "train": x}, "positions of data"),
         ({"train": x, "test": x[:, :1]}, "one kind"),
@@ -181,9 +181,9 @@ def test_wrong_values_are_named_wherever_they_are(tmp_path):
 @pytest.mark.parametrize(
     ("array", "match"),
     [
-        (np.zeros((1, 3)), "at least 2 data"),
-        (np.zeros((0, 3)), "at least 2 data"),
-        (np.zeros((5, 0)), "one value or more"),
+        (np.zeros((1, 3)), "at least 2 examples"),
+        (np.zeros((0, 3)), "at least 2 examples"),
+        (np.zeros((5, 0)), "at least one value"),
         (np.zeros((5, 2), complex), "numeric array"),
         (np.zeros(5), "shape"),
     ],

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from priory import priors
-from priory.aggregate import aggregated_posterior
+from priory.aggregate import aggregated_posterior, marginal_prior
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.importance_weighted import importance_weighted_loss
 from priory.likelihoods import BernoulliDecoder, CategoricalDecoder
@@ -43,6 +43,7 @@ __all__ = [
     "load",
     "log_weights",
     "loss",
+    "marginal_prior",
     "save",
 ]
 __all__ += priors.__all__

@@ -1,4 +1,4 @@
-"""Numbers for each example, written as the ending of a file says."""
+"""Write numbers for each example, in the format of the file extension."""
 
 import io
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ SUFFIXES = (".csv", ".parquet", ".npy")
 def write_columns(
     path: Path, numbers: Tensor, names: list[str], examples: Sequence[str] | None = None
 ) -> None:
-    """Write one row for each example.
+    """Write one row per example.
 
     Args:
-        path: The file; `.npy` holds the array alone.
+        path: The file; `.npy` contains only the array.
         numbers: The numbers, `(N, C)`, or `(N,)` for a single column.
         names: The names of the C columns.
-        examples: The names of the N examples, where they have any: a column before the others.
+        examples: The names of the N examples, if they have any; they become the first column.
     """
     array = to_numpy(numbers)
     content = io.BytesIO()
@@ -48,7 +48,7 @@ def write_columns(
 
 
 def write_table(path: Path, table: Any) -> None:
-    """Write a `pandas.DataFrame`; `.npy` holds an array of rows with named fields."""
+    """Write a `pandas.DataFrame`; `.npy` contains an array of rows with named fields."""
     content = io.BytesIO()
     if path.suffix == ".npy":
         cells = {str(name): np.asarray(table[name].tolist()) for name in table}  # no objects

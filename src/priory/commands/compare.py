@@ -12,15 +12,15 @@ from priory.runs.layout import PAGE
 def compare(config: CompareConfig, out: str | None = None) -> None:
     """Train the same small VAE with several priors and show what each prior did.
 
-    Seed, data order, and the initial encoder and decoder are the same for every prior. The run
-    directory holds a report to open in a browser, the figures, the numbers, the trained models and
-    the configuration that repeats the run. With several seeds, the numbers are means over them, and
-    each further seed has a directory of its own within it.
+    The seed, the data order, and the initial encoder and decoder are the same for every prior. The
+    run directory contains a report to open in a browser, the figures, the numbers, the trained
+    models and the configuration that repeats the run. With several seeds, the numbers are means
+    over them, and each further seed has its own directory inside the run directory.
 
     Args:
-        config: What to train, on what and how.
-        out: The run directory, made by the command; the first free of `runs/compare-1`,
-            `runs/compare-2`, ... if not given.
+        config: What to train, on which data and how.
+        out: The run directory to create; by default the first of `runs/compare-1`,
+            `runs/compare-2`, ... that does not exist.
 
     Examples:
         priory compare --priors mog,vamp --data my-images.npy --latent-dim 16 --seeds 3

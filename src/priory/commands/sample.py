@@ -1,4 +1,4 @@
-"""`priory sample`: data that a model makes up."""
+"""`priory sample`: generate data from a model."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -35,25 +35,25 @@ def sample(
     seed: int = 0,
     out: str | None = None,
 ) -> None:
-    """Write data drawn from a model, as a picture or in the data's own units.
+    """Write samples from a model, as a picture or in the data's original units.
 
-    A model that is told of labels, or batches, draws for those of the run's own test data, as
-    frequent as they are there, unless one is named. The exposures of counts, such as the depth at
-    which a cell is sequenced, are drawn from those seen in the batch.
+    If a model takes labels or batches, they are as frequent as in the run's test data, unless you
+    name one. The exposures of counts, such as the sequencing depth of a cell, are drawn from those
+    in the batch.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
         classes: Parts of the model.
-        n: How many examples to draw, 64 if not given; of each component with `--per-component`, 8.
-        component: Draw from this component of a mixture alone, by its position from 0.
-        per_component: Draw from each component of a mixture, the heaviest first, a row for each.
-        label: Draw examples of this label, by its name or number.
-        batch: Draw examples of this batch, by its name or number.
-        mean: Take the mean of p(x|z), which is smooth and has no noise of its own, for each z.
-        seed: The seed of the draws.
-        out: The file to write: of images a picture, `.png` or `.pdf`; of any data `.csv`,
-            `.parquet` or `.npy`; of cells also `.h5ad`; `samples.png` for images and else
-            `samples.csv` if not given.
+        n: The number of samples, 64 by default; with `--per-component`, 8 from each component.
+        component: Sample only from this component of a mixture, numbered from 0.
+        per_component: Sample from each component of a mixture, one row each, the heaviest first.
+        label: Sample only this label, by name or number.
+        batch: Sample only this batch, by name or number.
+        mean: Write the mean of p(x|z) for each z, which is smooth, instead of a sample.
+        seed: The random seed.
+        out: The file to write: a picture, `.png` or `.pdf`, for images; `.csv`, `.parquet` or
+            `.npy` for any data; also `.h5ad` for cells; by default `samples.png` for images and
+            `samples.csv` otherwise.
 
     Examples:
         priory sample runs/people -n 1000 --out made-up.csv
@@ -93,7 +93,7 @@ def _code(is_told: bool, what: str, names: Sequence[str] | None, given: str) -> 
     """Return the number of a label, or of a batch."""
     several = {"label": "labels", "batch": "batches"}[what]
     if not is_told:
-        raise ValueError(f"expected no {what} for a model that is told of none, got {given}.")
+        raise ValueError(f"expected no {what} for a model that takes none, got {given}.")
     if names is None:
         if not given.isdecimal():
             raise ValueError(f"expected the number of a {what}, got {given!r}.")
@@ -108,7 +108,7 @@ def _code(is_told: bool, what: str, names: Sequence[str] | None, given: str) -> 
 def _labels_and_batches(
     run: Run, label: int | None, batch: int | None, count: int
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return the label and the batch of each sample: those asked for, or as in the test data."""
+    """Return the label and the batch of each sample: those requested, or as in the test data."""
     vae = run.model
     asked = {"labels": label, "batch_label": batch}
     needed = [name for name in asked if name in vae.needs]
@@ -124,7 +124,7 @@ def _labels_and_batches(
 def _as_in_test_data(
     run: Run, names: Sequence[str], asked: Mapping[str, int | None], count: int
 ) -> dict[str, Tensor]:
-    """Draw examples of the test data, with the label or the batch asked for, for what they have."""
+    """Draw labels and batches from test examples that have the requested label or batch."""
     annotations = run.test.annotations
     for name in names:
         if annotations[name] is None:

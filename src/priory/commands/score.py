@@ -21,17 +21,17 @@ def score(
     seed: int = 0,
     out: str = "scores.csv",
 ) -> None:
-    """Write log p(x) of data in nats, a row for each example.
+    """Write log p(x) of data in nats, one row per example.
 
-    The lowest are the least expected.
+    The lowest scores belong to the most unusual examples.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
         data: Data to score.
-        measuring: How well.
+        measuring: How precisely to measure.
         classes: Parts of the model.
-        work: Where it is done.
-        seed: The seed of the noise.
+        work: Where to compute.
+        seed: The random seed.
         out: The file to write, `.csv`, `.parquet` or `.npy`.
 
     Examples:
@@ -52,8 +52,8 @@ def score(
     log_prob = -nll.per_datum
     write_columns(path, log_prob, ["log_prob"])
     unit, constant = density_unit(None if opened.format is None else opened.format.columns)
-    shift = f"; in the columns' own units {constant:.2f} less" if constant else ""
+    shift = f"; {constant:.2f} less in the columns' original units" if constant else ""
     plain_console().print(
-        f"{len(log_prob)} examples, log p(x) {float(log_prob.mean()):.2f} on average, by {samples} "
-        f"importance samples each, in {unit.partition(' (')[0]}{shift}: {path}."
+        f"{len(log_prob)} examples, log p(x) {float(log_prob.mean()):.2f} on average, with "
+        f"{samples} importance samples each, in {unit.partition(' (')[0]}{shift}: {path}."
     )

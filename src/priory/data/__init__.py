@@ -1,4 +1,4 @@
-"""From sources, one kind a file, to tensors in batches."""
+"""From sources, one kind per file, to tensors in batches."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:  # what was here before there was a room for likelihoods
+    if name in __all__:  # these were here before likelihoods had their own package
         from priory import likelihoods
 
         return getattr(likelihoods, name)

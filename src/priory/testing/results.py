@@ -83,7 +83,7 @@ class Report:
         counts = f"{len(self.failures)} failed, {len(self.inconclusive)} inconclusive"
         lines += ["", f"{self.name}: {answer} ({len(self.results)} checks, {counts})"]
         if self.causes:
-            lines += ["", "Likely causes, the likeliest first:"]
+            lines += ["", "Likely causes, most likely first:"]
             for i, cause in enumerate(self.causes, 1):
                 says = ", ".join(r.check for r in self.failures if cause in r.causes)
                 lines.append(f"  {i}. {cause} [{says}]")
