@@ -88,7 +88,8 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
     inputs = [part for part in model.modules() if isinstance(part, InputsPart)]
     if any(p.holds_examples and (exemplars or not isinstance(p, Exemplars)) for p in inputs):
         logging.getLogger("priory").warning(
-            "%s holds training examples, or pseudo-inputs that started from them.", path / WEIGHTS
+            "%s holds training examples, or pseudo-inputs that started from them.",
+            Path(path.name) / WEIGHTS,  # as a run is written under another name at first
         )
 
 

@@ -10,9 +10,10 @@ from priory.report import Chapter
 from priory.runs import CompareConfig, new_run_directory, next_free
 from priory.runs.layout import PAGE
 from priory.runs.model_options import ComparedOptions
-from priory.runs.options import DataOptions, RepeatOptions
+from priory.runs.options import DataOptions, RepeatOptions, ReportOptions
 from priory.training import TrainingSettings
 
+IMPORTANCE_SAMPLES = 512
 QUICK = partial(TrainingSettings, optimizer="adam", patience=None)
 RINGS = (
     "This is a toy, made to show what holes are: eight clusters on a ring, lifted to 20 dimensions "
@@ -79,6 +80,7 @@ def _compared(data: str, seeds: int, directory: Path, console: Any) -> Compariso
         model=ComparedOptions(hidden_sizes=sizes),
         training=training,
         repeats=RepeatOptions(seeds=seeds),
+        measuring=ReportOptions(importance_samples=IMPORTANCE_SAMPLES),
     )
     directory.mkdir()
     return Comparison.run(config, directory, console)
