@@ -27,4 +27,10 @@ def plain_console(*, quiet: bool = False) -> Any:
         def render_str(self, text: str, **settings: Any) -> Any:
             return super().render_str(printable(text), **settings)
 
-    return PlainConsole(quiet=quiet, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    text_only: dict[str, Any] = {
+        "markup": False,
+        "emoji": False,
+        "highlight": False,
+        "soft_wrap": True,
+    }
+    return PlainConsole(quiet=quiet, force_jupyter=False, **text_only)  # without its widgets
