@@ -166,7 +166,7 @@ def test_an_exposure_of_zero_is_refused(capsys):
     cells.obs.iloc[5, cells.obs.columns.get_loc("n_counts")] = 0
     write_cells(Path("empty.h5ad"), cells)
     train = "train --data empty.h5ad --quiet --out never"
-    refused("above zero, got 0 for example 3; leave such examples out", train, capsys)
+    refused("above zero, got 0 for example 3; leave out such examples", train, capsys)
     words = "expected exposures above zero in column 'n_counts' of obs in empty.h5ad, got 0"
     refused(words, f"{train} --exposure n_counts", capsys)
     refused(

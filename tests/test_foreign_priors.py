@@ -219,7 +219,7 @@ def test_a_module_gets_what_it_asks_for():
             "covariance_matrix that was computed",
         ),
         (lambda: flow()(), ValueError, "a module computes|computed from parameters"),
-        (lambda: flow(context=3), TypeError, "make a flow without a context"),
+        (lambda: flow(context=3), TypeError, "use a flow without a context"),
         (lambda: Unfinished(), TypeError, r"got Unfinished, which fails \(not yet\)"),
     ],
 )

@@ -393,7 +393,7 @@ def test_small_models_take_one_thread_and_a_training_puts_the_number_back(splits
 
 
 def test_the_old_lightning_module_says_where_training_is():
-    with pytest.raises(ImportError, match=r"train with priory\.training\.train"):
+    with pytest.raises(ImportError, match=r"use priory\.training\.train"):
         from priory.training import Training  # noqa: F401
     with warnings.catch_warnings():
         warnings.simplefilter("error")
