@@ -89,7 +89,8 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
     inputs = [part for part in model.modules() if isinstance(part, InputsPart)]
     if any(p.holds_examples and (exemplars or not isinstance(p, Exemplars)) for p in inputs):
         logging.getLogger("priory").warning(
-            "%s contains training examples, or pseudo-inputs initialised from them.", path / WEIGHTS
+            "%s contains training examples, or pseudo-inputs initialised from them.",
+            Path(path.name) / WEIGHTS,  # as a run is written under another name at first
         )
 
 
