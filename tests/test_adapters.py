@@ -404,7 +404,7 @@ def test_the_adapter_takes_what_is_made_and_not_its_class():
 
 def test_a_network_alone_is_no_decoder():
     vae = VAE(make_encoder(), MLP((2,), DATA_SHAPE), StandardPrior(2))
-    with pytest.raises(TypeError, match="from the decoder, got Tensor; a network becomes"):
+    with pytest.raises(TypeError, match="from the decoder, got Tensor; a likelihood turns"):
         loss(vae, BITS)
 
 

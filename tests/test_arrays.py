@@ -121,7 +121,7 @@ def test_memory_is_shared_where_it_can_be_and_never_where_it_is_read_only():
         (np.array([1, None]), TypeError, "type object; convert them to numbers first"),
         (pd.Series(["a", "b"], dtype="category"), TypeError, "type object"),
         (pd.DataFrame({"a": [1], "b": ["x"]}), TypeError, "(in column 'b')"),
-        (np.zeros(3, "M8[D]"), TypeError, "dates or times; give a number for each"),
+        (np.zeros(3, "M8[D]"), TypeError, "dates or times; convert them to numbers"),
         (np.zeros(3, "m8[s]"), TypeError, "dates or times"),
         (pd.DataFrame({"d": pd.to_datetime(["2020"])}), TypeError, "first (in column 'd')"),
         (pa.table({"d": pd.to_datetime(["2020"])}), TypeError, "first (in column 'd')"),
