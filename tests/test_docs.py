@@ -1,5 +1,6 @@
 """The Python of the README and of the guides runs as printed."""
 
+import json
 import re
 from collections import Counter
 from functools import partial
@@ -120,6 +121,27 @@ def test_a_guide_runs(page):
         exec(block, names)
         assert names["samples"].shape == (64, 784)
         assert names["loss"].isfinite()
+
+
+def test_the_page_on_collapse_runs(capsys):
+    encoder, decoder = GaussianEncoder(MLP((6,), (4,))), BernoulliDecoder(MLP((2,), (6,)))
+    vae = priory.VAE(encoder, decoder, priory.MoGPrior(2, num_components=3)).eval()
+    names = {"vae": vae, "x": (torch.rand(12, 6) < 0.5).float()}
+    for block in blocks("docs/collapse.md"):
+        exec(block, names)
+    rate, units, information, pruned = capsys.readouterr().out.splitlines()
+    assert float(rate) > float(information) - 0.1
+    assert 0 <= int(units) <= 2
+    assert 1 <= int(pruned.split()[0]) <= 3
+
+
+def test_tutorials_are_stored_as_notebooks_without_outputs():
+    notebooks = list((ROOT / "docs/tutorials").glob("*.ipynb"))
+    assert len(notebooks) >= 5
+    for notebook in notebooks:
+        for cell in json.loads(notebook.read_text())["cells"]:
+            assert not cell.get("outputs"), notebook.name
+            assert cell.get("execution_count") is None, notebook.name
 
 
 def test_the_page_of_the_kernel_runs():

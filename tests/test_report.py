@@ -127,7 +127,7 @@ def test_an_information_at_its_ceiling_is_marked(entry):
     assert [cell.best for cell in kl.cells] == [True, False]
     information, kl = rows(measured("A", 4.55, 1.0), measured("B", 4.0, 2.0))
     assert [cell.text for cell in information.cells] == ["† 4.55", "4.00"]
-    assert "† so near to it" in information.how
+    assert "† so close to the limit" in information.how
     assert [cell.text for cell in kl.cells] == ["† 1.00", "2.00"]
     assert not any(cell.best for cell in kl.cells)
 

@@ -99,7 +99,7 @@ class Entry(Measured):
     Attributes:
         exhibit: What it has to show.
         epochs: Epochs trained; None where that is not known.
-        seconds: Seconds of training; None likewise.
+        seconds: Seconds of training; None if unknown.
         exploration: What a reader can walk through; the page needs it, the figures do not.
         labels: The classes of the test data, where there are any.
         curves: Its training curves: columns of numbers, of which `epoch` is one.
