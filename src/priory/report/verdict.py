@@ -86,18 +86,18 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
 
 
 def _choose(entries: Sequence[Entry]) -> str:
-    """Return the word for what the numbers advise: of one seed each they only say what it was."""
+    """Return how to begin the answer: a single run says who was ahead, not what to choose."""
     return "Choose" if all(entry.repeats for entry in entries) else "Ahead in this run:"
 
 
 def _caution(seeds: int, paired: bool) -> str:
-    """Say what stands behind the word for a difference."""
+    """Explain when a difference counts."""
     if seeds > 1:
         return (
             f"Each prior was trained with {seeds} seeds, and numbers are means over them. A "
             "difference counts where it has the same sign under every seed, is more than twice "
-            "their spread, and is more than two standard errors over the test examples; of "
-            "anything less we say that there is no reliable difference."
+            "their spread, and is more than two standard errors over the test examples. Otherwise "
+            "there is no reliable difference."
         )
     same = ", that of a difference over the same examples" if paired else ""
     return (
@@ -160,7 +160,7 @@ def _nll_reason(
 def _chosen(
     tied: list[Entry], behind: list[Entry], gaps: dict[str, Difference]
 ) -> tuple[list[Entry], str]:
-    """Choose by the NLL, or by holes where that does not tell; else all that are not told apart."""
+    """Choose by the NLL, then by holes; return all priors that neither tells apart."""
     if len(tied) == 1:
         nearest = min(behind, key=lambda e: gaps[e.name].value)
         return tied, f"its NLL is the lowest, by {gaps[nearest.name]} nats per example"
