@@ -104,7 +104,7 @@ def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
     ("arguments", "message"),
     [
         (["nowhere"], "found no model.json"),
-        (["run"], "got 2 at run; name one of run/ExemplarPrior, run/StandardPrior"),
+        (["run"], "got 2 at run; choose one of run/ExemplarPrior, run/StandardPrior"),
         (["run/StandardPrior", "--prior", "vapm"], "did you mean VampPrior?"),
         (["run/StandardPrior", "--prior-options", "{speed: 1}"], "got speed"),
         (["run/StandardPrior", "--data", "nowhere.npy"], "no such file"),
@@ -186,5 +186,5 @@ def test_what_is_no_refit_of_latents_is_one_sentence(run, arguments, message, ca
 
 def test_a_run_that_is_a_prior_alone_is_refused_where_a_model_is_needed(tmp_path):
     priory.save(StandardPrior(2), tmp_path)
-    with pytest.raises(ValueError, match="got StandardPrior alone; load it in Python"):
+    with pytest.raises(ValueError, match="got only a StandardPrior; load it in Python"):
         _ = Run.open(tmp_path).model

@@ -67,8 +67,8 @@ def write_wrong() -> None:
         ("--data text.csv", "'sepal width (cm)' of text.csv, got 'three' in row 42"),
         ("--data constant.csv", "different values in column 'constant'"),
         ("--data nan.npy", "got nan in example 40000 at [1]"),
-        ("--data x.npy --labels few.npy", "each of 120 data in few.npy"),
-        ("--data one.npy", "expected at least 2 data"),
+        ("--data x.npy --labels few.npy", "each of 120 examples in few.npy"),
+        ("--data one.npy", "expected at least 2 examples"),
         ("--data constant.npy", "different values in constant, got 1 alone"),
         ("--data code.pt", "code, which are never run"),
         ("--data text.csv --data-options {lable: species}", "did you mean label?"),
@@ -229,7 +229,7 @@ def test_a_damaged_run_is_not_resumed(stopped, name, content, message, capsys):
 def test_damaged_data_formats_and_runs_that_are_none_are_refused(stopped, capsys):
     Path("whole/data.json").write_text('{"name": ')
     for words in (["encode", "whole", "--data", "x.npy"], ["evaluate", "whole", *SAMPLES]):
-        refused(words, "data.json, got a file that is damaged", capsys)
+        refused(words, "data.json, got a damaged file", capsys)
     assert not Path("whole/measures.json").exists()
     refused(["train", "--resume", "--out", "nowhere"], "found no config.yaml there", capsys)
     more = ["train", "--resume", "--out", "run", "--latent-dim", "4"]
@@ -269,7 +269,7 @@ def test_classes_of_ones_own_are_named_in_the_shell_alone(stopped, capsys):
     for name in ("encoder", "decoder", "prior"):
         for value in ("mine:MyEncoder", "{class_path: mine.MyEncoder}"):
             Path("own.yaml").write_text(f"{name}: {value}\n")
-            expected = f"as no file names a class, got 'mine:MyEncoder' for {name}"
+            expected = f"because no file names a class, got 'mine:MyEncoder' for {name}"
             refused(["train", "--config", "own.yaml"], expected, capsys)
     old = "{class_path: mine.MyEncoder, init_args: {width: 5}}"
     refused(["train", "--encoder", old], "--encoder package.module:Name", capsys)

@@ -70,7 +70,7 @@ def test_the_models_of_a_comparison_are_opened_in_its_order(here):
     assert [run.path.name for run in runs] == ["MoGPrior", "StandardPrior"]
     assert all(isinstance(run.config, CompareConfig) for run in runs)
     assert [run.metrics["epochs"] for run in runs] == [2, 2]
-    with pytest.raises(ValueError, match="name one of both/MoGPrior, both/StandardPrior"):
+    with pytest.raises(ValueError, match="choose one of both/MoGPrior, both/StandardPrior"):
         Run.open("both")
     assert Run.open("both/StandardPrior").home.resolve() == (here / "both").resolve()
 

@@ -208,7 +208,7 @@ def test_what_cannot_be_drawn_is_said(images, capsys):
     written(Path("two/b"), VAE(images.encoder, images.decoder, StandardPrior(2)), form)
     refused(["two/b", "--component", "0"], "a mixture of components, got StandardPrior", capsys)
     written(Path("two/a"), images, form)
-    refused(["two"], "name one of two/a, two/b", capsys)
+    refused(["two"], "choose one of two/a, two/b", capsys)
 
 
 def test_pictures_are_for_images(table, capsys):

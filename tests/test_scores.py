@@ -135,7 +135,7 @@ def test_numbers_that_are_not_finite_are_null_in_json():
     assert found.as_json()["share_in_holes"] is None
     json.dumps(found.as_json(), allow_nan=False)
     assert "share in holes" not in str(found)
-    assert SHARE_IN_HOLES.text(None) == ("none", "")
+    assert SHARE_IN_HOLES.text(None) == ("n/a", "")
 
 
 def test_scores_and_measures_are_pickled():

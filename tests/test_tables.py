@@ -80,7 +80,7 @@ def test_further_tables_are_read_as_the_first(tmp_path):
     assert open_like(source, tmp_path / "test.csv").labels is None
     for wrong, match in (
         (other.drop(columns="born"), "expected the column 'born' in test.csv"),
-        (other.assign(age=3), "got 'age'; drop it"),
+        (other.assign(age=3), "got 'age' too; drop it"),
         (other.assign(eyes=["grey"] * 7), "one of 'blue', .* in column 'eyes' .* 'grey' in row 0"),
         (other.assign(born=["x", *"123456"]), "number in column 'born' .* got 'x' in row 0"),
         (other.assign(born=[1, None, *range(5)]), "value in column 'born' .* none in row 1"),
@@ -117,10 +117,10 @@ def test_further_tables_are_read_as_the_first(tmp_path):
         ("a,b\n1,2\n2,3\n3,5\n", {"label": "c"}, "expected a column of t.csv, got 'c'"),
         ("age,b\n1,2\n2,3\n3,5\n", {"drop": ["agee"]}, "did you mean 'age'"),
         ("a,b\n1,2\n2,3\n3,5\n", {"drop": ["a", "b"]}, "expected a column of data"),
-        ("a,b\n1,2.5\n2,3\n3,5\n", {"label": "b"}, "classes, .* in column 'b'"),
+        ("a,b\n1,2.5\n2,3\n3,5\n", {"label": "b"}, "labels, .* in column 'b'"),
         ("a,b\n1,\n2,3\n3,5\n", {"label": "b"}, "column 'b' of t.csv, got none in row 0"),
         ("a,b\n1,train\n2,tset\n3,test\n", {"part": "b"}, "got 'tset' in row 1"),
-        ("a,b\n1,test\n2,test\n3,test\n", {"part": "b"}, "data to train on"),
+        ("a,b\n1,test\n2,test\n3,test\n", {"part": "b"}, "training data"),
         ("a,b\n1,2\n2,3\n3,5\n", {"colour": "red"}, "options .* among label, part, .* got colour"),
     ],
 )
@@ -258,5 +258,5 @@ def test_counts_that_would_fill_the_memory_are_refused(tmp_path):
     many = pandas.DataFrame(index=map(str, range(50_000)))
     nothing = sparse.csr_matrix((50_000, 50_000), dtype=np.float32)
     write_counts(tmp_path / "x.h5ad", nothing, many, many)
-    words = "at most 8 GiB .* 50000 cells of 50000 genes, which take 9; .* most variable genes"
+    words = "at most 8 GiB .* 50000 cells of 50000 genes, which take 9 GiB; .* most variable genes"
     refused(ValueError, words, tmp_path / "x.h5ad")

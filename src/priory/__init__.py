@@ -1,4 +1,4 @@
-"""Priory: priors for latent variable models, and what it takes to train and measure them."""
+"""Priory: priors for latent variable models, and the tools to train and measure them."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -50,13 +50,14 @@ __all__ += priors.__all__
 
 
 ROOMS = ("adapters", "data", "evaluation", "hub", "report", "runs", "testing", "training")
-"""Packages and files that are imported when they are first named, as some are heavy."""
+"""Packages and files that are imported when they are first used, because some are slow to import.
+"""
 
 
 def __getattr__(name: str) -> Any:
     if name in ROOMS:
         return import_module(f"priory.{name}")
-    if name in ("fit", "fit_prior"):  # Lightning is heavy
+    if name in ("fit", "fit_prior"):  # Lightning is slow to import
         return getattr(import_module("priory.training"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -59,17 +59,22 @@ def report(
     entries = []
     for (_, run), part, name in zip(models, parts, names_of(models), strict=True):
         console.print(f"{name}: {len(part)} examples ...")
+        samples = importance_samples or run.importance_samples
         entries.append(
             page.entry(
                 name,
                 run.model,
                 part,
-                importance_samples=importance_samples or run.importance_samples,
+                importance_samples=samples,
                 seed=run.seed,
                 epochs=run.metrics.get("epochs"),
                 seconds=run.metrics.get("seconds"),
                 curves=run.path,
                 measures=run.path / MEASURES,
+                repeats=[
+                    page.evaluated(one.model, data.of(one), samples, one.seed)
+                    for one in run.repeats
+                ],
                 num_entries=len(models),
                 examples=not no_examples,
             )

@@ -13,6 +13,7 @@ from priory.data.sources.counts import open_counts
 from priory.data.sources.idx import open_idx, open_idx_folder
 from priory.data.sources.images import open_images
 from priory.data.sources.own_split import complete_parts
+from priory.data.sources.rings import open_rings
 from priory.data.splits import Part, Source, Splits, assign_parts, split
 from priory.data.tables.columns import Column, Columns
 from priory.data.tables.table import open_table
@@ -48,6 +49,7 @@ __all__ = [
     "open_like",
     "open_mnist",
     "open_npz",
+    "open_rings",
     "open_source",
     "open_table",
     "open_tensors",

@@ -78,7 +78,7 @@ class DataFormat:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"expected the format of a run's data in {file}, got an invalid file."
+                f"expected the format of a run's data in {file}, got a damaged file."
             ) from error
 
     def open(

@@ -114,9 +114,9 @@ def open_source(
     """Open data by a built-in name, or by the path of a file or a folder.
 
     Args:
-        spec: `"digits"`, `"mnist"` or `"fashion-mnist"`, the last two optionally with a folder, as
-            in `"mnist:FOLDER"`; or the path of a file, whose extension determines its kind; or of a
-            folder of images or MNIST files.
+        spec: `"digits"`, `"rings"`, `"mnist"` or `"fashion-mnist"`, the last two optionally with a
+            folder, as in `"mnist:FOLDER"`; or the path of a file, whose extension determines its
+            kind; or of a folder of images or MNIST files.
         labels: A file of labels, one per example: `.npy` or IDX.
         validation: The fraction for validation, drawn if a split has none.
         test: The fraction for testing, drawn if a split has none.

@@ -1,4 +1,4 @@
-"""Probability only: `torch.distributions` classes, with no modules and no data."""
+"""Only probability: `torch.distributions` classes, without modules or data."""
 
 from priory.distributions.discretized_logistic_distribution import DiscretizedLogistic
 from priory.distributions.factorized_gaussian_mixture import FactorizedGaussianMixture

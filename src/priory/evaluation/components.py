@@ -140,6 +140,7 @@ COMPONENTS_IN_USE = Measure(
     unit="count",
     form=".1f",
     quick=True,
+    absent="no components",
     remark=_of_all,
     of_top=True,
 )

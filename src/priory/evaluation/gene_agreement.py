@@ -144,7 +144,9 @@ MEANS = _agrees(
     "means of samples",
     ("how far they are from those of the data, in standard errors"),
 )
-VARIANCES = _agrees("agreement.variances", "variances of samples", "likewise")
+VARIANCES = _agrees(
+    "agreement.variances", "variances of samples", ("how far they are from those of the data")
+)
 ZEROS = _agrees(
     "agreement.zeros",
     "zeros among samples",

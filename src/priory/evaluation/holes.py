@@ -316,4 +316,5 @@ POSTERIOR_OUTSIDE = _share(
     "q(z) outside the prior",
     "share of q(z) where the prior has no mass",
     holes_of,
+    quick=True,
 )

@@ -54,6 +54,7 @@ class Measure:
         quick: Whether it is one of the few measures for comparing priors.
         of_top: Whether it applies only to the top if there are several levels of latents.
         of_counts: Whether it is one of the additional measures for models of counts.
+        absent: What a table shows for a model without this number.
         remark: Remarks about this number, derived from all results in JSON: the `mark`, `of` and
             `note` of its `Value`.
     """
@@ -70,6 +71,7 @@ class Measure:
     quick: bool = False
     of_top: bool = False
     of_counts: bool = False
+    absent: str = "n/a"
     remark: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
 
     def answer(self, result: Any) -> dict[str, Any]:
@@ -117,7 +119,7 @@ class Measure:
     def text(self, value: Value | None) -> tuple[str, str]:
         """Return the number as printed, and its standard error."""
         if value is None:
-            return "none", ""
+            return self.absent, ""
         return value.mark + self._written(value.number) + value.of, (
             "" if value.error is None else f"± {self._written(value.error)}"
         )

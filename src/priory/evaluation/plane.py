@@ -11,6 +11,12 @@ from torch.distributions import Distribution
 from priory.arrays import Array, as_points
 from priory.distributions import widened
 
+BEYOND = 0.005
+"""The share of points that may lie beyond each end of an axis."""
+
+MARGIN = 0.1
+"""What is added at each end, as a share of what lies between."""
+
 ORDINALS = ("first", "second", "third")
 
 
@@ -64,8 +70,8 @@ def planes(
     """Return the planes of the latent space that show most of q(z), best first.
 
     One or two latent dimensions are a plane themselves. With more, the planes are spanned by pairs
-    of the first three principal directions of q(z), through its mean. The axes end just beyond the
-    samples and three standard deviations of the prior.
+    of the first three principal directions of q(z), through its mean. The axes end just beyond
+    99% of the samples and of the prior, so that a few far points do not shrink the rest.
 
     Args:
         prior: p(z).
@@ -104,7 +110,13 @@ def _with_ends(
     origin: Tensor, directions: Tensor, names: tuple[str, ...], z: Tensor, spread: Tensor
 ) -> Plane:
     z, spread = z @ directions, spread @ directions
-    reach = spread.mean(0) + 3 * spread.std(0) * torch.tensor([[-1.0], [1.0]]).to(z)
-    both = torch.cat((z, reach))
-    margin = 0.05 * float(both.max() - both.min())
-    return Plane(origin, directions, names, float(both.min()) - margin, float(both.max()) + margin)
+    ends = torch.cat([_middle(points) for points in (z, spread)])
+    margin = MARGIN * float(ends.max() - ends.min())
+    return Plane(origin, directions, names, float(ends.min()) - margin, float(ends.max()) + margin)
+
+
+def _middle(points: Tensor) -> Tensor:
+    """Return the ends of what holds all but a few points, in each direction."""
+    ordered = points.sort(0).values
+    few = int(BEYOND * len(points))
+    return torch.stack((ordered[few], ordered[len(points) - 1 - few]))

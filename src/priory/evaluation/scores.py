@@ -136,7 +136,8 @@ def evaluate(
             numbers |= measure.answer(Value(value.number, value.error))
     there = [measure for measure, _ in scores.values]
     asked = tuple(one for one in scores.measures if one.quick or one in there)
-    return replace(scores, record={**scores.record, **numbers}, measures=asked)
+    record = {"num_training": None, **scores.record, **numbers}
+    return replace(scores, record=record, measures=asked)
 
 
 @torch.no_grad()

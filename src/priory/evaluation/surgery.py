@@ -271,6 +271,7 @@ _term = partial(
     unit="nats",
     covers="over samples of z, for the data as they are",
     remark=_about,
+    quick=True,
 )
 MUTUAL_INFORMATION = _term(
     "surgery.mutual_information", "mutual information", "how much a code says about its example"

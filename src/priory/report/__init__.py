@@ -2,8 +2,10 @@
 
 from priory.report.entries import Entry, entry
 from priory.report.entries import about_examples as about_examples
+from priory.report.entries import evaluated as evaluated
 from priory.report.figures import density_comparison, density_figure, grid_figure, path_figure
 from priory.report.latent_map import LatentMap, latent_map
+from priory.report.page import Chapter as Chapter
 from priory.report.page import Recipe, Subject, write_page
 from priory.report.tables import comparison_table, density_unit, scores_table
 from priory.report.written import write_figures

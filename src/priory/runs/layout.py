@@ -18,6 +18,12 @@ from priory.saving import DESCRIPTION
 
 CONFIG, METRICS, MEASURES, CHECKPOINT = "config.yaml", "metrics.json", "measures.json", "last.ckpt"
 PAGE, LOCK, UNFINISHED = "report.html", ".lock", ".unfinished-"
+SEEDS = "seeds.json"
+
+
+def seed_directory(home: Path, seed: int) -> Path:
+    """Return the directory of a further seed of a comparison, which is a run of its own."""
+    return home / f"seed-{seed}"
 
 
 def next_free(parent: str | Path, name: str) -> Path:

@@ -208,7 +208,6 @@ class ComparedOptions(ModelOptions):
     prior: str = field(default="", metadata={"hidden": True})
     latent_dim: int | None = 2
     num_components: int | None = 16
-    init: Literal["random", "data"] = "random"
 
     def named_by(self, part: str) -> str:
         """Return the option that names the user's own part."""

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 MOST = 10**6
 """The maximum for counts that people type: more is a typing error, or malicious."""
 
+MOST_SEEDS = 100
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """Data.
 
     Args:
-        data: A built-in data set (`digits`, `mnist`, `fashion-mnist`), a file (`.npy`, `.npz`,
-            `.pt`, `.csv`, `.tsv`, `.parquet`, `.h5ad`, `-ubyte`) or a folder of images or IDX
-            files.
+        data: A built-in data set (`digits`, `rings`, `mnist`, `fashion-mnist`), a file (`.npy`,
+            `.npz`, `.pt`, `.csv`, `.tsv`, `.parquet`, `.h5ad`, `-ubyte`) or a folder of images or
+            IDX files.
         data_options: Options for this kind of data, such as `{label: species}` for a table.
         label: The column of a table, or of cells, with the labels.
         batch_key: The column with the batch in which each example was measured; the decoder takes
@@ -95,6 +97,21 @@ class ReportOptions(MeasuringOptions):
     """
 
     no_examples: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatOptions:
+    """Repeats.
+
+    Args:
+        seeds: How many times to train each prior, with consecutive seeds from `--seed` on; a
+            difference then counts only if the seeds agree.
+    """
+
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        within(1, MOST_SEEDS, seeds=self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,9 +315,19 @@ class CompareConfig(TrainedConfig):
     """The configuration of a run of `priory compare`."""
 
     model: ComparedOptions = field(default_factory=ComparedOptions)
+    repeats: RepeatOptions = field(default_factory=RepeatOptions)
     machine: ComparedMachine = field(default_factory=ComparedMachine)
 
     command = "compare"
+
+    def each_seed(self) -> "list[CompareConfig]":
+        """Return the configuration of each seed alone."""
+        first, once = self.training.seed, RepeatOptions()
+        seeds = range(first, first + self.repeats.seeds)
+        return [
+            replace(self, training=replace(self.training, seed=seed), repeats=once)
+            for seed in seeds
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from priory.data import DataFormat, Part, Splits, open_source
 from priory.extras import needs
 from priory.files import read_record, write_whole
 from priory.priors import Prior
-from priory.runs.layout import CONFIG, METRICS, model_directories
+from priory.runs.layout import CONFIG, METRICS, model_directories, seed_directory
 from priory.runs.model_options import Factory, arguments_for
 from priory.runs.options import (
     CompareConfig,
@@ -148,6 +148,15 @@ class Run:
         """The number of importance samples for its NLL."""
         measuring = MeasuringOptions() if self.config is None else self.config.measuring
         return measuring.importance_samples
+
+    @property
+    def repeats(self) -> "list[Run]":
+        """The runs of the same prior with the further seeds of a comparison."""
+        if not isinstance(self.config, CompareConfig) or self.path == self.home:
+            return []
+        further = self.config.each_seed()[1:]
+        homes = (seed_directory(self.home, one.training.seed) for one in further)
+        return [type(self).open(home / self.path.name, **self.parts) for home in homes]
 
     @property
     def data_options(self) -> DataOptions | None:

@@ -60,7 +60,7 @@ class Free:
             return torch.cat([self.with_gradient(part) for part in u.split(_rows(u))])
 
     def log_prob_at(self, z: Tensor) -> Tensor:
-        """Return log p(z) likewise, `(n,)`."""
+        """Return log p(z), `(n,)`."""
         with torch.no_grad():
             return torch.cat([self.p.log_prob(part).double() for part in z.split(_rows(z))])
 

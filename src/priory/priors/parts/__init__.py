@@ -1,4 +1,4 @@
-"""What mixture priors are made of: components, inputs and weights."""
+"""The parts of mixture priors: components, inputs and weights."""
 
 from priory.priors.parts.base import (
     Components,
