@@ -130,7 +130,7 @@ def test_memory_is_shared_where_it_can_be_and_never_where_it_is_read_only():
         (pa.array([1, None]), ValueError, "1 missing values; fill them in first"),
         (pa.table({"a": [1, None]}), ValueError, "fill_null does (in column 'a')"),
         (pd.Series([1, None], dtype="Int64"), ValueError, "1 missing values; fill them in first"),
-        (np.array([2**63], np.uint64), ValueError, "9223372036854775808, beyond 64 bits"),
+        (np.array([2**63], np.uint64), ValueError, "9223372036854775808, beyond signed 64 bits"),
         (sparse.csr_matrix(VALUES), TypeError, "sparse csr_matrix; make it dense first"),
         (sparse.coo_array(VALUES), TypeError, "as x.toarray() does"),
         (pd.DataFrame(), TypeError, "a table without columns"),
