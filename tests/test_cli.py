@@ -190,7 +190,7 @@ def test_a_damaged_record_of_a_run_is_an_error(run, tmp_path, capsys):
         main(["report", str(tmp_path / "run")])
     assert stopped.value.code == 2
     error = capsys.readouterr().err
-    assert "expected what a run wrote in" in error
+    assert "expected the output of a run in" in error
     assert error.count("\n") == 1
     assert (tmp_path / "run" / "report.html").read_text() == page
 
