@@ -42,7 +42,7 @@ AVOIDED = {
 """Regular expressions, and what to write instead."""
 PATTERN = re.compile(rf"\b(?:{'|'.join(AVOIDED)})\b", re.IGNORECASE)
 FOLDERS = ("src/priory", "docs", "benchmarks", "recipes")
-SUFFIXES = {".md", ".html", ".js", ".yaml"}
+SUFFIXES = {".md", ".html", ".ipynb", ".js", ".yaml"}
 NAMES = re.compile(r"`[^`\n]*`|per_datum|DATUM|\w*_datum\w*")
 """Code in prose, which may name what version 0.1 called so."""
 
