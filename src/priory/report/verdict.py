@@ -91,7 +91,7 @@ def _choose(entries: Sequence[Entry]) -> str:
 
 
 def _caution(seeds: int, paired: bool) -> str:
-    """Say what stands behind the word for a difference."""
+    """Say when a difference counts."""
     if seeds > 1:
         return (
             f"Each prior was trained with {seeds} seeds, and numbers are means over them. A "
