@@ -80,9 +80,10 @@ def test_the_report_of_several_seeds_is_of_all(compared, monkeypatch):
 
 
 def test_seeds_are_counted(capsys):
-    refused(["compare", "--seeds", "0"], "expected seeds of at least 1", capsys)
+    refused(["compare", "--seeds", "0"], "expected seeds from 1 to 100, got 0", capsys)
 
 
+@pytest.mark.slow
 def test_the_demo_is_two_comparisons_and_one_page(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: path.touch())
     monkeypatch.setattr(importlib.import_module("priory.evaluation.interpolation"), "STEPS", 2)

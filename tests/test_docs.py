@@ -6,6 +6,7 @@ from collections import Counter
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Literal, get_origin
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_the_reference_has_every_public_name_once_and_no_other():
         id(getattr(room, name)): f"{path}.{name}"
         for path, room in rooms.items()
         for name in room.__all__
-        if f"{path}.{name}" not in rooms
+        if f"{path}.{name}" not in rooms and get_origin(getattr(room, name)) is not Literal
     }
     times: Counter[object] = Counter()
     for page in (ROOT / "docs/reference").glob("*.md"):

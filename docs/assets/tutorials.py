@@ -5,6 +5,7 @@ says how long each took. The site does the same when it is built.
 """
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,8 @@ from nbconvert import MarkdownExporter
 ROOT = Path(__file__).parents[2]
 TUTORIALS, RUN = ROOT / "docs" / "tutorials", ROOT / "build" / "tutorials"
 SECONDS_A_CELL = 300
+STYLE_OF_PANDAS = re.compile(r'<style scoped>.*?</style>| border="1" class="dataframe"', re.S)
+"""The site has a style for tables, for light and dark and for narrow screens."""
 DOWNLOAD = "\n\n[Download this notebook]({}){{ .md-button download }}\n"
 
 
@@ -49,7 +52,7 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
         name = notebook.stem
         figures = {"unique_key": name, "output_files_dir": f"{name}_files"}
         text, resources = MarkdownExporter().from_filename(str(run(notebook)), figures)
-        title, _, rest = text.strip().partition("\n")
+        title, _, rest = STYLE_OF_PANDAS.sub("", text).strip().partition("\n")
         page = f"{title}{DOWNLOAD.format(notebook.name)}{rest}\n"
         files.append(File.generated(config, f"tutorials/{name}.md", content=page))
         for figure, content in resources["outputs"].items():

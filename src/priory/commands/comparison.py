@@ -1,4 +1,4 @@
-"""What `priory compare` and `priory demo` run: priors trained and measured, with several seeds."""
+"""Train and measure several priors, with one seed or several, for `compare` and `demo`."""
 
 import time
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ class Comparison:
     """Priors that were trained on the same data and measured.
 
     Attributes:
-        begun: What the first seed began with, and the configuration of all.
-        entries: What was measured of each prior under all seeds; what they show is of the first.
+        begun: The data and models of the first seed, and the configuration of all.
+        entries: The measurements of each prior under all seeds; pictures are those of the first.
     """
 
     begun: Begun
@@ -40,8 +40,8 @@ class Comparison:
 
         Args:
             config: What to train, on what and how.
-            directory: An empty directory; each seed after the first has one of its own in it.
-            console: Where to say how far it is.
+            directory: An empty directory; each further seed gets its own directory inside.
+            console: Where to print the progress.
         """
         first, *others = config.each_seed()
         begun = begin(first, own_part)
@@ -95,7 +95,7 @@ class Comparison:
         Args:
             directory: Where to write.
             place: Where the directory will be.
-            **more: What is otherwise on the page, as for `report.write_report`.
+            **more: Other arguments of `report.write_report`, such as the title.
         """
         told = {"title": f"Priors on {self.begun.splits.name}", "summary": self.summary} | more
         report.write_report(directory, self.entries, self.begun, place=place, **told)

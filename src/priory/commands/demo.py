@@ -1,4 +1,4 @@
-"""`priory demo`: what a learned prior is for, on a toy where it matters and digits where not."""
+"""`priory demo`: a toy where a learned prior matters, and digits where it hardly does."""
 
 from functools import partial
 from pathlib import Path
@@ -17,15 +17,14 @@ IMPORTANCE_SAMPLES = 512
 QUICK = partial(TrainingSettings, optimizer="adam", patience=None)
 RINGS = (
     "This is a toy, made to show what holes are: eight clusters on a ring, lifted to 20 dimensions "
-    "by a fixed map. Between the clusters there is nothing. The standard prior is one round hill "
-    "that cannot know this, so many of its samples fall between the clusters, where no example "
-    "ever led; they decode to things that are in no data. A mixture of Gaussians and a VampPrior "
-    "learn where the codes are, and patch the holes."
+    "by a fixed map. There is nothing between the clusters. The standard prior is one round hill, "
+    "so many of its samples fall between the clusters, where the decoder was never trained. A "
+    "mixture of Gaussians and a VampPrior learn where the codes are, and so they patch the holes."
 )
 DIGITS = (
     "The same three priors on scikit-learn's digits. Here the prior hardly matters, and this is "
-    "how to tell: q(z) already looks like one round hill, few samples of any prior fall into "
-    "holes, and the differences between NLLs are small or change with the seed."
+    "how you can tell: q(z) already looks much like one round hill, few samples of any prior fall "
+    "into holes, and the differences in NLL are small."
 )
 SETTINGS = {  # networks and epochs for three minutes in all
     "rings": ((64, 64), QUICK(max_epochs=80, batch_size=250, learning_rate=5e-3)),
@@ -36,14 +35,14 @@ SETTINGS = {  # networks and epochs for three minutes in all
 def demo(seeds: int = 3, out: str | None = None) -> None:
     """Show what a learned prior is for, on one page and in about three minutes.
 
-    Three priors are compared on two data sets: rings, a toy made to show holes and how a learned
-    prior patches them, and digits, where the prior hardly matters. Each is a run of
-    `priory compare` in a directory of its own, with networks small enough for a demonstration.
+    It compares three priors on two data sets: rings, a toy made to show holes and how a learned
+    prior patches them, and digits, where the prior hardly matters. Each comparison is an ordinary
+    run of `priory compare` in its own directory, with small networks.
 
     Args:
-        seeds: The number of seeds to train each prior with.
-        out: The run directory, made by the command; the first free of `runs/demo-1`,
-            `runs/demo-2`, ... if not given.
+        seeds: How many times to train each prior, with consecutive seeds.
+        out: The run directory to create; by default the first of `runs/demo-1`, `runs/demo-2`, ...
+            that does not exist.
 
     Examples:
         priory demo --out runs/first-look

@@ -1,4 +1,4 @@
-"""Whether one prior is better than another, or only luckier with its test data or its seed."""
+"""Is one prior better than another, or only luckier with its test data or its seed?"""
 
 import math
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from priory.evaluation.measure import MINUS
 from priory.report.entries import Measured
 
 CLEAR = 2.0
-"""A difference is beyond the noise from so many standard errors over data on, and from so many
-standard deviations over seeds."""
+"""A difference is clear beyond this many standard errors over data, and this many standard
+deviations over seeds."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _of_nll(a: Evaluation, b: Evaluation) -> Difference:
 def _over_seeds(found: Sequence[Difference]) -> Difference:
     """Return the mean of differences over seeds.
 
-    Seeds may share their examples, and with them their luck: the error over data is the mean one.
+    All seeds may share the same test examples, so the error over data is not divided by them.
     """
     values = tuple(one.value for one in found)
     error = fmean(one.error for one in found)

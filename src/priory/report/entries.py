@@ -52,7 +52,7 @@ class Measured:
     def value(self, measure: Measure) -> Value | None:
         """Return the number of a measure, or what `priory evaluate` found of it.
 
-        With several seeds it is the mean over them, and its error that over seeds.
+        With several seeds, it is the mean over them, and its error is over seeds.
         """
         values = [measure.read(evaluation.record) for evaluation in self.evaluations]
         if self.repeats:

@@ -68,7 +68,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A further comparison, of other data, told in brief on the page of the first.
+    """A comparison on other data, shown in brief on the page of the first.
 
     Attributes:
         title: Its title.
@@ -111,7 +111,7 @@ def write_page(
         path: The file; one that is there is replaced whole.
         entries: The priors, each with an exploration.
         subject: What the page is about.
-        further: Other comparisons that it tells of in brief.
+        further: Other comparisons, shown in brief.
     """
     with needs("report"):
         from jinja2 import Environment, PackageLoader, StrictUndefined

@@ -19,7 +19,7 @@ MOST_POINTS = 10_000
 MOST_BESIDE = 1000
 MOST_CROSSES = 300
 """Samples of a prior of which those in holes are marked in its figure."""
-WIDER = 1.5
+WIDER = 2.0
 """How many times as wide as its own axes the shared ones may be before a map has both."""
 FEWEST_FOR_UMAP = 15
 DEPTH = 60
@@ -72,8 +72,15 @@ def map_of(entry: Entry, limits: tuple[float, float] | None = None) -> LatentMap
         holes = explored.prior_samples[few][explored.in_hole[few]]
     share = entry.value(SHARE_IN_HOLES)
     note = "" if share is None else f"{SHARE_IN_HOLES.text(share)[0]} of samples in holes"
-    more = {"labels": entry.labels, "in_holes": holes, "note": note}
-    return latent_map(entry.name, shown.prior, shown.z, limits, **more)
+    return latent_map(
+        entry.name,
+        shown.prior,
+        shown.z,
+        limits,
+        labels=entry.labels,
+        in_holes=holes,
+        note=note,
+    )
 
 
 def _model(entry: Entry, pictures: Pictures, most: int) -> dict[str, Any]:

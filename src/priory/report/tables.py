@@ -91,19 +91,18 @@ def errors_of(entries: Sequence[Measured]) -> str:
     return what_errors_cover(m for m in scores.TABLE if any(entry.value(m) for entry in entries))
 
 
-def reliable(gap: Difference) -> tuple[str, ...]:
-    """Say of a difference that it is not reliable, where it is not."""
-    return () if gap.is_clear else (UNRELIABLE,)
+def _difference(gap: Difference) -> Cell:
+    """Return a difference with one standard error, and below it the other and what they say."""
+    error, *others = gap.errors or ("",)
+    said = (*others, *([] if gap.is_clear else [UNRELIABLE]))
+    return Cell(gap.signed, error, note=", ".join(said))
 
 
 def _differences(entries: Sequence[Measured]) -> Row:
     """Return the row of each prior's NLL less that of the first."""
     first, *others = entries
     gaps = [nll_difference(other, first) for other in others]
-    cells = [
-        Cell(gap.signed, *gap.errors[:1], note=", ".join((*gap.errors[1:], *reliable(gap))))
-        for gap in gaps
-    ]
+    cells = [_difference(gap) for gap in gaps]
     paired = "paired by example; " if all(gap.paired for gap in gaps) else ""
     how = f"NLL less that of {first.name}; {paired}below zero is better"
     return Row("NLL, difference to the first", how, (Cell("the first"), *cells))

@@ -86,12 +86,12 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
 
 
 def _choose(entries: Sequence[Entry]) -> str:
-    """Return the word for what the numbers advise: of one seed each they only say what it was."""
+    """Return how to begin the answer: a single run says who was ahead, not what to choose."""
     return "Choose" if all(entry.repeats for entry in entries) else "Ahead in this run:"
 
 
 def _caution(seeds: int, paired: bool) -> str:
-    """Say when a difference counts."""
+    """Explain when a difference counts."""
     if seeds > 1:
         return (
             f"Each prior was trained with {seeds} seeds, and numbers are means over them. A "

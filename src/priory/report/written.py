@@ -75,7 +75,7 @@ def write_report(
         summary: What was done, in a sentence or two.
         place: Where the directory will be.
         page: The file of the page; `report.html` in the directory if not given.
-        further: Other comparisons that the page tells of.
+        further: Other comparisons, shown in brief.
     """
     for entry in entries:
         home = directory if len(entries) == 1 else directory / entry.name

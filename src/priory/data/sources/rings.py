@@ -14,13 +14,13 @@ SEED = 0
 def open_rings() -> Source:
     r"""Return the rings: 2,000 examples to train, 500 to validate, 500 to test.
 
-    A toy whose truth is known. Each example lies near one of eight points of a ring in the plane,
-    $y = 2 (\cos \varphi_c, \sin \varphi_c) + 0.15\, \varepsilon$, and is lifted by a map that is
-    drawn once and is always the same, $x = \tanh(y A + b) + 0.05\, \varepsilon'$, to twenty
-    dimensions. Its label is the cluster c. Between the clusters there is nothing, and there is
-    nothing in the middle: a prior that is one round hill has mass in both.
+    A toy whose truth is known. Each example lies near one of eight points on a ring in the plane,
+    $y = 2 (\cos \varphi_c, \sin \varphi_c) + 0.15\, \varepsilon$. The map
+    $x = \tanh(y A + b) + 0.05\, \varepsilon'$, with A and b fixed, lifts it to twenty dimensions.
+    Its label is the cluster c. There are no examples between the clusters or in the middle, but a
+    prior that is one round hill has mass in both places.
 
-    The data are the same at every call; the generator of the caller is left as it was.
+    The data are the same at every call, and the global random generator is left unchanged.
 
     Examples:
         >>> from priory.data import open_rings
