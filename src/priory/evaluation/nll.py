@@ -240,10 +240,10 @@ def negative_log_likelihood(
     sums, tails = [], []
     for start in range(0, len(x), size):
         rows = slice(start, start + size)
-        known = given(context)[rows]
-        p = vae.prior_distribution(known) if prior is None else prior
+        block_context = given(context)[rows]
+        p = vae.prior_distribution(block_context) if prior is None else prior
         of_block = chosen[(chosen >= start) & (chosen < start + size)] - start
-        block = _Block(vae, x[rows], known, p, of_block, max_components)
+        block = _Block(vae, x[rows], block_context, p, of_block, max_components)
         sums.append(block.sums(stops, step, processes, turns))
         tails.append(torch.cat(block.tail))
     total, squares = (
