@@ -49,7 +49,7 @@ def score(
         nll = negative_log_likelihood(vae, x, samples, context, processes=processes)
     if processes.rank > 0:  # the first process writes
         return
-    log_prob = -nll.per_datum
+    log_prob = -nll.per_example
     write_columns(path, log_prob, ["log_prob"])
     unit, constant = density_unit(None if opened.format is None else opened.format.columns)
     shift = f"; {constant:.2f} less in the columns' original units" if constant else ""
