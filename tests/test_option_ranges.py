@@ -26,6 +26,7 @@ BASE = {
     "encode": ["run", "--out", "OUT.npy"],
     "sample": ["run", "-n", "3", "--out", "OUT.npy"],
     "interpolate": ["run", "--out", "OUT.npy"],
+    "impute": ["run", "--data", "x.npy", "--out", "OUT.npy"],
     "check": ["nothing:here"],
 }
 HOSTILE = (

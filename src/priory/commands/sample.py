@@ -12,6 +12,7 @@ from priory.commands.samples_file import Samples, check_count, endings, write_sa
 from priory.data import DataFormat
 from priory.evaluation import decode
 from priory.evaluation.draws import components_to_draw, draw, draw_from
+from priory.evaluation.latent_labels import LatentLabels, latent_labels
 from priory.files import checked_file
 from priory.networks.context import Context
 from priory.printing import plain_console
@@ -38,8 +39,10 @@ def sample(
     """Write data drawn from a model, as a picture or in the data's own units.
 
     A model that is told of labels, or batches, draws for those of the run's own test data, as
-    frequent as they are there, unless one is named. The exposures of counts, such as the depth at
-    which a cell is sequenced, are drawn from those seen in the batch.
+    frequent as they are there, unless one is named. For a model that is not told of labels, those
+    of samples are an estimate from its training data: of a mixture by its components, of any other
+    prior by a classifier of latents. The exposures of counts, such as the depth at which a cell is
+    sequenced, are drawn from those seen in the batch.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
@@ -47,7 +50,8 @@ def sample(
         n: How many examples to draw, 64 if not given; of each component with `--per-component`, 8.
         component: Draw from this component of a mixture alone, by its position from 0.
         per_component: Draw from each component of a mixture, the heaviest first, a row for each.
-        label: Draw examples of this label, by its name or number.
+        label: Draw examples of this label, by its name or number; an estimate where the model is
+            not told of labels.
         batch: Draw examples of this batch, by its name or number.
         mean: Take the mean of p(x|z), which is smooth and has no noise of its own, for each z.
         seed: The seed of the draws.
@@ -74,19 +78,54 @@ def sample(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         code, batch_code = None, None
+        estimate = None if vae.needs_labels else _estimate(opened, form, label)
         if label is not None:
-            code = _code(vae.needs_labels, "label", form.label_names, label)
+            code = _code(vae.needs_labels or estimate is not None, "label", form.label_names, label)
         if batch is not None:
             batch_code = _code(vae.num_batches is not None, "batch", form.batch_names, batch)
         order, weights = components_to_draw(vae, code, component, per_component)
+        if order is not None and estimate is not None and code is not None:
+            raise ValueError(
+                "expected a label or components for a model that is told of no labels, got both; "
+                "leave one out."
+            )
         total = n if order is None else n * len(order)
         check_count(path, total)
         labels, batches = _labels_and_batches(opened, code, batch_code, total)
-        z = draw(vae, labels, total) if order is None else draw_from(vae, code, order, n)
-        x = decode(vae, z, Context(labels=labels, batch_label=batches), mean)
+        if order is not None:
+            z = draw_from(vae, code, order, n)
+        elif estimate is not None and code is not None:
+            z = estimate.draw(code, total)
+        else:
+            z = draw(vae, labels, total)
+        outside = None if form.columns is None else form.columns.outside
+        x = decode(vae, z, Context(labels=labels, batch_label=batches), mean, outside)
+        about = ""
+        if estimate is not None:
+            about = f"; labels are an estimate, {estimate.how}"
+            labels = estimate.labels_at(z) if code is None else torch.full((total,), code)
     samples = Samples(x, form, labels, order if per_component else None, weights, batches)
     write_samples(path, samples, getattr(vae.encoder, "data_range", None))
-    plain_console().print(f"{len(x)} samples of {title_of(vae.prior)}: {path}.")
+    plain_console().print(f"{len(x)} samples of {title_of(vae.prior)}: {path}{about}.")
+
+
+def _estimate(run: Run, form: DataFormat, label: str | None) -> LatentLabels | None:
+    """Return where labels lie in the latent space, of a model that is told of none.
+
+    None where nobody asks: no label is named, and the data are no table with a column of labels.
+    """
+    if label is None and (form.columns is None or form.columns.label is None):
+        return None
+    part = run.training
+    if part is None or part.labels is None:
+        if label is None:
+            return None
+        raise ValueError(
+            "expected training data with labels, or no label for a model that is told of none, got "
+            f"{label}; leave it out."
+        )
+    vae, count = run.model, len(form.label_names or ()) or int(part.labels.max()) + 1
+    return latent_labels(vae, part.tensor(), part.labels, count, vae.context_of(**part.annotations))
 
 
 def _code(is_told: bool, what: str, names: Sequence[str] | None, given: str) -> int:
