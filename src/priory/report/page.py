@@ -17,6 +17,7 @@ from priory.networks.data_range import DataRange
 from priory.report.entries import Entry, notes
 from priory.report.page_data import MOST_POINTS, explored, page_data
 from priory.report.pictures import Pictures
+from priory.report.table_view import table_view
 from priory.report.tables import density_unit, errors_of, measures_table
 from priory.report.verdict import verdict
 
@@ -91,6 +92,7 @@ def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
         "batchNames": _names([e.batches for e in entries], subject.batch_names),
     }
     most = MOST_POINTS // len(entries)
+    examples = any(len(entry.exhibit.data) for entry in entries)
     page = environment.get_template("page.html").render(
         subject=subject,
         entries=list(zip(entries, seen, strict=True)),
@@ -99,7 +101,14 @@ def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
         unit=density_unit(subject.columns)[0],
         notes=[errors_of(entries), *notes([entry.evaluation for entry in entries])],
         bars=pictures.bars,
-        examples=any(len(entry.exhibit.data) for entry in entries),
+        examples=examples,
+        views=[
+            table_view(
+                one, subject.columns, data["labelNames"], examples, data_too=one is entries[0]
+            )
+            for one in entries
+        ],
+        label_names=data["labelNames"],
         version=version("priory"),
         subset=most if any(len(e.exhibit.z) > most for e in entries) else None,
         data=Markup(json_for_script(data)),
