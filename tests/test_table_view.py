@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from priory import MLP, VAE, GaussianEncoder, MoGPrior
+from priory.commands import command
+from priory.commands.parser import arguments_of
 from priory.data import Column, Columns
 from priory.evaluation import evaluate, exhibit, explore
 from priory.likelihoods import GaussianDecoder, MixedDecoder, NegativeBinomialDecoder
@@ -80,6 +82,15 @@ def test_a_page_without_examples_has_no_rows_of_people(people_entries, tmp_path)
     counts = [share.real * 60 for column in view.marginals for share in column.shares]
     assert all(count < 1e-9 or count > FEWEST - 0.01 for count in counts)
     assert max(counts) > FEWEST
+
+
+@pytest.mark.parametrize("name", ["report", "train", "compare"])
+def test_the_shell_can_leave_examples_out(name):
+    words = ["run"] if name == "report" else []
+    for more, expected in (([], False), (["--no-examples"], True)):
+        given = arguments_of(name, command(name), [*words, *more])
+        options = given if name == "report" else vars(given["config"].measuring)
+        assert options["no_examples"] is expected
 
 
 def test_marginals_are_shares_in_the_units_of_the_columns():

@@ -53,7 +53,9 @@ class Parser(jsonargparse.ArgumentParser):
             settings["default"] = default
         if hint is bool:
             del settings["type"]
-            settings["action"] = jsonargparse.ActionYesNo(yes_prefix="", no_prefix="no-")
+            # What begins with no is not the opposite of anything: it would never be true.
+            opposite = None if name.startswith("no_") else "no-"
+            settings["action"] = jsonargparse.ActionYesNo(yes_prefix="", no_prefix=opposite)
         elif hint == list[int] | None:  # two, one after the other
             settings |= {"type": int, "nargs": 2}
         elif hint == list[str]:
