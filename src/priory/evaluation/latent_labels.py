@@ -78,7 +78,8 @@ class LatentLabels:
     def labels_at(self, z: Float[Tensor, "M L"]) -> Int[Tensor, " M"]:
         """Draw a label for each point, with all its levels."""
         top = top_part(self.vae.prior_distribution(), z)
-        return torch.distributions.Categorical(logits=self.log_prob(top)).sample()
+        labels: Tensor = torch.distributions.Categorical(logits=self.log_prob(top)).sample()
+        return labels
 
     def draw(self, label: int, count: int) -> Float[Tensor, "count L"]:
         r"""Draw latents of a label, from $p(z \mid y) \propto p(z)\, p(y \mid z)$.

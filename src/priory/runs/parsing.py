@@ -55,7 +55,7 @@ class Parser(jsonargparse.ArgumentParser):
             del settings["type"]
             # What begins with no is not the opposite of anything: it would never be true.
             opposite = None if name.startswith("no_") else "no-"
-            settings["action"] = jsonargparse.ActionYesNo(yes_prefix="", no_prefix=opposite)
+            settings["action"] = jsonargparse.ActionYesNo("", opposite)  # type: ignore[arg-type]
         elif hint == list[int] | None:  # two, one after the other
             settings |= {"type": int, "nargs": 2}
         elif hint == list[str]:
