@@ -4,7 +4,7 @@ Files of counts with the type of each cell in `obs["cell_type"]` are put into tw
 cells, drawn at random, are measured less well, by a factor for each gene: log-normal with σ = 1,
 divided by the 99th percentile and at most 1, by which counts are thinned. The type of a cell is
 then what there is to keep, and its batch what there is to lose. A model under a mixture of
-Gaussians is trained as `benchmarks/cells.py` trains it, and again told of the batch, and its table
+Gaussians is trained as `benchmarks/cells.py` trains it, and again given the batch, and its table
 has the ARI of k-means with the types and the mixing of batches (iLISI, 0 to 1) over all cells.
 
 Each run is appended to `benchmarks/results/cells_in_batches.jsonl`, and not repeated.
@@ -102,7 +102,7 @@ def main() -> None:
                     continue
                 with RESULTS.open("a") as results:
                     results.write(json.dumps(run(name, path, told, seed, given.epochs)) + "\n")
-    print("| cells | told of the batch | seed | epochs | ARI | NMI | mixing | depth |")
+    print("| cells | given the batch | seed | epochs | ARI | NMI | mixing | depth |")
     print("|---|---|---|---|---|---|---|---|")
     for row in recorded():
         numbers = (row[name] for name in ("ari", "nmi", "batch_mixing", "depth"))

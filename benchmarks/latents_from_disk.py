@@ -110,7 +110,7 @@ def main() -> None:
         print(json.dumps(rows[-1]), flush=True)
     RESULTS.write_text(json.dumps({"machine": machine(), "fits": rows}, indent=2) + "\n")
     lines = [
-        "| latents | µs of a processor for each | µs by the clock | seconds besides "
+        "| latents | CPU µs per latent | wall-clock µs per latent | other seconds "
         "| RssAnon before and at its peak, MiB | held out, before and after |",
         "|---|---|---|---|---|---|",
         *(

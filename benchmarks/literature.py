@@ -170,7 +170,7 @@ def over_seeds(values: Sequence[float | None], digits: int, factor: float = 1) -
     """Return a mean, and the standard deviation over seeds where there are several."""
     known = [factor * value for value in values if value is not None]
     if not known:
-        return "none"
+        return "no components"
     spread = f" ± {statistics.stdev(known):.{digits}f}" if len(known) > 1 else ""
     return f"{statistics.mean(known):.{digits}f}{spread}"
 

@@ -1,6 +1,6 @@
 """Put mixture priors of other libraries through the kit, where they are installed.
 
-    pip install "priory[outside]"
+    pip install -e ".[outside]"
     python benchmarks/outside_world.py
 
 writes the table in `docs/testing.md` and `benchmarks/results/outside_world.json`. Each library is

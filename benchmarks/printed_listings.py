@@ -149,7 +149,7 @@ DIFFERENCES = {
     "the undefined `multiplier`": multiplier,
     "pseudo-inputs drawn beyond the largest example": pseudo_inputs_beyond_the_data,
     "the unused `data`": unused_data,
-    "constants that are no buffers, noise drawn on the CPU": constants_that_are_no_buffers,
+    "constants that are not buffers, noise drawn on the CPU": constants_that_are_no_buffers,
     "a Python loop for each sample": one_sample_at_a_time,
 }
 

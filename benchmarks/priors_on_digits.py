@@ -69,7 +69,7 @@ def spread(rows: list[dict[str, Any]], name: str, digits: int, factor: float = 1
     """Return the mean of a number over seeds, and its standard deviation."""
     values = [factor * row[name] for row in rows if row[name] is not None]
     if not values:
-        return "none"
+        return "no components"
     return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 
 

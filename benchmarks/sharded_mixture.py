@@ -123,9 +123,7 @@ def main() -> None:
         "machine": {**machine(), "threads": 1},
         "shape": (POINTS, args.components, DIMS),
     }
-    table = [
-        "| processes | wall s | processors s | components MiB | peak MiB | density differs by |"
-    ]
+    table = ["| processes | wall s | CPU s | components MiB | peak MiB | density differs by |"]
     table.append("| --- " * 6 + "|")
     (one,) = by(1, args.components, args.repeats)
     for answers in ([one], by(PIECES, args.components, args.repeats)):

@@ -254,7 +254,7 @@ def images(folder: str | None) -> tuple[Splits, Likelihood]:
 def table(results: dict[str, Any]) -> list[str]:
     """Return the figures as two tables."""
     lines = [
-        "| an epoch of | plain loop, s | ours, s | plain / ours | compiled | bare loss | floor |",
+        "| one epoch of | plain loop, s | ours, s | plain / ours | compiled | bare loss | floor |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in results["epochs"]:

@@ -297,7 +297,7 @@ FAULTS = [
     Fault("first K components always chosen", FirstComponents, causes.BY_POSITION),
     Fault("log-determinant counted L times", LogDeterminantTimesL, causes.LOG_DET),
     Fault("tanh in sampling only", TanhInSamplingOnly, causes.SQUASHED),
-    Fault("constants that are no buffers", ConstantsAreNoBuffers, causes.NO_BUFFER),
+    Fault("constants that are not buffers", ConstantsAreNoBuffers, causes.NO_BUFFER),
     Fault("encoder stored", EncoderStored, causes.ENCODER_STORED),
     Fault("parameter in a plain dictionary", ParameterInDictionary, causes.PLAIN_CONTAINER),
     Fault("clamp at the border of the pseudo-inputs", ClampedPseudoInputs, causes.CLAMP),

@@ -45,7 +45,8 @@ class Ended:
         lines = [
             line
             for line in self.error.splitlines(keepends=True)
-            if not line.startswith("priory: warning: ") and " holds training examples" not in line
+            if not line.startswith("priory: warning: ")
+            and " contains training examples" not in line
         ]
         if "Traceback" in self.error:
             return "printed a traceback"

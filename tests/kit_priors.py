@@ -14,7 +14,7 @@ RIGHT = RIGHT_PRIORS
 ALWAYS = {
     "z detached in training",
     "wider samples in training",
-    "kept for ever in evaluation",
+    "cached forever in evaluation",
     "antithetic halves",
     "rsample without its scales",
     "expand does nothing",

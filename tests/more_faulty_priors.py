@@ -240,7 +240,7 @@ MORE_FAULTS = [
     Fault("noise in the density", NoiseInTheDensity, causes.RANDOM_DENSITY),
     Fault("half of a gradient detached", HalfTheGradient, causes.WRONG_GRADIENT),
     Fault("a sum of exponentials", SumOfExponentials, causes.OVERFLOW),
-    Fault("a parameter without use", UnusedParameter, causes.UNUSED),
+    Fault("an unused parameter", UnusedParameter, causes.UNUSED),
     Fault("pseudo-inputs rounded", RoundedPseudoInputs, causes.STEP_BLOCKS),
     Fault("two names for one tensor", TwoNamesForOne, causes.SHARED_KEYS),
     Fault("a constant that is not saved", ConstantNotSaved, causes.NOT_SAVED),
@@ -249,7 +249,7 @@ MORE_FAULTS = [
     Fault("the encoder left in eval mode", LeavesTheEncoderInEval, causes.ENCODER_TOUCHED),
     Fault("torch reseeded", Reseeds, causes.RESEEDED),
     Fault("component draws from Python", PythonChoosesComponents, causes.PYTHON_GENERATOR),
-    Fault("a generator of its own", AGeneratorOfItsOwn, causes.OTHER_GENERATOR),
+    Fault("its own generator", AGeneratorOfItsOwn, causes.OTHER_GENERATOR),
     Fault("wrong closed forms", WrongClaims, causes.CLAIM),
     Fault("a branch on values", BranchOnValues, causes.UNTRACEABLE),
 ]

@@ -237,7 +237,7 @@ OUT = {"mu": X, "logvar": X - 0.5, "short": X[:, :1], "row": X[0], "half": X[:3]
         (OUT, {"mean": "none", "scale": "mu"}, "at mean='none', got NoneType"),
         (OUT, {"mean": "mu", "scale": "keys"}, "at scale='keys', got builtin"),
         (OUT, {"mean": lambda out: X > 0, "scale": "mu"}, "at mean, got torch.bool"),
-        (OUT, {"mean": "half", "scale": "mu"}, r"\(6, L\), a row for each .* got \(3, 4\)"),
+        (OUT, {"mean": "half", "scale": "mu"}, r"\(6, L\), one row per .* got \(3, 4\)"),
         (OUT, {"mean": "row", "scale": "mu"}, r"got \(4,\); give mean=lambda"),
         (OUT, {"mean": "mu", "scale": "row"}, r"scale of shape \(6, 4\).* got \(4,\)"),
         (OUT, {"mean": "mu", "variance": "half"}, r"variance of shape \(6, 4\).* got \(3, 4\)"),
@@ -381,7 +381,7 @@ def test_an_adapter_is_copied_with_its_modules(make):
 
 def test_a_function_that_would_go_on_to_call_the_old_network_is_not_copied():
     net = Moments()
-    with pytest.raises(TypeError, match="those of before; give"):
+    with pytest.raises(TypeError, match="the original ones; give"):
         copy.deepcopy(posterior(lambda x: net(x), mean=0, log_variance=1))
     plain = posterior(lambda x: (x, x), mean=0, log_variance=1)
     assert copy.deepcopy(plain)(X).mean.equal(X)
@@ -404,7 +404,7 @@ def test_the_adapter_takes_what_is_made_and_not_its_class():
 
 def test_a_network_alone_is_no_decoder():
     vae = VAE(make_encoder(), MLP((2,), DATA_SHAPE), StandardPrior(2))
-    with pytest.raises(TypeError, match="from the decoder, got Tensor; a network becomes"):
+    with pytest.raises(TypeError, match="from the decoder, got Tensor; a likelihood turns"):
         loss(vae, BITS)
 
 

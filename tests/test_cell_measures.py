@@ -99,7 +99,7 @@ def test_mixing_of_batches_is_that_of_its_definition():
     assert actual == pytest.approx(slow_mixing(z.double().numpy(), batch.numpy(), 30), abs=1e-6)
     assert batch_mixing(torch.randn(600, 2), torch.arange(600) % 2) > 0.85
     assert batch_mixing(9.0 * batch[:, None] + torch.rand(120, 2), batch, 9) < 1e-3
-    with pytest.raises(ValueError, match="two batches and four examples or more, got 1"):
+    with pytest.raises(ValueError, match="at least two batches and four examples, got 1"):
         batch_mixing(z, torch.zeros(120, dtype=torch.long))
 
 
@@ -143,7 +143,7 @@ def test_made_counts_agree_with_those_of_their_own_distribution():
     assert told_apart(y + 3, x, num_permutations=19).p_value == 0.05
     with pytest.raises(ValueError, match="at least 10 samples and examples, got 5"):
         gene_agreement(y[:5], x)
-    with pytest.raises(ValueError, match="got the same in each"):
+    with pytest.raises(ValueError, match="got identical examples"):
         gene_agreement(torch.ones(10, 2), torch.ones(10, 2))
 
 

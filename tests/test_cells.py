@@ -118,7 +118,7 @@ def test_further_cells_are_read_as_those_before():
     assert Run.open("run").part("shuffled.h5ad").tensor().equal(part.tensor())
     fewer = with_genes(cells, slice(2, None))
     write_cells(Path("fewer.h5ad"), fewer)
-    words = "expected the 12 genes trained on in fewer.h5ad, got none of 'g0', 'g1'"
+    words = "expected the 12 genes of the training data in fewer.h5ad, missing are 'g0', 'g1'"
     with pytest.raises(ValueError, match=words):
         Run.open("run").part("fewer.h5ad")
     del other.obs["cell_type"]
@@ -130,7 +130,7 @@ def test_a_batch_never_seen_is_refused(capsys):
     cells = make_cells(20, seed=2)
     cells.obs["donor"] = ["three"] * 20
     write_cells(Path("three.h5ad"), cells)
-    words = "expected the batches of cells (one, two) in three.h5ad, got another, 'three'; leave"
+    words = "expected the batches of cells (one, two) in three.h5ad, got 'three' too; leave"
     refused(words, "score run --data three.h5ad --out s.csv", capsys)
     refused(
         "one of the batches one, two, got three", "sample run --batch three --out s.h5ad", capsys
@@ -155,7 +155,9 @@ def test_values_that_are_no_counts_are_refused_with_the_layer_that_has_them(caps
     refused("they are in 'raw'", train.replace("logs", "raw"), capsys)
     del cells.raw
     write_cells(Path("lost.h5ad"), cells)
-    refused("no other layer holds counts; keep them", train.replace("logs", "lost"), capsys)
+    refused(
+        "no other layer contains counts; keep the counts", train.replace("logs", "lost"), capsys
+    )
 
 
 def test_an_exposure_of_zero_is_refused(capsys):
@@ -164,7 +166,7 @@ def test_an_exposure_of_zero_is_refused(capsys):
     cells.obs.iloc[5, cells.obs.columns.get_loc("n_counts")] = 0
     write_cells(Path("empty.h5ad"), cells)
     train = "train --data empty.h5ad --quiet --out never"
-    refused("above zero, got 0 for example 3; leave such examples out", train, capsys)
+    refused("above zero, got 0 for example 3; leave out such examples", train, capsys)
     words = "expected exposures above zero in column 'n_counts' of obs in empty.h5ad, got 0"
     refused(words, f"{train} --exposure n_counts", capsys)
     refused(

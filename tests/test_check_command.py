@@ -61,7 +61,7 @@ def test_wrong_prior_exits_with_one_and_says_why(here: Path, capsys: pytest.Capt
     assert stop.value.code == 1
     out = capsys.readouterr().out
     assert "Wrong: NOT PASSED" in out
-    assert "1. the sampler draws a component for each latent dimension" in out
+    assert "1. the sampler chooses a component for each latent dimension" in out
 
 
 def test_errors_say_what_was_expected(here: Path):

@@ -156,7 +156,7 @@ def test_report_writes_the_page_of_a_run_again_and_of_several_anew(run, tmp_path
         (["RUN", "--out", "taken.html"], "does not exist yet, got taken.html"),
         (["RUN", "--out", "nowhere/page.html"], "expected a directory at nowhere"),
         (["RUN", "saved"], "name them with --data"),
-        (["RUN", "other", "--out", "new.html"], "data of one shape, got (8, 8)"),
+        (["RUN", "other", "--out", "new.html"], "data with the same shape, got (8, 8)"),
         ([], "expected RUNS after priory report"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -198,7 +198,7 @@ def test_a_damaged_record_of_a_run_is_an_error(run, tmp_path, capsys):
 def test_interpolate_writes_a_figure_or_the_numbers(run, tmp_path, capsys):
     command = ["interpolate", str(run / "VampPrior"), "--between", "3", "17", "--out"]
     main([*command, str(tmp_path / "path.png")])
-    assert "Least log p(z) along the path" in capsys.readouterr().out
+    assert "Lowest log p(z)" in capsys.readouterr().out
     assert (tmp_path / "path.png").stat().st_size > 1000
     main([*command, str(tmp_path / "path.npy"), "--stops", "5"])
     array = np.load(tmp_path / "path.npy")
@@ -208,7 +208,7 @@ def test_interpolate_writes_a_figure_or_the_numbers(run, tmp_path, capsys):
         (["path.svg"], "ends in .png"),
         (["path.png"], "does not exist yet"),
         (["new.png", "--between", "0", "447"], "positions from 0 to 446"),
-        (["new.png", "--stops", "1"], "at least two stops"),
+        (["new.png", "--stops", "1"], "from 2 to 1000 stops"),
     ]:
         with pytest.raises(SystemExit) as stopped:
             main([*command, str(tmp_path / more[0]), *more[1:]])
@@ -328,7 +328,7 @@ def test_an_output_that_exists_or_cannot_be_is_refused(tmp_path, capsys):
         with pytest.raises(SystemExit) as stopped:
             main(["compare", *QUICK, "--out", str(out)])
         assert stopped.value.code == 2
-        assert "expected a directory that" in capsys.readouterr().err
+        assert re.search("expected a (writable )?directory", capsys.readouterr().err)
     assert (tmp_path / "file").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -205,7 +205,7 @@ def test_what_is_not_a_label_is_refused_in_a_sentence():
     refused(lambda: fewer.fit_data(X, make_encoder()), r"call fit_data\(")
     vamp = ConditionalVampPrior(4, 3, DATA_SHAPE, init="data")
     refused(lambda: vamp.fit_data(X, make_encoder(), CONTEXT), "at least 4 data")
-    with pytest.raises(ValueError, match="just where num_labels is given"):
+    with pytest.raises(ValueError, match="if and only if num_labels is given"):
         MLP((2,), (2,))(torch.zeros(5, 2), torch.zeros(5, 3))
 
 

@@ -221,7 +221,7 @@ def test_every_network_takes_labels(network):
     assert out.shape == (6, 4)
     assert told(x.expand(2, 6, 8, 8), one_hot)[1].allclose(out, atol=1e-6)
     assert not told(x, one_hot.flip(0)).allclose(out)
-    with pytest.raises(ValueError, match="just where num_labels is given"):
+    with pytest.raises(ValueError, match="if and only if num_labels is given"):
         told(x)
     with pytest.raises(ValueError, match=r"num_labels=\(0,\)"):
         network((8, 8), (4,), (8,), num_labels=0)

@@ -111,7 +111,7 @@ def test_batches_hold_every_datum_once_in_an_order_of_seed_and_epoch():
     assert not order(0, 1).equal(order(0, 2))
     assert not order(0, 1).equal(order(1, 1))
     assert torch.cat([batch.x for batch in Batches(part, 4)]).equal(x)
-    with pytest.raises(ValueError, match="0 data"):
+    with pytest.raises(ValueError, match="0 examples"):
         Batches(Part(x, torch.arange(0)), 4)
 
 

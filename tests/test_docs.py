@@ -1,8 +1,12 @@
 """The Python of the README and of the guides runs as printed."""
 
+import json
 import re
+from collections import Counter
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Literal, get_origin
 
 import numpy as np
 import pytest
@@ -31,7 +35,8 @@ for name in sys.argv[1:]:
 
 
 def test_every_name_on_the_pages_is_there_once_priory_is_imported():
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    documents = (ROOT / "docs").rglob("*")
+    pages = [ROOT / "README.md", *(page for page in documents if page.suffix in (".md", ".ipynb"))]
     names = {
         name
         for page in pages
@@ -47,6 +52,36 @@ def test_every_name_on_the_pages_is_there_once_priory_is_imported():
             except ImportError as error:  # of a host that is not installed here
                 if "pip install" not in str(error):
                     raise
+
+
+ROOMS = ("adapters", "data", "distributions", "evaluation", "likelihoods", "networks", "priors")
+ROOMS += ("priors.parts", "report", "runs", "testing", "training")
+FILE = re.compile(r"priory\.(hub|processes|adapters\.\w+)\.[a-zA-Z]\w*$")
+"""Files whose public names have no list of their own."""
+
+
+def test_the_reference_has_every_public_name_once_and_no_other():
+    rooms = {name: import_module(name) for name in ("priory", *(f"priory.{r}" for r in ROOMS))}
+    public = {
+        id(getattr(room, name)): f"{path}.{name}"
+        for path, room in rooms.items()
+        for name in room.__all__
+        if f"{path}.{name}" not in rooms and get_origin(getattr(room, name)) is not Literal
+    }
+    times: Counter[object] = Counter()
+    for page in (ROOT / "docs/reference").glob("*.md"):
+        for path in re.findall(r"^::: (\S+)$", page.read_text(), re.M):
+            if path in rooms:  # with all its names
+                times.update(id(getattr(rooms[path], name)) for name in rooms[path].__all__)
+            elif FILE.match(path):
+                times[path] += 1
+            else:
+                module, _, name = path.rpartition(".")
+                value = id(getattr(import_module(module), name))
+                assert value in public, f"{path} is a helper"
+                times[value] += 1
+    assert not [name for key, name in public.items() if key not in times]
+    assert not [public.get(key, key) for key, count in times.items() if count > 1]
 
 
 def test_each_promise_has_a_test():
@@ -87,6 +122,27 @@ def test_a_guide_runs(page):
         exec(block, names)
         assert names["samples"].shape == (64, 784)
         assert names["loss"].isfinite()
+
+
+def test_the_page_on_collapse_runs(capsys):
+    encoder, decoder = GaussianEncoder(MLP((6,), (4,))), BernoulliDecoder(MLP((2,), (6,)))
+    vae = priory.VAE(encoder, decoder, priory.MoGPrior(2, num_components=3)).eval()
+    names = {"vae": vae, "x": (torch.rand(12, 6) < 0.5).float()}
+    for block in blocks("docs/collapse.md"):
+        exec(block, names)
+    rate, units, information, pruned = capsys.readouterr().out.splitlines()
+    assert float(rate) > float(information) - 0.1
+    assert 0 <= int(units) <= 2
+    assert 1 <= int(pruned.split()[0]) <= 3
+
+
+def test_tutorials_are_stored_as_notebooks_without_outputs():
+    notebooks = list((ROOT / "docs/tutorials").glob("*.ipynb"))
+    assert len(notebooks) >= 5
+    for notebook in notebooks:
+        for cell in json.loads(notebook.read_text())["cells"]:
+            assert not cell.get("outputs"), notebook.name
+            assert cell.get("execution_count") is None, notebook.name
 
 
 def test_the_page_of_the_kernel_runs():

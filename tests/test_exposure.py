@@ -160,7 +160,7 @@ def test_the_encoder_sees_shares_of_the_total():
     inputs = 2 * unit / math.log1p(x.max()) - 1
     torch.testing.assert_close(encoder(x).mean, encoder.network(inputs)[:, :2])
     assert make_vae(x, exposure="none").encoder.transform == "log1p"
-    with pytest.raises(ValueError, match="zero on with transform='log1p-of-shares'"):
+    with pytest.raises(ValueError, match="zero upwards with transform='log1p-of-shares'"):
         GaussianEncoder(MLP((5,), (4,)), (-1, 5), "log1p-of-shares")
 
 

@@ -159,7 +159,9 @@ def test_a_prior_that_needs_an_encoder_is_refused_and_others_named():
         ResampledPrior(2, VampPrior(3, DATA_SHAPE)),
         as_prior(NeedsEncoder()),
     ):
-        with pytest.raises(TypeError, match=r"no encoder .*FlowPrior.*MoGPrior.*, got \w+") as info:
+        with pytest.raises(
+            TypeError, match=r"not need an encoder .*FlowPrior.*MoGPrior.*, got \w+"
+        ) as info:
             fit_prior(prior, latents=two_heaps(), **QUIET)
         assert "VampPrior" not in str(info.value).partition("got")[0]
     loc = torch.nn.Parameter(torch.zeros(2))
@@ -172,7 +174,7 @@ def test_an_iterator_is_fitted_in_one_pass_and_more_are_refused():
     z = two_heaps(3000)
     batches = z.split(100)
     for latents in (Once(batches), (part for part in batches), iter(list(batches))):
-        with pytest.raises(ValueError, match=r"max_epochs=1 .* which can be read once, got 5"):
+        with pytest.raises(ValueError, match=r"max_epochs=1 .* which can be read only once, got 5"):
             fit_prior("mog", latents=latents, max_epochs=5, **QUIET)
     latents = Once(batches)
     fit = fit_prior("mog", latents=latents, num_components=2, learning_rate=0.02, **QUIET)
@@ -181,7 +183,7 @@ def test_an_iterator_is_fitted_in_one_pass_and_more_are_refused():
     assert fit.after.held_out.value < 1.2
     again = fit_prior("mog", latents=Once(batches), num_components=2, learning_rate=0.02, **QUIET)
     assert again.after == fit.after
-    with pytest.raises(ValueError, match="got none; give what can be read anew"):
+    with pytest.raises(ValueError, match="got none; give an iterable"):
         fit_prior("mog", latents=latents, **QUIET)
 
 
@@ -246,25 +248,28 @@ def test_latents_of_more_dimensions_are_flattened():
 
 
 BAD = [
-    (lambda z: {"latents": z[:, 0]}, "shape \\(N, L\\), got \\(60,\\); of one dimension give z"),
+    (
+        lambda z: {"latents": z[:, 0]},
+        "shape \\(N, L\\), got \\(60,\\); for a single dimension give z",
+    ),
     (lambda z: {"latents": [z[:, 0]]}, "got one of shape \\(60,\\)"),
     (lambda z: {"latents": z.index_fill(0, torch.tensor(7), math.nan)}, "finite.* in row 7;"),
     (lambda z: {"latents": [z, z + math.inf]}, "finite latents, got inf in row 60"),
     (lambda z: {"latents": z, "scales": -z.abs()}, "standard deviations .* exp\\(log_variance"),
     (lambda z: {"latents": z, "scales": z[:, :1]}, "\\(60, 2\\), got \\(60, 1\\)"),
-    (lambda z: {"latents": [z], "scales": z}, "within the batches of a list"),
+    (lambda z: {"latents": [z], "scales": z}, "in the batches of a list"),
     (lambda z: {"latents": z, "labels": torch.arange(9)}, "label for each of 60"),
     (lambda z: {"latents": [(z, z[:, 0])]}, "give batches of \\(z, scale\\)"),
-    (lambda z: {"latents": [z, (z, z.abs())]}, "of one kind, with 2 latent dim"),
+    (lambda z: {"latents": [z, (z, z.abs())]}, "all batches with 2 latent dim"),
     (lambda z: {"latents": 3}, "got int"),
-    (lambda z: {"latents": TensorDataset(z)}, "by a DataLoader"),
+    (lambda z: {"latents": TensorDataset(z)}, "in a DataLoader"),
     (lambda z: {"latents": z, "scales": [z]}, "expected scales as an array"),
     (lambda z: {"latents": z.to(torch.complex64)}, "complex"),
     (lambda z: {"latents": []}, "got none"),
     (lambda z: {"latents": z, "encoder": NeedsEncoder(), "data": z}, "got both"),
     (lambda z: {"encoder": NeedsEncoder()}, "or latents, got neither"),
     (lambda z: {"latents": "nowhere.npy"}, "no such file"),
-    (lambda z: {"latents": "tests/cases.py"}, "a .npy or a .parquet"),
+    (lambda z: {"latents": "tests/cases.py"}, "a .npy or .parquet"),
     (lambda z: {"latents": "tests"}, "got neither"),
 ]
 

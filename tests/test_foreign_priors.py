@@ -207,7 +207,11 @@ def test_a_module_gets_what_it_asks_for():
         (lambda: lambda: mixture(), TypeError, "got function"),
         (lambda: Normal(torch.zeros(2), 1.0), ValueError, r"write Independent\(Normal\(...\), 1\)"),
         (lambda: Normal(0.0, 1.0), ValueError, "let each z be one vector"),
-        (lambda: normal().expand((3,)), ValueError, r"batch shape \(3,\); a mixture of the batch"),
+        (
+            lambda: normal().expand((3,)),
+            ValueError,
+            r"batch shape \(3,\); for a mixture over the batch",
+        ),
         (
             lambda: Independent(Normal(torch.zeros(2), nn.Parameter(torch.zeros(2)).exp()), 1),
             ValueError,
@@ -219,7 +223,7 @@ def test_a_module_gets_what_it_asks_for():
             "covariance_matrix that was computed",
         ),
         (lambda: flow()(), ValueError, "a module computes|computed from parameters"),
-        (lambda: flow(context=3), TypeError, "make a flow without a context"),
+        (lambda: flow(context=3), TypeError, "use a flow without a context"),
         (lambda: Unfinished(), TypeError, r"got Unfinished, which fails \(not yet\)"),
     ],
 )

@@ -286,7 +286,7 @@ def test_a_dead_level_is_named_with_what_to_do():
 
 def test_what_does_not_fit_is_refused_in_a_sentence():
     flat = built("standard").decoder
-    with pytest.raises(ValueError, match=r"top prior of 2 dimensions.*MoGPrior of 3"):
+    with pytest.raises(ValueError, match=r"top prior with 2 dimensions.*MoGPrior with 3"):
         HierarchicalPrior((3, 2), MoGPrior(3, 4))
     with pytest.raises(ValueError, match=r"sizes of two levels or more, got \(3,\)"):
         HierarchicalPrior((3,))
@@ -295,9 +295,9 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
         loss(vae, IMAGES)
     vae = built("vamp")
     vae.encoder = GaussianEncoder(MLP((4, 4), (10,)))
-    with pytest.raises(ValueError, match=r"encoder of 2 levels.*got GaussianEncoder of one"):
+    with pytest.raises(ValueError, match=r"encoder with 2 levels.*got GaussianEncoder with one"):
         loss(vae, IMAGES)
-    with pytest.raises(ValueError, match="prior of one level at the top"):
+    with pytest.raises(ValueError, match="prior with one level at the top"):
         HierarchicalPrior((3, 2), HierarchicalPrior((1, 1)))
     with pytest.raises(ValueError, match="shares its levels"):
         HierarchicalPrior((3, 2), conditionals="encoder")(built("standard").encoder)

@@ -119,7 +119,7 @@ def test_every_command_takes_a_run_of_levels(two, three, bits, tmp_path, monkeyp
     main(["score", run, "--importance-samples", "8", "--out", "scores.csv"])
     with without_pictures():
         main(["report", str(three), "--out", "page.html"])
-    refused(["encode", run, "--level", "3"], "next to the data, to 2, the top, got 3", capsys)
+    refused(["encode", run, "--level", "3"], "(next to the data) to 2 (the top), got 3", capsys)
 
 
 def test_the_prior_of_the_top_is_refitted(two, tmp_path, monkeypatch):

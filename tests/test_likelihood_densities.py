@@ -245,7 +245,7 @@ def test_counts_are_encoded_by_their_logarithm():
     actual = GaussianEncoder(network, (0, 10_000), transform="log1p")(x).mean
     unit = 2 * torch.log1p(x) / math.log1p(10_000) - 1
     torch.testing.assert_close(actual, network(unit)[..., :2])
-    with pytest.raises(ValueError, match="from zero on"):
+    with pytest.raises(ValueError, match="from zero upwards"):
         GaussianEncoder(network, (-2, 10), transform="log1p")
 
 

@@ -226,7 +226,7 @@ def test_arguments_of_the_trainer_are_translated_with_a_warning(splits, tmp_path
     [
         ({"callbacks": []}, "no trainer.callbacks; use a logger"),
         ({"gradient_clip_val": 1.0}, "no trainer.gradient_clip_val; use gradient_clip"),
-        ({"profiler": "simple"}, "got trainer.profiler; write a loop of your own"),
+        ({"profiler": "simple"}, "got trainer.profiler; write your own loop"),
         ({"acelerator": "cpu"}, "did you mean trainer.accelerator?"),
         ({"logger": {"class_path": "os.system"}}, "for trainer.logger, got dict"),
         ({"strategy": "ddpp"}, "did you mean ddp?"),
@@ -393,7 +393,7 @@ def test_small_models_take_one_thread_and_a_training_puts_the_number_back(splits
 
 
 def test_the_old_lightning_module_says_where_training_is():
-    with pytest.raises(ImportError, match=r"train with priory\.training\.train"):
+    with pytest.raises(ImportError, match=r"use priory\.training\.train"):
         from priory.training import Training  # noqa: F401
     with warnings.catch_warnings():
         warnings.simplefilter("error")

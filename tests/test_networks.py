@@ -95,7 +95,7 @@ def test_models_of_every_network_are_saved_and_loaded(tmp_path):
     [
         (lambda: GatedMLP((2,), (3,), (0,)), r"hidden_sizes=\(0,\)"),
         (lambda: MLP((2,), (0,)), r"out_shape=\(0,\)"),
-        (lambda: ConvEncoderNetwork((9,), (3,)), r"got \(9,\); take fully connected"),
+        (lambda: ConvEncoderNetwork((9,), (3,)), r"got \(9,\); use fully connected"),
         (lambda: ConvEncoderNetwork((9, 0), (3,)), "at least one"),
         (lambda: ConvEncoderNetwork((9, 9), (3,), channels=()), "at least one convolution"),
         (lambda: ConvDecoderNetwork((2,), (9, 9, 9, 9)), "shape"),

@@ -1,9 +1,11 @@
 """What a notebook shows of models and numbers."""
 
+import pytest
 import torch
 
 from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, MoGPrior
 from priory.evaluation import evaluate, negative_log_likelihood
+from priory.printing import plain_console
 
 
 def test_models_and_numbers_show_themselves():
@@ -22,3 +24,9 @@ def test_models_and_numbers_show_themselves():
         found._repr_html_()
     )
     assert "over the held-out examples (NLL, ELBO" in found._repr_html_()
+
+
+def test_what_is_printed_in_a_notebook_needs_no_widgets(monkeypatch, capsys):
+    monkeypatch.setattr(pytest.importorskip("rich.console"), "_is_jupyter", lambda: True)
+    plain_console().print("fitted")
+    assert capsys.readouterr().out == "fitted\n"

@@ -166,6 +166,13 @@ def check_numbers(actual: Any, stored: Any, where: str = "") -> None:
         assert actual == stored, where
 
 
+def _multinomial_as_stored() -> bool:
+    """Whether this torch draws indices as the one that the stored numbers were drawn with."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.multinomial(torch.ones(5), 3, generator=generator).tolist() == [3, 0, 2]
+
+
+@pytest.mark.skipif(not _multinomial_as_stored(), reason="this torch draws other indices")
 @pytest.mark.parametrize("run", ["table", "arrays"])
 def test_a_run_of_0_1_0_is_evaluated_to_the_same_numbers(run, runs, capsys):
     main(["evaluate", run, "--importance-samples", "64", "--out", "new.json"])

@@ -25,7 +25,11 @@ def gradients(vae: VAE, x: torch.Tensor) -> None:
     priory.loss(vae, x).backward()
 
 
-def test_a_step_turns_matrices_by_their_singular_vectors_and_the_rest_as_adam_does():
+@pytest.mark.parametrize("processor", ["AVX2", "AVX512"])
+def test_a_step_turns_matrices_by_their_singular_vectors_and_the_rest_as_adam_does(
+    processor, monkeypatch
+):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
     vae, x, rate = make_vae(), (torch.rand(20, 9) < 0.5).float(), 1e-3
     before = copy.deepcopy(vae)
     gradients(vae, x)
@@ -45,7 +49,8 @@ def test_a_step_turns_matrices_by_their_singular_vectors_and_the_rest_as_adam_do
             u, vh = u[:, large], vh[large]
             within = u.T @ moved @ vh.T / (0.2 * rate * math.sqrt(max(end.shape)))
             assert within.diagonal().sub(1).abs().max() < 0.5
-            assert (within - within.diagonal().diag()).abs().max() < 0.1
+            rounding = 1e-3 if processor == "AVX2" else 0.1
+            assert (within - within.diagonal().diag()).abs().max() < rounding
         else:
             torch.testing.assert_close(
                 moved, rate * end.grad.double().sign(), atol=1e-4 * rate, rtol=0

@@ -356,7 +356,7 @@ def test_a_vampprior_says_what_encoder_it_needs():
         (lambda: ResampledPrior(2, truncation=1), "truncation of at least 2, got 1"),
         (lambda: ResampledPrior(2, "mgo"), "did you mean MoGPrior"),
         (lambda: ResampledPrior(2, "MoGPrior"), "num_components"),
-        (lambda: ResampledPrior(2, ConditionalMoGPrior(2, 2, 3)), "needs no labels"),
+        (lambda: ResampledPrior(2, ConditionalMoGPrior(2, 2, 3)), "does not need labels"),
         (lambda: ResampledPrior(2, ResampledPrior(2)), "is not resampled itself"),
         (lambda: make_prior("mixture", **FACTS), "expected components for the MixturePrior"),
         (lambda: MLP((4,), (2,), num_labels=0), r"num_labels=\(0,\)"),

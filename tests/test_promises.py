@@ -194,7 +194,7 @@ def test_labels_are_known_by_their_names(tmp_path):
         further = open_like(source, tmp_path / "few.npy", labels=tmp_path / "z.npy")
         assert further.labels.tolist() == [2, 0]
     np.save(tmp_path / "z.npy", np.array(["u", "q"]))
-    with pytest.raises(ValueError, match="got another, 'q'"):
+    with pytest.raises(ValueError, match="got 'q' too"):
         open_like(source, tmp_path / "few.npy", labels=tmp_path / "z.npy")
     np.savez(tmp_path / "x.npz", x=rng.normal(size=(30, 3)), y=np.arange(30) % 3 + 5)
     assert open_source(tmp_path / "x.npz").label_names == ("5", "6", "7")
@@ -210,7 +210,7 @@ def test_a_label_without_training_data_is_said_before_training(tmp_path, monkeyp
     parts = {"train": np.arange(30), "validation": np.arange(30, 35), "test": np.arange(35, 40)}
     np.savez("x.npz", x=rng.normal(size=(40, 3)), y=y, **parts)
     words = ["train", "--data", "x.npz", "--prior", "ConditionalMoGPrior", *QUICK, "--out", "run"]
-    message = "train on of every label, got none of '8' (0 to validate, 2 to test)"
+    message = "training examples for every label, got none for '8' (0 for validation, 2 for test)"
     refused_by_the_shell(words, message, capsys)
     assert not Path("run").exists()
 
@@ -372,8 +372,8 @@ def test_one_image_in_colour_among_grey_ones_is_said(tmp_path):
         ("raise GeneratorExit", "GeneratorExit"),
         ("def f(:", "SyntaxError"),
         ("x = 1 / 0", "ZeroDivisionError"),
-        ("def make():\n    raise SystemExit(0)", "SystemExit: 0; mend it"),
-        ("def make():\n    raise KeyError('a')", "KeyError: 'a'; mend it"),
+        ("def make():\n    raise SystemExit(0)", "SystemExit: 0; fix it"),
+        ("def make():\n    raise KeyError('a')", "KeyError: 'a'; fix it"),
         ("def make():\n    return 3", "expected"),
         ("make = 3", "expected a function 'make'"),
         ("print('[/x] hello')", "expected a function 'make'"),

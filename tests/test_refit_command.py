@@ -104,7 +104,7 @@ def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
     ("arguments", "message"),
     [
         (["nowhere"], "found no model.json"),
-        (["run"], "got 2 at run; name one of run/ExemplarPrior, run/StandardPrior"),
+        (["run"], "got 2 at run; choose one of run/ExemplarPrior, run/StandardPrior"),
         (["run/StandardPrior", "--prior", "vapm"], "did you mean VampPrior?"),
         (["run/StandardPrior", "--prior-options", "{speed: 1}"], "got speed"),
         (["run/StandardPrior", "--data", "nowhere.npy"], "no such file"),
@@ -118,10 +118,10 @@ def test_a_trained_run_is_refitted_on_the_data_it_was_tested_on(run):
         ),
         (["run/StandardPrior", "--num-components", "200"], "got 96"),
         (["run/StandardPrior", "--out", "run"], "does not exist yet"),
-        (["run/StandardPrior", "--out", "run/StandardPrior/new"], "beyond the old model's"),
+        (["run/StandardPrior", "--out", "run/StandardPrior/new"], "outside the old model's"),
         (["damaged/StandardPrior"], "truncated or damaged"),
         (["strange/StandardPrior"], "the data with --data"),
-        (["broken/StandardPrior"], "which is damaged"),
+        (["broken/StandardPrior"], "not valid YAML"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -172,7 +172,7 @@ def test_a_prior_is_fitted_to_a_file_of_latents(tmp_path, monkeypatch, capsys):
     [
         ([], "expected RUN after priory refit, or --latents, got nothing"),
         (["run/StandardPrior", "--latents", "bits.npy"], "got both"),
-        (["--latents", "bits.npy", "--prior", "vamp"], "needs no encoder"),
+        (["--latents", "bits.npy", "--prior", "vamp"], "does not need an encoder"),
         (["--latents", "run"], "got neither"),
         (["--latents", "bits.npy", "--scales", "none.npy"], "no such file"),
     ],
@@ -186,5 +186,5 @@ def test_what_is_no_refit_of_latents_is_one_sentence(run, arguments, message, ca
 
 def test_a_run_that_is_a_prior_alone_is_refused_where_a_model_is_needed(tmp_path):
     priory.save(StandardPrior(2), tmp_path)
-    with pytest.raises(ValueError, match="got StandardPrior alone; load it in Python"):
+    with pytest.raises(ValueError, match="got only a StandardPrior; load it in Python"):
         _ = Run.open(tmp_path).model

@@ -67,13 +67,13 @@ def write_wrong() -> None:
         ("--data text.csv", "'sepal width (cm)' of text.csv, got 'three' in row 42"),
         ("--data constant.csv", "different values in column 'constant'"),
         ("--data nan.npy", "got nan in example 40000 at [1]"),
-        ("--data x.npy --labels few.npy", "each of 120 data in few.npy"),
-        ("--data one.npy", "expected at least 2 data"),
+        ("--data x.npy --labels few.npy", "each of 120 examples in few.npy"),
+        ("--data one.npy", "expected at least 2 examples"),
         ("--data constant.npy", "different values in constant, got 1 alone"),
         ("--data code.pt", "code, which are never run"),
         ("--data text.csv --data-options {lable: species}", "did you mean label?"),
         ("--config misspelt.yaml", "did you mean max_epochs?"),
-        ("--config broken.yaml", "expected a file of options in YAML"),
+        ("--config broken.yaml", "expected a YAML file of options"),
         ("--max-epochz 3", "did you mean --max-epochs?"),
         ("--latent-dim two", "expected a whole number or null for latent_dim, got two."),
         ("--hidden-sizes 16", "a list such as [300, 300] for hidden_sizes"),
@@ -89,7 +89,7 @@ def write_wrong() -> None:
         ("--data x.npy --trainer.strategy ddpp", "'ddpp'; did you mean ddp?"),
         ("--data x.npy --importance-samples 0", "at least one importance sample"),
         ("--data x.npy --out there", "does not exist yet"),
-        ("--data x.npy --out x.npy/run", "expected a directory that can be written to"),
+        ("--data x.npy --out x.npy/run", "expected a writable directory"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_written(options, message, wrong, capsys):
@@ -205,10 +205,10 @@ def test_a_full_disk_costs_no_checkpoint(stopped):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("last.ckpt", b"PK", "truncated, damaged or holds more than tensors"),
-        ("last.ckpt", "code", "truncated, damaged or holds more than tensors"),
+        ("last.ckpt", b"PK", "truncated, damaged or contains more than tensors"),
+        ("last.ckpt", "code", "truncated, damaged or contains more than tensors"),
         ("last.ckpt", "other", "expected a checkpoint of this model"),
-        ("config.yaml", b"data: {", "config.yaml (line 1), which is damaged"),
+        ("config.yaml", b"data: {", "config.yaml, which is not valid YAML (line 1)"),
         ("config.yaml", b"- 1", "expected a file of options by name"),
     ],
 )
@@ -229,7 +229,7 @@ def test_a_damaged_run_is_not_resumed(stopped, name, content, message, capsys):
 def test_damaged_data_formats_and_runs_that_are_none_are_refused(stopped, capsys):
     Path("whole/data.json").write_text('{"name": ')
     for words in (["encode", "whole", "--data", "x.npy"], ["evaluate", "whole", *SAMPLES]):
-        refused(words, "data.json, got a file that is damaged", capsys)
+        refused(words, "data.json, got a damaged file", capsys)
     assert not Path("whole/measures.json").exists()
     refused(["train", "--resume", "--out", "nowhere"], "found no config.yaml there", capsys)
     more = ["train", "--resume", "--out", "run", "--latent-dim", "4"]
@@ -269,7 +269,7 @@ def test_classes_of_ones_own_are_named_in_the_shell_alone(stopped, capsys):
     for name in ("encoder", "decoder", "prior"):
         for value in ("mine:MyEncoder", "{class_path: mine.MyEncoder}"):
             Path("own.yaml").write_text(f"{name}: {value}\n")
-            expected = f"as no file names a class, got 'mine:MyEncoder' for {name}"
+            expected = f"because no file names a class, got 'mine:MyEncoder' for {name}"
             refused(["train", "--config", "own.yaml"], expected, capsys)
     old = "{class_path: mine.MyEncoder, init_args: {width: 5}}"
     refused(["train", "--encoder", old], "--encoder package.module:Name", capsys)
@@ -312,8 +312,8 @@ def test_a_prior_of_ones_own_trains_resumes_and_goes_everywhere(prior, stopped, 
     ("text", "message"),
     [
         ("a: &a [1]\nb: *a\n", "without aliases (*name)"),
-        ("[" * 30 + "]" * 30, "nested at most 20 deep"),
-        ("data: !!python/object:os.system x\n", "which is damaged"),
+        ("[" * 30 + "]" * 30, "nested at most 20 levels deep"),
+        ("data: !!python/object:os.system x\n", "not valid YAML"),
         ("importance_samples: 1000000000000\n", "at most 1,000,000"),
         ("latent_dim: 1000000000000\n", "latent_dim from 1 to 1,000,000"),
         ("hidden_sizes: [1000000000]\n", "hidden_sizes from 1 to 1,000,000"),
@@ -321,7 +321,7 @@ def test_a_prior_of_ones_own_trains_resumes_and_goes_everywhere(prior, stopped, 
         ("max_epochs: yes\n", "expected a whole number for max_epochs"),
         ("trainer: {callbacks: some.installed.Class}\n", "trainer.callbacks"),
         ("trainer: {default_root_dir: /somewhere}\n", "trainer.default_root_dir"),
-        ("data_options: {label: {class_path: os.x}}\n", "as no file names a class"),
+        ("data_options: {label: {class_path: os.x}}\n", "because no file names a class"),
         (f"data: {'x' * 2_000_000}", "of at most 1,000,000 bytes"),
     ],
     ids=lambda text: text[:30],

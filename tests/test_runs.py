@@ -70,7 +70,7 @@ def test_the_models_of_a_comparison_are_opened_in_its_order(here):
     assert [run.path.name for run in runs] == ["MoGPrior", "StandardPrior"]
     assert all(isinstance(run.config, CompareConfig) for run in runs)
     assert [run.metrics["epochs"] for run in runs] == [2, 2]
-    with pytest.raises(ValueError, match="name one of both/MoGPrior, both/StandardPrior"):
+    with pytest.raises(ValueError, match="choose one of both/MoGPrior, both/StandardPrior"):
         Run.open("both")
     assert Run.open("both/StandardPrior").home.resolve() == (here / "both").resolve()
 
@@ -125,7 +125,7 @@ def test_a_finished_run_with_a_damaged_checkpoint_keeps_its_numbers(here, tmp_pa
     more = ["train", "--resume", "--out", str(run), "--max-epochs", "4"]
     refused(more, "truncated, damaged", capsys)
     (run / "last.ckpt").unlink()
-    refused(more, f"by --from {run}", capsys)
+    refused(more, f"with --from {run}", capsys)
     kept.pop("last.ckpt")
     assert {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()} == kept
 
@@ -133,7 +133,7 @@ def test_a_finished_run_with_a_damaged_checkpoint_keeps_its_numbers(here, tmp_pa
 def test_a_finished_run_stays_and_says_so(here, capsys):
     before = Path("run/metrics.json").stat().st_mtime_ns
     main(["train", "--resume", "--out", "run"])
-    assert "run is finished already." in capsys.readouterr().out
+    assert "run is already finished." in capsys.readouterr().out
     assert Path("run/metrics.json").stat().st_mtime_ns == before
 
 
@@ -150,7 +150,7 @@ def test_a_run_is_started_from_the_weights_of_another(here, tmp_path, capsys):
     refused([*words, "--latent-dim", "7"], "got latent_dim=7 too", capsys)
     refused([*words, "--prior", "MoGPrior"], "got prior='MoGPrior' too", capsys)
     np.save(tmp_path / "other.npy", np.zeros((30, 5)) + np.arange(5))
-    refused([*words, "--data", str(tmp_path / "other.npy")], "such as the model", capsys)
+    refused([*words, "--data", str(tmp_path / "other.npy")], "like the data that the model", capsys)
     assert not (tmp_path / "no").exists()
 
 

@@ -201,14 +201,14 @@ def test_what_cannot_be_drawn_is_said(images, capsys):
         ("--component 3", "expected a component from 0 to 2, got 3"),
         ("--component -1", "expected a component from 0 to 2, got -1"),
         ("--component 1 --per-component", "leave one out"),
-        ("--label 3", "a model that is told of none, got 3"),
+        ("--label 3", "a model that takes none, got 3"),
     ):
         refused(["run", *words.split()], message, capsys)
     form = DataFormat("x", (4, 4), "uint8")
     written(Path("two/b"), VAE(images.encoder, images.decoder, StandardPrior(2)), form)
     refused(["two/b", "--component", "0"], "a mixture of components, got StandardPrior", capsys)
     written(Path("two/a"), images, form)
-    refused(["two"], "name one of two/a, two/b", capsys)
+    refused(["two"], "choose one of two/a, two/b", capsys)
 
 
 def test_pictures_are_for_images(table, capsys):

@@ -117,7 +117,7 @@ def test_copies_are_found_and_samples_of_the_truth_are_not():
     assert copied.closer_to_training > 0.95
     wide = memorisation(4 * fresh, training, held_out)
     assert wide.z_score > 5
-    with pytest.raises(ValueError, match="none of one kind"):
+    with pytest.raises(ValueError, match="none of at least one kind"):
         memorisation(fresh[:0], training, held_out)
 
 
@@ -190,5 +190,5 @@ def test_the_use_of_latents_is_that_of_the_gaussians():
     rate = 0.5 * (scale**2 + variance - 1 - math.log(scale**2))
     torch.testing.assert_close(found.rate.float(), rate, rtol=1e-4, atol=1e-5)
     assert latent_use(vae, x[:9], prior=MoGPrior(3, 4)()).rate is None
-    with pytest.raises(ValueError, match="at least two data"):
+    with pytest.raises(ValueError, match="at least two examples"):
         latent_use(vae, x[:1])

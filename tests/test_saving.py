@@ -110,7 +110,7 @@ def test_saving_says_where_examples_are_held(tmp_path, caplog):
     ):
         caplog.clear()
         priory.save(model, tmp_path, **options)
-        assert ("holds training examples" in caplog.text) == said
+        assert ("contains training examples" in caplog.text) == said
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -73,7 +73,7 @@ def test_what_cannot_be_had_is_one_sentence():
     assert not hasattr(flow, "predict_proba")
     with pytest.raises(AttributeError, match="predict"):
         flow.predict(two_heaps())
-    with pytest.raises(TypeError, match="needs no encoder"):
+    with pytest.raises(TypeError, match="does not need an encoder"):
         PriorDensity("exemplar").fit(two_heaps())
     with pytest.raises(TypeError, match="expected a prior"):
         PriorDensity(3).fit(two_heaps())

@@ -54,12 +54,12 @@ def test_idx_files_that_are_wrong_are_refused(tmp_path):
     packed = gzip.compress(content)
     for bad in (packed[:-9], packed[:12], packed[:-8] + b"\0" * 8, packed[:10] + b"\xff" * 20):
         path.write_bytes(bad)
-        refused(ValueError, "whole gzip file .* truncated or corrupt", path)
+        refused(ValueError, "complete gzip file .* truncated or corrupt", path)
     path.write_bytes(b"")
     refused(ValueError, "got an empty file", path)
     write_mnist(tmp_path / "m")
     write_idx(tmp_path / "m" / "t10k-labels-idx1-ubyte", np.zeros(3, np.uint8))
-    refused(ValueError, r"each of 4 data in t10k-labels.*got .*\(3,\)", tmp_path / "m")
+    refused(ValueError, r"each of 4 examples in t10k-labels.*got .*\(3,\)", tmp_path / "m")
     (tmp_path / "m" / "t10k-labels-idx1-ubyte").unlink()
     refused(FileNotFoundError, "t10k-labels-idx1-ubyte", tmp_path / "m")
     refused(FileNotFoundError, "expected a folder", "mnist:nowhere")
@@ -135,10 +135,10 @@ def test_named_arrays_open(tmp_path, kind):
         ({"x": x, "labels": y - 0.5}, "whole numbers .* got -0.5 for example 0"),
         ({"x": x, "data": x, "y": y}, "got both"),
         ({"x": x, "train": np.arange(9)}, "example 9 in none"),
-        ({"x": x, "train": np.arange(10), "test": [3]}, "each in one part alone"),
+        ({"x": x, "train": np.arange(10), "test": [3]}, "each in only one part"),
         ({"x": x, "train": np.arange(11)}, "from 0 to 9"),
         ({"x": x, "train": x}, "positions of data"),
-        ({"train": x, "test": x[:, :1]}, "one kind"),
+        ({"train": x, "test": x[:, :1]}, "same kind"),
         ({"train": x, "test": x, "y_train": y}, "for every part"),
     ):
         with pytest.raises(ValueError, match=match):
@@ -181,9 +181,9 @@ def test_wrong_values_are_named_wherever_they_are(tmp_path):
 @pytest.mark.parametrize(
     ("array", "match"),
     [
-        (np.zeros((1, 3)), "at least 2 data"),
-        (np.zeros((0, 3)), "at least 2 data"),
-        (np.zeros((5, 0)), "one value or more"),
+        (np.zeros((1, 3)), "at least 2 examples"),
+        (np.zeros((0, 3)), "at least 2 examples"),
+        (np.zeros((5, 0)), "at least one value"),
         (np.zeros((5, 2), complex), "numeric array"),
         (np.zeros(5), "shape"),
     ],
@@ -203,7 +203,7 @@ def test_labels_may_lie_in_a_file_of_their_own(tmp_path):
         source = open_source(tmp_path / "x.npy", labels=tmp_path / labels)
         assert source.labels.tolist() == list(range(6))
     for wrong, match in (
-        (np.arange(5), r"for each of 6 data in y\.npy, got labels of shape \(5,\)"),
+        (np.arange(5), r"for each of 6 examples in y\.npy, got labels of shape \(5,\)"),
         (np.arange(6) - 2, "got -2 for example 0"),
         (np.full(6, np.nan), "got nan for example 0"),
     ):
@@ -244,7 +244,7 @@ def test_folders_without_images_of_one_kind_are_refused(tmp_path):
     pytest.importorskip("PIL.Image")
     refused(ValueError, "empty folder", tmp_path)
     (tmp_path / "notes.txt").write_text("no image")
-    refused(ValueError, r"got .*notes\.txt, which is none", tmp_path)
+    refused(ValueError, r"got .*notes\.txt, which is not an image", tmp_path)
     (tmp_path / "notes.txt").unlink()
     write_images(tmp_path, sizes=((3, 2), (3, 2), (4, 2)))
     refused(ValueError, r"2 by 3 pixels in .*0\.png and 2 by 4 in .*2\.png", tmp_path)
@@ -253,7 +253,7 @@ def test_folders_without_images_of_one_kind_are_refused(tmp_path):
     write_images(tmp_path, mode="RGBA", a="1.png")
     refused(ValueError, r"1\.png with transparent pixels", tmp_path)
     write_images(tmp_path, mode="I;16", a="1.png")
-    refused(ValueError, r"8 bits a channel, got mode I;16 in .*1\.png", tmp_path)
+    refused(ValueError, r"8 bits per channel, got mode I;16 in .*1\.png", tmp_path)
     write_images(tmp_path, sizes=((30, 20),), mode="RGB", a="0.png", b="1.png")
     content = (tmp_path / "1.png").read_bytes()
     (tmp_path / "1.png").write_bytes(content[:-300])

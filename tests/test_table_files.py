@@ -158,7 +158,8 @@ def test_words_for_none_are_quoted_and_may_be_kept(tmp_path):
     write(tmp_path / "t.csv", a=["None", "NA", "b"] * 20)
     message = refusal(tmp_path / "t.csv")
     assert (
-        "expected a value in column 'a' of t.csv, got 'None' in row 0, a word for none" in message
+        "expected a value in column 'a' of t.csv, got 'None' in row 0, a word for a missing value"
+        in message
     )
     assert open_source(tmp_path / "t.csv", options=advice_in(message)).x.shape == (N, 3)
     kept = open_source(tmp_path / "t.csv", options={"missing_words": []})
@@ -167,7 +168,7 @@ def test_words_for_none_are_quoted_and_may_be_kept(tmp_path):
     filled = {"missing_words": ["?"], "missing_numbers": "mean"}
     assert open_source(tmp_path / "t.csv", options=filled).columns.columns[1].fill is not None
     write(tmp_path / "t.csv", a=["nan", "1", "2"] * 20)
-    assert "got 'nan' in row 0, a word for none" in refusal(tmp_path / "t.csv")
+    assert "got 'nan' in row 0, a word for a missing value" in refusal(tmp_path / "t.csv")
     assert "expected a number" in refusal(tmp_path / "t.csv", {"missing_words": []})
 
 
@@ -216,7 +217,7 @@ def test_a_table_without_a_remedy_gets_no_command(tmp_path):
     write(tmp_path / "t.csv")
     pandas.DataFrame({"a": ["u"] * 9, "b": ["v"] * 9}).to_csv(tmp_path / "t.csv", index=False)
     message = refusal(tmp_path / "t.csv")
-    assert message.endswith("; correct that.")
+    assert message.endswith("; correct this.")
 
 
 def test_numbers_keep_their_kind(tmp_path):
@@ -300,7 +301,7 @@ def test_cells_that_no_reader_expects_are_said_in_a_sentence(tmp_path):
         ({"missing_words": "NA"}, "a list of text for missing_words"),
         ({"decimal": "x"}, "decimal"),
         ({"separator": ";;"}, "one character for separator"),
-        ({"separator": ".", "decimal": "."}, "another separator"),
+        ({"separator": ".", "decimal": "."}, "a separator that differs"),
         ({"label": ["a"]}, "text for label"),
         ({"missing_numbers": True}, "missing_numbers"),
         ({"drop": {"a": 1}}, "a list of text for drop"),
@@ -328,6 +329,6 @@ def test_many_wrong_columns_are_cut_short(tmp_path):
     many = {f"c{n}": [f"p{row}" for row in range(N)] for n in range(40)}
     write(tmp_path / "t.csv", **many)
     message = refusal(tmp_path / "t.csv")
-    assert "; 20 other columns are wrong too; correct that" in message
+    assert "; there are problems with 20 other columns too; correct this" in message
     assert len(open_data(tmp_path / "t.csv", options=advice_in(message)).train) == 48
     assert re.search(rf"at most {min(MOST_CATEGORIES, N - 1)} categories", message)

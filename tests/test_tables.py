@@ -80,7 +80,7 @@ def test_further_tables_are_read_as_the_first(tmp_path):
     assert open_like(source, tmp_path / "test.csv").labels is None
     for wrong, match in (
         (other.drop(columns="born"), "expected the column 'born' in test.csv"),
-        (other.assign(age=3), "got 'age'; drop it"),
+        (other.assign(age=3), "got 'age' too; drop it"),
         (other.assign(eyes=["grey"] * 7), "one of 'blue', .* in column 'eyes' .* 'grey' in row 0"),
         (other.assign(born=["x", *"123456"]), "number in column 'born' .* got 'x' in row 0"),
         (other.assign(born=[1, None, *range(5)]), "value in column 'born' .* none in row 1"),
@@ -111,16 +111,16 @@ def test_further_tables_are_read_as_the_first(tmp_path):
         ("a,b\n", {}, "got a table without any"),
         ("\n", {}, "cannot be read as one"),
         ("", {}, "empty file"),
-        ("a,b\n1,2\n", {}, "at least 2 rows to train on in t.csv, got 1"),
-        ("a;b\n1;2\n3;4\n", {}, "say --data-options .*separator.*;"),
+        ("a,b\n1,2\n", {}, "at least 2 training rows in t.csv, got 1"),
+        ("a;b\n1;2\n3;4\n", {}, "use --data-options .*separator.*;"),
         (",a\n0,1\n1,2\n2,5\n", {}, "got column 0 without"),
         ("a,b\n1,2\n2,3\n3,5\n", {"label": "c"}, "expected a column of t.csv, got 'c'"),
         ("age,b\n1,2\n2,3\n3,5\n", {"drop": ["agee"]}, "did you mean 'age'"),
         ("a,b\n1,2\n2,3\n3,5\n", {"drop": ["a", "b"]}, "expected a column of data"),
-        ("a,b\n1,2.5\n2,3\n3,5\n", {"label": "b"}, "classes, .* in column 'b'"),
+        ("a,b\n1,2.5\n2,3\n3,5\n", {"label": "b"}, "labels, .* in column 'b'"),
         ("a,b\n1,\n2,3\n3,5\n", {"label": "b"}, "column 'b' of t.csv, got none in row 0"),
         ("a,b\n1,train\n2,tset\n3,test\n", {"part": "b"}, "got 'tset' in row 1"),
-        ("a,b\n1,test\n2,test\n3,test\n", {"part": "b"}, "data to train on"),
+        ("a,b\n1,test\n2,test\n3,test\n", {"part": "b"}, "training data"),
         ("a,b\n1,2\n2,3\n3,5\n", {"colour": "red"}, "options .* among label, part, .* got colour"),
     ],
 )
@@ -194,7 +194,7 @@ def test_files_that_are_no_parquet_and_dates_are_refused(tmp_path):
         (lambda: Column("a", "categorical", categories=("x",)), "at least two categories"),
         (lambda: Column("a", "numeric", scale=0.0), "a scale above zero"),
         (lambda: Columns(()), "one or more columns"),
-        (lambda: Columns((Column("a", "numeric"),) * 2), "name of its own"),
+        (lambda: Columns((Column("a", "numeric"),) * 2), "unique names"),
         (lambda: Columns((Column("a", "numeric"),)).decode(torch.zeros(3, 2)), "got 2"),
         (lambda: Columns.from_json({"columns": []}), "one or more|label"),
     ],
@@ -240,7 +240,9 @@ def test_counts_open(tmp_path, storage):
     with pytest.warns(UserWarning, match=r"1 of the 5 genes in other\.h5ad are left out"):
         assert open_like(source, other).x.equal(source.x)
     write_counts(other, store(counts[:, 1:3].copy()), cells, genes[1:3])
-    with pytest.raises(ValueError, match=r"the 4 genes trained on in .* none of .g1., .g4.; add"):
+    with pytest.raises(
+        ValueError, match=r"the 4 genes of the training data in .* missing are .g1., .g4.; add"
+    ):
         open_like(source, other)
     write_counts(other, store(counts[:1]), cells[:1].drop(columns="type"), genes)
     assert open_like(source, other).labels is None
@@ -256,5 +258,5 @@ def test_counts_that_would_fill_the_memory_are_refused(tmp_path):
     many = pandas.DataFrame(index=map(str, range(50_000)))
     nothing = sparse.csr_matrix((50_000, 50_000), dtype=np.float32)
     write_counts(tmp_path / "x.h5ad", nothing, many, many)
-    words = "at most 8 GiB .* 50000 cells of 50000 genes, which take 9; .* most variable genes"
+    words = "at most 8 GiB .* 50000 cells of 50000 genes, which take 9 GiB; .* most variable genes"
     refused(ValueError, words, tmp_path / "x.h5ad")

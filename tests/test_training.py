@@ -232,7 +232,7 @@ def test_a_run_directory_is_whole_or_not_there(tmp_path):
         pass
     (tmp_path / "file").touch()
     with (
-        pytest.raises(OSError, match="can be written to"),
+        pytest.raises(OSError, match="a writable directory"),
         new_run_directory(tmp_path / "file" / "run"),
     ):
         pass

@@ -8,11 +8,16 @@ from typing import Any
 from latex2mathml.converter import convert
 
 ROOT = Path(__file__).parents[2]
-SHARED = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
+SHARED = {
+    "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "index.md": "README.md",
+}
 EQUATION = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">\\(?P<open>[(\[])(?P<tex>.*?)\\[)\]]</(?P=tag)>', re.S
 )
 LINK = re.compile(r"^\| \[.*?\]\((\w+\.md)\)", re.M)
+PAGE = re.compile(r"(?<![(/`])\bdocs/(\w+)\.md")  # named in prose
 
 
 def on_config(config: Any, **_: Any) -> Any:
@@ -29,6 +34,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return markdown
     text = (ROOT / SHARED[page.file.src_uri]).read_text()
     text = text.replace("](docs/", "](").replace("](CONTRIBUTING.md)", "](contributing.md)")
+    text = PAGE.sub(r"[\g<0>](\1.md)", text)
     return text.replace("[Apache License 2.0](LICENSE)", "Apache License 2.0")
 
 

@@ -1,10 +1,10 @@
-"""Priory: priors for latent variable models, and what it takes to train and measure them."""
+"""Priory: priors for latent variable models, and the tools to train and measure them."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from priory import priors
-from priory.aggregate import aggregated_posterior
+from priory.aggregate import aggregated_posterior, marginal_prior
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
 from priory.importance_weighted import importance_weighted_loss
 from priory.likelihoods import BernoulliDecoder, CategoricalDecoder
@@ -43,19 +43,21 @@ __all__ = [
     "load",
     "log_weights",
     "loss",
+    "marginal_prior",
     "save",
 ]
 __all__ += priors.__all__
 
 
 ROOMS = ("adapters", "data", "evaluation", "hub", "report", "runs", "testing", "training")
-"""Packages and files that are imported when they are first named, as some are heavy."""
+"""Packages and files that are imported when they are first used, because some are slow to import.
+"""
 
 
 def __getattr__(name: str) -> Any:
     if name in ROOMS:
         return import_module(f"priory.{name}")
-    if name in ("fit", "fit_prior"):  # Lightning is heavy
+    if name in ("fit", "fit_prior"):  # Lightning is slow to import
         return getattr(import_module("priory.training"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

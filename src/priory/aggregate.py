@@ -19,18 +19,18 @@ def aggregated_posterior(
     batch_size: int = 1024,
     context: Context | None = None,
 ) -> GaussianMixture:
-    r"""Return the mixture of the posteriors of all data, each with the same weight.
+    r"""Return the mixture of the posteriors of all data, with equal weights.
 
     $$q(z) = \frac{1}{N} \sum_{n=1}^N q(z \mid x_n)$$
 
-    The encoder is run as it stands (put it in evaluation mode first where that matters), in batches
-    and without a gradient, each of which is brought to its device.
+    The encoder is run in its current mode (put it in evaluation mode first if that matters),
+    without gradients and in batches, which are moved to its device.
 
     Args:
         encoder: The module that returns q(z|x) as a diagonal Gaussian.
         data: The data, `(N, *data_shape)`.
-        batch_size: How many data are encoded at a time.
-        context: What is known of these data, for an encoder that takes it.
+        batch_size: The number of examples to encode at a time.
+        context: The context of these data, for an encoder that takes one.
 
     Raises:
         TypeError: If the encoder returns anything but a diagonal Gaussian.
@@ -57,12 +57,12 @@ def aggregated_posterior(
 
 @torch.no_grad()
 def posterior_of_all(vae: VAE, x: Tensor | Array, context: Context | None = None) -> Distribution:
-    """Return q(z|x) of all data, `(N,)`, encoded in blocks where it is a diagonal Gaussian."""
+    """Return q(z|x) of all data, `(N,)`, encoded in blocks if it is a diagonal Gaussian."""
     x = taken(x, vae.encoder)
     first = vae.posterior(x[:1], given(context)[:1])
     try:
         loc_and_scale(first)
-    except TypeError:  # of which nothing is known that could be put together again
+    except TypeError:  # other distributions cannot be concatenated
         return vae.posterior(x, context)
     q = aggregated_posterior(vae.posterior, x, context=context)
     return Independent(Normal(q.loc, q.scale, validate_args=False), 1, validate_args=False)
@@ -70,15 +70,15 @@ def posterior_of_all(vae: VAE, x: Tensor | Array, context: Context | None = None
 
 @torch.no_grad()
 def marginal_prior(vae: VAE, context: Context | None = None) -> Distribution:
-    r"""Return the prior of an example of unknown label, with labels as frequent as in a context.
+    r"""Return the prior for an example with unknown label, with labels as frequent as in a context.
 
     $$p(z) = \sum_y \mathrm{freq}(y)\, p(z \mid y)$$
 
-    A prior that is the same for all labels is returned as it is.
+    A prior that does not depend on labels is returned unchanged.
 
     Args:
         vae: The model.
-        context: With the labels of examples, `(N,)`.
+        context: A context with the labels of examples, `(N,)`.
 
     Examples:
         >>> import torch
@@ -97,7 +97,7 @@ def marginal_prior(vae: VAE, context: Context | None = None) -> Distribution:
     elif context.labels is None:
         return vae.prior_distribution()
     elif num_labels is not None:
-        count = torch.bincount(context.labels, minlength=num_labels)  # also of labels without data
+        count = torch.bincount(context.labels, minlength=num_labels)  # also for labels without data
         all_labels = Context(labels=torch.arange(len(count), device=count.device))
     else:
         labels, count = context.labels.unique(return_counts=True)

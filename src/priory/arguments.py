@@ -1,16 +1,16 @@
-"""What arguments may be; anything else is refused in one sentence."""
+"""Checks of arguments, with one-sentence errors."""
 
 from collections.abc import Collection, Iterable
 
 from priory.suggestions import did_you_mean, short
 
 MOST_WEIGHTS = 2**27
-"""Half a GiB in single precision; with a gradient and the two moments of Adam it is two."""
+"""Half a GiB in single precision; two with gradients and the two moments of Adam."""
 MOST_SEED = 2**63 - 1
 
 
 def at_least(least: float, **numbers: float | None) -> None:
-    """Refuse numbers below the least that they may be, infinite ones and NaN, but not None.
+    """Refuse numbers below a minimum, infinite ones and NaN, but not None.
 
     Examples:
         >>> from priory.arguments import at_least
@@ -32,7 +32,7 @@ def above_zero(**numbers: float) -> None:
 
 
 def one_of(words: Iterable[str], **given: object) -> None:
-    """Refuse arguments that are none of some words, and suggest the nearest.
+    """Refuse arguments that are not among some words, and suggest the closest.
 
     Examples:
         >>> from priory.arguments import one_of
@@ -51,7 +51,7 @@ def one_of(words: Iterable[str], **given: object) -> None:
 
 
 def only(names: Collection[str], known: Collection[str], whose: str) -> None:
-    """Refuse options whose names are not among those that somebody takes."""
+    """Refuse options with unknown names."""
     if unknown := sorted(set(names) - set(known)):
         among = (
             f"options of {whose} among {', '.join(known)}" if known else f"no options of {whose}"
@@ -62,7 +62,7 @@ def only(names: Collection[str], known: Collection[str], whose: str) -> None:
 
 
 def within(least: float, most: float = 10**6, /, **numbers: float | None) -> None:
-    """Refuse numbers outside a range, and NaN, but not None; no count by hand is over a million.
+    """Refuse numbers outside a range, and NaN, but not None; nobody types counts over a million.
 
     Examples:
         >>> from priory.arguments import within
@@ -77,7 +77,7 @@ def within(least: float, most: float = 10**6, /, **numbers: float | None) -> Non
 
 
 def check_size(numbers: int, where: str) -> None:
-    """Refuse a model with more weights than a slip of the finger leaves memory for.
+    """Refuse a model with too many weights for memory, which is usually a typing error.
 
     Examples:
         >>> from priory.arguments import check_size
@@ -88,6 +88,6 @@ def check_size(numbers: int, where: str) -> None:
     """
     if numbers > MOST_WEIGHTS:
         raise ValueError(
-            f"expected at most {MOST_WEIGHTS:,} weights {where}, got {numbers:,}; take fewer or "
+            f"expected at most {MOST_WEIGHTS:,} weights {where}, got {numbers:,}; use fewer or "
             "narrower layers, latent dimensions or components."
         )

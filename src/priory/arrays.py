@@ -1,4 +1,4 @@
-"""Arrays of other libraries, taken wherever tensors are."""
+"""Arrays of other libraries, accepted wherever tensors are."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -8,39 +8,40 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 WIDER = {"u2": np.int32, "u4": np.int64, "u8": np.int64}
-"""What torch can store and hardly work with."""
+"""Dtypes that torch can store but hardly compute with."""
 
 EXPECTED = "expected a tensor or an array of real numbers"
 
 
 @runtime_checkable
 class _Column(Protocol):
-    """A Series or a DataFrame of pandas, or an array of Arrow."""
+    """A pandas Series or DataFrame, or an Arrow array."""
 
     def to_numpy(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 @runtime_checkable
 class _Table(Protocol):
-    """A table of Arrow."""
+    """An Arrow table."""
 
     def to_pandas(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 Array = NDArray[Any] | _Column | _Table
-"""What is taken beside tensors: NumPy's arrays, pandas' columns and tables, and Arrow's."""
+"""The types accepted in addition to tensors: NumPy arrays, and pandas and Arrow columns and tables.
+"""
 
 
 def as_tensor(x: Any, dtype: torch.dtype | None = None) -> Tensor:
-    """Return a tensor as it is, and an array of another library as a tensor on the processor.
+    """Return a tensor unchanged, and an array of another library as a tensor on the CPU.
 
-    NumPy's arrays may have any strides and byte order and be read-only, and share their memory with
-    the tensor where torch can. Lists of numbers are taken too, and tables, whose columns become
-    columns. Arrays get the type that is given, and tensors keep theirs.
+    NumPy arrays may have any strides and byte order and may be read-only; they share their memory
+    with the tensor if possible. Lists of numbers and tables, column by column, are accepted too.
+    Arrays are converted to the given dtype; tensors keep theirs.
 
     Raises:
-        TypeError: If it holds no real numbers (complex numbers, text, dates, objects), or is masked
-            or sparse.
+        TypeError: If it does not contain real numbers (complex numbers, text, dates, objects), or
+            is masked or sparse.
         ValueError: If values are missing, or a whole number is too large for torch.
 
     Examples:
@@ -58,14 +59,14 @@ def as_tensor(x: Any, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def as_points(x: Tensor | Array) -> Tensor:
-    """Return points as a tensor: an array of whole numbers in torch's default type."""
+    """Return points as a tensor: an array of whole numbers in torch's default dtype."""
     points = as_tensor(x)
     whole = not (isinstance(x, Tensor) or points.is_floating_point())
     return points.to(torch.get_default_dtype()) if whole else points
 
 
 def to_numpy(x: Tensor) -> NDArray[Any]:
-    """Return the values of a tensor on any device for other libraries, half precision as single.
+    """Return a tensor's values for other libraries, with half precision as single.
 
     Examples:
         >>> import torch
@@ -79,7 +80,7 @@ def to_numpy(x: Tensor) -> NDArray[Any]:
 
 
 def _numpy(x: Any) -> NDArray[Any]:
-    """Return the array in NumPy's hands, as it is."""
+    """Return the object as a NumPy array, without conversion."""
     if isinstance(x, np.ma.MaskedArray):
         raise _refused("a masked array", "fill it first, as x.filled(0) does")
     if isinstance(x, np.ndarray):
@@ -93,12 +94,12 @@ def _numpy(x: Any) -> NDArray[Any]:
     _refuse_missing(x)
     array = np.asarray(x)
     if array.dtype.kind == "O" and array.ndim == 0:
-        raise _refused(type(x).__name__, "give a tensor, or an array of NumPy, pandas or Arrow")
+        raise _refused(type(x).__name__, "give a tensor, or a NumPy, pandas or Arrow array")
     return array
 
 
 def _joined(columns: Any) -> NDArray[Any]:
-    """Return the columns of a table side by side, `(N, D)`."""
+    """Return the columns of a table as an array, `(N, D)`."""
     arrays = []
     for name, column in columns:
         try:
@@ -111,7 +112,7 @@ def _joined(columns: Any) -> NDArray[Any]:
 
 
 def _refuse_missing(x: Any) -> None:
-    """Refuse a column whose type knows missing values, where some are; NaN is no such thing."""
+    """Refuse a column with missing values, if its type has them; NaN does not count."""
     missing = 0
     if isinstance(getattr(x, "null_count", None), int):  # of Arrow
         missing = x.null_count
@@ -125,25 +126,27 @@ def _refuse_missing(x: Any) -> None:
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array that torch can take, which shares the memory where it can."""
+    """Return an array that torch accepts, sharing memory if possible."""
     if array.dtype.name == "bfloat16":  # of other libraries, and unknown to NumPy
         array = array.astype(np.float32)
     kind = array.dtype.kind
     if kind == "c":
         raise _refused("complex numbers", "give x.real, or np.abs(x)")
     if kind in "mM":
-        raise _refused("dates or times", "give a number for each, such as the days since the first")
+        raise _refused(
+            "dates or times", ("convert them to numbers, such as the days since the first")
+        )
     if kind not in "buif":
         got = f"values of type {array.dtype}"
-        raise _refused(got, "turn them into numbers first, as x.astype(float) does where it can")
+        raise _refused(got, "convert them to numbers first, for example with x.astype(float)")
     wider: Any = WIDER.get(array.dtype.str[1:], array.dtype.newbyteorder("="))
     if array.dtype.itemsize > 8:
         wider = np.float64
     if array.dtype.str[1:] == "u8" and array.size and array.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"{EXPECTED}, got {array.max()}, beyond 64 bits with a sign; scale it.")
+        raise ValueError(f"{EXPECTED}, got {array.max()}, beyond signed 64 bits; scale it.")
     array = array.astype(wider, copy=False)
     awkward = any(step < 0 or step % array.itemsize for step in array.strides)
-    # Torch could not keep anybody from writing to what is read-only.
+    # Torch cannot prevent writing to read-only memory.
     return array.copy() if awkward or not array.flags.writeable else array
 
 

@@ -1,16 +1,16 @@
-"""Work in blocks, so that what is made on the way fits into memory."""
+"""Work in blocks, so that intermediate results fit into memory."""
 
 from collections.abc import Iterator
 
 NUMBERS = 2**22
-"""The most numbers that a block holds, 16 MiB of float32."""
+"""The maximum number of elements of a block, 16 MiB of float32."""
 
 ROWS = 4096
-"""The most rows of a block, of whose cost on the way, through a network, nothing is known."""
+"""The maximum number of rows of a block whose intermediate cost, in a network, is unknown."""
 
 
 def blocks(count: int, numbers_each: int = 1, most: int | None = None) -> Iterator[slice]:
-    """Walk over rows in blocks of at most `most` rows and 2²² numbers, and at least one row.
+    """Iterate over rows in blocks of at most `most` rows and 2²² numbers, and at least one row.
 
     Examples:
         >>> from priory.blockwise import blocks

@@ -13,14 +13,14 @@ from priory.printing import printable
 from priory.suggestions import did_you_mean, short
 
 LONG = 300
-"""The longest word that an error quotes whole: a path may be as long, and no value is."""
+"""The longest argument that an error quotes completely: paths can be this long, but not values."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; an error in what was asked is one sentence and exit status 2.
+    """Run a command; an error in the request is one sentence and exit status 2.
 
     Args:
-        arguments: The words after `priory`; by default those of the shell.
+        arguments: The arguments after `priory`; by default those of the command line.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in words
@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         _refuse(
-            f"unexpected {type(error).__name__}: {error}; please report it, with what --debug adds."
+            f"unexpected {type(error).__name__}: {error}; please report it, with the output of "
+            "--debug."
         )
 
 
@@ -74,7 +75,8 @@ def _overview(commands: dict[str, str]) -> str:
             "",
             *lines,
             "",
-            "priory COMMAND --help says what a command takes; --debug shows where an error arose.",
+            "priory COMMAND --help lists the options of a command; --debug shows where an "
+            "error occurred.",
         ]
     )
 
@@ -92,7 +94,7 @@ def _warnings_in_a_line() -> Iterator[None]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let a request to end be an exception, so that what was begun is cleared away."""
+    """Turn a termination signal into an exception, so that unfinished work is cleaned up."""
 
     def stop(number: int, _: Any) -> NoReturn:
         sys.exit(128 + number)
@@ -108,7 +110,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _about_file(error: OSError) -> str:
-    """Return what an error of the system says, as a sentence."""
+    """Return the message of a system error, as a sentence."""
     if error.strerror is None or str(error).startswith("expected"):
         return str(error)
     where = f" at {error.filename}" if error.filename else ""

@@ -1,4 +1,4 @@
-"""Optional dependencies: imported where they are used, missed in one sentence."""
+"""Optional dependencies, imported where they are used, with a one-sentence error if missing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

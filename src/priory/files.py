@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are written completely or not at all."""
 
 import json
 import os
@@ -9,17 +9,17 @@ from typing import Any
 
 
 def checked_file(out: str | Path, suffixes: Sequence[str] = (), why: str = "") -> Path:
-    """Return the path of a file to write, checked before the work for it is done.
+    """Return the path of a file to write, checked before the work starts.
 
     Args:
         out: The file.
-        suffixes: The endings that it may have; any by default.
-        why: What to add to the error about an ending.
+        suffixes: The allowed file extensions; any by default.
+        why: What to add to the error about the extension.
 
     Raises:
         FileExistsError: If it exists.
         FileNotFoundError: If its directory does not.
-        ValueError: If it has another ending.
+        ValueError: If it has a different extension.
     """
     path = Path(out)
     if suffixes and path.suffix not in suffixes:
@@ -29,12 +29,12 @@ def checked_file(out: str | Path, suffixes: Sequence[str] = (), why: str = "") -
             f"expected a file that does not exist yet, got {out}; name another with --out."
         )
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"expected a directory at {path.parent}, found none; make it.")
+        raise FileNotFoundError(f"expected a directory at {path.parent}, found none; create it.")
     return path
 
 
 def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file under another name first, so that what was there is only replaced by a whole.
+    """Write a file under a temporary name first, so that only a complete file replaces the old one.
 
     Examples:
         >>> import tempfile, pathlib
@@ -54,7 +54,7 @@ def write_whole(path: str | Path, content: bytes) -> None:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(scratch, 0o666 & ~umask)  # mkstemp made it private
+        os.chmod(scratch, 0o666 & ~umask)  # mkstemp created it as private
         os.replace(scratch, path)
     except BaseException:
         Path(scratch).unlink(missing_ok=True)
@@ -62,7 +62,7 @@ def write_whole(path: str | Path, content: bytes) -> None:
 
 
 def read_record(file: Path, writer: str) -> dict[str, Any] | None:
-    """Return the numbers that a command wrote; None where there is no such file.
+    """Return the numbers that a command wrote; None if there is no such file.
 
     Raises:
         ValueError: If the file is damaged.
@@ -73,10 +73,10 @@ def read_record(file: Path, writer: str) -> dict[str, Any] | None:
         record = json.loads(file.read_text())
     except ValueError as error:
         raise ValueError(
-            f"expected what {writer} wrote in {file}, got a file that is damaged."
+            f"expected the output of {writer} in {file}, got a damaged file."
         ) from error
     if not isinstance(record, dict):
-        raise ValueError(f"expected what {writer} wrote in {file}, got another file.")
+        raise ValueError(f"expected the output of {writer} in {file}, got a different file.")
     return record
 
 

@@ -1,4 +1,4 @@
-"""Models and priors on the Hugging Face hub, or in folders as it has them."""
+"""Models and priors on the Hugging Face hub, or in folders with the same files."""
 
 import re
 import tempfile
@@ -19,7 +19,7 @@ CARD = "README.md"
 SCHEME = "hf://"
 MOST_DESCRIPTION = 2**20
 MOST_WEIGHTS = 2**31
-"""The most bytes that are downloaded of each file, unless more are allowed."""
+"""The maximum number of bytes to download per file, unless more are allowed."""
 
 
 def save_pretrained(
@@ -30,12 +30,12 @@ def save_pretrained(
     command: str | None = None,
     exemplars: bool = False,
 ) -> None:
-    """Write a model, or a prior alone, into a folder, with a card that says what it is.
+    """Save a model, or a prior on its own, to a folder, with a card that describes it.
 
     Args:
         model: The model, or the prior.
-        path: The folder, made where there is none.
-        numbers: What was measured, such as `evaluate(model, x).numbers`, for the card.
+        path: The folder, created if it does not exist.
+        numbers: Measurements for the card, such as `evaluate(model, x).numbers`.
         command: The command that repeats the training, for the card.
         exemplars: Whether to save the exemplars of an `ExemplarPrior`, which are training data.
 
@@ -66,22 +66,22 @@ def from_pretrained(
     decoder: nn.Module | None = None,
     prior: nn.Module | None = None,
 ) -> Any:
-    """Load a model, or a prior alone, from a folder or from the hub.
+    """Load a model, or a prior on its own, from a folder or from the hub.
 
-    Two files are downloaded, the weights in safetensors and their description in JSON, once their
-    sizes are known; no class that is not Priory's is built, no code is run, nothing is unpickled.
+    Two files are downloaded, the weights in safetensors and their description in JSON, after their
+    sizes are checked; only Priory's own classes are built, no code is run, nothing is unpickled.
 
     Args:
         where: A folder, or `user/repo` or `hf://user/repo` on the hub.
-        revision: A branch, a tag or a commit; by default the newest commit. So that a model stays
-            what it is, name a commit.
+        revision: A branch, a tag or a commit; by default the newest commit. Name a commit to be
+            sure that the model does not change.
         token: The token of the hub, for a repository that is not public.
-        cache_dir: Where downloads are kept, by default where the hub's library keeps them.
-        local_files_only: Whether to take what was downloaded before, without the network.
-        max_bytes: The most bytes of weights to download, by default 2 GiB.
-        encoder: The encoder, where it is of a class of the user's own; its weights are loaded.
-        decoder: Likewise the decoder.
-        prior: Likewise the prior.
+        cache_dir: Where downloads are kept, by default the cache of the hub's library.
+        local_files_only: Whether to use only earlier downloads, without the network.
+        max_bytes: The maximum number of bytes of weights to download, by default 2 GiB.
+        encoder: The encoder, if it is the user's own class; its weights are loaded.
+        decoder: The same for the decoder.
+        prior: The same for the prior.
 
     Returns:
         A `VAE`, or the `Prior`, in evaluation mode.
@@ -119,17 +119,17 @@ def push_to_hub(
     command: str | None = None,
     exemplars: bool = False,
 ) -> str:
-    """Upload a model, or a prior alone, with its card; make the repository where there is none.
+    """Upload a model, or a prior on its own, with its card; create the repository if needed.
 
     Args:
         model: The model, or the prior.
         repo_id: The repository, `user/repo`.
-        revision: The branch, made where there is none; by default the main one.
-        private: Whether a repository that is made can be read by its owners alone.
-        token: The token of the hub; by default the one that its library was given.
-        commit_message: What the commit says.
-        create_pr: Whether to propose the commit and leave it to others to accept it.
-        numbers: What was measured, for the card.
+        revision: The branch, created if needed; by default the main one.
+        private: Whether a newly created repository is private.
+        token: The token of the hub; by default the one configured in its library.
+        commit_message: The message of the commit.
+        create_pr: Whether to open a pull request instead of committing directly.
+        numbers: Measurements for the card.
         command: The command that repeats the training, for the card.
         exemplars: Whether to upload the exemplars of an `ExemplarPrior`, which are training data.
 
@@ -198,8 +198,8 @@ def download(
     except (EntryNotFoundError, NoRevision, RepositoryNotFoundError) as error:
         named = "" if revision is None else f" at {revision}"
         raise FileNotFoundError(
-            f"expected a model at {SCHEME}{repo_id}{named}, found none that can be read; look at "
-            "the name, and give token= for one that is not public."
+            f"expected a model at {SCHEME}{repo_id}{named}, found none that can be read; check the "
+            "name, and give token= if it is not public."
         ) from error
     files = {file.name: file.stat().st_size for file in Path(folder).iterdir() if file.is_file()}
     _check_sizes(files, most, where)
@@ -209,7 +209,7 @@ def download(
 def card(
     model: VAE | Prior, numbers: Mapping[str, float] | None = None, command: str | None = None
 ) -> str:
-    """Return what a model is, in Markdown with the metadata of the hub above it.
+    """Return a description of a model, in Markdown after the metadata for the hub.
 
     Examples:
         >>> from priory import MoGPrior, hub
@@ -264,37 +264,37 @@ def card(
 
 
 def _latent_dim(model: VAE | Prior) -> int | None:
-    """Return the number of latent dimensions, which a prior knows or its distribution shows."""
+    """Return the number of latent dimensions, from a prior or its distribution."""
     if not isinstance(model, VAE):
         return getattr(model, "latent_dim", None)
     context = model.context_of(torch.zeros(1).long() if model.needs_labels else None)
     try:
         return model.prior_distribution(context).event_shape[0]
-    except RuntimeError:  # of exemplars that are not there
+    except RuntimeError:  # for missing exemplars
         return None
 
 
 def _check_sizes(sizes: Mapping[str, int | None], most: Mapping[str, int], where: str) -> None:
     if missing := [name for name in most if name not in sizes]:
         raise FileNotFoundError(
-            f"expected a model of Priory at {where}, found no {missing[0]} there; it is of another "
-            "library, or was not uploaded by priory.hub.push_to_hub."
+            f"expected a Priory model at {where}, found no {missing[0]} there; it is from another "
+            "library, or was not uploaded with priory.hub.push_to_hub."
         )
     for name, allowed in most.items():
         size = sizes[name]
         if size is not None and size > allowed:
             raise ValueError(
-                f"expected at most {allowed:,} bytes of {name} at {where}, got {size:,}; allow "
-                "more of the weights by max_bytes=, if you trust them."
+                f"expected at most {allowed:,} bytes of {name} at {where}, got {size:,}; if you "
+                "trust the weights, allow more with max_bytes=."
             )
 
 
 def _repository(where: str) -> tuple[str, str | None]:
-    """Return the repository that is meant, and the revision behind an @."""
+    """Return the repository, and the revision after an @."""
     match = re.fullmatch(rf"(?:{SCHEME})?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", where)
     if match is None:
         raise ValueError(
-            f"expected a folder that is there, or a repository of the hub as {SCHEME}user/repo or "
+            f"expected an existing folder, or a repository of the hub as {SCHEME}user/repo or "
             f"{SCHEME}user/repo@revision, got {where!r}."
         )
     return match[1], match[2]

@@ -1,4 +1,4 @@
-"""The importance-weighted bound, and a gradient of it that does not fade."""
+"""The importance-weighted bound, and a gradient whose signal does not fade."""
 
 import math
 from typing import Literal
@@ -22,27 +22,27 @@ def importance_weighted_loss(
     context: Context | None = None,
     sampler: Sampler = reparameterised,
 ) -> Float[Tensor, ""]:
-    r"""Return the negative importance-weighted bound, the mean over a batch, in nats.
+    r"""Return the negative importance-weighted bound, averaged over a batch, in nats.
 
     $$\log p(x) \ge E\Big[\log \frac{1}{S} \sum_{s=1}^S w_s\Big] \ge \text{ELBO}, \qquad
     w_s = \frac{p(x, z_s)}{q(z_s \mid x)}$$
 
-    The value is that of the bound whichever gradient is asked for. The plain gradient of the
-    posterior has ever less signal to its noise as S grows; the doubly reparameterised one, which
-    weighs the path through $z_s$ by the square of the normalised weight and drops the rest, has the
-    same mean and does not fade. The prior's gradient, through the encoder too where the prior calls
-    it, is the plain one.
+    The value is that of the bound for either gradient. The signal-to-noise ratio of the posterior's
+    plain gradient falls as S grows; the doubly reparameterised one, which weights the path through
+    $z_s$ with the square of the normalised weight and drops the rest, has the same mean and keeps
+    its signal. The prior's gradient, also through the encoder if the prior calls it, is the plain
+    one.
 
     Args:
         vae: The model; its posterior is a diagonal Gaussian, or levels of them.
         x: Data, `(B, *data_shape)`.
         num_samples: The number of samples S per example.
-        gradient: Which gradient to take.
-        context: What is known of these data.
-        sampler: How z is drawn, `sampler(q, num_samples)`, for noise of the caller's own.
+        gradient: Which gradient to use.
+        context: The context of these data.
+        sampler: A function that draws z, `sampler(q, num_samples)`, to use your own noise.
 
     Raises:
-        TypeError: If the posterior is no diagonal Gaussian, nor levels of them.
+        TypeError: If the posterior is neither a diagonal Gaussian nor levels of them.
         ValueError: If `num_samples` is below one, or the gradient is unknown.
 
     Reference:
@@ -73,7 +73,7 @@ def importance_weighted_loss(
     log_weights = log_likelihood + p.log_prob(z) - q.log_prob(z)
     bound = log_weights.logsumexp(0) - math.log(num_samples)  # (B,)
     if twice and z.requires_grad:
-        # The gradient that arrives at z carries the normalised weight once already.
+        # The incoming gradient of z already contains the normalised weight once.
         weight = log_weights.detach().softmax(0).unsqueeze(-1)
         z.register_hook(lambda grad: grad * weight.to(grad))
     return -bound.mean()

@@ -1,11 +1,11 @@
-"""How models and numbers show themselves in a notebook."""
+"""How models and numbers are displayed in a notebook."""
 
 from collections.abc import Mapping
 from html import escape
 
 
 def html_table(title: str, rows: Mapping[str, object]) -> str:
-    """Return a small table of names and values, rounded, in which text is escaped.
+    """Return a small table of names and rounded values, with escaped text.
 
     Examples:
         >>> from priory.notebook import html_table

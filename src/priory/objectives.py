@@ -1,4 +1,4 @@
-"""What a VAE is trained for and judged by: bounds on log p(x), in nats."""
+"""Objectives for training and evaluating a VAE: bounds on log p(x), in nats."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class ELBO:
     Attributes:
         reconstruction: $E_q[\log p(x|z)]$, `(B,)`.
         rate: $E_q[\log q(z|x) - \log p(z)]$, `(B,)`.
-        rates: Its terms, one for each level of z, the first next to the data, `(T, B)`.
+        rates: Its terms, one per level of z, starting next to the data, `(T, B)`.
     """
 
     reconstruction: Float[Tensor, " B"]
@@ -45,11 +45,11 @@ class ELBO:
 
 
 Sampler = Callable[[Distribution, int], Tensor]
-"""A function from q(z|x), of batch shape `(B,)`, and S to samples with a gradient, `(S, B, L)`."""
+"""A function from q(z|x), with batch shape `(B,)`, and S to samples with gradients, `(S, B, L)`."""
 
 
 def reparameterised(q: Distribution, num_samples: int) -> Float[Tensor, "S B L"]:
-    """Draw S samples, at least one, with a gradient from each of a batch of posteriors."""
+    """Draw S samples, at least one, with gradients, from each of a batch of posteriors."""
     if num_samples < 1:
         raise ValueError(f"expected at least one sample of z, got num_samples={num_samples}.")
     return q.rsample(Size((num_samples,)))
@@ -70,28 +70,29 @@ def elbo(
 
     $$\log p(x) \ge E_{q(z \mid x)}[\log p(x \mid z) + \log p(z) - \log q(z \mid x)]$$
 
-    The prior is called once, and each example and each pseudo-input encoded once.
+    The prior is called once, and each example and each pseudo-input is encoded once.
 
     Args:
         vae: The model.
         x: Data, `(B, *data_shape)`.
         num_samples: Samples of z per example.
-        context: What is known of these data.
+        context: The context of these data.
         kl: `"sample"` estimates the rate from the same samples, in the same way for every prior;
-            `"exact"` uses the closed form; `"upper"` and `"lower"` use a bound of it, for a
-            posterior that is a diagonal Gaussian and a prior that is a mixture of them. With
-            `"upper"` the ELBO stays a lower bound of log p(x), with `"lower"` it need not.
-        prior: The prior's distribution, where it was made before (many batches share one).
-        sampler: How z is drawn, `sampler(q, num_samples)`, for noise of the caller's own.
-        gradient: That of the rate for the posterior: `"reparameterised"` for all of it; `"path"`
-            for the path through z alone, without the score, whose mean is zero. The values are the
-            same, and so is the mean of the gradient; that along the path has no noise left where
-            q(z|x) is the posterior of the model.
+            `"exact"` uses the closed form; `"upper"` and `"lower"` use a bound, for a posterior
+            that is a diagonal Gaussian and a prior that is a mixture of them. With `"upper"` the
+            ELBO remains a lower bound on log p(x), with `"lower"` it may not.
+        prior: The prior's distribution, if it has already been computed (many batches can share
+            one).
+        sampler: A function that draws z, `sampler(q, num_samples)`, to use your own noise.
+        gradient: The gradient of the rate for the posterior: `"reparameterised"` is the full
+            gradient; `"path"` is only that along the path through z, without the score, whose mean
+            is zero. The values and the mean of the gradient are the same; the path gradient has no
+            noise if q(z|x) is the posterior of the model.
 
     Raises:
         NotImplementedError: If there is no closed form, or no bound, for this prior.
-        TypeError: If the gradient is that along the path, and the posterior no diagonal Gaussian,
-            nor levels of them.
+        TypeError: If the path gradient is requested and the posterior is neither a diagonal
+            Gaussian nor levels of them.
         ValueError: If `num_samples` is below one, or `kl` or the gradient is unknown.
 
     Reference:
@@ -131,27 +132,27 @@ def loss(
     sampler: Sampler = reparameterised,
     gradient: Gradient = "reparameterised",
 ) -> Float[Tensor, ""]:
-    r"""Return what training minimises, $\beta \max(\text{rate}, \lambda) - \text{reconstruction}$.
+    r"""Return the training loss, $\beta \max(\text{rate}, \lambda) - \text{reconstruction}$.
 
-    Both are means over the batch. With no free bits ($\lambda = 0$) the rate is taken as it is.
-    With several levels of z it is $\sum_l \beta_l \max(\text{rate}_l, \lambda_l)$ over them.
+    Both are means over the batch. Without free bits ($\lambda = 0$) the rate is used unchanged.
+    With several levels of z the first term is $\sum_l \beta_l \max(\text{rate}_l, \lambda_l)$.
 
     Args:
         vae: The model.
         x: Data, `(B, *data_shape)`.
         num_samples: Samples of z per example.
-        beta: The weight of the rate; at one this is the negative ELBO. A sequence has one for each
-            level, the first next to the data.
-        free_bits: The mean rate λ of a level, in nats, below which it costs no less; a sequence has
-            one for each level.
-        context: What is known of these data.
-        kl: How the rate is computed, as for `elbo`.
-        sampler: How z is drawn, `sampler(q, num_samples)`, for noise of the caller's own.
-        gradient: That of the posterior, as for `elbo`.
+        beta: The weight of the rate; at one this is the negative ELBO. A sequence has one weight
+            per level, starting next to the data.
+        free_bits: The mean rate λ of a level, in nats, below which the loss does not fall further;
+            a sequence has one per level.
+        context: The context of these data.
+        kl: How the rate is computed, as in `elbo`.
+        sampler: A function that draws z, `sampler(q, num_samples)`, to use your own noise.
+        gradient: The gradient for the posterior, as in `elbo`.
 
     Raises:
-        ValueError: If `free_bits` is negative, or there are not as many weights, or free bits, as
-            levels.
+        ValueError: If `free_bits` is negative, or the number of weights, or of free bits, is not
+            the number of levels.
 
     Reference:
         Higgins et al., *beta-VAE*, ICLR 2017, equation 4; Kingma et al., *Improved Variational
@@ -178,7 +179,7 @@ def loss(
 
 
 def _of_levels(name: str, value: float | Sequence[float], levels: Tensor) -> Sequence[float]:
-    """Return one number for each level."""
+    """Return one number per level."""
     if isinstance(value, int | float):
         return [value] * len(levels)
     if len(value) != len(levels):
@@ -200,14 +201,15 @@ def log_weights(
     r"""Return the importance weights $\log p(x, z_s) - \log q(z_s \mid x)$ of samples from q.
 
     The mean of a column is the ELBO's estimate; its log-mean-exp is the importance-weighted bound,
-    which tends to log p(x) as S grows.
+    which converges to log p(x) as S grows.
 
     Args:
         vae: The model.
         x: Data, `(B, *data_shape)`.
         num_samples: The number of samples S per example.
-        context: What is known of these data.
-        prior: The prior's distribution, where it was made before (many batches share one).
+        context: The context of these data.
+        prior: The prior's distribution, if it has already been computed (many batches can share
+            one).
 
     Raises:
         ValueError: If `num_samples` is below one.

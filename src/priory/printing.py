@@ -1,4 +1,4 @@
-"""What is printed is text: names of files and labels are shown as they are, and are no orders."""
+"""Printed output is plain text: file names and labels are never interpreted as markup."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from priory.extras import needs
 
 
 def printable(text: str) -> str:
-    r"""Return text with what a terminal would obey, or cannot show, written out.
+    r"""Return text with control sequences, and characters that cannot be shown, escaped.
 
     Examples:
         >>> from priory.printing import printable
@@ -19,7 +19,7 @@ def printable(text: str) -> str:
 
 
 def plain_console(*, quiet: bool = False) -> Any:
-    """Return the console of Rich that everything is printed on, which takes text as text."""
+    """Return the Rich console for all output, which prints text literally."""
     with needs("train"):
         from rich.console import Console
 
@@ -27,4 +27,10 @@ def plain_console(*, quiet: bool = False) -> Any:
         def render_str(self, text: str, **settings: Any) -> Any:
             return super().render_str(printable(text), **settings)
 
-    return PlainConsole(quiet=quiet, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    text_only: dict[str, Any] = {
+        "markup": False,
+        "emoji": False,
+        "highlight": False,
+        "soft_wrap": True,
+    }
+    return PlainConsole(quiet=quiet, force_jupyter=False, **text_only)  # without its widgets

@@ -1,4 +1,4 @@
-"""Several processes that share a piece of work, on torch.distributed."""
+"""Several processes that divide work among them, with torch.distributed."""
 
 from functools import reduce
 from itertools import pairwise
@@ -12,20 +12,20 @@ from torch import Tensor
 class Processes:
     """The processes among which work is divided.
 
-    Evaluation and `fit_prior` take them as `processes=`: every process makes the same call with the
-    same data and does its part, and each gets what one process alone would get, within rounding.
-    Nothing is divided unless it is asked for, so that one process of a group may evaluate a model
-    while the others do not. Where the call is divided, all have to make it: they wait for each
-    other.
+    Evaluation and `fit_prior` accept them as `processes=`: every process makes the same call with
+    the same data and does its part, and each gets the same result as a single process would, up to
+    rounding. Nothing is divided unless requested, so one process of a group may evaluate a model
+    while the others do not. If a call is divided, all processes must make it, because they wait for
+    each other.
 
     Args:
-        group: A group of torch.distributed; None for the default one, or for this process alone
-            where torch.distributed is not initialised.
+        group: A group of torch.distributed; None for the default one, or for only this process if
+            torch.distributed is not initialised.
 
     Attributes:
         group: The group.
-        rank: Which of the processes this one is, from 0.
-        count: How many there are.
+        rank: The rank of this process, from 0.
+        count: The number of processes.
 
     Examples:
         >>> from priory.processes import Processes
@@ -43,17 +43,17 @@ class Processes:
 
     @classmethod
     def alone(cls) -> "Processes":
-        """Return this process by itself, in a group or not."""
+        """Return only this process, whether or not it is in a group."""
         alone = cls.__new__(cls)
         alone.group, alone.rank, alone.count = None, 0, 1
         return alone
 
     def share(self, total: int) -> slice:
-        """Return the rows of `total` that are this process's."""
+        """Return this process's rows out of `total`."""
         return self._shares(total)[self.rank]
 
     def every(self, tensor: Tensor) -> Tensor:
-        """Return the tensors of all processes, of one shape, in order: `(P, *shape)`."""
+        """Return the tensors of all processes, with the same shape, in order: `(P, *shape)`."""
         if self.count == 1 or not tensor.numel():
             return tensor.unsqueeze(0).expand(self.count, *tensor.shape)
         sent = self._sent(tensor)
@@ -66,7 +66,7 @@ class Processes:
 
         Args:
             tensor: The rows of this process, `(n, ...)`.
-            total: The number of all, where each process has its `share`; None if not.
+            total: The total number of rows, if each process has its `share`; otherwise None.
         """
         if self.count == 1:
             return tensor
@@ -88,7 +88,7 @@ class Processes:
         return sent.to(tensor.device)
 
     def sum_in_place(self, *tensors: Tensor) -> None:
-        """Replace tensors by their sums over the processes, in one message."""
+        """Replace tensors with their sums over the processes, in one message."""
         if self.count == 1:
             return
         dtype = reduce(torch.promote_types, (t.dtype for t in tensors), torch.float32)
@@ -98,12 +98,12 @@ class Processes:
 
     @torch.no_grad()
     def copy_first(self, *tensors: Tensor) -> None:
-        """Replace tensors by those of the first process."""
+        """Replace tensors with those of the first process."""
         for tensor in tensors if self.count > 1 else ():
             tensor.copy_(self.every(tensor)[0])
 
     def get_in_step(self, device: torch.device) -> None:
-        """Bring torch's generators, that of a device too, to the state of the first process's."""
+        """Synchronise torch's generators, also on a device, with those of the first process."""
         if self.count == 1:
             return
         torch.set_rng_state(self.every(torch.get_rng_state())[0])
@@ -116,6 +116,6 @@ class Processes:
         return [slice(*pair) for pair in pairwise(ends)]
 
     def _sent(self, tensor: Tensor) -> Tensor:
-        """Return what can be sent: NCCL sends from the memory of a GPU alone."""
+        """Return a tensor that can be sent: NCCL only sends from GPU memory."""
         tensor = tensor.detach().contiguous()
         return tensor.cuda() if dist.get_backend(self.group) == "nccl" else tensor

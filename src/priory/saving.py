@@ -1,4 +1,4 @@
-"""Save and load trained models: safetensors beside a description in JSON."""
+"""Save and load trained models: safetensors and a JSON description."""
 
 import inspect
 import json
@@ -25,7 +25,8 @@ from priory.vae import VAE
 
 FORMAT_VERSION = 2
 MOST_BYTES = 2**26
-"""Of a description; that of a table with ten thousand columns takes one of them in fifty."""
+"""The maximum size of a description; that of a table with ten thousand columns is a fiftieth of it.
+"""
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in FLOATS}
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -33,22 +34,22 @@ PARTS = ("encoder", "decoder", "prior")
 
 
 def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None:
-    """Write a model, or a prior alone, into a directory: its weights, and what rebuilds it.
+    """Save a model, or a prior on its own, to a directory: its weights, and a description.
 
-    What was saved there before is replaced. Modules of Priory are described by their constructors'
-    arguments. A module of the user's own is described by its name alone, and has to be given to
-    `load`. Where the weights hold training examples, exemplars or pseudo-inputs that started from
-    data, the logger `priory` says so.
+    Anything saved there before is replaced. Priory's modules are described by their constructor
+    arguments. The user's own modules are described only by name, and must be passed to `load`. If
+    the weights contain training examples, that is exemplars or pseudo-inputs initialised from data,
+    the logger `priory` says so.
 
     Args:
         model: The model, a `VAE`, or a `Prior`.
-        path: The directory, made where there is none.
-        exemplars: Whether to save the exemplars of an `ExemplarPrior`, which are training data:
-            without them, a loaded prior has to be given its data again.
+        path: The directory, created if it does not exist.
+        exemplars: Whether to save the exemplars of an `ExemplarPrior`, which are training data;
+            without them, a loaded prior needs its data again.
 
     Raises:
         TypeError: If it is neither a model nor a prior.
-        ValueError: If its weights are of a type that is not read again.
+        ValueError: If its weights have a dtype that cannot be read again.
 
     Examples:
         >>> import tempfile, priory
@@ -72,7 +73,7 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
     if refused := set(dtypes) - set(FLOATS):
         raise ValueError(
             f"expected weights of type {', '.join(DTYPES)}, got {', '.join(map(str, refused))}; "
-            "convert the model first, for instance by model.float()."
+            "convert the model first, for example with model.float()."
         )
     dtype = Counter(dtypes).most_common(1)[0][0] if dtypes else torch.float32
     text = {
@@ -88,7 +89,8 @@ def save(model: nn.Module, path: str | Path, *, exemplars: bool = False) -> None
     inputs = [part for part in model.modules() if isinstance(part, InputsPart)]
     if any(p.holds_examples and (exemplars or not isinstance(p, Exemplars)) for p in inputs):
         logging.getLogger("priory").warning(
-            "%s holds training examples, or pseudo-inputs that started from them.", path / WEIGHTS
+            "%s contains training examples, or pseudo-inputs initialised from them.",
+            Path(path.name) / WEIGHTS,  # as a run is written under another name at first
         )
 
 
@@ -99,27 +101,27 @@ def load(
     decoder: nn.Module | None = None,
     prior: nn.Module | None = None,
 ) -> Any:
-    """Rebuild a saved model, or a prior that was saved alone, in evaluation mode.
+    """Load a saved model, or a prior saved on its own, in evaluation mode.
 
-    Only classes of Priory are built, and no name found in the file is imported. The shapes of the
-    weights are compared with the description before memory is asked for.
+    Only Priory's own classes are built, and no name in the file is imported. The shapes of the
+    weights are compared with the description before memory is allocated.
 
     Args:
         path: The directory written by `save`, or `hf://user/repo` on the hub, also with a revision,
-            `hf://user/repo@v1`; more can be asked for by `priory.hub.from_pretrained`.
-        encoder: The encoder, where it is of a class of the user's own; its weights are loaded.
-        decoder: Likewise the decoder.
-        prior: Likewise the prior.
+            `hf://user/repo@v1`; `priory.hub.from_pretrained` has more options.
+        encoder: The encoder, if it is the user's own class; its weights are loaded.
+        decoder: The same for the decoder.
+        prior: The same for the prior.
 
     Returns:
         A `VAE`, or the `Prior`.
 
     Raises:
         FileNotFoundError: If there is no saved model at the path.
-        ValueError: If a file is truncated, not Priory's or of a later version, if a part is of a
-            class of the user's own and was not given, or if a given part does not fit the weights.
+        ValueError: If a file is truncated, not Priory's or from a later version, if a part is the
+            user's own class and was not given, or if a given part does not match the weights.
     """
-    if str(path).startswith("hf://"):  # by a room above this one
+    if str(path).startswith("hf://"):  # from a package above this one
         path = import_module("priory.hub").download(path)
     path = Path(path)
     for name in (DESCRIPTION, WEIGHTS):
@@ -135,7 +137,7 @@ def load(
     with torch.device("meta"):
         model = built()
     _check_shapes(model, path, exact=version > 1)
-    if version == 1:  # whose states lack the constants, which are not on the meta device either
+    if version == 1:  # these states lack the constants, which the meta device does not have either
         model = built()
     try:
         state = safetensors.load_file(path / WEIGHTS)
@@ -143,8 +145,8 @@ def load(
         raise _damaged(path / WEIGHTS) from error
     if bad := [name for name, t in state.items() if t.is_floating_point() and t.isnan().any()]:
         raise ValueError(
-            f"expected numbers in {path / WEIGHTS}, got NaN in {bad[0]}; the model broke in "
-            "training or its file is damaged, so load one that was saved before."
+            f"expected numbers in {path / WEIGHTS}, got NaN in {bad[0]}; the model diverged in "
+            "training or its file is damaged, so load an earlier one."
         )
     _give_data(model, state)
     try:
@@ -155,12 +157,12 @@ def load(
 
 
 def _check_shapes(model: nn.Module, path: Path, *, exact: bool) -> None:
-    """Compare the weights in a file with a model on the meta device, before memory is asked for.
+    """Compare the weights in a file with a model on the meta device, before memory is allocated.
 
     Args:
         model: The model.
         path: The directory.
-        exact: Whether all of them are in the file, as they were not before version 2.
+        exact: Whether the file contains all of them, which it did not before version 2.
     """
     try:
         with safe_open(path / WEIGHTS, "pt") as file:
@@ -204,7 +206,7 @@ def _data(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _give_data(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Take the exemplars out of a state, and give them to the model."""
+    """Remove the exemplars from a state, and set them in the model."""
     for name, module in model.named_modules():
         if isinstance(module, Exemplars) and f"{name}.exemplars" in state:
             module.exemplars = state.pop(f"{name}.exemplars")
@@ -212,7 +214,7 @@ def _give_data(model: nn.Module, state: dict[str, Tensor]) -> None:
 
 
 def _read_description(file: Path) -> tuple[int, dict[str, Any], torch.dtype]:
-    """Return the format's version, the descriptions of the parts, and the type of the weights."""
+    """Return the format version, the descriptions of the parts, and the dtype of the weights."""
     try:
         if file.stat().st_size > MOST_BYTES:
             raise ValueError(f"{file.stat().st_size} bytes")
@@ -258,7 +260,7 @@ def _describe(value: Any) -> Any:
 
 
 def _made(part: str, value: Any) -> Any:
-    """Return an argument with the modules in it built."""
+    """Return an argument with its modules built."""
     if isinstance(value, list):
         return [_made(part, one) for one in value]
     if isinstance(value, dict) and ("class" in value or "foreign" in value):
@@ -269,9 +271,9 @@ def _made(part: str, value: Any) -> Any:
 def _build(part: str, description: dict[str, Any]) -> Any:
     if "foreign" in description:
         raise ValueError(
-            f"expected the {part} to be given, as it is or holds {description['foreign']}, "
-            f"which is not Priory's own; load the model with load(path, {part}=...), or give a "
-            f"command --{part}."
+            f"expected the {part} as an argument, because it is or contains "
+            f"{description['foreign']}, which is not one of Priory's classes; load the model with "
+            f"load(path, {part}=...), or give a command --{part}."
         )
     cls = _buildable().get(str(description.get("class")))
     arguments = description.get("arguments")

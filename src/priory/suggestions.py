@@ -1,4 +1,4 @@
-"""What was got, and what was perhaps meant, as an error says it."""
+"""Quote values in error messages, and suggest what may have been meant."""
 
 import difflib
 from collections.abc import Callable, Iterable
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 def did_you_mean(
     got: str, known: Iterable[str], show: Callable[[str], str] = str, otherwise: str = "."
 ) -> str:
-    """Return the end of a sentence that suggests the nearest of some names, if one is near.
+    """Return the end of a sentence that suggests the closest of some names, if one is close.
 
-    It says what `show` makes of that name; where none is near, the sentence ends `otherwise`.
+    The name is formatted with `show`; if none is close, the sentence ends with `otherwise`.
 
     Examples:
         >>> from priory.suggestions import did_you_mean
@@ -25,7 +25,7 @@ def did_you_mean(
 
 
 def short(value: object) -> str:
-    """Return a value as it is quoted in an error, in a line, cut where it is long.
+    """Return a value as quoted in an error, on one line, truncated if it is long.
 
     Examples:
         >>> from priory.suggestions import short
@@ -37,7 +37,7 @@ def short(value: object) -> str:
 
 
 def exact(number: object) -> str:
-    """Return a number with as many digits as tell it from all others of its type.
+    """Return a number with enough digits to identify it among all others of its type.
 
     Examples:
         >>> import numpy as np

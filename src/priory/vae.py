@@ -71,7 +71,7 @@ class VAE(nn.Module):
 
     @property
     def needs_labels(self) -> bool:
-        """Whether the prior is one for each label, or a network takes labels."""
+        """Whether the prior depends on labels, or a network takes labels."""
         return self.num_labels is not None or bool(getattr(self.prior, "needs_labels", False))
 
     @property
@@ -81,7 +81,7 @@ class VAE(nn.Module):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The fields of a context that the model needs, and that data have to bring."""
+        """The fields of a context that the model needs and the data must have."""
         needed = {
             "labels": self.needs_labels,
             "exposure": exposure_of(self.decoder) == "given",
@@ -95,25 +95,25 @@ class VAE(nn.Module):
         exposure: Tensor | Array | None = None,
         batch_label: Tensor | Array | None = None,
     ) -> Context:
-        """Return what the model is told of data of which this is known: what it needs of it."""
+        """Return the context of data with these annotations: those that the model needs."""
         facts = {"labels": labels, "exposure": exposure, "batch_label": batch_label}
         return Context(
             **{n: as_tensor(t) for n, t in facts.items() if n in self.needs and t is not None}
         )
 
     def with_exposure(self, x: Tensor, context: Context | None) -> Context:
-        """Return a context with the totals of data for exposures, where the model takes those."""
+        """Return a context with the totals of data as exposures, if the model takes those."""
         context = given(context)
         if exposure_of(self.decoder) != "total" or context.exposure is not None:
             return context
         return replace(context, exposure=widened(x).flatten(1).sum(1).to(torch.get_default_dtype()))
 
     def with_drawn_exposure(self, count: int, context: Context | None) -> Context:
-        """Return a context for points that stand for no data, where the decoder takes exposures.
+        """Return a context for points without data, if the decoder takes exposures.
 
         Args:
             count: The number of points.
-            context: What is known of each; exposures are drawn from those seen in its batch.
+            context: The context of each; exposures are drawn from those of its batch.
         """
         context = given(context)
         if exposure_of(self.decoder) is None or context.exposure is not None:
@@ -133,11 +133,11 @@ class VAE(nn.Module):
     def likelihood(self, z: Tensor | Array, context: Context | None = None) -> Distribution:
         """Return p(x|z), with the batch shape of z and the event shape of one example.
 
-        A decoder that is not of this library is given points as `(B, L)`, whatever their batch.
+        A decoder from outside this library receives points as `(B, L)`, whatever their batch shape.
 
         Args:
             z: Points of the latent space, `(*batch, L)`.
-            context: What is known of the examples, of which the last dimension of the batch is one.
+            context: The context of the examples, along the last batch dimension.
         """
         z = z if isinstance(z, Tensor) else taken(z, self.decoder)
         context = given(context)
@@ -163,14 +163,14 @@ class VAE(nn.Module):
     def sample(self, num_samples: int, context: Context | None = None) -> Tensor:
         """Draw z from the prior, then x from p(x|z): `(num_samples, *batch, *data_shape)`.
 
-        With labels, batches or exposures, the batch is that of these:
-        `vae.sample(64, Context(labels=y))` draws 64 examples for each label in y,
-        `(64, len(y), *data_shape)`. Exposures that are not given are drawn from those seen.
+        With labels, batches or exposures, the batch shape is theirs: `vae.sample(64,
+        Context(labels=y))` draws 64 examples for each label in y, `(64, len(y), *data_shape)`.
+        Missing exposures are drawn from those of the training data.
         """
         context = given(context)
         p, rows = self.prior_distribution(context), len(replace(context, index=None))
         if rows and not p.batch_shape:
-            p = p.expand(Size((rows,)))  # only the decoder knows of them
+            p = p.expand(Size((rows,)))  # only the decoder uses them
         z = p.sample(Size((num_samples,)))
         if exposure_of(self.decoder) is None or context.exposure is not None:
             return self.likelihood(z, context).sample()
@@ -182,7 +182,7 @@ class VAE(nn.Module):
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor | Array, context: Context | None = None) -> Tensor:
-        """Draw z from q(z|x), then an example from p(x|z), of the shape of x."""
+        """Draw z from q(z|x), then an example from p(x|z), in the shape of x."""
         x = x if isinstance(x, Tensor) else taken(x, self.encoder)
         z = self.posterior(x, context).sample()
         return self.likelihood(z, self.with_exposure(x, context)).sample()

@@ -240,7 +240,7 @@ def test_a_prior_is_fitted_to_a_trained_model_and_counts_are_drawn():
 
 
 def test_what_cannot_be_had_is_one_sentence():
-    with pytest.raises(TypeError, match="SCANVI makes its own module"):
+    with pytest.raises(TypeError, match="SCANVI builds its own module"):
         with_prior(SCANVI)
     with pytest.raises(ValueError, match="positions of cells"):
         scvi_model("ExemplarPrior", train=False)

@@ -1,6 +1,6 @@
 """Other people's models as encoders, their distributions as priors, and priors in their libraries.
 
-Each library has a file of its own here, which is imported when it is named:
+Each library has its own file here, which is imported when it is used:
 `priory.adapters.pyro.to_pyro`.
 """
 

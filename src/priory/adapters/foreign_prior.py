@@ -1,4 +1,4 @@
-"""A prior of any distribution, and of any module that returns one."""
+"""A prior from any distribution, or any module that returns one."""
 
 import copy
 from typing import Any
@@ -22,23 +22,23 @@ from priory.priors.base import Prior
 
 
 def as_prior(x: Any) -> Prior:
-    """Make a prior of a torch distribution, a zuko flow, or a module that returns a distribution.
+    """Make a prior from a torch distribution, a zuko flow, or a module that returns a distribution.
 
-    - A **prior** is returned as it is.
-    - Of a **distribution**, tensors that are `nn.Parameter`s are trained; all others are constants,
+    - A **prior** is returned unchanged.
+    - In a **distribution**, tensors that are `nn.Parameter`s are trained; all others are constants,
       which are saved and move with the prior.
     - A **module** is called at each step, and its parameters are trained. It gets the encoder, and
       the context, if it requires them or has parameters of these names; a zuko flow is called
-      without anything. `fit_data` reaches it where it has one.
+      without arguments. Its `fit_data` is called if it has one.
 
     Args:
         x: The distribution or the module. Its distribution has event shape `(L,)`, and no batch
             shape unless the module takes a context.
 
     Raises:
-        TypeError: If it is anything else, or a module that cannot be called so.
-        ValueError: If the distribution is of another shape, or was computed from parameters, which
-            a distribution cannot do again after they have changed.
+        TypeError: If it is anything else, or a module that cannot be called like this.
+        ValueError: If the distribution has the wrong shape, or its tensors were computed from
+            parameters, because it cannot recompute them when the parameters change.
 
     Examples:
         >>> import torch
@@ -60,12 +60,12 @@ def as_prior(x: Any) -> Prior:
         return ModulePrior(x)
     raise TypeError(
         "expected a prior, a torch Distribution, a zuko flow or another nn.Module whose call "
-        f"returns a distribution, got {kind_of(x)}; wrap what you have in such a module."
+        f"returns a distribution, got {kind_of(x)}; wrap it in such a module."
     )
 
 
 class ModulePrior(Prior):
-    """A prior that is whatever distribution a module returns, which has to be one over vectors."""
+    """A prior that is the distribution returned by a module, which must be over vectors."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class ModulePrior(Prior):
         return p
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
-        """Show the training data to the module, where it has a method of this name."""
+        """Pass the training data to the module, if it has a method with this name."""
         if hasattr(self.module, "fit_data"):
             self.module.fit_data(x, encoder, context)  # type: ignore[operator]
 
@@ -105,13 +105,13 @@ class ModulePrior(Prior):
         try:
             with torch.random.fork_rng():
                 p: Distribution = self()
-                p.log_prob(p.sample())  # where a flow that lacks its context fails
+                p.log_prob(p.sample())  # a flow without its context fails here
         except (AttributeError, RuntimeError) as error:
             why = str(error).partition("\n")[0]
             raise TypeError(
                 "expected a module whose call without arguments returns a distribution, got "
-                f"{type(self.module).__name__}, which fails ({why}); make a flow without a "
-                "context, or let the call take the encoder."
+                f"{type(self.module).__name__}, which fails ({why}); use a flow without a context, "
+                "or let the call take the encoder."
             ) from error
         return p
 
@@ -125,25 +125,25 @@ class DistributionPrior(Prior):
         self.latent_dim = distribution.event_shape[0]
         self.tensors = nn.Module()
         self._shown = repr(distribution)
-        self._names: dict[int, str] = {}  # of tensors by their identity, while all are alive
+        self._names: dict[int, str] = {}  # for tensors by identity, while all are alive
         self._emptied = self._without_tensors(distribution, "")
         del self._names
 
     def forward(
         self, encoder: Encoder | None = None, context: Context | None = None
     ) -> Distribution:
-        """Return the distribution with its tensors as they are now; the encoder is not used."""
+        """Return the distribution with its current tensors; the encoder is not used."""
         return self._with_tensors(self._emptied)  # type: ignore[no-any-return]
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
-        """Do nothing: the distribution starts as it is."""
+        """Do nothing: the distribution needs no initialisation."""
 
     def extra_repr(self) -> str:
-        """Return the distribution as it was given."""
+        """Return the original distribution."""
         return self._shown
 
     def _without_tensors(self, value: Any, path: str) -> Any:
-        """Return a copy in which each tensor is registered here, and its name is in its place."""
+        """Return a copy in which each tensor is registered here and replaced by its name."""
         if isinstance(value, Tensor):
             return self._registered(value, path)
         if isinstance(value, list | tuple) and type(value) in (list, tuple):
@@ -190,7 +190,7 @@ class DistributionPrior(Prior):
 
 
 class _Slot:
-    """The place of a tensor: the name by which it is registered, and the shape to expand it to."""
+    """A reference to a tensor: its registered name, and the shape to expand it to."""
 
     def __init__(self, name: str, shape: torch.Size | None) -> None:
         self.name, self.shape = name, shape
@@ -206,24 +206,24 @@ def _leaf_of(tensor: Tensor, path: str) -> Tensor:
         try:
             if leaf.expand(tensor.shape).stride() == tensor.stride():
                 return leaf  # type: ignore[no-any-return]
-        except RuntimeError:  # of a shape that does not expand to it
+        except RuntimeError:  # its shape does not expand to this one
             pass
     raise ValueError(
-        f"expected a distribution whose tensors are constants or parameters, got {path} that was "
-        "computed from parameters and would stay as it is; give priory.adapters.as_prior a module "
-        "whose call returns the distribution, or detach the tensor."
+        f"expected a distribution whose tensors are constants or parameters, got {path}, which was "
+        "computed from parameters and would never be updated; give priory.adapters.as_prior a "
+        "module whose call returns the distribution, or detach the tensor."
     )
 
 
 def _check_shapes(p: Distribution, batch: bool) -> None:
-    """Refuse a distribution whose event is no vector, or that has a batch where none may be."""
+    """Refuse a distribution whose event is not a vector, or with a batch where none is allowed."""
     if len(p.event_shape) == 1 and (batch or not p.batch_shape):
         return
     got, advice = type(p).__name__, "let each z be one vector"
     if not p.event_shape and p.batch_shape:
         advice = f"write Independent({got}(...), 1), whose last dimension is that of z"
     elif p.batch_shape:
-        advice = "a mixture of the batch is MixtureSameFamily(Categorical(logits=...), ...)"
+        advice = "for a mixture over the batch use MixtureSameFamily(Categorical(logits=...), ...)"
     raise ValueError(
         "expected a distribution over vectors, with event shape (L,) and no batch shape, got "
         f"{got} with event shape {tuple(p.event_shape)} and batch shape {tuple(p.batch_shape)}; "

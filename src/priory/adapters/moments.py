@@ -1,4 +1,4 @@
-"""An encoder of any call that returns the moments of a Gaussian."""
+"""An encoder from any callable that returns the moments of a Gaussian."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from priory.networks.modes import evaluation_mode, modules_behind
 from priory.suggestions import did_you_mean
 
 Where = str | int | Callable[[Any], Tensor]
-"""Where a moment is in what a call returns: a key, an attribute, an index, or a function of it."""
+"""Where a moment is in the result of a call: a key, an attribute, an index, or a function."""
 
 MEANINGS: dict[str, str] = {
     "scale": "a standard deviation",
@@ -23,10 +23,10 @@ MEANINGS: dict[str, str] = {
 }
 
 KINDS = {(False, False): "scale", (False, True): "variance", (True, True): "log_variance"}
-"""The kinds by whether they are logarithms, and whether they are of variances."""
+"""The kinds by whether they are logarithms, and whether they are variances."""
 
 NAMED_FOR = re.compile(r"(log_?)?(?:(var|variance|cov|covariance)|std|stddev|scale)$")
-"""Names that say what they are for: with a logarithm, a variance or a standard deviation."""
+"""Names that reveal a logarithm, a variance or a standard deviation."""
 
 
 def posterior(
@@ -38,35 +38,36 @@ def posterior(
     log_variance: Where | None = None,
     eval_mode: bool = True,
 ) -> "GaussianFromMoments":
-    r"""Make an encoder of anything that returns the moments of a diagonal Gaussian.
+    r"""Make an encoder from anything that returns the moments of a diagonal Gaussian.
 
     $$q(z \mid x) = \mathcal{N}(z \mid \mu(x), \mathrm{diag}\,\sigma(x)^2)$$
 
-    The spread is given as exactly one of three, because nobody else can tell them apart: a variance
-    that is taken for a standard deviation raises no error, and its numbers look better than the
-    true ones. Each moment is a key of what the call returns, the name of an attribute (with dots
-    for one within another), a position in a tuple, or a function.
+    Give the spread as exactly one of three arguments, because only you can tell them apart: if a
+    variance is taken for a standard deviation, nothing raises an error, and the numbers look better
+    than the true ones. Each moment is a key of the call's result, the name of an attribute (with
+    dots for nested ones), a position in a tuple, or a function.
 
-    The encoder holds the modules behind the call, so that optimisers, `.to(device)` and `fit_prior`
-    find their parameters: the module itself, the owner of a method, or what a `partial` or a
-    function takes from around it; also those behind `mean` and the spread. A network that is
+    The encoder registers the modules behind the call, so that optimisers, `.to(device)` and
+    `fit_prior` find their parameters: the module itself, the owner of a method, or the modules that
+    a `partial` or a function captures; also those behind `mean` and the spread. A network that is
     reached in another way, such as through a list, is not found.
 
     Args:
-        call: A module, a method such as `model.encode`, or a function, called with a batch x. It is
-            told of labels only if it declares `num_labels`.
+        call: A module, a method such as `model.encode`, or a function, called with a batch x. It
+            receives labels only if it declares `num_labels`.
         mean: Where the means are, `(B, *latent_shape)`.
-        scale: Where the standard deviations are. Zeros everywhere make points, which are what a
-            deterministic encoder means.
-        variance: In its place, where the variances are.
-        log_variance: In its place, where the logarithms of the variances are.
-        eval_mode: Whether the modules behind the call run in evaluation mode during the call. Every
-            mode is put back. Give False to train batch statistics or dropout with the model.
+        scale: Where the standard deviations are. Zeros everywhere give points, for a deterministic
+            encoder.
+        variance: Where the variances are, instead of `scale`.
+        log_variance: Where the logarithms of the variances are, instead of `scale`.
+        eval_mode: Whether the modules behind the call run in evaluation mode during the call. Their
+            modes are restored afterwards. Use False to train batch statistics or dropout with the
+            model.
 
     Raises:
         TypeError: If `call` cannot be called.
         ValueError: If not exactly one of `scale`, `variance` and `log_variance` is given, or its
-            name says that it is another of them.
+            name reveals a different one of them.
 
     Examples:
         >>> import torch
@@ -101,16 +102,17 @@ def posterior(
 class GaussianFromMoments(nn.Module):
     """An encoder whose posteriors have the moments that a call returns.
 
-    What is called with x, where the moments are in what it returns, and the `kind` of the spread
-    are as `posterior` took them.
+    The callable, the places of the moments in its result, and the `kind` of the spread are those
+    passed to `posterior`.
 
     Raises:
-        TypeError: When it is copied or unpickled, if the copy would call the modules of before.
+        TypeError: When it is copied or unpickled, if the copy would still call the original
+            modules.
 
     Attributes:
-        latent_shape: The shape of one example's latents as the function returned them last, such as
-            `(4, 8, 8)`; None before the first call. `z.unflatten(-1, encoder.latent_shape)` goes
-            back to it, for the model's own decoder.
+        latent_shape: The shape of one example's latents in the last result, such as `(4, 8, 8)`;
+            None before the first call. `z.unflatten(-1, encoder.latent_shape)` restores it, for the
+            model's own decoder.
     """
 
     takes_context = True
@@ -120,7 +122,7 @@ class GaussianFromMoments(nn.Module):
     ) -> None:
         super().__init__()
         self.function: Callable[..., Any]
-        vars(self)["function"] = function  # no child of its own: its module is one of those behind
+        vars(self)["function"] = function  # not a child: its module is one of those behind
         self.places = {"mean": mean, kind: spread}
         self.kind, self.eval_mode = kind, eval_mode
         self.behind = nn.ModuleList(modules_behind(function, mean, spread))
@@ -134,8 +136,8 @@ class GaussianFromMoments(nn.Module):
     def forward(self, x: Tensor, context: Context | None = None) -> Distribution:
         """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`.
 
-        Latents of more than one dimension are flattened, and `latent_shape` is theirs. The function
-        is told of the context only if it declares that it takes it.
+        Latents with more than one dimension are flattened, and `latent_shape` is their shape. The
+        function receives the context only if it declares that it takes it.
         """
         with evaluation_mode([*self.behind.modules()] if self.eval_mode else []):
             result = tell(self.function, x, given(context))
@@ -143,10 +145,12 @@ class GaussianFromMoments(nn.Module):
         _check_shapes(loc, spread, len(x), self.kind)
         self.latent_shape = tuple(loc.shape[1:])
         loc, spread = loc.flatten(1), spread.expand_as(loc).flatten(1)
-        if torch.is_autocast_enabled(loc.device.type):  # a density sums too many terms for half
+        if torch.is_autocast_enabled(
+            loc.device.type
+        ):  # a density sums too many terms for half precision
             loc, spread = loc.float(), spread.float()
         scale = self._scale(spread)
-        # A scale of zero, a point, is left to those who can use it; there is no density to check.
+        # A scale of zero, a point, is allowed; there is no density to validate.
         checks = (
             None if torch.compiler.is_compiling() or self._is_positive(scale, spread) else False
         )
@@ -161,8 +165,9 @@ class GaussianFromMoments(nn.Module):
         reached = modules_behind(self.function, *self.places.values())
         if {id(module) for module in reached} != {id(module) for module in self.behind}:
             raise TypeError(
-                "expected a call that is copied with its modules, got a function that goes on to "
-                "use those of before; give priory.adapters.posterior a module or its method."
+                "expected a callable that is copied with its modules, got a function that would "
+                "still use the original ones; give priory.adapters.posterior a module or its "
+                "method."
             )
 
     def _scale(self, spread: Tensor) -> Tensor:
@@ -171,10 +176,10 @@ class GaussianFromMoments(nn.Module):
         return spread.sqrt() if self.kind == "variance" else spread
 
     def _is_positive(self, scale: Tensor, spread: Tensor) -> bool:
-        """Return whether a scale is above zero, or else zero everywhere; refuse all others.
+        """Return whether a scale is above zero, or zero everywhere; refuse all others.
 
-        Always, and not only where torch's distributions check their arguments: a library that
-        switches those checks off would let a logarithm pass for a scale.
+        This is always checked, not only if torch validates arguments: a library that switches
+        validation off would let a logarithm pass as a scale.
         """
         if (scale > 0).all():
             return True
@@ -190,7 +195,7 @@ class GaussianFromMoments(nn.Module):
 
 
 def _check_name(kind: str, where: Where) -> None:
-    """Refuse a name that says that it is for something else, such as scale="logvar"."""
+    """Refuse a name that reveals something else, such as scale="logvar"."""
     match = NAMED_FOR.search(where.lower()) if isinstance(where, str) else None
     if match is None:
         return
@@ -264,17 +269,18 @@ def _described(result: Any) -> str:
 
 
 def _check_shapes(loc: Tensor, spread: Tensor, batch_size: int, kind: str) -> None:
-    """Refuse means that are not those of the batch, and a spread that is not one for each."""
+    """Refuse means or spreads whose shapes do not match the batch."""
     if loc.dim() < 2 or len(loc) != batch_size:
         raise ValueError(
-            f"expected means of shape ({batch_size}, L), a row for each example of the batch, got "
-            f"{tuple(loc.shape)}; give mean=lambda out: ... that returns them so."
+            f"expected means of shape ({batch_size}, L), one row per example of the batch, got "
+            f"{tuple(loc.shape)}; give mean=lambda out: ... that returns this shape."
         )
     fits = spread.dim() in (0, loc.dim()) and all(
         size in (1, full) for size, full in zip(spread.shape, loc.shape, strict=False)
     )
     if not fits:
         raise ValueError(
-            f"expected {kind} of shape {tuple(loc.shape)} as the means are, or with ones where it "
-            f"is shared, got {tuple(spread.shape)}; give {kind}=lambda out: ... that returns it so."
+            f"expected {kind} of shape {tuple(loc.shape)}, like the means, or with ones where it "
+            f"is shared, got {tuple(spread.shape)}; give {kind}=lambda out: ... that returns this "
+            "shape."
         )

@@ -1,4 +1,4 @@
-"""Encoders of libraries whose models return moments in a way that is known."""
+"""Encoders from libraries whose models return moments in a known form."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from priory.networks.contract import kind_of
 
 
 def pythae(model: Any) -> GaussianFromMoments:
-    """Make an encoder of a model of pythae: a VAE of any kind with Gaussian posteriors, or an AE.
+    """Make an encoder from a pythae model: any VAE with Gaussian posteriors, or an AE.
 
-    An encoder without a spread, that of an AE, gives points. Say `x` as pythae takes it, `(B,
+    The encoder of an AE, without a spread, returns points. Pass `x` in pythae's form, `(B,
     *input_dim)`.
 
     Args:
@@ -20,7 +20,7 @@ def pythae(model: Any) -> GaussianFromMoments:
 
     Raises:
         TypeError: If it has no encoder.
-        ValueError: When it is called, if its posteriors are no Gaussians.
+        ValueError: When it is called, if its posteriors are not Gaussian.
 
     Examples:
         >>> from priory.adapters import posterior
@@ -30,16 +30,16 @@ def pythae(model: Any) -> GaussianFromMoments:
         TypeError: expected a model of pythae, with an encoder, got int.
     """
     if not callable(getattr(model, "encoder", None)):
-        raise TypeError(f"expected a model of pythae, with an encoder, got {kind_of(model)}.")
+        raise TypeError(f"expected a pythae model, with an encoder, got {kind_of(model)}.")
     return posterior(model.encoder, mean="embedding", scale=_scale_of_pythae)
 
 
 def diffusers(model: Any) -> GaussianFromMoments:
-    """Make an encoder of an auto-encoder of diffusers, whose `encode` is called with images.
+    """Make an encoder from a diffusers auto-encoder, whose `encode` takes images.
 
-    Latents, `(B, C, h, w)`, are flattened; `z.unflatten(-1, encoder.latent_shape)` is what
-    `model.decode` takes. They are not multiplied by the `scaling_factor` of pipelines. An
-    auto-encoder without a spread (`AutoencoderTiny`, `AutoencoderDC`, `VQModel`) gives points.
+    Latents, `(B, C, h, w)`, are flattened; `z.unflatten(-1, encoder.latent_shape)` restores the
+    shape for `model.decode`. They are not multiplied by the `scaling_factor` of pipelines. An
+    auto-encoder without a spread (`AutoencoderTiny`, `AutoencoderDC`, `VQModel`) returns points.
 
     Args:
         model: The auto-encoder, such as an `AutoencoderKL`.
@@ -49,7 +49,7 @@ def diffusers(model: Any) -> GaussianFromMoments:
     """
     if not callable(getattr(model, "encode", None)):
         raise TypeError(
-            f"expected an auto-encoder of diffusers, with a method encode, got {kind_of(model)}."
+            f"expected a diffusers auto-encoder, with a method encode, got {kind_of(model)}."
         )
     return posterior(model.encode, mean=_mean_of_diffusers, scale=_scale_of_diffusers)
 
@@ -61,7 +61,7 @@ def _scale_of_pythae(out: Any) -> Tensor:
     if others := sorted(set(out) - {"embedding"}):
         raise ValueError(
             f"expected the moments of a Gaussian from pythae's encoder, got {', '.join(others)} "
-            "beside the embedding; its posteriors are of another kind."
+            "with the embedding; its posteriors have a different form."
         )
     return torch.zeros_like(out["embedding"])
 

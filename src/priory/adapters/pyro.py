@@ -1,4 +1,4 @@
-"""A prior in the models of Pyro."""
+"""A prior in Pyro models."""
 
 from typing import Any
 
@@ -14,19 +14,20 @@ with needs("pyro"):
 
 
 def to_pyro(p: Any) -> "PyroDistribution":
-    """Make a distribution of Pyro of what a prior returns, for `pyro.sample`.
+    """Turn the distribution that a prior returns into a Pyro distribution, for `pyro.sample`.
 
-    It is expanded by plates and masked as Pyro's own are, and goes with every ELBO, guide, sampler
-    and predictive of Pyro's that a continuous distribution over vectors goes with. Where Pyro
-    integrates a divergence in closed form, it estimates that from the sample.
+    Like Pyro's own distributions, it is expanded by plates and can be masked. It works with every
+    Pyro ELBO, guide, sampler and predictive that accepts a continuous distribution over vectors.
+    Where Pyro uses a closed-form divergence, this estimates it from the sample.
 
     Args:
-        p: The distribution, `prior(encoder)`; call the prior in the model, so that each step gets
-            its own. Register the prior with `pyro.module("prior", prior)`, so that it is trained.
+        p: The distribution, `prior(encoder)`; call the prior in the model, so that each step uses
+            its current parameters. Register the prior with `pyro.module("prior", prior)`, so that
+            it is trained.
 
     Raises:
         ImportError: If Pyro is not installed.
-        TypeError: If it is no distribution, such as the prior itself.
+        TypeError: If it is not a distribution, for example the prior itself.
 
     Examples:
         >>> import priory
@@ -46,7 +47,7 @@ def to_pyro(p: Any) -> "PyroDistribution":
 
 
 class PyroDistribution(TorchDistribution):  # type: ignore[misc]
-    """A distribution of torch with the methods that Pyro asks for.
+    """A torch distribution with the methods that Pyro needs.
 
     Attributes:
         base: The distribution itself.
@@ -65,17 +66,17 @@ class PyroDistribution(TorchDistribution):  # type: ignore[misc]
 
     @property
     def support(self) -> Any:
-        """Where the density is not zero."""
+        """The support of the distribution."""
         return self.base.support
 
     @property
     def mean(self) -> Tensor:
-        """The mean, where the distribution knows it."""
+        """The mean, if the distribution provides it."""
         return self.base.mean
 
     @property
     def variance(self) -> Tensor:
-        """The variances, where the distribution knows them."""
+        """The variances, if the distribution provides them."""
         return self.base.variance
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -95,5 +96,5 @@ class PyroDistribution(TorchDistribution):  # type: ignore[misc]
         return drawn
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "PyroDistribution":
-        """Return the distribution for each example of a batch, as plates ask for."""
+        """Return the distribution for each example of a batch, as plates require."""
         return type(self)(self.base.expand(Size(batch_shape)))

@@ -1,4 +1,4 @@
-"""Any prior in SCVI and SysVI of scvi-tools, or fitted to one of them after training."""
+"""Any prior in scvi-tools' SCVI and SysVI, or fitted to them after training."""
 
 import functools
 import inspect
@@ -31,22 +31,22 @@ with needs("scvi"):
 
 @functools.cache
 def with_prior(model_class: Any) -> Any:
-    """Return SCVI or SysVI with any prior: the class takes `prior=` and `prior_options=` besides.
+    """Return SCVI or SysVI with any prior: the class also takes `prior=` and `prior_options=`.
 
-    All else stays: signatures, normalised and differential expression, `save` and `load`, minified
-    data, query data, whose prior is that of the reference. The rate is that of the sample z that is
-    decoded, `get_marginal_ll` is under the prior, and Adam's epsilon for its parameters is 1e-8:
-    that of scvi-tools, 0.01, halves their steps. Pseudo-inputs are cells as the encoder takes them,
-    logarithms of counts and one, within the range of the registered counts; where the encoder is
-    told of batches, shares of each batch follow them. The prior starts from at most 20,000 cells
-    when training begins, and is the module's `prior`.
+    Everything else works as before: signatures, normalised and differential expression, `save` and
+    `load`, minified data, and query data, which use the prior of the reference. The rate is that of
+    the decoded sample z, `get_marginal_ll` uses the prior, and Adam's epsilon for its parameters is
+    1e-8, because that of scvi-tools, 0.01, halves their steps. Pseudo-inputs are cells in the form
+    that the encoder takes, log(1 + counts), within the range of the registered counts; if the
+    encoder takes batches, they are followed by shares of each batch. The prior is initialised from
+    at most 20,000 cells when training starts, and is the module's `prior`.
 
     Args:
         model_class: `scvi.model.SCVI` or `scvi.external.SysVI`.
 
     Raises:
         ImportError: If scvi-tools is not installed.
-        TypeError: If it is another model.
+        TypeError: If it is a different model.
 
     Examples:
         >>> import priory
@@ -57,8 +57,8 @@ def with_prior(model_class: Any) -> Any:
     """
     if model_class not in (SCVI, SysVI):
         raise TypeError(
-            f"expected scvi.model.SCVI or scvi.external.SysVI, got {model_class!r}; SCANVI makes "
-            "its own module of a trained SCVI, under priors of its own."
+            f"expected scvi.model.SCVI or scvi.external.SysVI, got {model_class!r}; SCANVI builds "
+            "its own module from a trained SCVI, with its own priors."
         )
     of_system = model_class is SysVI
 
@@ -74,7 +74,7 @@ def with_prior(model_class: Any) -> Any:
             **kwargs: Any,
         ) -> None:
             if adata is None and not args and "registry" not in kwargs:
-                raise ValueError("expected adata, whose counts the prior is made for, got none.")
+                raise ValueError("expected adata, whose counts the prior is built for, got none.")
             own = {"prior": "standard_normal"} if of_system else {}
             model_class.__init__(self, adata, *args, **own, **kwargs)
             made, resolved = _make(self, prior, prior_options)
@@ -116,13 +116,13 @@ SYSTEM_PRIOR = ("prior", "n_prior_components", "pseudoinputs_data_indices")
 
 
 def fit_prior(model: Any, prior: str | Prior = "MoGPrior", **options: Any) -> PriorFit:
-    """Fit a prior to the posteriors of a trained model, which stays as it is.
+    """Fit a prior to the posteriors of a trained model, which is not changed.
 
     Args:
-        model: A trained model of scvi-tools with `get_latent_representation`.
-        prior: The prior, or its name, as for [`fit_prior`][priory.training.fit_prior]; one that is
-            made of an encoder's posteriors is fitted to at most 20,000 cells of an SCVI or a SysVI.
-        **options: Further arguments of `priory.fit_prior`.
+        model: A trained scvi-tools model with `get_latent_representation`.
+        prior: The prior, or its name, as in [`fit_prior`][priory.training.fit_prior]; one built
+            from an encoder's posteriors is fitted to at most 20,000 cells of an SCVI or a SysVI.
+        **options: Other arguments of `priory.fit_prior`.
     """
     named = make_prior(prior, **_facts(model, {})) if isinstance(prior, str) else prior
     if not named.needs_encoder:
@@ -137,32 +137,33 @@ def fit_prior(model: Any, prior: str | Prior = "MoGPrior", **options: Any) -> Pr
 def sample_counts(
     model: Any, num_cells: int, *, prior: Prior | PriorFit | None = None, seed: int = 0
 ) -> AnnData:
-    """Draw cells that a model makes up, with counts drawn from its likelihood.
+    """Generate cells from a model, with counts drawn from its likelihood.
 
-    Each z is drawn from the prior. What else the decoder is told (library size, batch, covariates,
-    labels) is that of a cell of the data drawn at random, and is written beside it.
+    Each z is drawn from the prior. The other inputs of the decoder (library size, batch,
+    covariates, labels) are those of a randomly chosen cell of the data, and are stored with the
+    generated cell.
 
     Args:
-        model: A trained SCVI, with a prior of its own by `with_prior` or without.
+        model: A trained SCVI, with or without a prior from `with_prior`.
         num_cells: The number of cells.
-        prior: The prior to draw from, such as what `fit_prior` returned; that of the model if not
-            given.
-        seed: The seed of the draws.
+        prior: The prior to draw from, such as a result of `fit_prior`; by default that of the
+            model.
+        seed: The random seed.
 
     Returns:
-        Counts `(num_cells, genes)`, the columns of `obs` of the cells that lent their size and
-        batch, and z under `obsm["z"]`.
+        Counts `(num_cells, genes)`, the columns of `obs` of the cells that provided the size and
+        batch, and z in `obsm["z"]`.
 
     Raises:
-        TypeError: If the model is no SCVI, which has counts.
-        ValueError: If there is no prior but N(0, I), or no cell is asked for.
+        TypeError: If the model is not an SCVI, which models counts.
+        ValueError: If there is no prior except N(0, I), or no cells are requested.
     """
     if not isinstance(model, SCVI):
         raise TypeError(f"expected an SCVI, which models counts, got {type(model).__name__}.")
     module = model.module.eval()
     prior = prior.prior if isinstance(prior, PriorFit) else prior or getattr(module, "prior", None)
     if prior is None:
-        raise ValueError("expected a prior for a model without its own; give prior=fit.prior.")
+        raise ValueError("expected a prior for a model without one; give prior=fit.prior.")
     if num_cells < 1:
         raise ValueError(f"expected at least one cell, got num_cells={num_cells}.")
     counts, codes = [], []
@@ -216,7 +217,7 @@ def _rate(q: Normal, p: SampledPrior) -> Tensor:
 
 
 def _module_with_prior(module_class: Any) -> Any:
-    """Return the module of SCVI with a prior that is given to it later."""
+    """Return the module of SCVI with a prior that is set later."""
     takes = inspect.signature(module_class.generative)
 
     class WithPrior(module_class):  # type: ignore[misc]
@@ -260,7 +261,7 @@ def _module_with_prior(module_class: Any) -> Any:
 
 
 class _SysPrior(nn.Module):
-    """A prior as SysVI's module asks for its divergence."""
+    """A prior with the interface that SysVI's module uses for its divergence."""
 
     owner: Any
 
@@ -274,7 +275,7 @@ class _SysPrior(nn.Module):
 
 
 class _Plan(TrainingPlan):  # type: ignore[misc]
-    """Training with an epsilon of its own for the prior's parameters."""
+    """Training with a separate epsilon for the prior's parameters."""
 
     def configure_optimizers(self) -> Any:
         config = super().configure_optimizers()
@@ -294,7 +295,7 @@ def _call(prior: Prior, module: Any, labels: Tensor | None) -> Distribution:
 
 
 def _facts(model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a prior may be told of a model, and what it is told in its place."""
+    """Return the facts about a model that a prior can use, and their replacements."""
     encoder, number = ScviEncoder(model.module), model.summary_stats.n_cells
     facts = {
         "latent_dim": encoder.latent_dim,
@@ -317,7 +318,7 @@ def _facts(model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 def _make(
     model: Any, prior: str | Prior, options: Mapping[str, Any] | None
 ) -> tuple[Prior, dict[str, Any] | None]:
-    """Return the prior of a model, and the options that make it again without any counts."""
+    """Return the prior of a model, and the options that rebuild it without counts."""
     if getattr(model.module, "latent_distribution", "normal") != "normal":
         raise ValueError(
             "expected latent_distribution='normal' for a prior of Priory's, got "
@@ -327,8 +328,8 @@ def _make(
     made = prior if isinstance(prior, Prior) else make_prior(prior, **(facts or {}))
     if any(isinstance(part, Exemplars) for part in made.modules()):
         raise ValueError(
-            "expected a prior that needs no positions of cells, which scvi-tools does not tell, "
-            f"got {type(made).__name__}; take VampPrior with init='kmedoids'."
+            "expected a prior that does not need the positions of cells, which scvi-tools does "
+            f"not provide, got {type(made).__name__}; use VampPrior with init='kmedoids'."
         )
     if made.needs_labels and isinstance(model, SysVI):
         raise ValueError(
@@ -340,7 +341,7 @@ def _make(
 
 
 def _start(model: Any) -> None:
-    """Show the cells to the prior, once."""
+    """Pass the cells to the prior, once."""
     x, labels = cells_of(model)
     module = model.module
     prior: Prior = getattr(module.prior, "prior", module.prior)

@@ -1,4 +1,4 @@
-"""Cells as the networks of SCVI and SysVI take them."""
+"""Cells in the form that the networks of SCVI and SysVI take."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,14 +15,15 @@ with needs("scvi"):
     from scvi import REGISTRY_KEYS
 
 MOST_CELLS = 20_000
-"""The most cells that a prior sees before training, or that one of posteriors is fitted to."""
+"""The maximum number of cells for initialising a prior, or for fitting one built from posteriors.
+"""
 
 
 class ScviEncoder:
-    """The encoder of an SCVI or a SysVI, called with cells as its network takes them.
+    """The encoder of an SCVI or a SysVI, called with cells in the form that its network takes.
 
-    A cell is its genes (of SCVI, the logarithms of one more than its counts) and, where the network
-    is told of batches, its shares of each, which may be between zero and one.
+    A cell consists of its genes (log(1 + counts) for SCVI) and, if the network takes batches, its
+    shares of each, which may be between zero and one.
     """
 
     def __init__(self, module: Any) -> None:
@@ -35,12 +36,12 @@ class ScviEncoder:
         self.takes_more = layers.n_cov > self.num_shares
 
     def check(self) -> None:
-        """Refuse to encode cells by their genes and batches alone where there is more."""
+        """Refuse to encode cells by only their genes and batches if the network takes more."""
         if self.takes_more:
             raise ValueError(
-                "expected an encoder that is told of batches at most, for a prior made of its "
-                "posteriors, got one that takes further covariates; take a prior that needs no "
-                "encoder, such as MoGPrior."
+                "expected an encoder that takes only the batch, for a prior built from its "
+                "posteriors, got one that takes other covariates too; use a prior that does not "
+                "need an encoder, such as MoGPrior."
             )
 
     def __call__(self, x: Tensor) -> Distribution:
@@ -59,7 +60,7 @@ class ScviEncoder:
 
 
 def cells_of(model: Any) -> tuple[Tensor, Tensor]:
-    """Return at most so many cells, drawn at random, as the encoder takes them; their labels."""
+    """Return at most this many randomly chosen cells in the encoder's form, and their labels."""
     manager, module = model.adata_manager, model.module
     x = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
     chosen = np.sort(torch.randperm(x.shape[0])[:MOST_CELLS].numpy())
@@ -79,7 +80,7 @@ def cells_of(model: Any) -> tuple[Tensor, Tensor]:
 
 
 def library_of(module: Any, tensors: Mapping[str, Tensor]) -> Tensor:
-    """Return the logarithms of the sizes of cells, as the decoder takes them, `(B, 1)`."""
+    """Return the logarithms of the library sizes of cells, as the decoder takes them, `(B, 1)`."""
     if not module.use_observed_lib_size:
         loc, variance = module._compute_local_library_params(tensors[REGISTRY_KEYS.BATCH_KEY])
         return torch.normal(loc, variance.sqrt())

@@ -1,4 +1,4 @@
-"""A prior as a density estimator of scikit-learn."""
+"""A prior as a scikit-learn density estimator."""
 
 import copy
 from typing import Any
@@ -23,7 +23,7 @@ with needs("train"):
 
 def _is_mixture(estimator: "PriorDensity") -> bool:
     fitted = getattr(estimator, "prior_", None)
-    if fitted is None:  # nobody knows yet
+    if fitted is None:  # not known yet
         return True
     if not hasattr(fitted(), "responsibilities"):
         raise AttributeError(
@@ -34,28 +34,28 @@ def _is_mixture(estimator: "PriorDensity") -> bool:
 
 
 class PriorDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
-    r"""Any prior that needs no encoder, fitted to points by maximum likelihood.
+    r"""Any prior that does not need an encoder, fitted to points by maximum likelihood.
 
     $$\max_p \sum_n \log p(x_n)$$
 
-    Everything is in double precision. One point in ten is held out to decide when to stop.
+    Everything uses double precision. One point in ten is held out to decide when to stop.
 
     Args:
-        prior: The name of a prior, or a prior, of which a copy is fitted.
-        num_components: The number of components K of a prior by name; by default one for every 20
-            points, at most 500.
-        init: Where the components of a prior by name start: `"random"`, from `"data"`, or by
-            `"em"`.
-        prior_options: Further arguments of a prior by name.
-        max_epochs: The most epochs to train.
-        patience: Epochs without a better held-out density after which to stop.
+        prior: The name of a prior, or a prior, which is copied and fitted.
+        num_components: The number of components K of a prior given by name; by default one for
+            every 20 points, at most 500.
+        init: How to initialise the components of a prior given by name: `"random"`, from `"data"`,
+            or with `"em"`.
+        prior_options: Other arguments of a prior given by name.
+        max_epochs: The maximum number of epochs.
+        patience: Stop after this many epochs without a better held-out density.
         batch_size: The size of a batch; by default a hundredth of the points, from 64 to 1000.
         learning_rate: The step size of Adam.
-        random_state: The seed of the start, the order, and the samples.
+        random_state: The random seed of the initial values, the order, and the samples.
 
     Attributes:
         prior_: The fitted prior.
-        fit_: What `priory.fit_prior` returned, with the cross-entropies before and after.
+        fit_: The result of `priory.fit_prior`, with the cross-entropies before and after.
         n_features_in_: The number of dimensions.
 
     Examples:
@@ -69,7 +69,7 @@ class PriorDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        prior: Any = "MoGPrior",  # anything goes in, as scikit-learn asks; fit looks at it
+        prior: Any = "MoGPrior",  # scikit-learn wants any value to be accepted; fit checks it
         *,
         num_components: Any = None,
         init: Any = "data",
@@ -122,7 +122,7 @@ class PriorDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     @torch.no_grad()
     def sample(self, n_samples: int = 1) -> NDArray[np.float64]:
-        """Draw new points, `(n_samples, L)`; each call draws others."""
+        """Draw new points, `(n_samples, L)`; each call draws different ones."""
         check_is_fitted(self)
         if n_samples < 1:
             raise ValueError(f"expected at least one sample, got n_samples={n_samples}.")
@@ -134,12 +134,12 @@ class PriorDensity(DensityMixin, BaseEstimator):  # type: ignore[misc]
     @available_if(_is_mixture)  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def predict_proba(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """Return the probability of each component given each point, `(N, K)`, of a mixture."""
+        """Return the probability of each mixture component given each point, `(N, K)`."""
         return self._for_each(X, lambda p, x: p.responsibilities(x))
 
     @available_if(_is_mixture)  # type: ignore[untyped-decorator]
     def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
-        """Return the most probable component of each point, `(N,)`, of a mixture."""
+        """Return the most probable mixture component for each point, `(N,)`."""
         most: NDArray[np.int64] = self.predict_proba(X).argmax(-1)
         return most
 

@@ -1,4 +1,4 @@
-"""The commands of the shell: functions whose signatures are the options, one a file."""
+"""The commands: functions whose signatures are the options, one per file."""
 
 import ast
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pathlib import Path
 def summaries() -> dict[str, str]:
     """Return the first line about each command, by name, without importing any.
 
-    A file of this folder is a command if it holds a function of its own name.
+    A file in this folder is a command if it contains a function with the same name.
     """
     lines = {}
     for file in sorted(Path(__file__).parent.glob("*.py")):

@@ -1,4 +1,4 @@
-"""Cells in `.h5ad` files: latents beside the cells that were encoded, and cells that were made."""
+"""Cells in `.h5ad` files: the latents of encoded cells, and generated cells."""
 
 import tempfile
 import warnings
@@ -16,7 +16,7 @@ from priory.files import write_whole
 
 CELLS = ".h5ad"
 LATENTS, COMPONENT = "X_priory", "priory_component"
-"""Under which names latents are found in `obsm`, and components in `obs`."""
+"""The names of the latents in `obsm` and of the components in `obs`."""
 
 
 def write_beside(
@@ -29,11 +29,11 @@ def write_beside(
         source: The file of the cells.
         rows: Which of them were encoded, `(N,)`; None for all, in their order.
         z: Their latents, `(N, L)`.
-        component: The component of the prior that explains each best, `(N,)`; None for a prior
-            that is no mixture.
+        component: The component of the prior that explains each best, `(N,)`; None if the prior is
+            not a mixture.
 
     Raises:
-        ValueError: If the source is no file of cells.
+        ValueError: If the source is not a file of cells.
     """
     if source.suffix.lower() != CELLS:
         raise ValueError(
@@ -56,7 +56,7 @@ def write_beside(
 def write_cells(
     path: Path, counts: Tensor, columns: Columns, annotations: Mapping[str, Any]
 ) -> None:
-    """Write cells that a model made: their counts, and what is known of each in `obs`.
+    """Write generated cells: their counts, and their annotations in `obs`.
 
     Args:
         path: The file to write.
@@ -75,7 +75,7 @@ def write_cells(
 
 
 def write_anndata(path: Path, cells: Any) -> None:
-    """Write an `AnnData` object, whole or not at all, whichever way pandas holds its text."""
+    """Write an `AnnData` object completely or not at all, however pandas stores its text."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that are not unique
         cells.obs, cells.var = _plain_text(cells.obs), _plain_text(cells.var)
@@ -89,9 +89,9 @@ def write_anndata(path: Path, cells: Any) -> None:
 
 
 def _plain_text(frame: Any) -> Any:
-    """Return a frame with its text as Python's own, as every AnnData can write it.
+    """Return a frame with its text as Python strings, which every version of AnnData can write.
 
-    Up to 0.12.6 it has no way to write the text of pandas 3.
+    Up to version 0.12.6, AnnData cannot write the strings of pandas 3.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""`priory check`: put a prior through the conformance kit."""
+"""`priory check`: test a prior with the conformance kit."""
 
 from collections.abc import Sequence
 
@@ -19,16 +19,16 @@ def check(
     skip: Sequence[str] = (),
     labels: Sequence[int] = (),
 ) -> None:
-    """Put any prior through the conformance kit; the exit status is 1 if it fails.
+    """Test any prior with the conformance kit; the exit status is 1 if it fails.
 
     Args:
-        factory: A function that returns a new prior, or a class that needs no arguments, as
-            `package.module:make_prior`, also from the working directory.
+        factory: A function that returns a new prior, or a class that needs no arguments, given as
+            `package.module:make_prior`; modules in the working directory work too.
         latent_dim: The number of latent dimensions of the encoder that the prior is called with.
-        seed: The seed of all that is random.
-        jitter: The standard deviation by which every parameter is moved from its start.
+        seed: The random seed.
+        jitter: The standard deviation of the random change to every initial parameter.
         skip: Names of checks to leave out.
-        labels: Labels of a few examples, such as `[0,2]`, for a prior that depends on them.
+        labels: A few labels, such as `[0,2]`, for a prior that depends on labels.
 
     Raises:
         ImportError: If the module cannot be imported.

@@ -1,4 +1,4 @@
-"""Numbers for each example, written as the ending of a file says."""
+"""Write numbers for each example, in the format of the file extension."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ def write_columns(
     names: list[str],
     known_by: Mapping[str, Sequence[Any]] | None = None,
 ) -> None:
-    """Write one row for each example.
+    """Write one row per example.
 
     Args:
-        path: The file; `.npy` holds the array alone.
+        path: The file; `.npy` contains only the array.
         numbers: The numbers, `(N, C)`, or `(N,)` for a single column.
         names: The names of the C columns.
-        known_by: Columns before the others, by name: what the N examples are known by.
+        known_by: Columns before the others, by name, that identify the N examples.
     """
     array = to_numpy(numbers)
     content = io.BytesIO()
@@ -50,7 +50,7 @@ def write_columns(
 
 
 def write_table(path: Path, table: Any) -> None:
-    """Write a `pandas.DataFrame`; `.npy` holds an array of rows with named fields."""
+    """Write a `pandas.DataFrame`; `.npy` contains an array of rows with named fields."""
     content = io.BytesIO()
     if path.suffix == ".npy":
         cells = {str(name): np.asarray(table[name].tolist()) for name in table}  # no objects

@@ -24,18 +24,19 @@ def encode(
     level: int | None = None,
     out: str = "latents.csv",
 ) -> None:
-    """Write the latents of data: the mean of q(z|x), a row for each example.
+    """Write the latents of data: the mean of q(z|x), one row per example.
 
-    Of several levels of latents, the mean of each is that given the means of the levels above.
+    If there are several levels of latents, each level has its mean given the means of the levels
+    above.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
         data: Data to encode.
         classes: Parts of the model.
-        level: The level of latents, from 1 next to the data to the top; all if not given.
-        out: The file to write, `.csv`, `.parquet` or `.npy`; of cells also `.h5ad`, a copy of their
-             file with the latents in `obsm["X_priory"]`, and in `obs["priory_component"]` the
-             component of a mixture that explains each best.
+        level: The level of latents, where 1 is next to the data; all levels by default.
+        out: The file to write: `.csv`, `.parquet` or `.npy`; for cells also `.h5ad`, a copy of
+             their file with the latents in `obsm["X_priory"]` and, in `obs["priory_component"]`,
+             the mixture component that explains each cell best.
 
     Examples:
         priory encode runs/people --data others.csv --out latents.parquet
@@ -52,7 +53,7 @@ def encode(
     levels = [torch.cat(of_level) for of_level in zip(*parts, strict=True)]
     if level is not None and not 1 <= level <= len(levels):
         raise ValueError(
-            f"expected a level from 1, next to the data, to {len(levels)}, the top, got {level}."
+            f"expected a level from 1 (next to the data) to {len(levels)} (the top), got {level}."
         )
     chosen = range(1, len(levels) + 1) if level is None else [level]
     z = torch.cat([levels[n - 1] for n in chosen], 1)

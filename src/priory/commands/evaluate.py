@@ -1,4 +1,4 @@
-"""`priory evaluate`: all that can be asked of a trained model."""
+"""`priory evaluate`: compute all measures for a trained model."""
 
 from priory import report
 from priory.arguments import MOST_SEED, within
@@ -22,19 +22,20 @@ def evaluate(
     seed: int = 0,
     out: str | None = None,
 ) -> None:
-    """Ask a trained model every question that has a number for an answer.
+    """Compute all measures for a trained model.
 
     Args:
         run: The directory of a run, or of a model within it.
         data: Data to measure on.
         classes: Parts of the model.
-        work: Where it is done.
-        importance_samples: The importance samples for the NLL of each example.
-        max_components: The most components of a mixture to take for the NLL of an example, the
-            best; fewer than all can only raise it. Of use with an exemplar prior of many examples.
-        max_training: The most training data to take.
-        seed: The seed of the noise.
-        out: The file to write; `measures.json` in the run, which is replaced, if not given.
+        work: Where to compute.
+        importance_samples: The number of importance samples for the NLL of each example.
+        max_components: Use at most this many components of a mixture for the NLL of an example, the
+            ones that explain it best; leaving out the others can only raise it. Useful for an
+            exemplar prior with many examples.
+        max_training: Use at most this many training examples.
+        seed: The random seed.
+        out: The file to write; by default `measures.json` in the run, which is overwritten.
 
     Examples:
         priory evaluate runs/train-1

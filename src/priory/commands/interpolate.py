@@ -1,4 +1,4 @@
-"""`priory interpolate`: from one example to another, by way of what the prior thinks probable."""
+"""`priory interpolate`: from one example to another along the prior's density."""
 
 import io
 from pathlib import Path
@@ -31,20 +31,20 @@ def interpolate(
     seed: int = 0,
     out: str = "interpolation.png",
 ) -> None:
-    """Go from one example to another along the prior's density.
+    """Interpolate between two examples along the prior's density.
 
-    The straight line between their codes stands beside the path. Of several levels of latents, both
-    are in the top, decoded with the levels below at their means given it.
+    The straight line between their codes is shown too. If there are several levels of latents, both
+    are computed in the top level, and decoded with the levels below at their means given the top.
 
     Args:
         run: The directory of a run, or of a model within it.
-        data: Data to begin and to end with.
+        data: The data that contain the two examples.
         classes: Parts of the model.
-        between: The positions of two examples, such as `3 17`; the first two if not given.
-        stops: The number of examples along each.
+        between: The positions of two examples, such as `3 17`; the first two by default.
+        stops: The number of examples along the path and along the line.
         seed: The seed of the search for the path.
         out: The file to write: `.png` or `.pdf` for a figure of both, `.npy` for the expected data
-            along them, `(2, stops, *data_shape)`, the path first.
+            along them, `(2, stops, *data_shape)`, with the path first.
 
     Examples:
         priory interpolate runs/compare-1/VampPrior --between 3 17 --out path.png
@@ -52,9 +52,7 @@ def interpolate(
     within(0, MOST_SEED, seed=seed)
     path = checked_file(out, SUFFIXES)
     if not 2 <= stops <= 1000:
-        raise ValueError(
-            f"expected at least two stops, from end to end, and at most 1000, got {stops}."
-        )
+        raise ValueError(f"expected from 2 to 1000 stops, including both ends, got {stops}.")
     opened = open_run(run, classes)
     part, vae = data.of(opened), top_level(opened.model)
     between = [0, 1] if between is None else between
@@ -70,7 +68,7 @@ def interpolate(
     least = (float(between_codes.log_prob.min()), float(between_codes.straight_log_prob.min()))
     _write(path, along, least)
     plain_console().print(
-        f"Least log p(z) along the path {least[0]:.2f} nats, along the straight line "
+        f"Lowest log p(z): {least[0]:.2f} nats along the path, along the straight line "
         f"{least[1]:.2f}: {path}."
     )
 

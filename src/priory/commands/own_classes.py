@@ -1,4 +1,4 @@
-"""Classes of the user's own, which the command line alone can name."""
+"""Users' own classes, which only the command line can name."""
 
 import functools
 import importlib
@@ -17,7 +17,7 @@ from priory.suggestions import short
 
 
 def open_run(path: str, classes: OwnClasses, device: torch.device | None = None) -> Run:
-    """Open a run whose model may have parts of the user's own classes, its model on a device."""
+    """Open a run whose model may contain users' own classes, and move its model to a device."""
     run = Run.open(path, **own_parts(classes))
     if device is not None and device.type != "cpu":
         run.model.to(device)
@@ -25,7 +25,7 @@ def open_run(path: str, classes: OwnClasses, device: torch.device | None = None)
 
 
 def own_parts(classes: OwnNetworks) -> dict[str, Factory]:
-    """Return what makes those parts of a trained model that are of classes of the user's own."""
+    """Return factories for the parts of a trained model that are users' own classes."""
     paths = {name: getattr(classes, name, None) for name in ("encoder", "decoder", "prior")}
     return {
         name: own_part(name, path, getattr(classes, f"{name}_options"))
@@ -35,12 +35,12 @@ def own_parts(classes: OwnNetworks) -> dict[str, Factory]:
 
 
 def own_part(name: Any, path: str, given: dict[str, Any] | None = None) -> Factory:
-    """Return what makes an encoder, a decoder or a prior of the user's own class.
+    """Return a factory for an encoder, a decoder or a prior of the user's own class.
 
     Args:
         name: Which of them.
         path: The class or function, as `module:Name`.
-        given: Arguments that take the place of others.
+        given: Arguments that override others.
     """
     factory = load_object(path, f"{name} as package.module:{name.capitalize()}")
 
@@ -57,20 +57,20 @@ def own_part(name: Any, path: str, given: dict[str, Any] | None = None) -> Facto
 
 
 def own_logger(name: str) -> Any:
-    """Return where training curves go: a logger of the user's own, or the name of one."""
+    """Return the logger for training curves: the user's own, or the name of one."""
     return load_object(name, "logger as package.module:Logger")() if ":" in name else name
 
 
 def load_object(path: str, what: str) -> Any:
-    """Import what `package.module:name` stands for, also from the working directory.
+    """Import the object that `package.module:name` names; the working directory is searched too.
 
     Args:
         path: The path.
-        what: What was expected, for the errors.
+        what: What is expected, for error messages.
 
     Raises:
         ImportError: If the module cannot be imported.
-        ValueError: If the path has another form, or names nothing that can be called.
+        ValueError: If the path has a different form, or does not name a callable.
     """
     module_name, colon, name = path.partition(":")
     if not (module_name and colon and name):
@@ -81,13 +81,13 @@ def load_object(path: str, what: str) -> Any:
     except ModuleNotFoundError as error:
         raise ImportError(
             f"there is no module {error.name or str(error)!r} (for {path!r}); run the command from "
-            "the directory that holds it, or install its package."
+            "the directory that contains it, or install its package."
         ) from error
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a module may end the process, or raise what it likes
+    except BaseException as error:  # a module may exit, or raise anything
         raise ImportError(
-            f"expected a module that can be imported for {path!r}, got {_said(error)}; mend "
+            f"expected a module that can be imported for {path!r}, got {_said(error)}; fix "
             f"{module_name}."
         ) from error
     finally:
@@ -100,7 +100,7 @@ def load_object(path: str, what: str) -> Any:
 
 
 def _guarded(factory: Any, path: str) -> Any:
-    """Return a function or class whose call ends no process: whatever it raises is an error."""
+    """Return a function or class whose call cannot exit: anything it raises becomes an error."""
 
     @functools.wraps(factory, updated=())
     def make(*args: Any, **arguments: Any) -> Any:
@@ -110,7 +110,7 @@ def _guarded(factory: Any, path: str) -> Any:
             raise
         except BaseException as error:
             raise ValueError(
-                f"expected {path} to make a module, got {_said(error)}; mend it."
+                f"expected {path} to create a module, got {_said(error)}; fix it."
             ) from error
 
     return make

@@ -1,4 +1,4 @@
-"""What a command is called with, from its words and its file of options."""
+"""The arguments of a command, from the command line and its configuration file."""
 
 import argparse
 import inspect
@@ -26,7 +26,7 @@ with needs("cli"):
 
 
 class HelpFormatter(DefaultHelpFormatter):
-    """Help without a parser's types: a short usage, and defaults where there are any."""
+    """Help without the parser's types: a short usage, and defaults if there are any."""
 
     def __init__(self, prog: str, **settings: Any) -> None:
         super().__init__(prog, max_help_position=32, width=100, **settings)  # type: ignore[no-untyped-call]
@@ -51,7 +51,7 @@ class HelpFormatter(DefaultHelpFormatter):
 
 
 def parser_of(name: str, command: Callable[..., None]) -> Parser:
-    """Return the parser of a command: a group for each of its dataclasses, the rest in the last."""
+    """Return the parser of a command: one group per dataclass, then all other options."""
     about = parse_docstring(inspect.getdoc(command) or "")
     example = about.examples[0].description if about.examples else ""
     parser = Parser(
@@ -72,7 +72,7 @@ def parser_of(name: str, command: Callable[..., None]) -> Parser:
     group = parser.add_argument_group("Run")
     for key, default in others.items():
         parser.add_option(key, hints[key], default, described[key], group)
-    text = "A file of options in YAML; options in the shell count more."
+    text = "A YAML file of options; options on the command line override it."
     group.add_argument("--config", metavar="FILE", type=str, default=None, help=text)
     return parser
 
@@ -102,7 +102,7 @@ def arguments_of(name: str, command: Callable[..., None], words: Sequence[str]) 
             kept = without_classes(kept, file, refuse=True)
             check_types(kept, parser.hints, str(file))
             parser.set_defaults(kept)
-            if "run" in kept and words[0].startswith("-"):  # no run is named in the shell
+            if "run" in kept and words[0].startswith("-"):  # no run is given on the command line
                 words = [kept["run"], *words]
         values = vars(parser.parse_args(words))
     except argparse.ArgumentError as error:
@@ -118,17 +118,17 @@ def arguments_of(name: str, command: Callable[..., None], words: Sequence[str]) 
 
 
 def without_old_spellings(words: Sequence[str], parser: Parser) -> list[str]:
-    """Return words with those of version 0.1 in today's spelling.
+    """Return the arguments with options of version 0.1 renamed to today's.
 
     Raises:
-        ValueError: If an old spelling has a new one that only the user can write.
+        ValueError: If only the user can translate an old option.
     """
     new: list[str] = []
     rest = iter(words)
     for word in rest:
         if match := re.match(r"--trainer(?:\.([\w.]+))?(?:=(.*))?$", word):
             if "precision" not in parser.hints:
-                raise ValueError(f"expected no {word}, as this command trains nothing.")
+                raise ValueError(f"expected no {word}, because this command does not train.")
             value = yaml.safe_load(match[2] or next(rest, ""))
             options = without_trainer({"trainer": {match[1]: value} if match[1] else value})
             new += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
@@ -151,7 +151,7 @@ def _module_name(part: str) -> ValueError:
 
 
 def _in_one_sentence(message: str, name: str, parser: Parser) -> str:
-    """Say what was expected and what was got, and what was perhaps meant."""
+    """Say what was expected, what was given, and what may have been meant."""
     if match := re.match(r"unrecognized arguments: (\S+)", message):
         got, names = match[1].partition("=")[0], [n.replace("_", "-") for n in parser.hints]
         near = did_you_mean(got.lstrip("-"), names, "--{}".format)
@@ -159,9 +159,9 @@ def _in_one_sentence(message: str, name: str, parser: Parser) -> str:
     if match := re.match(r"the following arguments are required: (\w+)$", message):
         return f"expected {match[1].upper()} after priory {name}, got nothing; see --help."
     if match := re.match(r"argument (\S+): expected (.*?) arguments?$", message):
-        return f"expected {match[2]} values after {match[1]}, got another number of them."
+        return f"expected {match[2]} values after {match[1]}, got a different number."
     if match := re.match(r"argument (--[\w-]+)/--no-\S+: ignored explicit argument (.*)", message):
-        return f"expected {match[1]} or nothing, as it takes no value, got {short(match[2])}."
+        return f"expected {match[1]} without a value, got {short(match[2])}."
     if match := re.match(r'Parser key "(\w+)":.*G(?:ot|iven) value: (.*)', message, re.S):
         hint = parser.hints.get(match[1])
         if hint is not None and (kind := kind_of(hint)):

@@ -36,21 +36,22 @@ def refit(
 ) -> None:
     """Fit a new prior to a trained model and show what it changed.
 
-    Of several levels of latents it is the prior of the top; the levels below stay as they are.
+    If there are several levels of latents, only the prior of the top changes.
 
-    The old run, its encoder and its decoder stay as they are; the prior is fitted to the aggregated
-    posterior of the training data, and stops by the validation data. The new run directory holds
-    the model with its new prior, the numbers before and after, and a figure of both priors. Of a
-    file of latents, in the place of a run, it holds the prior alone, and its numbers.
+    The old run, its encoder and its decoder are not changed. The prior is fitted to the aggregated
+    posterior of the training data, with early stopping on the validation data. The new run
+    directory contains the model with its new prior, the numbers before and after, and a figure of
+    both priors. If you give a file of latents instead of a run, it contains only the prior and its
+    numbers.
 
     Args:
         run: The directory of a run, or of a model within it, such as
-            `runs/compare-1/StandardPrior`; none with `--latents`.
+            `runs/compare-1/StandardPrior`; leave it out with `--latents`.
         config: What to fit, to what and how.
         classes: Parts of the model.
-        old_prior: The prior of the run, where it is of a class of your own, as `module:Name`.
-        out: The run directory, made by the command; the first free of `runs/refit-1`,
-            `runs/refit-2`, ... if not given.
+        old_prior: The prior of the run, if it is your own class, as `module:Name`.
+        out: The run directory to create; by default the first of `runs/refit-1`, `runs/refit-2`,
+            ... that does not exist.
 
     Examples:
         priory refit runs/compare-1/StandardPrior --prior VampPrior --num-components 50
@@ -72,7 +73,7 @@ def refit(
     opened.check_fits(unseen, splits.name, part.labels)
     target = _target(out, processes)
     if target.resolve().is_relative_to(opened.path.resolve()):
-        raise ValueError(f"expected a directory beyond the old model's, got {target}.")
+        raise ValueError(f"expected a directory outside the old model's, got {target}.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         prior, config = refitted(config, old, x, labels, own_part)
@@ -123,7 +124,7 @@ def refit(
 def _refit_latents(
     config: RefitConfig, processes: Processes, device: torch.device, target: Path
 ) -> None:
-    """Fit a prior to latents in files, and write it into a directory by itself."""
+    """Fit a prior to latents in files, and save only the prior."""
     how, seed = config.fitting, config.fitting.seed or 0
     source = open_latents(config.latents.latents, config.latents.scales, seed=seed)
     with torch.random.fork_rng():
@@ -147,7 +148,7 @@ def _refit_latents(
 
 
 def _record(fit: PriorFit) -> dict[str, Any]:
-    """Return the numbers of a fit as a file holds them."""
+    """Return the numbers of a fit for a file."""
     entropies = {"start": fit.before, "fitted": fit.after, "bound": fit.bound}
     plain = {name: entropy and asdict(entropy) for name, entropy in entropies.items()}
     return {"cross_entropy": plain, "epochs": fit.epochs}

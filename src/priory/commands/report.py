@@ -23,22 +23,22 @@ def report(
     no_examples: bool = False,
     out: str | None = None,
 ) -> None:
-    """Write one page that shows what the prior of a run did, or compares several runs.
+    """Write a page that shows what the prior of a run did, or compares several runs.
 
-    The page needs no network and no server. It has the measures, those of `priory evaluate` where
-    it was run before, the latent space to walk through, samples, reconstructions, interpolations
-    and the command that repeats each run.
+    The page works offline and without a server. It shows the measures, including those of `priory
+    evaluate` if you have run it, an interactive latent space, samples, reconstructions,
+    interpolations and the command that repeats each run.
 
     Args:
         runs: The directories of one or more runs of `priory train`, `compare` or `refit`, of models
-            within them, or of models saved by `priory.save`.
+            inside them, or of models saved with `priory.save`.
         data: Data to measure on.
         classes: Parts of the models.
-        importance_samples: The importance samples for the NLL of each example; those of the run if
-            not given.
-        no_examples: Leave out examples of the data, and pseudo-inputs that started from them.
-        out: The file to write; `report.html` in the run, which is replaced, or, of several runs,
-            in the working directory, if not given.
+        importance_samples: The number of importance samples for the NLL of each example; by default
+            that of the run.
+        no_examples: Leave out examples of the data, and pseudo-inputs initialised from them.
+        out: The file to write; by default `report.html` in the run, which is overwritten, or in the
+            working directory if there are several runs.
 
     Examples:
         priory report runs/train-1 runs/train-2 --out both.html
@@ -52,24 +52,29 @@ def report(
     for (_, run), part in zip(models, parts, strict=True):
         if part.data_shape != parts[0].data_shape:
             raise ValueError(
-                f"expected runs on data of one shape, got {parts[0].data_shape} in {first.path} "
-                f"and {part.data_shape} in {run.path}; report on them one by one."
+                f"expected runs on data with the same shape, got {parts[0].data_shape} in "
+                f"{first.path} and {part.data_shape} in {run.path}; report on them one by one."
             )
     console = plain_console()
     entries = []
     for (_, run), part, name in zip(models, parts, names_of(models), strict=True):
-        console.print(f"{name}: {len(part)} data ...")
+        console.print(f"{name}: {len(part)} examples ...")
+        samples = importance_samples or run.importance_samples
         entries.append(
             page.entry(
                 name,
                 run.model,
                 part,
-                importance_samples=importance_samples or run.importance_samples,
+                importance_samples=samples,
                 seed=run.seed,
                 epochs=run.metrics.get("epochs"),
                 seconds=run.metrics.get("seconds"),
                 curves=run.path,
                 measures=run.path / MEASURES,
+                repeats=[
+                    page.evaluated(one.model, data.of(one), samples, one.seed)
+                    for one in run.repeats
+                ],
                 num_entries=len(models),
                 examples=not no_examples,
             )

@@ -1,4 +1,4 @@
-"""`priory sample`: data that a model makes up."""
+"""`priory sample`: generate data from a model."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -36,28 +36,27 @@ def sample(
     seed: int = 0,
     out: str | None = None,
 ) -> None:
-    """Write data drawn from a model, as a picture or in the data's own units.
+    """Write samples from a model, as a picture or in the data's original units.
 
-    A model that is told of labels, or batches, draws for those of the run's own test data, as
-    frequent as they are there, unless one is named. For a model that is not told of labels, those
-    of samples are an estimate from its training data: of a mixture by its components, of any other
-    prior by a classifier of latents. The exposures of counts, such as the depth at which a cell is
-    sequenced, are drawn from those seen in the batch.
+    If a model takes labels or batches, they are as frequent as in the run's test data, unless you
+    name one. If it takes no labels but its training data have some, the labels of samples are an
+    estimate: for a mixture from its components, for any other prior from a classifier of latents.
+    The exposures of counts, such as the sequencing depth of a cell, are drawn from those in the
+    batch.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
         classes: Parts of the model.
-        n: How many examples to draw, 64 if not given; of each component with `--per-component`, 8.
-        component: Draw from this component of a mixture alone, by its position from 0.
-        per_component: Draw from each component of a mixture, the heaviest first, a row for each.
-        label: Draw examples of this label, by its name or number; an estimate where the model is
-            not told of labels.
-        batch: Draw examples of this batch, by its name or number.
-        mean: Take the mean of p(x|z), which is smooth and has no noise of its own, for each z.
-        seed: The seed of the draws.
-        out: The file to write: of images a picture, `.png` or `.pdf`; of any data `.csv`,
-            `.parquet` or `.npy`; of cells also `.h5ad`; `samples.png` for images and else
-            `samples.csv` if not given.
+        n: The number of samples, 64 by default; with `--per-component`, 8 from each component.
+        component: Sample only from this component of a mixture, numbered from 0.
+        per_component: Sample from each component of a mixture, one row each, the heaviest first.
+        label: Sample only this label, by name or number; an estimate if the model takes no labels.
+        batch: Sample only this batch, by name or number.
+        mean: Write the mean of p(x|z) for each z, which is smooth, instead of a sample.
+        seed: The random seed.
+        out: The file to write: a picture, `.png` or `.pdf`, for images; `.csv`, `.parquet` or
+            `.npy` for any data; also `.h5ad` for cells; by default `samples.png` for images and
+            `samples.csv` otherwise.
 
     Examples:
         priory sample runs/people -n 1000 --out made-up.csv
@@ -86,7 +85,7 @@ def sample(
         order, weights = components_to_draw(vae, code, component, per_component)
         if order is not None and estimate is not None and code is not None:
             raise ValueError(
-                "expected a label or components for a model that is told of no labels, got both; "
+                "expected a label or components for a model that takes no labels, got both; "
                 "leave one out."
             )
         total = n if order is None else n * len(order)
@@ -110,7 +109,7 @@ def sample(
 
 
 def _estimate(run: Run, form: DataFormat, label: str | None) -> LatentLabels | None:
-    """Return where labels lie in the latent space, of a model that is told of none.
+    """Return where labels lie in the latent space, for a model that takes no labels.
 
     None where nobody asks: no label is named, and the data are no table with a column of labels.
     """
@@ -121,7 +120,7 @@ def _estimate(run: Run, form: DataFormat, label: str | None) -> LatentLabels | N
         if label is None:
             return None
         raise ValueError(
-            "expected training data with labels, or no label for a model that is told of none, got "
+            "expected training data with labels, or no label for a model that takes none, got "
             f"{label}; leave it out."
         )
     vae, count = run.model, len(form.label_names or ()) or int(part.labels.max()) + 1
@@ -132,7 +131,7 @@ def _code(is_told: bool, what: str, names: Sequence[str] | None, given: str) -> 
     """Return the number of a label, or of a batch."""
     several = {"label": "labels", "batch": "batches"}[what]
     if not is_told:
-        raise ValueError(f"expected no {what} for a model that is told of none, got {given}.")
+        raise ValueError(f"expected no {what} for a model that takes none, got {given}.")
     if names is None:
         if not given.isdecimal():
             raise ValueError(f"expected the number of a {what}, got {given!r}.")
@@ -147,7 +146,7 @@ def _code(is_told: bool, what: str, names: Sequence[str] | None, given: str) -> 
 def _labels_and_batches(
     run: Run, label: int | None, batch: int | None, count: int
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return the label and the batch of each sample: those asked for, or as in the test data."""
+    """Return the label and the batch of each sample: those requested, or as in the test data."""
     vae = run.model
     asked = {"labels": label, "batch_label": batch}
     needed = [name for name in asked if name in vae.needs]
@@ -163,7 +162,7 @@ def _labels_and_batches(
 def _as_in_test_data(
     run: Run, names: Sequence[str], asked: Mapping[str, int | None], count: int
 ) -> dict[str, Tensor]:
-    """Draw examples of the test data, with the label or the batch asked for, for what they have."""
+    """Draw labels and batches from test examples that have the requested label or batch."""
     annotations = run.test.annotations
     for name in names:
         if annotations[name] is None:

@@ -1,4 +1,4 @@
-"""Samples, written as the ending of a file says."""
+"""Write samples in the format of the file extension."""
 
 import io
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ PICTURES = (".png", ".pdf")
 MOST_IMAGES = 4096
 DPI = 150
 MOST_PIXELS = 60_000
-"""Along a side of a picture; matplotlib draws no more than 2**16."""
+"""Pixels along one side of a picture; matplotlib draws at most 2**16."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Data that a model made, and what is known of each.
+    """Samples from a model, with their annotations.
 
     Attributes:
         x: The data, `(M, *data_shape)`.
-        form: What data look like.
-        labels: The label of each, `(M,)`; None for a model that is told of none.
-        components: The C components that M / C each were drawn from, in turn, `(C,)`; None where
-            they were drawn from the prior as a whole.
+        form: The format of the data.
+        labels: The label of each, `(M,)`; None if the model takes none.
+        components: The C components that the samples come from, M / C from each in turn, `(C,)`;
+            None if they come from the whole prior.
         weights: The weights of these components, `(C,)`.
-        batches: The batch of each, `(M,)`; None for a model that is told of none.
+        batches: The batch of each, `(M,)`; None if the model takes none.
     """
 
     x: Tensor
@@ -46,7 +46,7 @@ class Samples:
 
     @property
     def known(self) -> dict[str, Tensor]:
-        """The component, the batch and the label of each, where they are known."""
+        """The component, the batch and the label of each sample, if known."""
         found = {}
         if self.components is not None:
             each = len(self.x) // len(self.components)
@@ -59,7 +59,7 @@ class Samples:
 
     @property
     def named(self) -> dict[str, list[Any]]:
-        """The same by the names of labels, batches and their columns, where they have any."""
+        """The same with the names of labels, batches and their columns, if they have any."""
         columns = self.form.columns
         named = {}
         for name, values in self.known.items():
@@ -71,7 +71,7 @@ class Samples:
 
 
 def endings(form: DataFormat) -> tuple[str, ...]:
-    """Return the endings that a file of samples may have: pictures are for images."""
+    """Return the file extensions allowed for samples; pictures are for images only."""
     shape = form.data_shape
     image = len(shape) == 2 or (len(shape) == 3 and shape[0] in (1, 3))
     if form.columns is not None:
@@ -81,7 +81,7 @@ def endings(form: DataFormat) -> tuple[str, ...]:
 
 
 def check_count(path: Path, count: int) -> None:
-    """Refuse more images than a picture can show.
+    """Refuse more images than fit in a picture.
 
     Raises:
         ValueError: If there are too many.
@@ -94,12 +94,13 @@ def check_count(path: Path, count: int) -> None:
 
 
 def write_samples(path: Path, samples: Samples, data_range: DataRange | None = None) -> None:
-    """Write a picture, a table in the data's own units, or an array.
+    """Write a picture, a table in the data's original units, or an array.
 
     Args:
         path: The file.
-        samples: What to write. An array of samples from components is `(C, M / C, *data_shape)`.
-        data_range: The values drawn white and black; by default the least and the largest.
+        samples: The samples to write. With components, an array has shape `(C, M / C,
+            *data_shape)`.
+        data_range: The values drawn as white and black; by default the smallest and the largest.
     """
     x, columns = samples.x.float(), samples.form.columns
     if path.suffix in PICTURES:
@@ -125,7 +126,7 @@ def write_samples(path: Path, samples: Samples, data_range: DataRange | None = N
 
 
 def _beside(samples: Samples, table: Any) -> Any:
-    """Put components, labels and batches beside a table, by their names."""
+    """Add components, labels and batches to a table, by name."""
     for name, values in samples.named.items():
         table.insert(0, name, values)
     return table

@@ -24,20 +24,20 @@ def score(
     seed: int = 0,
     out: str = "scores.csv",
 ) -> None:
-    """Write log p(x) of data in nats, a row for each example, and its percentile.
+    """Write log p(x) of data in nats, one row per example, and its percentile.
 
-    The lowest are the least expected. The percentile is the share of the run's test data with a
-    lower log p(x), in percent. Beside the numbers stands what an example is known by: its name, or
-    its row in a table, from 0, and the columns of the table that are neither data nor labels.
+    The lowest scores belong to the most unusual examples. The percentile is the share of the run's
+    test data with a lower log p(x), in percent. Each row also has the name of its example; or, for
+    a table, the number of the row, from 0, and the columns that are neither data nor labels.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
         data: Data to score.
-        measuring: How well.
+        measuring: How precisely to measure.
         classes: Parts of the model.
-        work: Where it is done.
-        seed: The seed of the noise.
-        out: The file to write, `.csv` or `.parquet`; or `.npy` for log p(x) alone.
+        work: Where to compute.
+        seed: The random seed.
+        out: The file to write, `.csv` or `.parquet`; or `.npy` for log p(x) only.
 
     Examples:
         priory score runs/people --data others.csv --out scores.csv
@@ -63,11 +63,11 @@ def score(
         write_columns(path, both, ["log_prob", "percentile"], part.known_by)
     among = "these examples" if test is None or data.data is None else f"{len(test):,} test data"
     unit, constant = density_unit(None if opened.format is None else opened.format.columns)
-    shift = f"; in the columns' own units {constant:.2f} less" if constant else ""
+    shift = f"; {constant:.2f} less in the columns' original units" if constant else ""
     plain_console().print(
-        f"{len(log_prob)} examples, log p(x) {float(log_prob.mean()):.2f} on average, by {samples} "
-        f"importance samples each, in {unit.partition(' (')[0]}{shift}; percentiles are among "
-        f"{among}: {path}."
+        f"{len(log_prob)} examples, log p(x) {float(log_prob.mean()):.2f} on average, with "
+        f"{samples} importance samples each, in {unit.partition(' (')[0]}{shift}; percentiles are "
+        f"among {among}: {path}."
     )
 
 

@@ -1,4 +1,4 @@
-"""`priory train`: one model, trained as long as it takes and resumable at any moment."""
+"""`priory train`: train one model, resumable at any time."""
 
 import time
 from contextlib import nullcontext
@@ -26,19 +26,20 @@ def train(
     checkpoint_seconds: float = 10.0,
     quiet: bool = False,
 ) -> None:
-    """Train a VAE on data, and measure it on data that it has not seen.
+    """Train a VAE on data, and evaluate it on held-out data.
 
-    The run directory holds the configuration, the training curves, the model with the best
-    validation ELBO, its numbers on the test data and a report to open in a browser. A run that was
-    interrupted goes on with `--resume` and ends with the same weights as one that was not.
+    The run directory contains the configuration, the training curves, the model with the best
+    validation ELBO, its results on the test data and a report to open in a browser. An interrupted
+    run continues with `--resume` and ends with the same weights as an uninterrupted one.
 
     Args:
-        config: What to train, on what and how.
-        resume: Go on with the run in `--out`; with `--max-epochs`, also with one that is finished.
-        out: The run directory, made by the command; the first free of `runs/train-1`,
-            `runs/train-2`, ... if not given.
-        checkpoint_seconds: The least time between two checkpoints; zero writes one each epoch.
-        quiet: Print nothing but errors.
+        config: What to train, on which data and how.
+        resume: Continue the run in `--out`; with `--max-epochs`, also a finished one.
+        out: The run directory to create; by default the first of `runs/train-1`, `runs/train-2`,
+            ... that does not exist.
+        checkpoint_seconds: The minimum time between two checkpoints, in seconds; zero writes one in
+            every epoch.
+        quiet: Print only errors.
 
     Examples:
         priory train --data images.npy --prior VampPrior --out runs/images
@@ -55,7 +56,7 @@ def train(
     with claimed(run, new=not resume) if first else nullcontext():
         asked = resumed(run, config) if resume else config
         if asked is None:
-            console.print(f"{run} is finished already.")
+            console.print(f"{run} is already finished.")
             return
         begun = begin(asked, own_part)
         console.print(str(begun))
@@ -78,7 +79,7 @@ def train(
         save(begun.model, run)
         part, name = held_out(begun.splits), begun.held_out
         samples = begun.config.measuring.importance_samples
-        console.print(f"Measuring on {len(part):,} {name} examples, {samples:,} samples for each.")
+        console.print(f"Measuring on {len(part):,} {name} examples, with {samples:,} samples each.")
         entry = report.entry(
             *next(iter(begun.models.items())),
             part,
@@ -96,10 +97,10 @@ def train(
         title = f"{entry.name} on {begun.splits.name}"
         report.write_report(run, [entry], begun, title, summary)
         write_record(run / METRICS, {"data": name, **entry.evaluation.numbers, **asdict(history)})
-        error = entry.evaluation.nll_standard_error  # of one example there is none
+        error = entry.evaluation.nll_standard_error  # None for a single example
         spread = "" if error is None else f" ± {error:.2f} (one standard error over examples)"
         console.print(
-            f"{name} NLL {entry.evaluation.nll:.2f}{spread} by {samples} importance samples each, "
-            f"in {report.density_unit(begun.splits.columns)[0]}; the report is {run / PAGE}. "
+            f"{name} NLL {entry.evaluation.nll:.2f}{spread} with {samples} importance samples "
+            f"each, in {report.density_unit(begun.splits.columns)[0]}; the report is {run / PAGE}. "
             f"{report.about_examples([entry])}"
         )

@@ -1,4 +1,4 @@
-"""From sources, one kind a file, to tensors in batches."""
+"""From sources, one kind per file, to tensors in batches."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from priory.data.sources.counts import open_counts
 from priory.data.sources.idx import open_idx, open_idx_folder
 from priory.data.sources.images import open_images
 from priory.data.sources.own_split import complete_parts
+from priory.data.sources.rings import open_rings
 from priory.data.splits import Part, Source, Splits, assign_parts, split
 from priory.data.tables.columns import Column, Columns
 from priory.data.tables.table import open_table
@@ -48,6 +49,7 @@ __all__ = [
     "open_like",
     "open_mnist",
     "open_npz",
+    "open_rings",
     "open_source",
     "open_table",
     "open_tensors",
@@ -56,7 +58,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:  # what was here before there was a room for likelihoods
+    if name in __all__:  # these were here before likelihoods had their own package
         from priory import likelihoods
 
         return getattr(likelihoods, name)

@@ -1,4 +1,4 @@
-"""Whole tensors in batches."""
+"""Data in batches."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,16 +10,16 @@ from priory.data.splits import ANNOTATIONS, Part, mix
 
 
 class Batch(NamedTuple):
-    """What one process has of one batch.
+    """The part of a batch that one process has.
 
     Attributes:
         x: Its data, `(B, *data_shape)`.
         position: Their positions in the part that they come from, `(B,)`.
-        labels: Their classes, `(B,)`; None where there are none.
-        start: How many data of the batch the processes before this one have.
-        total: The number of data in the whole batch.
-        exposure: Their exposures, `(B,)`; None where there are none.
-        batch_label: The batch that each was measured in, `(B,)`; None where there are none.
+        labels: Their labels, `(B,)`, or None.
+        start: How many examples of the batch the processes before this one have.
+        total: The number of examples in the whole batch.
+        exposure: Their exposures, `(B,)`, or None.
+        batch_label: The batch that each was measured in, `(B,)`, or None.
     """
 
     x: Tensor
@@ -32,20 +32,20 @@ class Batch(NamedTuple):
 
     @property
     def annotations(self) -> dict[str, Tensor | None]:
-        """What is known of each example, beside its position."""
+        """The annotations of each example, except its position."""
         return {name: getattr(self, name) for name in ANNOTATIONS}
 
 
 class Batches:
-    """Batches of some data, in an order that (seed, epoch) decides, with one indexing each.
+    """Batches of data in an order determined by (seed, epoch), each read with one indexing.
 
-    With several processes, each takes a slice of every batch. A batch with fewer data than there
-    are processes goes whole to all of them.
+    With several processes, each takes a slice of every batch. If a batch has fewer examples than
+    there are processes, every process gets all of it.
 
     Args:
         part: The data.
         batch_size: The size of a batch over all processes; the last may be smaller.
-        seed: The seed of the order; None keeps the data's own.
+        seed: The seed of the order; None keeps the data in order.
 
     Raises:
         ValueError: If there are no data, or the batch size is below one.
@@ -61,8 +61,8 @@ class Batches:
     def __init__(self, part: Part, batch_size: int, seed: int | None = None) -> None:
         if len(part) == 0 or batch_size < 1:
             raise ValueError(
-                f"expected data and batches of at least one, got {len(part)} data and "
-                f"batch_size={batch_size}."
+                f"expected at least one example and a batch size of at least one, got {len(part)} "
+                f"examples and batch_size={batch_size}."
             )
         self.part = part
         self.batch_size = batch_size
@@ -90,7 +90,7 @@ class Batches:
         if part.grey is None:
             index = index[start:stop]
             x = part.read(index)
-        else:  # the whole batch is drawn, so that the draw is the same for any number of processes
+        else:  # the whole batch is drawn, whatever the number of processes
             generator = torch.Generator().manual_seed(mix(self.seed or 0, self.epoch, step))
             x = part.read(index, generator)[start:stop]
             index = index[start:stop]
@@ -100,9 +100,9 @@ class Batches:
         return Batch(x, index, start=start, total=total, **annotations)
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next."""
+        """Set the epoch."""
         self.epoch = epoch
 
     def set_process(self, process: int, num_processes: int) -> None:
-        """Say which of how many processes this is."""
+        """Set the rank of this process and the number of processes."""
         self.process, self.num_processes = process, num_processes

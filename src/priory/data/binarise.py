@@ -8,16 +8,16 @@ from priory.blockwise import blocks
 
 
 def grey_range(x: Tensor) -> tuple[float, float]:
-    """Return the values of black and white: by the type of grey images, or by what is seen.
+    """Return the values of black and white, from the dtype of grey images or from their values.
 
-    Bytes run from 0 to 255 if one is above 127, and numbers between 0 and 1 from 0 to 1. Other
-    values run from zero, or the smallest if that is below, to the largest.
+    Bytes range from 0 to 255 if one is above 127, and numbers between 0 and 1 from 0 to 1. Other
+    values range from zero, or from the smallest if that is negative, to the largest.
 
     Args:
         x: Images, `(N, *shape)`, on disk or not.
 
     Raises:
-        ValueError: If they all have one value.
+        ValueError: If all values are equal.
 
     Examples:
         >>> import torch
@@ -40,14 +40,14 @@ def grey_range(x: Tensor) -> tuple[float, float]:
 def binarise(
     x: Float[Tensor, "B *shape"], generator: torch.Generator | None = None
 ) -> Float[Tensor, "B *shape"]:
-    """Draw zeros and ones with the probability of a one that each grey value says, P(1) = x.
+    """Draw zeros and ones, where each grey value is the probability of a one, P(1) = x.
 
     Args:
         x: Images in [0, 1], `(B, *shape)`.
-        generator: The source of the draw; by default torch's own.
+        generator: The random generator; by default torch's.
 
     Returns:
-        Zeros and ones, of the type of the images.
+        Zeros and ones, in the dtype of the images.
 
     Reference:
         Salakhutdinov & Murray, *On the Quantitative Analysis of Deep Belief Networks*, 2008; drawn

@@ -1,4 +1,4 @@
-"""What every source is held to, with the first thing that is wrong named."""
+"""Checks for all sources, which name the first problem."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ MOST_LABELS = 1000
 
 @contextmanager
 def readable(what: str, whose: str, advice: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn what a reader makes of a damaged file into one sentence."""
+    """Turn any error from a reader about a damaged file into one sentence."""
     try:
         yield
     except errors as error:
@@ -29,16 +29,17 @@ def readable(what: str, whose: str, advice: str, *errors: type[Exception]) -> It
 
 
 def check_alike(x: Tensor, other: Tensor, where: str | Path, which: str) -> None:
-    """Refuse data of another type or shape than those to train on."""
+    """Refuse data with a different dtype or shape from the training data."""
     if x.shape[1:] != other.shape[1:] or x.dtype != other.dtype:
         raise ValueError(
-            f"expected data of one kind in {where}, got {x.dtype} of shape {tuple(x.shape[1:])} to "
-            f"train on and {other.dtype} of shape {tuple(other.shape[1:])} {which}."
+            f"expected data of the same kind in {where}, got {x.dtype} of shape "
+            f"{tuple(x.shape[1:])} for training and {other.dtype} of shape "
+            f"{tuple(other.shape[1:])} {which}."
         )
 
 
 def existing_file(path: str | Path) -> Path:
-    """Return the path of a file that is there, no directory and not empty."""
+    """Return the path of a file that exists, is not a directory and is not empty."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"expected data at {path}, found no such file.")
@@ -50,21 +51,21 @@ def existing_file(path: str | Path) -> Path:
 
 
 def as_tensor(array: NDArray[Any], where: str | Path) -> Tensor:
-    """Return the tensor that shares the memory, on disk or not, of an array of numbers."""
+    """Return a tensor that shares the memory of an array of numbers, on disk or not."""
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
         raise ValueError(
             f"expected a numeric array in {where}, got values of type {short(array.dtype)}."
         )
     try:
         return arrays.as_tensor(array)
-    except ValueError as error:  # whole numbers beyond 64 bits with a sign
+    except ValueError as error:  # whole numbers beyond signed 64 bits
         raise ValueError(f"{str(error)[:-1]} (in {where}).") from error
 
 
 def check_data(x: Tensor, where: str | Path, least: int = 2) -> Tensor:
-    """Return the data, `(N, *data_shape)`, if they are at least so many, and all are finite.
+    """Return the data, `(N, *data_shape)`, after checking their number and that all are finite.
 
-    What lies on disk is read chunk by chunk.
+    Data on disk are read in chunks.
     """
     if x.dim() < 2 or x.is_complex() or x.layout != torch.strided:
         raise ValueError(
@@ -73,7 +74,7 @@ def check_data(x: Tensor, where: str | Path, least: int = 2) -> Tensor:
         )
     if len(x) < least or x.numel() == 0:
         raise ValueError(
-            f"expected at least {least} data, of one value or more each, in {where}, got "
+            f"expected at least {least} examples, with at least one value each, in {where}, got "
             f"{len(x)} of shape {tuple(x.shape[1:])}."
         )
     if not x.is_floating_point():
@@ -90,11 +91,11 @@ def check_data(x: Tensor, where: str | Path, least: int = 2) -> Tensor:
 
 
 def check_labels(labels: Tensor, num_data: int, where: str | Path) -> Int64[Tensor, " N"]:
-    """Return labels as whole numbers, if there is one from 0 on for each example."""
+    """Return labels as whole numbers, after checking that there is one per example."""
     if labels.dim() != 1 or len(labels) != num_data:
         raise ValueError(
-            f"expected one label for each of {num_data} data in {where}, "
-            f"got labels of shape {tuple(labels.shape)}."
+            f"expected one label for each of {num_data} examples in {where}, got labels of shape "
+            f"{tuple(labels.shape)}."
         )
     if labels.is_complex() or labels.layout != torch.strided:
         raise ValueError(f"expected whole numbers for labels in {where}, got {labels.dtype}.")
@@ -111,7 +112,7 @@ def check_labels(labels: Tensor, num_data: int, where: str | Path) -> Int64[Tens
 def named_labels(
     labels: Int64[Tensor, " N"], where: str | Path
 ) -> tuple[Int64[Tensor, " N"], tuple[str, ...]]:
-    """Return labels as positions among the different ones, and the names of those: their numbers.
+    """Return labels as positions among the distinct ones, and the names of those: their numbers.
 
     Raises:
         ValueError: If there are too many.
@@ -120,6 +121,6 @@ def named_labels(
     if len(values) > MOST_LABELS:
         raise ValueError(
             f"expected at most {MOST_LABELS} different labels in {where}, got {len(values)}; leave "
-            "them out if they are no labels."
+            "them out if they are not labels."
         )
     return positions, tuple(map(str, values.tolist()))

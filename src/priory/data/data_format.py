@@ -1,4 +1,4 @@
-"""What a run remembers of its data, so that further data are read as these were."""
+"""What a run stores about its data, so that other data are read in the same way."""
 
 import json
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ FILE = "data.json"
 
 @dataclass(frozen=True)
 class DataFormat:
-    """What the data of a run look like, and what their columns and labels mean.
+    """The format of a run's data, and what their columns and labels mean.
 
     Attributes:
-        name: What they are called.
+        name: Their name.
         data_shape: The shape of one example.
-        dtype: The type they are kept in.
-        grey: The largest grey value, where they are binarised.
-        label_names: The names of their classes.
+        dtype: Their dtype.
+        grey: The largest grey value, if they are binarised.
+        label_names: The names of their labels.
         columns: What the columns of a table mean.
-        batch_names: The names of the batches in which they were measured.
+        batch_names: The names of their batches.
     """
 
     name: str
@@ -41,14 +41,14 @@ class DataFormat:
 
     @classmethod
     def of(cls, splits: Splits) -> "DataFormat":
-        """Return the format of data, before they were binarised."""
+        """Return the format of data before binarisation."""
         dtype = str(splits.train.values.dtype).removeprefix("torch.")
         names, columns = splits.label_names, splits.columns
         facts = (splits.name, splits.data_shape, dtype, splits.grey, names, columns)
         return cls(*facts, splits.batch_names)
 
     def write(self, directory: Path) -> None:
-        """Write the format into the directory of a run."""
+        """Write the format to the directory of a run."""
         columns = None if self.columns is None else self.columns.to_json()
         description = {**self.__dict__, "columns": columns}
         write_whole(directory / FILE, (json.dumps(description, indent=2) + "\n").encode())
@@ -59,7 +59,7 @@ class DataFormat:
 
         Raises:
             FileNotFoundError: If the directory has none.
-            ValueError: If its file is damaged.
+            ValueError: If its file is invalid.
         """
         file = directory / FILE
         if not file.is_file():
@@ -79,7 +79,7 @@ class DataFormat:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"expected the format of a run's data in {file}, got a file that is damaged."
+                f"expected the format of a run's data in {file}, got a damaged file."
             ) from error
 
     def open_gaps(
@@ -115,17 +115,17 @@ class DataFormat:
         options: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> Part:
-        """Open further data as these were, binarised where these were.
+        """Open other data in the same way, including binarisation.
 
         Args:
             path: A file or a folder.
             labels: A file of labels.
-            options: Further options of the kind of source.
-            seed: The seed of the draw of zeros and ones.
+            options: Other options for this kind of source.
+            seed: The seed of the binarisation.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it cannot be read, or its data do not fit.
+            ValueError: If it cannot be read, or its data have a different format.
         """
         empty = torch.empty(0, *self.data_shape, dtype=getattr(torch, self.dtype))
         before = Source(

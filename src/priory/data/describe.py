@@ -1,4 +1,4 @@
-"""What do data look like, in words?"""
+"""Describe data in words."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ MOST_NAMES = 10
 
 
 def describe(data: Source | Splits) -> str:
-    """Say what data look like: how many, of what shape and values, their labels, parts and columns.
+    """Describe data: their number, shape, values, labels, parts and columns.
 
     Args:
-        data: The data; what lies on disk is read chunk by chunk.
+        data: The data; those on disk are read in chunks.
 
     Examples:
         >>> from priory.data import describe, open_digits

@@ -18,20 +18,20 @@ ROWS_AT_ONCE = 2**16
 
 
 def open_shards(path: str | Path) -> list[NDArray[Any]]:
-    """Open latents that lie on disk, as arrays of rows side by side; nothing is read into memory.
+    """Open latents on disk as a sequence of arrays of rows; nothing is read into memory.
 
-    A `.npy` file is mapped into memory. Parquet can be read in its own order alone: its rows are
-    copied, once, to a temporary file as large as the latents, which is gone when they are.
+    A `.npy` file is memory-mapped. Parquet can only be read in order: its rows are copied once to a
+    temporary file as large as the latents, which is deleted together with them.
 
     Args:
-        path: A `.npy` or a `.parquet` file, or a folder of files of one of these kinds, whose order
-            is that of their names. The columns of Parquet are the dimensions, or one column is a
-            list of them.
+        path: A `.npy` or a `.parquet` file, or a folder of files of one of these kinds, sorted by
+            name. The columns of Parquet are the dimensions, or a single column contains lists of
+            them.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If pyarrow is not installed, and the file is Parquet.
-        ValueError: If a file cannot be read, or files are of both kinds or of other shapes.
+        ValueError: If a file cannot be read, or the files have both kinds or different shapes.
     """
     path = Path(path).expanduser()
     files = _files_of(path)
@@ -53,14 +53,14 @@ def _files_of(path: Path) -> list[Path]:
     file = existing_file(path)
     if file.suffix.lower() not in SUFFIXES:
         raise ValueError(
-            f"expected latents in a .npy or a .parquet file, or in a folder of such, got {path}; "
-            "write them with numpy.save."
+            "expected latents in a .npy or .parquet file, or in a folder of such files, got "
+            f"{path}; write them with numpy.save."
         )
     return [file]
 
 
 def _copied(files: Sequence[Path]) -> NDArray[Any]:
-    """Copy the rows of Parquet files to a temporary file, and map it into memory."""
+    """Copy the rows of Parquet files to a temporary file, and memory-map it."""
     shape: tuple[int, ...] = (0,)
     dtype: Any = np.float32
     with tempfile.TemporaryFile() as copy:
@@ -70,7 +70,7 @@ def _copied(files: Sequence[Path]) -> NDArray[Any]:
                     shape, dtype = (0, *rows.shape[1:]), rows.dtype
                 if rows.shape[1:] != shape[1:]:
                     raise ValueError(
-                        f"expected {shape[1]} latent dimensions in {file.name} as in "
+                        f"expected {shape[1]} latent dimensions in {file.name}, as in "
                         f"{files[0].name}, got {rows.shape[1]}."
                     )
                 copy.write(np.ascontiguousarray(rows, dtype).data)
@@ -78,7 +78,9 @@ def _copied(files: Sequence[Path]) -> NDArray[Any]:
         if not shape[0]:
             raise ValueError(f"expected latents in {files[0]}, got none.")
         copy.flush()
-        return np.memmap(copy, dtype, mode="c", shape=shape)  # which stays when the file is closed
+        return np.memmap(
+            copy, dtype, mode="c", shape=shape
+        )  # the mapping survives closing the file
 
 
 def _blocks_of(file: Path) -> Iterator[NDArray[Any]]:
@@ -97,7 +99,7 @@ def _blocks_of(file: Path) -> Iterator[NDArray[Any]]:
 
 
 def _dimensions(table: Any) -> NDArray[Any]:
-    """Return the columns of a table, or the only one, which holds lists, as `(n, L)`."""
+    """Return the columns of a table, or its only column of lists, as `(n, L)`."""
     column = table.columns[0].combine_chunks()
     if table.num_columns > 1 or "list" not in str(column.type) or column.null_count:
         return as_tensor(table).numpy()
@@ -105,5 +107,5 @@ def _dimensions(table: Any) -> NDArray[Any]:
 
     lengths = list_value_length(column).to_numpy()
     if (lengths != lengths[0]).any() or not lengths[0]:
-        raise ValueError("expected lists of as many numbers in each row, got others.")
+        raise ValueError("expected lists of the same length in each row, got different lengths.")
     return as_tensor(column.flatten()).view(len(column), -1).numpy()

@@ -1,4 +1,4 @@
-"""Rows of latents: what is known of each, how they are mixed, and a choice among them."""
+"""Rows of latents: their annotations, how they are shuffled, and random selections of them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from priory.blockwise import NUMBERS
 from priory.data.splits import mix
 
 LEAST = 1024
-"""The fewest rows of a block, however many dimensions they have."""
+"""The minimum number of rows of a block, however many dimensions they have."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some latents, and what is known of each.
+    """Some latents and their annotations.
 
     Attributes:
         z: The latents, or the means of their posteriors, `(n, L)`.
         scale: The standard deviations of the posteriors, `(n, L)`; None for points.
-        labels: The label of each, `(n,)`; None without.
+        labels: The label of each, `(n,)`, or None.
     """
 
     z: Tensor
@@ -39,11 +39,11 @@ class Rows:
 
     @classmethod
     def of(cls, batch: Any) -> "Rows":
-        """Return a batch as a loader gives it: z, or a tuple of z, scales and labels.
+        """Return a batch from a loader: z, or a tuple of z, scales and labels.
 
         Raises:
-            TypeError: If it holds no numbers.
-            ValueError: If it holds no latents, or anything else beside them.
+            TypeError: If it does not contain numbers.
+            ValueError: If it does not contain latents, or contains anything else.
         """
         parts = [as_tensor(p) for p in (batch if isinstance(batch, tuple | list) else (batch,))]
         z = as_points(parts[0]) if parts else torch.zeros(0)
@@ -51,7 +51,7 @@ class Rows:
         if z.dim() < 2:
             raise ValueError(
                 f"expected batches of latents, (n, L), got one of shape {tuple(z.shape)}; a "
-                "DataLoader makes batches of single latents."
+                "DataLoader makes batches from single latents."
             )
         for part in parts[1:]:
             if part.shape == z.shape and scale is None:
@@ -60,22 +60,22 @@ class Rows:
                 labels = part.long()
             else:
                 raise ValueError(
-                    f"expected beside latents of shape {tuple(z.shape)} their standard deviations, "
-                    f"of the same shape, or whole numbers as labels, got {part.dtype} of shape "
-                    f"{tuple(part.shape)}; give batches of (z, scale), or of z alone."
+                    f"expected latents of shape {tuple(z.shape)} with standard deviations of the "
+                    f"same shape, or with whole numbers as labels, got {part.dtype} of shape "
+                    f"{tuple(part.shape)}; give batches of (z, scale), or only of z."
                 )
         return cls(z.flatten(1), scale, labels)
 
     @classmethod
     def joined(cls, several: Sequence["Rows"]) -> "Rows":
-        """Return several, one after the other."""
+        """Return several, concatenated."""
         if len(several) == 1:
             return several[0]
         columns = zip(*(rows._parts for rows in several), strict=True)
         return cls(*(None if c[0] is None else torch.cat(c) for c in columns))  # type: ignore[arg-type]
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Rows":
-        """Return the same on a device and in a type, without gradients."""
+        """Return the same on a device and in a dtype, without gradients."""
         z, scale = (None if t is None else t.detach().to(device, dtype) for t in self._parts[:2])
         labels = None if self.labels is None else self.labels.to(device)
         return Rows(z, scale, labels)  # type: ignore[arg-type]
@@ -85,10 +85,10 @@ class Rows:
         return self.z if self.scale is None else torch.normal(self.z, self.scale)
 
     def checked(self, index: NDArray[np.int64]) -> "Rows":
-        """Return the same, if the numbers can be fitted to.
+        """Return the same, after checking that the numbers can be used for fitting.
 
         Args:
-            index: The positions of the rows among all.
+            index: The positions of the rows in the data.
 
         Raises:
             ValueError: If a number is not finite, or a scale is below zero.
@@ -96,13 +96,13 @@ class Rows:
         _check(self.z, self.z.isfinite(), index, "finite latents", "remove such rows first")
         if self.scale is not None:
             inside = self.scale.isfinite() & (self.scale >= 0)
-            advice = "of the logarithm of a variance give exp(log_variance / 2)"
+            advice = "for log-variances, give exp(log_variance / 2)"
             _check(self.scale, inside, index, "standard deviations for scales", advice)
         return self
 
     @property
     def kind(self) -> str:
-        """What the rows hold, in words."""
+        """What the rows contain, in words."""
         beside = [name for name in ("scale", "labels") if getattr(self, name) is not None]
         return " and ".join([f"{self.z.shape[1]} latent dimensions", *beside])
 
@@ -112,11 +112,11 @@ class Rows:
 
 
 class Reservoir:
-    """A random choice among rows that pass by, of at most so many.
+    """A random selection, of limited size, from rows that pass by.
 
     Reference:
-        Efraimidis & Spirakis, *Weighted random sampling with a reservoir*, 2006, whose keys these
-        are where all weights are the same.
+        Efraimidis & Spirakis, *Weighted random sampling with a reservoir*, 2006; these are its keys
+        for equal weights.
     """
 
     def __init__(self, most: int, draw: torch.Generator) -> None:
@@ -125,10 +125,10 @@ class Reservoir:
         self._rows: list[Rows] = []
 
     def add(self, rows: Rows) -> None:
-        """Let rows pass by."""
+        """Process more rows."""
         self.met += len(rows)
         keys = torch.rand(len(rows), generator=self.draw)
-        if len(self.keys) == self.most:  # most of those that pass are not chosen
+        if len(self.keys) == self.most:  # most rows are not selected
             better = keys > self.keys[-1]
             keys, rows = keys[better], rows[better.to(rows.z.device)]
         joined = Rows.joined([*self._rows, rows])
@@ -143,17 +143,17 @@ class Reservoir:
 
 
 def block_size(numbers_each: int) -> int:
-    """Return how many rows a block holds: 16 MiB of float32, or a thousand."""
+    """Return the number of rows of a block: 16 MiB of float32, or a thousand."""
     return max(LEAST, NUMBERS // max(1, numbers_each))
 
 
 def mixed(blocks: Iterable[Rows], size: int, order: torch.Generator) -> Iterator[Rows]:
-    """Mix blocks with those before: half of what is held passes on, the rest waits for more.
+    """Shuffle blocks with earlier rows: half of the rows in memory are passed on, the rest wait.
 
     Args:
         blocks: The blocks.
-        size: The number of rows in a batch; what passes on is whole batches, but for the last.
-        order: What the order is drawn from.
+        size: The number of rows in a batch; only whole batches are passed on, except at the end.
+        order: The random generator of the order.
     """
     waiting: list[Rows] = []
     for block in blocks:
@@ -173,8 +173,8 @@ def hashed(x: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     """Return a hash of whole numbers, uniform over 64 bits.
 
     Reference:
-        Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014, whose
-        SplitMix64 this is.
+        Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014; this is
+        its SplitMix64.
     """
     x = x + np.uint64(mix(seed)) + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

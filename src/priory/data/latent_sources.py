@@ -1,4 +1,4 @@
-"""Latents of any origin: rows that can be read anywhere, or that arrive in batches."""
+"""Latents from any source: rows with random access, or rows that arrive in batches."""
 
 import random
 from abc import ABC, abstractmethod
@@ -18,24 +18,25 @@ from priory.data.latent_rows import Reservoir, Rows, block_size, hashed, mixed
 from priory.data.splits import mix
 
 CHUNK = 64
-"""The rows that are read side by side: 4 KiB, a page of memory, of 16 dimensions."""
+"""The number of adjacent rows that are read together: 4 KiB, a page of memory, with 16 dimensions.
+"""
 
 GROUP = 10
-"""Of so many rows, one is held out."""
+"""One row in this many is held out."""
 
 Block = tuple[Rows, Tensor]
-"""Rows, and of each whether it is held out, `(n,)`."""
+"""Rows, and whether each is held out, `(n,)`."""
 
 
 class LatentSource(ABC):
-    """Latents that are read block by block, of which one in ten is held out.
+    """Latents that are read in blocks, of which one in ten is held out.
 
     Args:
-        seed: What decides which are held out.
-        hold_out: Whether any are.
+        seed: Determines which are held out.
+        hold_out: Whether any are held out.
 
     Attributes:
-        once: Whether they can be read a single time.
+        once: Whether they can be read only once.
     """
 
     once = False
@@ -45,25 +46,26 @@ class LatentSource(ABC):
 
     @abstractmethod
     def blocks(self, order: torch.Generator) -> Iterator[Block]:
-        """Read all once, block by block."""
+        """Read all of them once, in blocks."""
 
     @abstractmethod
     def some(self, most: int) -> tuple[Rows, Rows, int]:
-        """Return a random choice of those to fit to, one of those held out, and how many all are.
+        """Return a random selection of those to fit, one of those held out, and the total number.
 
-        Of what can be read once, they are those of the first block, which is read again.
+        If they can be read only once, the selections come from the first block, which is read
+        again.
         """
 
     def batches(
         self, size: int, seed: int, device: torch.device, dtype: torch.dtype
     ) -> Iterator[Rows]:
-        """Read those to fit to once, mixed, in batches.
+        """Read those to fit once, shuffled, in batches.
 
         Args:
             size: The number of latents in a batch.
             seed: The seed of the order.
-            device: Where the batches are wanted; blocks of them are moved.
-            dtype: The type that they are wanted in.
+            device: The device of the batches; whole blocks are moved to it.
+            dtype: The dtype of the batches.
         """
         order = torch.Generator().manual_seed(seed)
         kept = (rows[~held.to(rows.z.device)] for rows, held in self.blocks(order))
@@ -74,18 +76,18 @@ class LatentSource(ABC):
 
 
 class StoredLatents(LatentSource):
-    """Latents that can be read at any position: arrays in memory or on disk, side by side.
+    """Latents with random access: a sequence of arrays in memory or on disk.
 
-    Chunks of neighbouring rows are read in an order drawn anew for each epoch, thousands for a
-    block that is mixed: sorted shards are mixed, the disk is read page by page, and nothing as long
-    as the data is made.
+    Chunks of adjacent rows are read in a new random order in each epoch, and blocks of thousands of
+    chunks are shuffled. So sorted shards are mixed, the disk is read page by page, and nothing as
+    long as the data is created.
 
     Args:
         shards: The latents, each array `(n, *latent_shape)`.
         scales: The standard deviations, in arrays of the same shapes; None for points.
         labels: The labels of all, `(N,)`.
-        seed: What decides which are held out.
-        hold_out: Whether any are.
+        seed: Determines which are held out.
+        hold_out: Whether any are held out.
     """
 
     def __init__(
@@ -109,14 +111,14 @@ class StoredLatents(LatentSource):
         return int(self.ends[-1])
 
     def read(self, index: NDArray[np.int64]) -> Rows:
-        """Return the rows at some positions, which rise."""
+        """Return the rows at some positions, in ascending order."""
         z = self._read(self.shards, index)
         scale = None if self.scales is None else self._read(self.scales, index)
         labels = None if self.labels is None else self.labels[torch.from_numpy(index)]
         return Rows(z, scale, labels).checked(index)
 
     def blocks(self, order: torch.Generator) -> Iterator[Block]:
-        """Read all once, in an order of chunks that is drawn."""
+        """Read all of them once, in a random order of chunks."""
         chunks = torch.randperm(-(-len(self) // CHUNK), generator=order).numpy()
         number = max(1, block_size(int(np.prod(self.shards[0].shape[1:]))) // CHUNK)
         for start in range(0, len(chunks), number):
@@ -126,7 +128,7 @@ class StoredLatents(LatentSource):
             yield self.read(index), torch.from_numpy(self._is_held_out(index))
 
     def some(self, most: int) -> tuple[Rows, Rows, int]:
-        """Return a random choice of those to fit to, and one of those held out."""
+        """Return a random selection of those to fit, and one of those held out."""
         draw = random.Random(mix(self.seed, len(self)))
 
         def choose(number: int, among: int) -> NDArray[np.int64]:
@@ -142,7 +144,7 @@ class StoredLatents(LatentSource):
         return (index % GROUP == self._place(index // GROUP)) & self.hold_out  # type: ignore[no-any-return]
 
     def _place(self, group: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return which row of each group is held out; the last group may not have that many."""
+        """Return which row of each group is held out; the last group may be shorter."""
         size = np.uint64(max(1, min(GROUP, len(self))))
         return (hashed(group.astype(np.uint64), self.seed) % size).astype(np.int64)
 
@@ -158,15 +160,15 @@ class StoredLatents(LatentSource):
 
 
 class StreamedLatents(LatentSource):
-    """Latents that arrive in batches, mixed among those that are held at a time.
+    """Latents that arrive in batches, shuffled within those in memory at a time.
 
-    Which are held out is decided by their values, so that a loader may shuffle.
+    Their values determine which are held out, so a loader may shuffle.
 
     Args:
-        batches: What is walked over once in each epoch. Each batch is latents `(n, L)`, or a tuple
-            of them and of what is known of each: standard deviations `(n, L)`, labels `(n,)`.
-        seed: What decides which are held out.
-        hold_out: Whether any are.
+        batches: An iterable that is iterated once per epoch. Each batch is latents `(n, L)`, or a
+            tuple of latents and annotations: standard deviations `(n, L)`, labels `(n,)`.
+        seed: Determines which are held out.
+        hold_out: Whether any are held out.
     """
 
     def __init__(self, batches: Iterable[Any], seed: int = 0, hold_out: bool = True) -> None:
@@ -179,10 +181,10 @@ class StreamedLatents(LatentSource):
         self._chosen: list[Reservoir] = []
 
     def blocks(self, order: torch.Generator) -> Iterator[Block]:
-        """Walk over the batches once.
+        """Iterate over the batches once.
 
         Raises:
-            ValueError: If a batch is no latents, or there are none (any more).
+            ValueError: If a batch does not contain latents, or there are none (left).
         """
         if not self.once:
             yield from self._walk()
@@ -194,7 +196,7 @@ class StreamedLatents(LatentSource):
             yield block
 
     def some(self, most: int) -> tuple[Rows, Rows, int]:
-        """Return a random choice of those to fit to, and one of those held out."""
+        """Return a random selection of those to fit, and one of those held out."""
         number = 0
         self._first = []
         self._choose_anew(most)
@@ -215,7 +217,7 @@ class StreamedLatents(LatentSource):
 
     @property
     def chosen(self) -> tuple[Rows, Rows, int]:
-        """A random choice of both kinds among what was read so far, and how many that is."""
+        """Random selections of both kinds among the rows read so far, and their number."""
         fitted, held = self._chosen
         return fitted.rows, held.rows, fitted.met + held.met
 
@@ -234,17 +236,16 @@ class StreamedLatents(LatentSource):
             rows = Rows.of(batch)
             kind = kind or rows.kind
             if rows.kind != kind:
-                raise ValueError(
-                    f"expected batches of one kind, with {kind}, got one with {rows.kind}."
-                )
+                raise ValueError(f"expected all batches with {kind}, got one with {rows.kind}.")
             if len(rows):
                 rows.checked(np.arange(start, start + len(rows)))
                 yield rows, self._is_held_out(rows.z)
             start += len(rows)
         if not start:
             raise ValueError(
-                "expected batches of latents, got none; give what can be read anew for each "
-                "epoch, such as a list or a DataLoader, or an iterator that is not used up."
+                "expected batches of latents, got none; give an iterable that can be read again "
+                "in each epoch, such as a list or a DataLoader, or an iterator that is not "
+                "exhausted."
             )
 
     def _is_held_out(self, z: Tensor) -> Tensor:
@@ -264,20 +265,20 @@ def open_latents(
     seed: int = 0,
     hold_out: bool = True,
 ) -> LatentSource:
-    """Open latents of any origin.
+    """Open latents from any source.
 
     Args:
-        latents: An array or a tensor `(N, *latent_shape)`; the path of a `.npy` or `.parquet` file
-            or of a folder of such; or an iterable of batches, as for `StreamedLatents`.
+        latents: An array or a tensor `(N, *latent_shape)`; the path of a `.npy` or `.parquet` file,
+            or of a folder of such files; or an iterable of batches, as for `StreamedLatents`.
         scales: The standard deviations of the posteriors, an array or a path of the same shape.
         labels: The label of each, `(N,)`.
-        seed: What decides which are held out.
-        hold_out: Whether any are.
+        seed: Determines which are held out.
+        hold_out: Whether any are held out.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        TypeError: If they are nothing of the kind.
-        ValueError: If shapes do not fit each other, or a file cannot be read.
+        TypeError: If they have a different type.
+        ValueError: If the shapes do not match, or a file cannot be read.
 
     Examples:
         >>> import numpy as np
@@ -291,12 +292,12 @@ def open_latents(
         spread = None if scales is None else _shards_of(scales)
         if scales is not None and spread is None:
             raise TypeError(
-                "expected scales as an array or the path of a file or a folder, as the latents "
-                f"are, got {type(scales).__name__}."
+                "expected scales as an array or the path of a file or a folder, like the latents, "
+                f"got {type(scales).__name__}."
             )
         return StoredLatents(shards, spread, labels, seed, hold_out)
     if not hasattr(latents, "__iter__"):
-        advice = "; make batches of it by a DataLoader" * hasattr(latents, "__getitem__")
+        advice = "; wrap it in a DataLoader" * hasattr(latents, "__getitem__")
         raise TypeError(
             "expected latents as an array, the path of a file or a folder, or an iterable of "
             f"batches, got {type(latents).__name__}{advice}."
@@ -304,21 +305,21 @@ def open_latents(
     if scales is not None or labels is not None:
         name = "labels" if scales is None else "scales"
         raise ValueError(
-            f"expected {name} within the batches of a {type(latents).__name__}, each of them "
-            f"(z, {name}), got {name}= beside it."
+            f"expected {name} in the batches of a {type(latents).__name__}, as (z, {name}), got "
+            f"{name}= as an argument."
         )
     return StreamedLatents(latents, seed, hold_out)
 
 
 def _shards_of(latents: Any) -> Sequence[Any] | None:
-    """Return latents that can be read at any position as arrays; None if they come in batches."""
+    """Return latents with random access as arrays; None if they come in batches."""
     if isinstance(latents, str | Path):
         return open_shards(latents)
     if isinstance(latents, Tensor | np.ndarray):
         return [latents]
     if hasattr(latents, "to_numpy") or hasattr(latents, "to_pandas"):
         return [as_tensor(latents)]
-    if hasattr(latents, "shape") and hasattr(latents, "__getitem__"):  # of HDF5 or JAX
+    if hasattr(latents, "shape") and hasattr(latents, "__getitem__"):  # from HDF5 or JAX
         return [latents]
     first = latents[0] if isinstance(latents, list) and latents else None
     return [as_tensor(latents)] if isinstance(first, list | int | float) else None
@@ -328,7 +329,7 @@ def _check_alike(shards: Sequence[Any], scales: Sequence[Any] | None) -> None:
     shapes = [tuple(shard.shape) for shard in shards]
     for shape in shapes:
         if len(shape) < 2 or shape[1:] != shapes[0][1:]:
-            advice = "; of one dimension give z[:, None]" if len(shape) == 1 else ""
+            advice = "; for a single dimension give z[:, None]" if len(shape) == 1 else ""
             raise ValueError(f"expected latents of shape (N, L), got {shape}{advice}.")
     if scales is not None and (spreads := [tuple(scale.shape) for scale in scales]) != shapes:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Data by name or by path: which kind are they, and who reads them?"""
+"""Data by name or by path: determine their kind and the function that reads them."""
 
 import inspect
 import pkgutil
@@ -29,9 +29,9 @@ Opener = Callable[..., Source]
 
 
 def _registered(kind: Literal["NAMES", "SUFFIXES", "LIKE"]) -> dict[Any, Opener]:
-    """Return what the readers register: each file says which names or endings are its own.
+    """Return what the readers register: each file lists its names or file extensions.
 
-    It may also say what reads a further file as one whose columns are known, by the opener of that.
+    It may also register, by its opener, a function that reads another file with known columns.
     """
     readers: dict[Any, Opener] = {}
     for package in (sources, tables):
@@ -56,12 +56,12 @@ def open_data(
 
     Args:
         source: What to open, as for `open_source`.
-        seed: The seed of a random split, where the data bring no split of their own.
-        validation: The fraction to validate on, or the file that holds the data to validate on.
-        test: The fraction to test on, or the file that holds the data to test on.
-        labels: A file of labels, one for each example.
-        options: Further options of the kind of source.
-        binarise: Whether grey values are drawn as zeros and ones: anew in each epoch, once, or not.
+        seed: The seed of a random split, if the data have no split.
+        validation: The fraction for validation, or a file of validation data.
+        test: The fraction for testing, or a file of test data.
+        labels: A file of labels, one per example.
+        options: Other options for this kind of source.
+        binarise: Whether to draw grey values as zeros and ones: in each epoch, once, or not at all.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -73,10 +73,10 @@ def open_data(
         'digits'
     """
     shares = [given if isinstance(given, int | float) else 0.0 for given in (validation, test)]
-    if not (0 <= shares[0] < 1 and 0 <= shares[1] < 1):  # even where the data bring a split
+    if not (0 <= shares[0] < 1 and 0 <= shares[1] < 1):  # even if the data have a split
         raise ValueError(
-            "expected fractions from 0 up to 1, or files, to validate and to test on, got "
-            f"{shares[0]:g} and {shares[1]:g}."
+            f"expected fractions from 0 to 1, or files, for validation and test, got {shares[0]:g} "
+            f"and {shares[1]:g}."
         )
     opened = open_source(
         source, labels=labels, options=options, validation=shares[0], test=shares[1], seed=seed
@@ -91,7 +91,7 @@ def open_data(
     if not isinstance(test, int | float):
         splits = replace(splits, test=further(test))
     if len(splits.validation) < 1:
-        raise ValueError(f"expected data to validate on, got none in {opened.name}.")
+        raise ValueError(f"expected validation data, got none in {opened.name}.")
     if binarise == "none":
         return splits
     low, high = grey_range(opened.x)
@@ -114,15 +114,15 @@ def open_source(
     """Open data by a built-in name, or by the path of a file or a folder.
 
     Args:
-        spec: `"digits"`, `"mnist"` or `"fashion-mnist"`, the latter two also with a folder, as in
-            `"mnist:FOLDER"`; or the path of a file, whose ending says its kind; or of a folder of
-            images, or of MNIST's files.
-        labels: A file of labels, one for each example: `.npy`, or of the kind of MNIST's.
-        validation: The fraction to validate on, drawn where a split leaves it open.
-        test: The fraction to test on, drawn where a split leaves it open.
+        spec: `"digits"`, `"rings"`, `"mnist"` or `"fashion-mnist"`, the last two optionally with a
+            folder, as in `"mnist:FOLDER"`; or the path of a file, whose extension determines its
+            kind; or of a folder of images or MNIST files.
+        labels: A file of labels, one per example: `.npy` or IDX.
+        validation: The fraction for validation, drawn if a split has none.
+        test: The fraction for testing, drawn if a split has none.
         seed: The seed of the draw.
-        options: Further options of the kind, such as `label`, the column of a table that holds
-            classes; each is an argument of the kind's own function.
+        options: Other options for this kind of data, such as `label`, the column of a table with
+            the labels; each is an argument of the function for this kind.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -160,25 +160,25 @@ def open_like(
     labels: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Source:
-    """Open a further file, to validate or to test on, as the data that were opened before.
+    """Open another file, for validation or testing, in the same way as data opened before.
 
-    A table is standardised as the one before, and its categories and classes are those of before.
+    A table is standardised like the first one, and has the same categories and labels.
 
     Args:
-        source: The data opened before.
-        path: The further file or folder.
+        source: The first data.
+        path: The other file or folder.
         labels: A file of its labels.
-        options: The options that the data before were opened with.
+        options: The options that the first data were opened with.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, or its data are of another kind or shape, or not whole
-            numbers where the others are, or the reverse.
+        ValueError: If it cannot be read, or its data have a different kind or shape, or are whole
+            numbers where the first are not, or the reverse.
     """
     opener, (where, *_) = find_opener(path)
     options = dict(options or {})
     if opener is open_array and source.columns is not None and map_array(where).dtype.names:
-        opener = open_table  # whose samples are such arrays too
+        opener = open_table  # samples are such arrays too
     if source.columns is not None and opener in LIKE:
         only(options, inspect.signature(opener).parameters, str(path))
         _check_types(options, opener)
@@ -190,7 +190,7 @@ def open_like(
         raise ValueError(
             f"expected data as in {source.name}, {source.x.dtype} of shape "
             f"{tuple(source.x.shape[1:])}, in {path}, got {further.x.dtype} of shape "
-            f"{tuple(further.x.shape[1:])}; bring them into that form."
+            f"{tuple(further.x.shape[1:])}; convert them."
         )
     if source.columns is not None and further.columns is not None:
         pairs = zip(source.columns.names, further.columns.names, strict=True)
@@ -218,25 +218,25 @@ def _renamed(
     source: Source,
     path: str | Path,
 ) -> tuple[Tensor | None, tuple[str, ...] | None]:
-    """Return labels, or batches, by the names that they had in the data before."""
+    """Return labels, or batches, numbered by their names in the first data."""
     if codes is None or names in (None, before):
         return codes, names
-    if before is None:  # as runs of before have it, whose labels are their numbers
+    if before is None:  # as in older runs, whose labels are their numbers
         if not all(name.isdecimal() for name in names or ()):
             raise ValueError(
-                f"expected no names of {what} in {path}, as in {source.name}, got some."
+                f"expected {what} without names in {path}, as in {source.name}, got names."
             )
         return torch.tensor([*map(int, names or ())])[codes], None
     if other := next((name for name in names or () if name not in before), None):
         raise ValueError(
             f"expected the {what} of {source.name} ({short(', '.join(before))}) in {path}, got "
-            f"another, {other!r}; leave those examples out, or train with them."
+            f"{other!r} too; leave those examples out, or train with them."
         )
     return torch.tensor([before.index(name) for name in names or ()])[codes], before
 
 
 def _check_types(options: Mapping[str, Any], opener: Opener) -> None:
-    """Refuse options of another type than an opener takes."""
+    """Refuse options with types that an opener does not take."""
     hints = get_type_hints(opener)
     for name, value in options.items():
         if get_origin(hints[name]) is Literal:
@@ -255,7 +255,7 @@ def _check_types(options: Mapping[str, Any], opener: Opener) -> None:
 
 
 def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
-    """Return the function that opens a source, and what to call it with."""
+    """Return the function that opens a source, and its arguments."""
     name, colon, folder = str(spec).partition(":")
     if name in NAMES and not colon:
         return NAMES[name], ()
@@ -284,10 +284,10 @@ def find_opener(spec: str | Path) -> tuple[Opener, tuple[Any, ...]]:
 
 
 def read_labels(path: str | Path, num_data: int) -> tuple[Int64[Tensor, " N"], tuple[str, ...]]:
-    """Read labels, one for each example, and their names.
+    """Read labels, one per example, and their names.
 
     Args:
-        path: A `.npy` file, of whole numbers or of text, or a file of the kind of MNIST's.
+        path: A `.npy` file of whole numbers or text, or an IDX file.
         num_data: The number of data.
     """
     path = Path(path)

@@ -1,4 +1,4 @@
-"""Data as they come, and the same in three parts, which are read when they are asked for."""
+"""Data from a source, and the same data in three parts, which are read on demand."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from priory.data.tables.columns import Columns
 
 ANNOTATIONS = ("labels", "exposure", "batch_label")
-"""What is known of each example, by the names that a model is told of it by."""
+"""The annotations of an example, by the names that models know them by."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Data as they come, before they are split. Arrays become tensors.
+    """Data before they are split. Arrays become tensors.
 
     Attributes:
-        name: What to call the data in tables and figures.
-        x: The data, `(N, *data_shape)`, of any real type; they may lie on disk.
-        labels: The class of each example, `(N,)`; None where there are none.
-        label_names: The names of the classes; None where they have none but their numbers.
-        part: To which part each example belongs, `(N,)`: 0 to train, 1 to validate, 2 to test; None
-            where the data bring no split of their own.
+        name: The name of the data in tables and figures.
+        x: The data, `(N, *data_shape)`, of any real dtype; they may be on disk.
+        labels: The label of each example, `(N,)`, or None.
+        label_names: The names of the labels; None if they only have numbers.
+        part: The part that each example belongs to, `(N,)`: 0 for training, 1 for validation, 2 for
+            testing; None if the data have no split.
         columns: What the columns of a table mean; None for anything else.
-        batch_label: The batch that each example was measured in, `(N,)`; None where there are none.
+        batch_label: The batch that each example was measured in, `(N,)`, or None.
         batch_names: The names of the batches.
-        exposure: How much of each example was looked at, `(N,)`; None where data do not say so.
-        names: The name of each example; None where they have none.
-        ids: Columns of a table that are neither data nor labels, by name.
+        exposure: The exposure of each example, `(N,)`, or None.
+        names: The name of each example, or None.
+        ids: The columns of a table that are neither data nor labels, by name, or None.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Source:
     names: tuple[str, ...] | None = None
     ids: Mapping[str, Sequence[Any]] | None = None
 
-    def __init__(  # whose arguments may be arrays, as its attributes are not
+    def __init__(  # arguments may be arrays, but attributes are tensors
         self,
         name: str,
         x: Tensor | Array,
@@ -86,18 +86,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the data of a source, which may lie on disk: they are read when asked for.
+    """Part of the data of a source, which may be on disk and are read on demand.
 
     Attributes:
-        values: The data of the whole source, `(M, *data_shape)`, of any real type.
-        index: The positions in it of the data of this part, `(N,)`.
-        labels: The class of each example of this part, `(N,)`; None where there are none.
-        grey: Where the data are grey values to be binarised anew each time they are read, the
-            largest of them: a value v is read as one with probability v / grey.
-        exposure: The exposure of each example of this part, `(N,)`; None where there are none.
-        batch_label: The batch of each, `(N,)`; None where there are none.
-        names: The name of each example of the whole source; None where they have none.
-        ids: Columns of the whole table that are neither data nor labels; None for other data.
+        values: The data of the whole source, `(M, *data_shape)`, of any real dtype.
+        index: The positions of this part's data in the source, `(N,)`.
+        labels: The label of each example of this part, `(N,)`, or None.
+        grey: If the data are grey values to be binarised whenever they are read, the largest of
+            them: a value v is read as one with probability v / grey.
+        exposure: The exposure of each example of this part, `(N,)`, or None.
+        batch_label: The batch of each example of this part, `(N,)`, or None.
+        names: The name of each example of the whole source, or None.
+        ids: The columns of the whole table that are neither data nor labels, or None.
     """
 
     values: Tensor
@@ -114,7 +114,7 @@ class Part:
 
     @property
     def annotations(self) -> dict[str, Tensor | None]:
-        """What is known of each example: its label, its exposure and its batch."""
+        """The annotations of each example: its label, its exposure and its batch."""
         return {name: getattr(self, name) for name in ANNOTATIONS}
 
     @property
@@ -142,7 +142,7 @@ class Part:
 
         Args:
             positions: Positions in this part, `(B,)`.
-            generator: What binarises grey values; by default that of torch.
+            generator: The random generator for binarisation; by default torch's.
         """
         x = self.values[self.index[positions]].float()
         if self.grey is None:
@@ -150,9 +150,9 @@ class Part:
         return binarise(x / self.grey, generator)
 
     def tensor(self) -> Tensor:
-        """Return all data of this part in float32, `(N, *data_shape)`; grey values as they are.
+        """Return all data of this part in float32, `(N, *data_shape)`, without binarisation.
 
-        Grey values to be binarised are returned as the probabilities of a one.
+        Grey values that would be binarised are returned as the probabilities of a one.
         """
         whole = torch.empty(len(self), *self.data_shape)
         for rows in blocks(len(self), whole[:1].numel()):
@@ -160,11 +160,11 @@ class Part:
         return whole if self.grey is None else whole / self.grey
 
     def binarised(self, grey: float, seed: int) -> "Part":
-        """Return this part with every value v drawn, once, as one with probability v / grey.
+        """Return this part binarised once: every value v becomes one with probability v / grey.
 
         Args:
             grey: The largest value.
-            seed: The seed of the draw.
+            seed: The random seed.
         """
         generator = torch.Generator().manual_seed(seed)
         drawn = replace(self, grey=grey)
@@ -182,14 +182,14 @@ class Splits:
     """Data in three parts.
 
     Attributes:
-        name: What to call the data in tables and figures.
-        train: The data to train on.
-        validation: The data that decide when to stop.
-        test: The data to report on.
-        label_names: The names of the classes; None where they have none but their numbers.
+        name: The name of the data in tables and figures.
+        train: The training data.
+        validation: The validation data, which decide when to stop.
+        test: The test data, for reporting.
+        label_names: The names of the labels; None if they only have numbers.
         columns: What the columns of a table mean; None for anything else.
-        grey: The largest grey value, where the data are drawn as zeros and ones; else None.
-        batch_names: The names of the batches, where there are any.
+        grey: The largest grey value, if the data are binarised; otherwise None.
+        batch_names: The names of the batches, if there are any.
     """
 
     name: str
@@ -203,7 +203,7 @@ class Splits:
 
     @property
     def modelled(self) -> Tensor:
-        """Values as a likelihood sees them, `(M, *data_shape)`, of any real type."""
+        """Values as a likelihood sees them, `(M, *data_shape)`, of any real dtype."""
         part = self.train if self.train.grey is None else self.validation
         return part.values
 
@@ -214,7 +214,7 @@ class Splits:
 
     @property
     def num_labels(self) -> int | None:
-        """The number of classes, one more than the largest label seen; None without labels."""
+        """The number of labels, one more than the largest label; None without labels."""
         labels = [part.labels for part in self.parts if part.labels is not None and len(part)]
         if not labels:
             return None
@@ -226,7 +226,7 @@ class Splits:
         return None if self.batch_names is None else len(self.batch_names)
 
     def of_modelled(self, name: Literal["exposure", "batch_label"]) -> Tensor | None:
-        """Return what is known of each of the values that a likelihood sees, `(M,)`."""
+        """Return the annotations of each of the values that a likelihood sees, `(M,)`."""
         parts = [part for part in self.parts if part.values is self.modelled and len(part)]
         of_parts = [(part.index, part.annotations[name]) for part in parts]
         if not of_parts or any(values is None for _, values in of_parts):
@@ -242,13 +242,13 @@ class Splits:
         return self.train, self.validation, self.test
 
     def binarised(self, how: Literal["dynamic", "static"], grey: float, seed: int = 0) -> "Splits":
-        """Return the same data with grey values drawn as zeros and ones.
+        """Return the same data with binarised grey values.
 
         Args:
-            how: `"dynamic"` draws the training data anew each time they are read; `"static"` draws
-                them once. Validation and test data are drawn once.
-            grey: The largest value, which is always drawn as one.
-            seed: The seed of the draws.
+            how: `"dynamic"` binarises the training data whenever they are read, `"static"` once.
+                Validation and test data are binarised once.
+            grey: The largest value, which always becomes one.
+            seed: The random seed.
         """
         train = replace(self.train, grey=grey)
         if how == "static":
@@ -263,17 +263,17 @@ class Splits:
 
 
 def split(source: Source, validation: float = 0.1, test: float = 0.1, seed: int = 0) -> Splits:
-    """Split data as they say themselves, or else at random, in an order that the seed decides.
+    """Split data by their own split, or else randomly with a seed.
 
     Args:
         source: The data.
-        validation: The fraction to validate on; none at zero.
-        test: The fraction to test on; none at zero. Above zero it is at least one example, as to
-            validate on.
+        validation: The fraction for validation; zero for none.
+        test: The fraction for testing; zero for none. A fraction above zero gives at least one
+            example, for both.
         seed: The seed of the order.
 
     Raises:
-        ValueError: If a fraction is out of range, or no data are left to train on.
+        ValueError: If a fraction is out of range, or no training data are left.
 
     Examples:
         >>> import torch
@@ -289,7 +289,7 @@ def split(source: Source, validation: float = 0.1, test: float = 0.1, seed: int 
         order = order[torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))]
     train, validating, testing = (source.rows(order[part[order] == n]) for n in range(3))
     if len(train) < 1:
-        raise ValueError(f"expected data to train on, got none in {source.name}.")
+        raise ValueError(f"expected training data, got none in {source.name}.")
     names, columns = source.label_names, source.columns
     batches = source.batch_names
     return Splits(source.name, train, validating, testing, names, columns, batch_names=batches)
@@ -298,21 +298,21 @@ def split(source: Source, validation: float = 0.1, test: float = 0.1, seed: int 
 def assign_parts(
     num_data: int, validation: float = 0.1, test: float = 0.1, seed: int = 0
 ) -> Tensor:
-    """Assign data to parts at random: 0 to train, 1 to validate, 2 to test, `(N,)`.
+    """Assign data to parts randomly: 0 for training, 1 for validation, 2 for testing, `(N,)`.
 
     Args:
-        num_data: The number of data N.
-        validation: The fraction to validate on; at least one example where it is above zero.
-        test: The fraction to test on, likewise.
+        num_data: The number of examples N.
+        validation: The fraction for validation; at least one example if it is above zero.
+        test: The fraction for testing; at least one example if it is above zero.
         seed: The seed of the order.
 
     Raises:
-        ValueError: If a fraction is out of range, or too few data are left to train on.
+        ValueError: If a fraction is out of range, or too few training data are left.
     """
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise ValueError(
-            "expected fractions to validate and to test on of at least zero that leave data to "
-            f"train on, got {validation:g} and {test:g}."
+            "expected fractions for validation and test of at least zero that leave training "
+            f"data, got {validation:g} and {test:g}."
         )
     num_validation, num_test = (
         max(1, round(share * num_data)) if share > 0 else 0 for share in (validation, test)
@@ -320,8 +320,8 @@ def assign_parts(
     num_train = num_data - num_validation - num_test
     if num_train < 1:
         raise ValueError(
-            f"expected at least {num_validation + num_test + 1} data to train, validate and test "
-            f"on, got {num_data}."
+            f"expected at least {num_validation + num_test + 1} examples for training, validation "
+            f"and test, got {num_data}."
         )
     order = torch.randperm(num_data, generator=torch.Generator().manual_seed(seed))
     part = torch.empty(num_data, dtype=torch.int8)
@@ -331,7 +331,7 @@ def assign_parts(
 
 
 def mix(*numbers: int) -> int:
-    """Mix whole numbers into one seed; their count and their order matter.
+    """Combine whole numbers into one seed; their number and order matter.
 
     Examples:
         >>> from priory.data.splits import mix
@@ -340,6 +340,6 @@ def mix(*numbers: int) -> int:
     """
     import numpy as np
 
-    # NumPy pads with zeros, so that the count has to be said.
+    # NumPy pads with zeros, so the count must be included.
     seeds = np.random.SeedSequence((len(numbers), *numbers))
     return int(seeds.generate_state(1, np.uint64)[0]) >> 1

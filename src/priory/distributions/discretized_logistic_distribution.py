@@ -12,13 +12,13 @@ from priory.distributions.torch_distributions import Expandable
 
 
 class DiscretizedLogistic(Expandable, expands={"loc": 0, "scale": 0}, keeps=("num_values",)):
-    r"""A logistic distribution of which each whole number $0, \dots, V-1$ takes its own interval.
+    r"""A logistic distribution in which each whole number $0, \dots, V-1$ has its own interval.
 
     $$P(x) = \mathrm{sigmoid}\Big(\frac{x + \frac12 - \mu}{s}\Big)
     - \mathrm{sigmoid}\Big(\frac{x - \frac12 - \mu}{s}\Big)$$
 
-    The interval of 0 begins at $-\infty$ and that of $V-1$ ends at $\infty$, so that the masses sum
-    to one. Log-masses are in nats and computed as
+    The interval of 0 starts at $-\infty$ and that of $V-1$ ends at $\infty$, so the masses sum to
+    one. Log-masses are in nats and computed as
 
     $$\log P(x) = \log\mathrm{sigmoid}(a) + \log\mathrm{sigmoid}(-b) + \log(1 - e^{-1/s})$$
 
@@ -26,19 +26,19 @@ class DiscretizedLogistic(Expandable, expands={"loc": 0, "scale": 0}, keeps=("nu
     beyond which it is only approximate.
 
     Args:
-        loc: The location μ in units of the values, `(*batch)`; it may lie outside 0 to V − 1.
+        loc: The location μ in units of the values, `(*batch)`; it may be outside 0 to V − 1.
         scale: The scale s of the logistic in the same units, `(*batch)`; its standard deviation is
             $\pi / \sqrt 3$ times that.
         num_values: The number of values V.
-        validate_args: As for every distribution of torch.
+        validate_args: As in every torch distribution.
 
     Raises:
         ValueError: If a scale is not positive, or there are fewer than two values.
 
     Reference:
         Kingma et al., *Improving Variational Inference with Inverse Autoregressive Flow*, 2016,
-        and Salimans et al., *PixelCNN++*, 2017, equation 2 (of one component); both write x, μ and
-        s in units in which the values run over an interval of length one or two.
+        and Salimans et al., *PixelCNN++*, 2017, equation 2 (of one component); both use units of x,
+        μ and s in which the values span an interval of length one or two.
 
     Examples:
         >>> import torch
@@ -92,7 +92,7 @@ class DiscretizedLogistic(Expandable, expands={"loc": 0, "scale": 0}, keeps=("nu
 
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "..."]:
-        """Draw from the logistic, round, and move what lies outside to the nearest value."""
+        """Draw from the logistic, round, and clamp to the nearest value."""
         shape = self._extended_shape(Size(sample_shape))
         uniform = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device)
         logistic = self.loc + self.scale * uniform.logit()

@@ -15,19 +15,19 @@ class FactorizedGaussianMixture(Expandable, expands={"_marginals": 1}):
 
     $$p(z) = \prod_{l=1}^L \sum_{k=1}^K w_k \, \mathcal{N}(z_l \mid \mu_{kl}, \sigma_{kl}^2)$$
 
-    This is what a listing computes that takes the log-sum-exp over components in each dimension and
-    adds the dimensions afterwards. Every dimension draws a component of its own, so mass also lies
-    at the $K^L$ crossings of the components. It is here to evaluate models trained that way; the
-    mixture over whole vectors is [`GaussianMixture`][priory.distributions.GaussianMixture].
+    This is what code computes that takes the log-sum-exp over components in each dimension and then
+    sums over dimensions. Every dimension has its own component, so there is also mass at the $K^L$
+    crossings of the components. Use it to evaluate models trained that way; the mixture over whole
+    vectors is [`GaussianMixture`][priory.distributions.GaussianMixture].
 
     Args:
         logits: Unnormalised log-weights, `(*batch, K)`.
         loc: Means, `(*batch, K, L)`.
         scale: Standard deviations, `(*batch, K, L)`.
-        validate_args: As for every distribution of torch.
+        validate_args: As in every torch distribution.
 
     Raises:
-        ValueError: If the shapes do not fit together, a scale is not positive or no weight is.
+        ValueError: If the shapes do not match, a scale is not positive or no weight is positive.
 
     Reference:
         The density of listings 4.7 and 4.8 in Tomczak, *Deep Generative Modeling*, 2022.
@@ -77,13 +77,13 @@ class FactorizedGaussianMixture(Expandable, expands={"_marginals": 1}):
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""
-        if self._validate_args and value.numel():  # torch refuses to check no vectors
+        if self._validate_args and value.numel():  # torch cannot validate an empty set of vectors
             self._validate_sample(value)
         return self._marginals.log_prob(value.unsqueeze(-1)).sum(-1)
 
     def responsibilities(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "... L K"]:
-        r"""Return $p(k \mid z_l)$: here each dimension has a component of its own."""
-        if self._validate_args and value.numel():  # torch refuses to check no vectors
+        r"""Return $p(k \mid z_l)$: each dimension has its own component."""
+        if self._validate_args and value.numel():  # torch cannot validate an empty set of vectors
             self._validate_sample(value)
         return self._marginals.responsibilities(value.unsqueeze(-1))
 

@@ -1,4 +1,4 @@
-"""The divergences of mixtures that have a closed form: those of a single component."""
+"""Divergences of mixtures that have a closed form: those with a single component."""
 
 import math
 from itertools import product
@@ -13,7 +13,7 @@ from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 
 
 def mixture_of(distribution: Distribution) -> GaussianMixture | None:
-    """Return a diagonal Gaussian as a mixture of one component, and a mixture as it is; or None.
+    """Return a diagonal Gaussian as a one-component mixture, and a mixture unchanged; or None.
 
     Examples:
         >>> from priory import StandardPrior
@@ -24,7 +24,9 @@ def mixture_of(distribution: Distribution) -> GaussianMixture | None:
     match distribution:
         case GaussianMixture():
             return distribution
-        case FactorizedGaussianMixture() if distribution.loc.shape[-2] == 1:  # then it is one too
+        case FactorizedGaussianMixture() if (
+            distribution.loc.shape[-2] == 1
+        ):  # then it is a Gaussian too
             return GaussianMixture(
                 distribution.logits, distribution.loc, distribution.scale, validate_args=False
             )
@@ -51,7 +53,7 @@ def _single_components(q: Distribution, p: Distribution) -> Tensor:
                 f"no closed form of KL(q‖p) is known where {name} is of type "
                 f"{type(distribution).__name__}"
                 + (" with several components" if isinstance(loc, Tensor) else "")
-                + "; take a bound of it, or estimate it from samples."
+                + "; use a bound, or estimate it from samples."
             )
         loc, scale = mixture.loc.squeeze(-2), mixture.scale.squeeze(-2)
         pair.append(Normal(loc, scale, validate_args=False))

@@ -1,4 +1,4 @@
-"""Distributions over several levels of latents, side by side in one vector."""
+"""Distributions over several levels of latents, concatenated in one vector."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -30,20 +30,19 @@ class Conditional(Protocol):
         """The number of dimensions of the level."""
 
     def __call__(self, above: Tensor) -> Distribution:
-        """Return the distribution of the level, of the batch shape of the level above."""
+        """Return the distribution of the level, with the batch shape of the level above."""
 
     def detached(self) -> "Conditional":
-        """Return the same, through which a gradient reaches the level above and no parameter."""
+        """Return the same, with gradients for the level above but not for parameters."""
 
 
 class JointDistribution(Expandable, expands={"top": 0}, keeps=("below",)):
-    r"""A top level, and levels below it of which each depends on the one above.
+    r"""A top level, and levels below it that each depend on the one above.
 
     $$p(z) = p(z_T) \prod_{l=1}^{T-1} p(z_l \mid z_{l+1})$$
 
-    The levels lie side by side, $z = (z_1, \dots, z_T)$; the first is the one next to the data.
-    The density of what was drawn last is that of the distributions that it was drawn from: nothing
-    is worked out twice.
+    The levels are concatenated, $z = (z_1, \dots, z_T)$; the first is next to the data. The density
+    of the last sample reuses the distributions that it was drawn from: nothing is computed twice.
 
     Args:
         top: The distribution of the top level, with any batch shape and event shape `(L_T,)`.
@@ -70,16 +69,16 @@ class JointDistribution(Expandable, expands={"top": 0}, keeps=("below",)):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The number of dimensions of each level, the first next to the data."""
+        """The number of dimensions of each level, starting next to the data."""
         return (*(level.size for level in self.below), self.top.event_shape[0])
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
-        """Whether samples have a gradient."""
+        """Whether samples have gradients."""
         return bool(self.top.has_rsample)
 
     def split(self, z: Float[Tensor, "*points L"]) -> tuple[Tensor, ...]:
-        """Return the levels of points, each `(*points, L_l)`, the first next to the data."""
+        """Return the levels of points, each `(*points, L_l)`, starting next to the data."""
         return torch.split(z, list(self.sizes), -1)
 
     def conditionals(self, z: Float[Tensor, "*points L"]) -> tuple[Distribution, ...]:
@@ -102,7 +101,7 @@ class JointDistribution(Expandable, expands={"top": 0}, keeps=("below",)):
 
     def log_prob(self, value: Float[Tensor, "*points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, `(*sample, *batch)`."""
-        if self._validate_args and value.numel():  # torch refuses to check no vectors
+        if self._validate_args and value.numel():  # torch cannot validate an empty set of vectors
             self._validate_sample(value)
         *below, top = self.terms(value)
         return sum(below, top)
@@ -113,15 +112,15 @@ class JointDistribution(Expandable, expands={"top": 0}, keeps=("below",)):
             return self.draw(lambda level, shape: level.sample(shape), sample_shape)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
-        """Draw from the top downwards, with a gradient."""
+        """Draw from the top downwards, with gradients."""
         return self.draw(lambda level, shape: level.rsample(shape), sample_shape)
 
     def draw(self, draw: Draw, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
-        """Draw from the top downwards, each level by a function of its distribution."""
+        """Draw from the top downwards, each level with a function of its distribution."""
         return self.completed(draw(self.top, Size(sample_shape)), draw)
 
     def completed(self, top: Float[Tensor, "*points L_T"], draw: Draw) -> Float[Tensor, "... L"]:
-        """Return points with this top level, whose other levels are drawn given it."""
+        """Return points with this top level and with other levels drawn given it."""
         levels, distributions = [top], list[Distribution]()
         for level in reversed(self.below):
             distributions.insert(0, level(levels[0]))
@@ -131,12 +130,12 @@ class JointDistribution(Expandable, expands={"top": 0}, keeps=("below",)):
         return z
 
     def with_top(self, top: Distribution) -> "JointDistribution":
-        """Return the same levels below another top."""
+        """Return the same levels below a different top."""
         return type(self)(top, self.below, validate_args=self._validate_args)
 
     @property
     def log_prob_standard_error(self) -> Callable[[Tensor], Tensor]:
-        """What an estimated density of the top leaves as an error; there is none without one."""
+        """The standard error from an estimated density of the top; missing if it is exact."""
         error: Callable[[Tensor], Tensor] = self.top.log_prob_standard_error  # type: ignore[attr-defined]
         return lambda z: error(self.split(z)[-1])
 
@@ -148,21 +147,21 @@ class JointPosterior(JointDistribution, expands={"top": 0}, keeps=("below",)):
     def mean(self) -> Tensor:
         """The mean of each level given the means of those above, `(*batch, L)`.
 
-        It is the mean of the posterior at the top, and below where means are linear in the level
-        above.
+        It is the mean of the posterior at the top, and at levels below if their means are linear in
+        the level above.
         """
         return self.completed(self.top.mean, lambda level, shape: level.mean)
 
     def detached(self) -> "JointPosterior":
-        """Return the same density, with a gradient for every level of z and for no parameter.
+        """Return the same density, with gradients for every level of z but not for parameters.
 
-        What a level below the top is given is a level of z itself, and its gradient is kept.
+        A level below the top is conditioned on a level of z itself, whose gradient is kept.
         """
         return type(self)(detached(self.top), [level.detached() for level in self.below])
 
 
 def detached(q: Distribution) -> Distribution:
-    """Return a posterior whose density has a gradient for z and for no parameter.
+    """Return a posterior whose density has gradients for z but not for parameters.
 
     Args:
         q: A diagonal Gaussian, or several levels of them.
@@ -185,7 +184,7 @@ def detached(q: Distribution) -> Distribution:
 
 
 def terms(p: Distribution, z: Float[Tensor, "*points L"]) -> tuple[Float[Tensor, "..."], ...]:
-    """Return the log-density of each level of z in nats, the top last; of a flat p that of z.
+    """Return the log-density of each level of z in nats, the top last; for a flat p, that of z.
 
     Examples:
         >>> import torch
@@ -201,7 +200,7 @@ def terms(p: Distribution, z: Float[Tensor, "*points L"]) -> tuple[Float[Tensor,
 def rates(
     q: Distribution, p: Distribution, z: Float[Tensor, "*points L"]
 ) -> tuple[Float[Tensor, "..."], ...]:
-    """Return log q(z|x) − log p(z) of each level in nats; one where q and p differ in levels."""
+    """Return log q(z|x) − log p(z) of each level in nats; one term if q and p differ in levels."""
     of_q, of_p = terms(q, z), terms(p, z)
     if getattr(q, "sizes", None) != getattr(p, "sizes", None):
         of_q, of_p = ((sum(some[1:], some[0]),) for some in (of_q, of_p))
@@ -209,10 +208,10 @@ def rates(
 
 
 def top_of(p: Distribution) -> Distribution:
-    """Return the top level of several; a flat distribution as it is."""
+    """Return the top level; a flat distribution is returned unchanged."""
     return p.top if isinstance(p, JointDistribution) else p
 
 
 def top_part(p: Distribution, z: Float[Tensor, "*points L"]) -> Float[Tensor, "..."]:
-    """Return the top level of points of several levels; of a flat distribution's, all of them."""
+    """Return the top level of points; for a flat distribution, the points themselves."""
     return p.split(z)[-1] if isinstance(p, JointDistribution) else z

@@ -1,4 +1,4 @@
-"""Bounds of the divergences that mixtures have no closed form of."""
+"""Bounds of divergences between mixtures, which have no closed form."""
 
 import math
 from typing import Any
@@ -24,27 +24,26 @@ def kl_upper_bound(
 
     $$KL(q \| p) \le -\log \sum_k w_k \, e^{-KL(q \| p_k)}.$$
 
-    The sum is itself the density of a mixture, in 2L dimensions at the mean and scale of q, so that
-    the kernel works it out, flat in memory and with its gradient. With one component the bound is
-    the divergence.
+    The sum is itself the density of a mixture, in 2L dimensions at the mean and scale of q, so the
+    kernel computes it in constant memory and with its gradient. With one component the bound is
+    exact.
 
-    For a mixture q it is the lower of two bounds. One pairs the components of q and p, by the
-    convexity of KL, as best it can be done in some iterations; it is tight where they look alike.
-    The other takes both expectations apart,
+    For a mixture q it is the smaller of two bounds. One pairs the components of q and p, by the
+    convexity of KL, optimised over some iterations; it is tight if they are similar. The other
+    separates the two expectations,
 
     $$\sum_a \pi_a \Big[\log \sum_{a'} \pi_{a'} \!\int\! q_a q_{a'} + H(q_a)
     - \log \sum_k w_k \, e^{-KL(q_a \| p_k)}\Big],$$
 
-    and is the better where the components of q overlap. They take memory for all pairs of
-    components.
+    and is better if the components of q overlap. They need memory for all pairs of components.
 
     Args:
         q: A diagonal Gaussian with any batch shape, or a `GaussianMixture` without one.
         p: A `GaussianMixture`, or a diagonal Gaussian; for a Gaussian q it may have a batch shape.
-        num_iterations: The steps of the pairing, for a mixture q.
+        num_iterations: The number of iterations for the pairing, for a mixture q.
 
     Raises:
-        NotImplementedError: If q or p is of another kind, or a mixture q has a batch shape.
+        NotImplementedError: If q or p has a different type, or a mixture q has a batch shape.
 
     Reference:
         Hershey & Olsen, *Approximating the Kullback Leibler divergence between Gaussian mixture
@@ -82,16 +81,17 @@ def kl_lower_bound(q: Distribution, p: Distribution) -> Float[Tensor, "*batch"]:
     $$KL(q \| p) \ge -H(q) - \log \sum_k w_k \int q(z) \, p_k(z) \, dz.$$
 
     The integral is the density of a Gaussian whose variances are the sums of both. With one
-    component the divergence itself is returned. For a mixture q its own term is bounded likewise,
+    component the divergence itself is returned. For a mixture q its own term is bounded in the same
+    way,
 
     $$\sum_a \pi_a \Big[\log \sum_{a'} \pi_{a'} \, e^{-KL(q_a \| q_{a'})} - H(q_a)
     - \log \sum_k w_k \!\int\! q_a p_k\Big].$$
 
-    A divergence is never below zero; the bound may be, and then it says nothing. Where a Gaussian q
-    equals the component of p that it lies in, it is loose by (1 - log 2)/2, or 0.153 nats, for each
-    dimension; where q is far from p, by far more.
+    A divergence is never negative; the bound can be, and then it says nothing. If a Gaussian q
+    equals a component of p, the bound is loose by (1 - log 2)/2, or 0.153 nats, per dimension; if q
+    is far from p, by much more.
 
-    What q and p may be, and what is raised, is as for `kl_upper_bound`.
+    The types of q and p, and the errors, are those of `kl_upper_bound`.
 
     Reference:
         Durrieu, Thiran & Kelly, *Lower and upper bounds for approximation of the Kullback-Leibler
@@ -125,14 +125,14 @@ def kl_variational(q: GaussianMixture, p: Distribution) -> Float[Tensor, ""]:
     $$\sum_a \pi_a \log \frac{\sum_{a'} \pi_{a'} \, e^{-KL(q_a \| q_{a'})}}
     {\sum_k w_k \, e^{-KL(q_a \| p_k)}}$$
 
-    It is the difference of two lower bounds and so no bound itself; it is zero where q = p.
+    It is the difference of two lower bounds and so not a bound itself; it is zero if q = p.
 
     Args:
         q: A `GaussianMixture` without a batch shape.
         p: Another, or a diagonal Gaussian.
 
     Raises:
-        NotImplementedError: If q or p is of another kind, or has a batch shape.
+        NotImplementedError: If q or p has a different type, or has a batch shape.
 
     Reference:
         Hershey & Olsen, *Approximating the Kullback Leibler divergence between Gaussian mixture
@@ -165,16 +165,17 @@ def _mixtures(q: Distribution, p: Distribution) -> tuple[GaussianMixture, Gaussi
     assert as_p is not None
     if isinstance(q, GaussianMixture) and (q.batch_shape or p.batch_shape):
         raise NotImplementedError(
-            "bounds of KL(q‖p) for a mixture q are worked out for one q and one p, got batches of "
+            "bounds of KL(q‖p) for a mixture q need a single q and a single p, got batches of "
             f"{tuple(q.batch_shape)} and {tuple(p.batch_shape)}; call them one by one."
         )
     return as_q, as_p
 
 
 def _with_finite_weights(mixture: GaussianMixture) -> GaussianMixture:
-    """Return the same mixture with log-weights so low in the place of -inf that they count as much.
+    """Return the same mixture with very low log-weights in place of -inf.
 
-    Differences of two -inf would be NaN, and what is dropped cannot depend on values under vmap.
+    Differences of two -inf would be NaN, and under vmap dropping components cannot depend on
+    values.
     """
     logits = mixture.logits.clamp_min(torch.finfo(mixture.logits.dtype).min / 16)
     return GaussianMixture(logits, mixture.loc, mixture.scale, validate_args=False)
@@ -183,8 +184,8 @@ def _with_finite_weights(mixture: GaussianMixture) -> GaussianMixture:
 def _expected_log_prob(loc: Tensor, scale: Tensor, p: GaussianMixture) -> tuple[Tensor, ...]:
     """Return arguments of the kernel for which a component's density is exp E_q log(w_k p_k).
 
-    E log N(z | μ, σ²) = log N(m | μ, σ²) - s²/2σ², and the last term is a Gaussian density as well:
-    that of s about zero, but for its normalisation.
+    E log N(z | μ, σ²) = log N(m | μ, σ²) - s²/2σ², and the last term is also a Gaussian density:
+    that of s around zero, except for its normalisation.
     """
     dims = p.loc.shape[-1]
     log_volume = p.scale.log().sum(-1) + 0.5 * math.log(2 * math.pi) * dims

@@ -1,4 +1,4 @@
-"""The Poisson distribution of a log-mean, with digits that hold for large counts."""
+"""The Poisson distribution with a log-mean, accurate for large counts."""
 
 import torch
 from jaxtyping import Float
@@ -11,21 +11,21 @@ from priory.distributions.torch_distributions import Expandable
 
 
 class LogMeanPoisson(Expandable, Poisson, expands={"log_mean": 0}, keeps=("_dtype",)):
-    r"""Torch's `Poisson`, from the logarithm of its mean and with log-probabilities from float64.
+    r"""Torch's `Poisson` from the logarithm of its mean, with log-probabilities from float64.
 
     $$\log P(x) = x \log \mu - \mu - \log x!$$
 
     The three terms are large and nearly cancel: in float32 a mean of a million leaves an error of a
-    nat. Here they are taken in float64 and only their sum is rounded, so that it is right to
-    $10^{-4} + 2^{-23} |\log P|$ nats for means from $10^{-6}$ to $10^8$, and the gradient $x - \mu$
-    likewise. On a device without float64 (Apple's GPUs) the errors are torch's: of counts within
-    three standard deviations, up to 0.03 nats at means of 1e4, 4 at 1e6 and 500 at 1e8.
-    All else is torch's.
+    nat. Here they are computed in float64 and only their sum is rounded, so the result is accurate
+    to $10^{-4} + 2^{-23} |\log P|$ nats for means from $10^{-6}$ to $10^8$, and so is the gradient
+    $x - \mu$. On a device without float64 (Apple's GPUs) the errors are torch's: for counts within
+    three standard deviations, up to 0.03 nats at means of 1e4, 4 at 1e6 and 500 at 1e8. Everything
+    else is torch's.
 
     Args:
         log_mean: log μ, `(*batch)`.
-        dtype: The type of means, samples and log-probabilities; by default that of `log_mean`.
-        validate_args: As for every distribution of torch.
+        dtype: The dtype of means, samples and log-probabilities; by default that of `log_mean`.
+        validate_args: As in every torch distribution.
 
     Raises:
         ValueError: If a log-mean is NaN.
@@ -55,7 +55,7 @@ class LogMeanPoisson(Expandable, Poisson, expands={"log_mean": 0}, keeps=("_dtyp
 
     @lazy_property
     def rate(self) -> Float[Tensor, "*batch"]:
-        """Return the mean μ, which is the variance too."""
+        """Return the mean μ, which is also the variance."""
         return self.log_mean.exp().to(self._dtype)
 
     def log_prob(self, value: Tensor) -> Float[Tensor, "..."]:

@@ -1,4 +1,4 @@
-"""The categorical distribution of logits that need not be normalised."""
+"""The categorical distribution for logits that need not be normalised."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -12,22 +12,23 @@ from torch.nn.functional import cross_entropy
 
 from priory.distributions.torch_distributions import Expandable
 
-NO_VALUE = -(2**63)  # torch's own would leave out -100
+NO_VALUE = -(2**63)  # torch's default would leave out -100
 
 
 class LogitsCategorical(
     Expandable, Categorical, expands={"unnormalized": 1, "_param": 1}, keeps=("_num_events",)
 ):
-    r"""Torch's `Categorical`, whose log-probability is one cross-entropy of the logits it is given.
+    r"""Torch's `Categorical`, with its log-probability as one cross-entropy of the given logits.
 
     $$\log P(x = v) = a_v - \log \sum_u e^{a_u}$$
 
-    Torch's own normalises the logits a when it is made, by a log-sum-exp and a subtraction, and
-    picks from them afterwards; here both are one operation each way. All else is torch's.
+    Torch's class normalises the logits a when it is created, with a log-sum-exp and a subtraction,
+    and picks from them later; here both are a single operation, forward and backward. Everything
+    else is torch's.
 
     Args:
         unnormalized: The logits a, `(*batch, V)`.
-        validate_args: As for every distribution of torch.
+        validate_args: As in every torch distribution.
 
     Raises:
         ValueError: If there are no logits, or one is NaN; with −∞ a value is impossible.
@@ -49,7 +50,7 @@ class LogitsCategorical(
             raise ValueError("expected logits of at least one dimension, got a number.")
         self.unnormalized = self._param = unnormalized
         self._num_events = unnormalized.shape[-1]
-        if unnormalized.numel() == 0:  # torch refuses to check no vectors
+        if unnormalized.numel() == 0:  # torch cannot validate an empty set of vectors
             validate_args = False
         super(Categorical, self).__init__(unnormalized.shape[:-1], validate_args=validate_args)
 
@@ -67,7 +68,7 @@ class LogitsCategorical(
     def sample(self, sample_shape: Sequence[int] = ()) -> Tensor:
         """Draw a value by its probability."""
         shape = Size(sample_shape) + self.batch_shape
-        if 0 in shape:  # which multinomial refuses
+        if 0 in shape:  # multinomial refuses this
             return self.unnormalized.new_empty(shape, dtype=torch.long)
         return cast(Tensor, super().sample(Size(sample_shape)))  # type: ignore[no-untyped-call]
 
@@ -76,7 +77,7 @@ class LogitsCategorical(
         if self._validate_args:
             self._validate_sample(value)
         if broadcast_shapes(value.shape, self.batch_shape) != self.batch_shape:
-            # Many values of each: torch picks them without a copy of the logits for every one.
+            # Many values each: torch picks them without copying the logits for every one.
             return cast(Tensor, super().log_prob(value))  # type: ignore[no-untyped-call]
         logits = self.unnormalized.reshape(-1, self._num_events)
         chosen = value.expand(self.batch_shape).reshape(-1).long()

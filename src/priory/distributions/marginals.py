@@ -1,4 +1,4 @@
-"""Marginals: over a batch of distributions, and of each dimension of a mixture."""
+"""Marginals over a batch of distributions, and of each dimension of a mixture."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -14,15 +14,15 @@ from priory.distributions.mixture.gaussian_mixture import GaussianMixture
 def marginal(weights: Float[Tensor, " B"], p: Distribution) -> Distribution:
     r"""Return the mixture of a batch of distributions, $p(z) = \sum_b w_b\, p_b(z)$.
 
-    Gaussian mixtures become one Gaussian mixture, of all their components in order; components that
-    the whole batch shares stay as many as they are. Of several levels the tops are mixed.
+    Gaussian mixtures become one Gaussian mixture, with all their components in order; components
+    shared by the whole batch are not duplicated. With several levels, the tops are mixed.
 
     Args:
         weights: The weights w, which sum to one.
         p: The distributions, with batch shape `(B,)`.
 
     Raises:
-        ValueError: If the batch shape is another one.
+        ValueError: If the batch shape differs.
 
     Examples:
         >>> import torch
@@ -40,7 +40,7 @@ def marginal(weights: Float[Tensor, " B"], p: Distribution) -> Distribution:
     if isinstance(p, JointDistribution):
         return p.with_top(marginal(weights, p.top))
     if not isinstance(p, GaussianMixture):
-        # The values are checked by p, and torch's own check refuses a batch of size zero.
+        # p validates the values, and torch's validation fails for a batch of size zero.
         return MixtureSameFamily(LogitsCategorical(weights.log()), p, validate_args=False)
     logits = p.logits + weights.log().unsqueeze(-1)
     if len(weights) > 1 and p.loc.stride(0) == p.scale.stride(0) == 0:
@@ -56,7 +56,7 @@ def marginals_of(distribution: Distribution) -> GaussianMixture | None:
             without a batch shape.
 
     Returns:
-        Mixtures of batch shape `(L,)` and event shape `(1,)`; None for any other distribution.
+        Mixtures with batch shape `(L,)` and event shape `(1,)`; None for any other distribution.
 
     Examples:
         >>> import torch

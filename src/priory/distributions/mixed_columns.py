@@ -1,4 +1,4 @@
-"""Independent blocks of columns, each with a distribution of its own."""
+"""Independent blocks of columns, each with its own distribution."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -12,7 +12,7 @@ from priory.distributions.torch_distributions import Expandable, log_prob_of
 
 
 class _SideBySide(constraints.Constraint):
-    """Vectors whose blocks of columns each satisfy a constraint of their own."""
+    """Vectors whose blocks of columns each satisfy their own constraint."""
 
     event_dim = 1
 
@@ -29,16 +29,16 @@ class _SideBySide(constraints.Constraint):
 
 
 class MixedColumns(Expandable, expands={"blocks": 0}, keeps=("_sizes",)):
-    r"""A vector whose blocks of columns are independent, each with a distribution of its own.
+    r"""A vector whose blocks of columns are independent, each with its own distribution.
 
     $$p(x) = \prod_j p_j(x_{[j]})$$
 
-    where $x_{[j]}$ is the j-th block and the blocks stand side by side. Where some of them are
-    densities and others masses, so is their product: a density in the former. In nats.
+    where $x_{[j]}$ is the j-th of the adjacent blocks. If some of them are densities and others
+    masses, the product is a density in the former. In nats.
 
     Args:
         blocks: Distributions with the same batch shape and event shapes `(D_j,)`.
-        validate_args: As for every distribution of torch.
+        validate_args: As in every torch distribution.
 
     Raises:
         ValueError: If there are no blocks, their batch shapes differ or one is not over vectors.
@@ -79,7 +79,8 @@ class MixedColumns(Expandable, expands={"blocks": 0}, keeps=("_sizes",)):
         """Return log p(x) in nats, summed over blocks, of shape `(*sample, *batch)`."""
         if value.shape[-1:] != self.event_shape:
             raise ValueError(
-                f"expected values of {self.event_shape[0]} columns, got shape {tuple(value.shape)}."
+                f"expected values with {self.event_shape[0]} columns, got shape "
+                f"{tuple(value.shape)}."
             )
         parts = value.split(self._sizes, dim=-1)
         terms = [log_prob_of(block, part) for block, part in zip(self.blocks, parts, strict=True)]
@@ -88,12 +89,12 @@ class MixedColumns(Expandable, expands={"blocks": 0}, keeps=("_sizes",)):
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... D"]:
         """Draw every block."""
-        # Some distributions of torch cannot draw nothing, so that one is drawn and left.
+        # Some torch distributions cannot draw zero samples, so one is drawn and discarded.
         drawn = Size([max(1, count) for count in sample_shape])
         columns = torch.cat([block.sample(drawn) for block in self.blocks], dim=-1)
         return columns[tuple(slice(count) for count in sample_shape)]
 
     @property
     def mean(self) -> Float[Tensor, "*batch D"]:
-        """The means of the blocks side by side; that of a one-hot block is its probabilities."""
+        """The concatenated means of the blocks; that of a one-hot block is its probabilities."""
         return torch.cat([block.mean for block in self.blocks], dim=-1)

@@ -17,7 +17,7 @@ class KLEstimate:
     r"""An estimate of $KL(q \| p)$ from samples of q, in nats.
 
     Attributes:
-        value: The estimate, of the batch shape of q and p.
+        value: The estimate, with the batch shape of q and p.
         standard_error: Its standard error over the samples.
     """
 
@@ -30,15 +30,15 @@ def monte_carlo_kl(q: Distribution, p: Distribution, num_samples: int = 1000) ->
     r"""Estimate $KL(q \| p) = E_q[\log q(z) - \log p(z)]$ from samples of q, for any q and p.
 
     A `GaussianMixture` without a batch shape is sampled by strata: the same number of samples from
-    each of its components, combined by their weights, so that no chance remains in which
-    components are met. The standard error is that of the strata. Where there are not two samples
-    for each component, they are drawn from the mixture as a whole.
+    each of its components, combined with their weights, so that the choice of components adds no
+    noise. The standard error is that of the strata. If there are fewer than two samples per
+    component, they are drawn from the whole mixture.
 
     Args:
-        q: What is sampled; such as the aggregated posterior.
-        p: What it is compared with; such as a prior.
-        num_samples: The number of samples in all, for each member of a batch; strata take the
-            largest multiple of their number below it.
+        q: The distribution to sample, such as the aggregated posterior.
+        p: The distribution to compare with, such as a prior.
+        num_samples: The total number of samples per member of a batch; strata use the largest
+            multiple of their number up to it.
 
     Raises:
         ValueError: If there are fewer than two samples.
@@ -75,5 +75,5 @@ def monte_carlo_kl(q: Distribution, p: Distribution, num_samples: int = 1000) ->
 
 
 def standard_error(samples: Float[Tensor, "S *batch"]) -> Float[Tensor, "*batch"]:
-    """Return the standard error of the mean over samples; torch's `std` warns of no batch."""
+    """Return the standard error of the mean over samples; torch's `std` warns if empty."""
     return samples.std(0) / len(samples) ** 0.5 if samples.numel() else samples.sum(0)

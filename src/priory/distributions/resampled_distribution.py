@@ -1,4 +1,4 @@
-"""A proposal resampled by a learned acceptance: truncated rejection sampling."""
+"""A proposal resampled with a learned acceptance probability: truncated rejection sampling."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,24 +23,24 @@ class ResampledDistribution(
     },
     keeps=("acceptance", "truncation"),
 ):
-    r"""What comes out when proposals are accepted with probability a(z), and the T-th in any case.
+    r"""The distribution of proposals accepted with probability a(z), and the T-th always.
 
     With the acceptance rate $Z = E_\pi[a(z)]$,
 
     $$p_T(z) = \big(1 - (1-Z)^{T-1}\big) \frac{a(z)\, \pi(z)}{Z} + (1-Z)^{T-1} \pi(z)
     = \pi(z) \Big[ a(z) \sum_{t=0}^{T-2} (1-Z)^t + (1-Z)^{T-1} \Big],$$
 
-    where the second form, a term for each trial, is the one that is computed: nothing in it divides
-    by a small Z. The sampler has exactly this density. Z has no closed form and is estimated from
-    samples of the proposal, so that the density is an estimate too, which `log_prob_standard_error`
-    says to whoever prints it. Densities are in nats.
+    where the second form, with one term per trial, is the one that is computed: it never divides by
+    a small Z. The sampler has exactly this density. Z has no closed form and is estimated from
+    samples of the proposal, so the density is an estimate too, with a `log_prob_standard_error`.
+    Densities are in nats.
 
     Args:
         proposal: π(z), with event shape `(L,)`.
         acceptance: A function from z, `(*points, L)`, to the logit of a(z), `(*points,)`.
         truncation: The number of trials T, of which the last is always accepted.
         noise: Samples of the proposal, `(S, *batch, L)`, from which Z is estimated.
-        validate_args: As for every distribution of torch.
+        validate_args: As in every torch distribution.
 
     Attributes:
         log_normaliser: The estimate of log Z, `(*batch,)`.
@@ -90,12 +90,12 @@ class ResampledDistribution(
         self.log_normaliser = log_a.logsumexp(0) - math.log(count)
         ratio = (log_a.detach() - self.log_normaliser.detach()).exp()
         self.log_normaliser_standard_error = standard_error(ratio)
-        # The rate of rejection has a logarithm of its own: 1 - Z would round where Z is nearly one.
+        # The rejection rate has its own logarithm: 1 - Z would round if Z is nearly one.
         log_r = logsigmoid(-logits)
         self._log_rejection = log_r.logsumexp(0) - math.log(count)
         if not noise.requires_grad and torch.is_grad_enabled():
             # Samples without a path to the proposal's parameters: the gradient of an expectation is
-            # then its covariance with the score. The value is left as it was.
+            # then its covariance with the score. The value is not changed.
             log_pi = log_prob_of(proposal, noise)
             if log_pi.requires_grad:
                 share = (log_r.detach().softmax(0) - 1 / count) * (count / (count - 1))
@@ -105,7 +105,7 @@ class ResampledDistribution(
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p_T(z) in nats, of shape `(*sample, *batch)`, with the estimate of Z."""
-        if self._validate_args and value.numel():  # torch refuses to check no vectors
+        if self._validate_args and value.numel():  # torch cannot validate an empty set of vectors
             self._validate_sample(value)
         accepted, forced = self._ways(value)
         return log_prob_of(self.proposal, value) + torch.logaddexp(accepted, forced)
@@ -114,8 +114,8 @@ class ResampledDistribution(
     def log_prob_standard_error(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         r"""Return the standard error, in nats, that the estimate of Z leaves in log p_T(z).
 
-        That is $|\partial \log p_T(z) / \partial \log Z|$ times the standard error of log Z. One
-        estimate serves all points: their errors do not average out.
+        This is $|\partial \log p_T(z) / \partial \log Z|$ times the standard error of log Z. All
+        points use the same estimate, so their errors do not average out.
         """
         trial = torch.arange(1, self.truncation - 1).to(self._log_rejection)
         rate, log_rejection = self.log_normaliser.exp(), self._log_rejection
@@ -130,7 +130,7 @@ class ResampledDistribution(
 
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
-        """Draw from the proposal until a draw is accepted, at most T times."""
+        """Draw from the proposal until a sample is accepted, at most T times."""
         z = self.proposal.sample(Size((math.prod(sample_shape),)))  # (n, *batch, L)
         pending = torch.ones_like(z[..., 0], dtype=torch.bool)
         rows = torch.arange(len(z), device=z.device)

@@ -1,4 +1,4 @@
-"""What is asked of torch's distributions: their moments, their argument checks, their `expand`."""
+"""Helpers for torch's distributions: their moments, their argument validation, their `expand`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ def loc_and_scale(
 ) -> tuple[Float[Tensor, "*batch L"], Float[Tensor, "*batch L"]]:
     r"""Return the mean and the scale of a diagonal Gaussian.
 
-    Mixtures of posteriors (the VampPrior, the aggregated posterior) read the posterior's parameters
-    through this function.
+    Mixtures of posteriors (the VampPrior, the aggregated posterior) use this function to read the
+    posterior's parameters.
 
     Args:
         distribution: `Independent(Normal(loc, scale), 1)`, with event shape `(L,)`.
@@ -49,16 +49,16 @@ def loc_and_scale(
     if hasattr(distribution, "split"):  # several levels
         raise TypeError(
             f"expected a diagonal Gaussian over vectors, got several levels, a {got}; give "
-            "encoder.top, or put the prior at the top of a HierarchicalPrior."
+            "encoder.top, or use the prior as the top of a HierarchicalPrior."
         )
     raise TypeError(
         "expected a diagonal Gaussian over vectors, Independent(Normal(loc, scale), 1), from the "
-        f"encoder, got {got}; let it return one, or use a prior that needs no encoder."
+        f"encoder, got {got}; let it return one, or use a prior that does not need an encoder."
     )
 
 
 class Independent(distributions.Independent):  # type: ignore[type-arg]
-    """Torch's `Independent`, of which no values have no densities: torch's own cannot sum them.
+    """Torch's `Independent`, which also works for empty values, which torch's class cannot sum.
 
     Examples:
         >>> import torch
@@ -83,7 +83,7 @@ class Independent(distributions.Independent):  # type: ignore[type-arg]
 
 
 def log_prob_of(distribution: Distribution, value: Tensor) -> Float[Tensor, "..."]:
-    """Return the log-density of a distribution, of no values too, which torch's own may refuse."""
+    """Return the log-density of a distribution, also for empty values, which torch's may refuse."""
     match distribution:
         case distributions.Independent(base_dist=base, reinterpreted_batch_ndims=1):
             return cast(Tensor, base.log_prob(value).sum(-1))
@@ -96,11 +96,11 @@ T = TypeVar("T")
 
 
 class Expandable(Distribution):
-    """A distribution whose `expand` follows from what its attributes are.
+    """A distribution whose `expand` follows from its attributes.
 
-    A class that derives from it says in its first line how many dimensions `expands` has behind the
-    batch of each attribute with one (a tensor, a distribution, or several), and which `keeps` lists
-    that stay as they are.
+    A subclass declares in its first line, with `expands`, the number of dimensions after the batch
+    for each attribute with a batch (a tensor, a distribution, or several) and, with `keeps`, the
+    attributes that do not change.
     """
 
     _defines_expand: ClassVar[Any]
@@ -117,11 +117,10 @@ class Expandable(Distribution):
     def expand(self: E, batch_shape: Sequence[int], _instance: E | None = None) -> E:
         """Return the same distribution with its batch dimensions expanded to `batch_shape`.
 
-        It is of the type of this one, also where that is a subclass, and checks its arguments
-        where this does.
+        It has the same class, including subclasses, and validates its arguments if this one does.
 
         Raises:
-            NotImplementedError: If a subclass has a constructor of its own and no `expand`.
+            NotImplementedError: If a subclass has its own constructor but no `expand`.
         """
         batch = Size(batch_shape)
         new: E = self._get_checked_instance(self._defines_expand, _instance)  # type: ignore[no-untyped-call]
@@ -135,7 +134,7 @@ class Expandable(Distribution):
 
 
 def _of_batch(value: Any, batch: Size, dims: int) -> Any:
-    """Return a tensor or a distribution with another batch, before the last of its dimensions."""
+    """Return a tensor or a distribution with a different batch, before its last dimensions."""
     if isinstance(value, tuple):
         return tuple(_of_batch(part, batch, dims) for part in value)
     shape = value.shape if isinstance(value, Tensor) else value.batch_shape
@@ -144,9 +143,9 @@ def _of_batch(value: Any, batch: Size, dims: int) -> Any:
 
 @contextmanager
 def without_argument_checks() -> Iterator[None]:
-    """Let torch's distributions take their arguments as they are, and after that check as before.
+    """Switch off torch's validation of distribution arguments within a block.
 
-    With small models the checks take a good part of a step: they look at every number.
+    For small models validation takes a large part of a step: it inspects every number.
 
     Examples:
         >>> import torch
@@ -165,10 +164,10 @@ def without_argument_checks() -> Iterator[None]:
 
 
 def unchecked_in_export(make: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Return what a call returns, which while `torch.export` traces it checks no arguments.
+    """Return the result of a call, without argument validation while `torch.export` traces it.
 
-    A graph cannot hold a check that depends on values. Neither the distributions that are made on
-    the way nor the one that is returned, which checks what it is asked for, have any then.
+    A graph cannot contain checks that depend on values. So neither intermediate distributions nor
+    the returned one, which would validate its arguments, check anything then.
     """
     if not is_exporting() or torch.compiler.is_dynamo_compiling():
         return make(*args, **kwargs)

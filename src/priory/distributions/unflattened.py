@@ -1,4 +1,4 @@
-"""A batch of distributions in the shape that the batch had before it was flattened."""
+"""A batch of distributions, restored to its shape before flattening."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,10 +13,10 @@ from priory.distributions.torch_distributions import Expandable
 
 
 class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
-    r"""A distribution whose first batch dimension, of N, stands for several, whose product is N.
+    r"""A distribution whose first batch dimension, N, represents several with product N.
 
-    Of `flat`, with batch shape `(N, *rest)`, the first dimension stands for `shape`, which is `()`
-    where N is one. Values are checked by `flat`.
+    For `flat`, with batch shape `(N, *rest)`, the first dimension represents `shape`, which is `()`
+    if N is one. `flat` validates values.
 
     Examples:
         >>> import torch
@@ -44,22 +44,22 @@ class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
 
     @property
     def support(self) -> constraints.Constraint | None:
-        """What values each distribution can take."""
+        """The support of each distribution."""
         support: constraints.Constraint | None = self.flat.support
         return support
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
-        """Whether samples have a gradient."""
+        """Whether samples have gradients."""
         return bool(self.flat.has_rsample)
 
     def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
-        """Return the same distributions with further batch dimensions before theirs."""
+        """Return the same distributions with additional leading batch dimensions."""
         batch = Size(batch_shape)
         if batch[len(batch) - len(self.batch_shape) :] != self.batch_shape:
             raise ValueError(
                 f"expected a batch shape that ends with {tuple(self.batch_shape)}, got "
-                f"{tuple(batch)}; dimensions can be put before it."
+                f"{tuple(batch)}; only leading dimensions can be added."
             )
         return super().expand(batch, _instance)
 
@@ -77,7 +77,7 @@ class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
         return self._drawn(self.flat.sample, sample_shape)
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Tensor:
-        """Draw with a gradient, where there is one, `(*sample, *batch, *event)`."""
+        """Draw with gradients, if available, `(*sample, *batch, *event)`."""
         return self._drawn(self.flat.rsample, sample_shape)
 
     @property
@@ -104,7 +104,7 @@ class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
 
     @property
     def _dims(self) -> int:
-        """The number of batch dimensions without those that `expand` put before."""
+        """The number of batch dimensions without those added by `expand`."""
         return len(self.shape) + len(self.flat.batch_shape) - 1
 
     def _drawn(self, draw: Callable[[Size], Tensor], sample_shape: Sequence[int]) -> Tensor:
@@ -112,6 +112,6 @@ class UnflattenedDistribution(Expandable, expands={}, keeps=("flat", "shape")):
         return self._restored(draw(Size((*sample_shape, *added))), len(sample_shape) + len(added))
 
     def of_each(self, values: Tensor) -> Tensor:
-        """Return what `flat` says of each, `(N, ...)`, as `(*batch, ...)`."""
+        """Return a result of `flat`, `(N, ...)`, as `(*batch, ...)`."""
         restored = self._restored(values)
         return restored.expand((*self.batch_shape, *restored.shape[self._dims :]))

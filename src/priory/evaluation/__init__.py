@@ -1,4 +1,4 @@
-"""Questions asked of a trained model, one a file."""
+"""Questions about a trained model, one per file."""
 
 from priory.evaluation.answers import Evaluation, Measures, Scores
 from priory.evaluation.batch_mixing import batch_mixing

@@ -1,4 +1,4 @@
-"""What measures answered of a model: numbers with their errors, and what else was found."""
+"""The results of measures: numbers with their errors, and more detailed results."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -16,31 +16,31 @@ from priory.notebook import html_table
 
 @dataclass(frozen=True)
 class Scores:
-    r"""What a table of measures says of a model; what cannot be asked of it is None.
+    r"""The results of a table of measures for a model; those that do not apply are None.
 
-    A name between brackets gives what was found under it: `scores["rate"]`, and those below are
-    attributes too. Means are over held-out examples, in nats per example, and beside each is its
-    standard error, such as `rate_standard_error`.
+    Results can be looked up by name, `scores["rate"]`, and those below are also attributes. Means
+    are over held-out examples, in nats per example, and each has a standard error, such as
+    `rate_standard_error`.
 
-    `nll`: the negative log-likelihood, by importance sampling; of `measure` all that was found of
-    it, as of `surgery`, `latent_use`, `dead_components`, `nearest_to_pseudo_inputs` (by position
-    among the training data given), `holes`, `classifier`, `discrepancy`, `samples` and
-    `memorisation`. `num_samples`: the importance samples per example behind it. `elbo`: the
+    `nll`: the negative log-likelihood, by importance sampling. From `measure` it is the complete
+    result, and so are `surgery`, `latent_use`, `dead_components`, `nearest_to_pseudo_inputs`
+    (positions in the training data), `holes`, `classifier`, `discrepancy`, `samples` and
+    `memorisation`. `num_samples`: its number of importance samples per example. `elbo`: the
     evidence lower bound. `reconstruction`: its first term, $E_q[\log p(x|z)]$. `rate`: its second,
     $E_q[\log q(z|x) - \log p(z)]$. `components_in_use`: the perplexity of the mean
     responsibilities. `num_data`, `num_training`: the numbers of examples. `share_in_holes`: the
     share of the prior's samples in holes of q(z), where 0.01 is perfect. `given_labels`: whether
-    these are numbers for a known label, $-\log p(x|y)$. `prior_standard_error`: where the prior's
-    density holds an estimate (of its normaliser), the standard error that this leaves in the NLL,
-    the ELBO and the rate, whatever the number of examples. `level_rates`, `level_active_units`: of
-    a model of several levels of latents alone, the rate and the active dimensions of each, the
-    first next to the data.
+    the numbers are for a known label, $-\log p(x|y)$. `prior_standard_error`: if the prior's
+    density contains an estimate (of its normaliser), the resulting standard error of the NLL, the
+    ELBO and the rate, whatever the number of examples. `level_rates`, `level_active_units`: only
+    for several levels of latents, the rate and the active dimensions of each, starting next to the
+    data.
 
     Attributes:
-        record: All that is written to JSON, by name.
-        measures: The measures that were asked.
-        findings: What was found of more than a number, by name, as it was returned.
-        log_prob: Log p(x) of each held-out example; None where it was not kept.
+        record: Everything that is written to JSON, by name.
+        measures: The measures that were computed.
+        findings: The results that are more than a number, by name.
+        log_prob: Log p(x) of each held-out example; None if it was not kept.
     """
 
     record: Mapping[str, Any]
@@ -50,11 +50,11 @@ class Scores:
 
     @classmethod
     def ask(cls, study: Study, measures: Iterable[Measure]) -> "Scores":
-        """Ask measures of a model.
+        """Compute measures of a model.
 
         Args:
             study: The model, and the data it is measured on.
-            measures: The measures, of which those of several levels are left out for one.
+            measures: The measures; those for several levels are skipped if there is only one.
         """
         levels = num_levels(study.vae)
         measures = tuple(one for one in measures if levels > 1 or one not in OF_LEVELS)
@@ -84,13 +84,13 @@ class Scores:
 
     @property
     def values(self) -> list[tuple[Measure, Value]]:
-        """The measures that have a number, each with it."""
+        """The measures that have a number, with that number."""
         read = ((measure, measure.read(self.record)) for measure in self.measures if measure.title)
         return [(measure, value) for measure, value in read if value is not None]
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Why a number cannot be trusted, in a sentence each; empty if nothing speaks for it."""
+        """The reasons not to trust a number, one sentence each; empty if there are none."""
         warnings = (getattr(one, "warnings", ()) for one in self.findings.values())
         return tuple(itertools.chain.from_iterable(warnings))
 
@@ -110,26 +110,28 @@ class Scores:
 
     @property
     def nll_per_datum(self) -> tuple[float, ...] | None:
-        """The NLL of each example, where it was kept."""
+        """The NLL of each example, if it was kept."""
         return None if self.log_prob is None else tuple((-self.log_prob.values).tolist())
 
     def as_json(self) -> dict[str, Any]:
-        """Return what a JSON file holds; numbers that are not finite are None."""
+        """Return the contents of a JSON file; numbers that are not finite are None."""
         return dict(plain(self.record, finite=True))
 
     numbers = property(as_json)
 
     def write_log_prob(self, directory: Path) -> None:
-        """Write log p(x) of each example to `log_prob.npy`, to compare runs by.
+        """Write log p(x) of each example to `log_prob.npy`, for comparing runs.
 
         Args:
-            directory: Where.
+            directory: Where to write it.
 
         Raises:
             ValueError: If it was not kept.
         """
         if self.log_prob is None:
-            raise ValueError("expected log p(x) of each example, got scores that were only read.")
+            raise ValueError(
+                "expected log p(x) of each example, got scores that were read from a file."
+            )
         self.log_prob.write(directory)
 
     def __str__(self) -> str:
@@ -143,7 +145,7 @@ class Scores:
 
 
 class _Named:
-    """What scores have under a name."""
+    """An attribute of scores with a name in the record."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -162,4 +164,4 @@ for _name in _NAMES.split():
     setattr(Scores, _name, _Named(_name))
 Evaluation = Scores
 Measures = Scores
-"""Names of version 0.1.0, of what `evaluate` and `measure` return."""
+"""Names in version 0.1.0 of what `evaluate` and `measure` return."""

@@ -1,4 +1,4 @@
-"""Do batches lie apart in the latent space?"""
+"""Are batches separate in the latent space?"""
 
 import math
 
@@ -21,20 +21,20 @@ def batch_mixing(
     batch_label: Int[Tensor, " N"] | Array,
     neighbours: int = NEIGHBOURS,
 ) -> float:
-    r"""Return how well batches are mixed: 0 where they lie apart, 1 where nothing tells them apart.
+    r"""Return how well batches are mixed: 0 if they are separate, 1 if indistinguishable.
 
-    This is iLISI, as scib-metrics scales it: with $p_b(n)$ the share of batch b among the
-    neighbours of example n, weighted by $e^{-\beta_n d}$ at a distance d, with the $\beta_n$ at
-    which their perplexity is a third of their number,
+    This is iLISI, scaled as in scib-metrics. Let $p_b(n)$ be the share of batch b among the
+    neighbours of example n, weighted by $e^{-\beta_n d}$ at distance d, where $\beta_n$ makes their
+    perplexity a third of their number:
 
     $$\frac{\mathrm{median}_n \big(\sum_b p_b(n)^2\big)^{-1} - 1}{B - 1}.$$
 
-    Batches of different sizes, or of different cells, cannot reach 1.
+    Batches with different sizes, or with different cells, cannot reach 1.
 
     Args:
         z: Latents, such as the means of q(z|x).
         batch_label: The batch of each, a whole number from zero.
-        neighbours: The number of neighbours; fewer of fewer examples.
+        neighbours: The number of neighbours; fewer if there are few examples.
 
     Raises:
         ValueError: If there are fewer than two batches, or fewer than four examples.
@@ -55,7 +55,8 @@ def batch_mixing(
     batches = batch_label.unique()
     if len(batches) < 2 or len(points) < 4:
         raise ValueError(
-            f"expected two batches and four examples or more, got {len(batches)} and {len(points)}."
+            f"expected at least two batches and four examples, got {len(batches)} and "
+            f"{len(points)}."
         )
     k = min(neighbours, len(points) - 1)
     around = nearest(points, points, k, itself=True)
@@ -67,11 +68,11 @@ def batch_mixing(
 
 
 def _weights(distance: Tensor, perplexity: float) -> Tensor:
-    """Return weights that fall with the distance, of that perplexity for each point, `(N, k)`."""
+    """Return weights that decrease with distance, with this perplexity per point, `(N, k)`."""
     low, high = (distance.new_full((len(distance), 1), bound) for bound in (-20.0, 40.0))
     scaled = distance / distance.mean(1, keepdim=True).clamp_min(1e-300)
     scaled = scaled - scaled.amin(1, keepdim=True)
-    for _ in range(STEPS):  # of bisection, for the logarithm of the precision
+    for _ in range(STEPS):  # bisection steps for the logarithm of the precision
         middle = (low + high) / 2
         weights = (-scaled * middle.exp()).softmax(1)
         entropy = -(weights * weights.clamp_min(1e-300).log()).sum(1, keepdim=True)
@@ -81,7 +82,7 @@ def _weights(distance: Tensor, perplexity: float) -> Tensor:
 
 
 def batch_mixing_of(study: Study) -> float | None:
-    """Return how well batches of held-out examples are mixed, where there are several."""
+    """Return how well batches of held-out examples are mixed, if there are several."""
     batch_label = study.annotations.batch_label
     if batch_label is None or not study.is_gaussian or len(study.x) < 4:
         return None
@@ -93,7 +94,7 @@ def batch_mixing_of(study: Study) -> float | None:
 BATCH_MIXING = Measure(
     "batch_mixing",
     "mixing of batches",
-    "effective number of batches about an example (iLISI), scaled: 0 where batches lie apart",
+    "effective number of batches around an example (iLISI), scaled: 0 if batches are separate",
     batch_mixing_of,
     better="higher",
     perfect=1.0,

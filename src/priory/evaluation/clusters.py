@@ -1,4 +1,4 @@
-"""Are clusters of the latents the labels?"""
+"""Do clusters of the latents match the labels?"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -19,14 +19,14 @@ STARTS, NEIGHBOURS = 5, 15
 
 @dataclass(frozen=True)
 class Clusters:
-    """How far clusters agree with labels.
+    """How well clusters agree with labels.
 
     Attributes:
-        ari: The adjusted Rand index of k-means, with as many clusters as there are labels: 1 where
-            they are the labels, 0 as by chance.
+        ari: The adjusted Rand index of k-means, with as many clusters as there are labels: 1 if
+            they match the labels, 0 for chance.
         nmi: Its normalised mutual information with the labels, from 0 to 1.
-        leiden_ari: The same of Leiden's clusters; None where leidenalg is not installed.
-        leiden_nmi: Likewise.
+        leiden_ari: The same for Leiden clusters; None if leidenalg is not installed.
+        leiden_nmi: The same for the normalised mutual information.
         num_clusters: The number of clusters of k-means.
     """
 
@@ -40,15 +40,15 @@ class Clusters:
 def clusters_and_labels(
     z: Float[Tensor, "N L"] | Array, labels: Int[Tensor, " N"] | Array, seed: int = 0
 ) -> Clusters:
-    """Cluster latents, and compare the clusters with labels.
+    """Cluster latents and compare the clusters with labels.
 
-    K-means starts five times. Leiden's clusters, where leidenalg is installed, are those of the
-    graph of fifteen neighbours, at resolution 1.
+    K-means has five random starts. Leiden clusters, if leidenalg is installed, use the graph of
+    fifteen nearest neighbours and resolution 1.
 
     Args:
         z: Latents, such as the means of q(z|x).
         labels: The label of each.
-        seed: The seed of both.
+        seed: The seed for both.
 
     Raises:
         ImportError: If scikit-learn is not installed.
@@ -94,7 +94,7 @@ def _leiden(points: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
 
 
 def clusters_of(study: Study) -> Clusters | None:
-    """Compare clusters of held-out examples with their labels, where they have two or more."""
+    """Compare clusters of held-out examples with their labels, if there are at least two."""
     labels = study.annotations.labels
     if labels is None or not study.is_gaussian:
         return None
@@ -113,5 +113,5 @@ ARI = _agreement(
 NMI = _agreement(
     "clusters.nmi", "NMI", "normalised mutual information of k-means on the latents and the labels"
 )
-LEIDEN_ARI = _agreement("clusters.leiden_ari", "ARI, Leiden", "the same of Leiden's clusters")
-LEIDEN_NMI = _agreement("clusters.leiden_nmi", "NMI, Leiden", "the same of Leiden's clusters")
+LEIDEN_ARI = _agreement("clusters.leiden_ari", "ARI, Leiden", "the same for Leiden clusters")
+LEIDEN_NMI = _agreement("clusters.leiden_nmi", "NMI, Leiden", "the same for Leiden clusters")

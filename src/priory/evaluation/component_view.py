@@ -1,4 +1,4 @@
-"""What each component of a prior stands for."""
+"""What each component of a prior represents."""
 
 from dataclasses import dataclass
 
@@ -18,18 +18,18 @@ from priory.vae import VAE
 
 @dataclass(frozen=True)
 class ComponentView:
-    """The components of a mixture, the heaviest first.
+    """The components of a mixture, heaviest first.
 
     Attributes:
-        total: The number K of all components, of which the first C are here.
+        total: The total number K of components, of which the heaviest C are included.
         weight: Their mixing weights, `(C,)`.
         share: Their mean responsibilities over q(z): the share of the data each explains, `(C,)`.
         loc: Their means, `(C, L)`.
-        picture: The pseudo-input of each, or else the example expected at its mean,
-            `(C, *data_shape)`.
-        has_pseudo_inputs: Which of the two.
-        near: The positions of the data whose codes are nearest to each mean, `(C, N')`.
-        samples: The data expected at points drawn from each, `(C, S, *data_shape)`.
+        picture: The pseudo-input of each, or else the expected example at its mean, `(C,
+            *data_shape)`.
+        has_pseudo_inputs: Whether the pictures are pseudo-inputs.
+        near: The positions of the examples whose codes are nearest to each mean, `(C, N')`.
+        samples: The expected examples at points drawn from each, `(C, S, *data_shape)`.
     """
 
     total: int
@@ -43,7 +43,7 @@ class ComponentView:
 
     @property
     def unused(self) -> int:
-        """The number of components here that explain less than a hundredth of an equal share."""
+        """The number of these components that explain less than a hundredth of an equal share."""
         return int((self.share < DEAD / self.total).sum())
 
 
@@ -60,22 +60,22 @@ def component_view(
     label: int | None = None,
     examples: bool = True,
 ) -> ComponentView | None:
-    """Look at the components of a prior.
+    """Examine the components of a prior.
 
     Args:
         vae: The model.
-        prior: Its distribution, over all labels where it depends on them.
+        prior: Its distribution, over all labels if it depends on them.
         z: One sample of q(z|x) for each example.
         codes: The mean of q(z|x) of each example.
-        most: The most components, the heaviest.
-        num_near: The number of nearest data of each, fewer where there are not as many.
+        most: The maximum number of components; the heaviest are kept.
+        num_near: The number of nearest examples of each, or fewer if there are not enough.
         num_samples: The number of samples of each.
-        label: The class to decode for, by a decoder that takes one.
-        examples: Whether to show examples: without, there are none beside a component, and no
-            pseudo-inputs that started from data.
+        label: The label to decode with, if the decoder takes one.
+        examples: Whether to show examples; if not, there are no nearest examples, and no
+            pseudo-inputs initialised from data.
 
     Returns:
-        What there is to see; None for a prior that is no mixture.
+        The components; None if the prior is not a mixture.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""How many components does the aggregated posterior use, and which not at all?"""
+"""How many components does the aggregated posterior use, and which ones does it not use?"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,15 +26,15 @@ def components_in_use(prior: Distribution, z: Float[Tensor, "N L"] | Array) -> f
 
     $$\exp H\Big(\frac{1}{N} \sum_n p(k \mid z_n)\Big)$$
 
-    It is K when all components carry the same share of the data, and one when a single component
-    carries them all.
+    It is K if all components explain the same share of the data, and one if a single component
+    explains them all.
 
     Args:
         prior: The prior's distribution.
         z: Samples from the aggregated posterior.
 
     Returns:
-        A number between 1 and K, or None for a prior that is no mixture.
+        A number between 1 and K, or None if the prior is not a mixture.
 
     Examples:
         >>> import torch
@@ -54,12 +54,12 @@ def components_in_use(prior: Distribution, z: Float[Tensor, "N L"] | Array) -> f
 def most_likely_component(
     vae: VAE, z: Float[Tensor, "N L"], context: Context | None = None
 ) -> Int[Tensor, " N"] | None:
-    """Return the component of the prior that most likely made each point; None without a mixture.
+    """Return the most likely component of the prior for each point; None without a mixture.
 
     Args:
         vae: The model.
         z: Points of the latent space, such as the means of q(z|x).
-        context: What is known of each, for a prior that is told of labels.
+        context: The context of each point, for a prior that takes labels.
     """
     components = []
     for rows in blocks(len(z), most=1024):
@@ -76,19 +76,19 @@ def most_likely_component(
 def dead_components(
     prior: Distribution, z: Float[Tensor, "*points L"] | Array, threshold: float = DEAD
 ) -> Int[Tensor, " D"] | None:
-    r"""Return the components that carry next to nothing of the aggregated posterior.
+    r"""Return the components that explain almost nothing of the aggregated posterior.
 
-    Component k is dead if its mean responsibility over samples from q(z) is below a part of the
+    Component k is dead if its mean responsibility over samples from q(z) is below a fraction of an
     equal share, $\frac{1}{N} \sum_n p(k \mid z_n) < \text{threshold} / K$.
 
     Args:
         prior: The prior's distribution.
         z: Samples from the aggregated posterior, `(N, L)`; with batch shape `(N,)`, one for each
             of the prior's mixtures.
-        threshold: The part of an equal share below which a component is dead.
+        threshold: The fraction of an equal share below which a component is dead.
 
     Returns:
-        Their positions, or None for a prior that is no mixture.
+        Their positions, or None if the prior is not a mixture.
 
     Examples:
         >>> import torch
@@ -104,13 +104,13 @@ def dead_components(
 
 
 def dead_components_of(study: Study) -> Tensor | None:
-    """Return the components of a prior that training data do not use, or held-out without any."""
+    """Return the components that the training data, or else the held-out data, do not use."""
     z = study.once("fitted z", lambda: posterior_of_all(study.top, *study.fitted).sample())
     return dead_components(study.prior, z)
 
 
 def nearest_to_pseudo_inputs(study: Study) -> Nearest | None:
-    """Return the training example nearest to each pseudo-input, or the held-out without any."""
+    """Return the training (or else held-out) example nearest to each pseudo-input."""
     pseudo_inputs: Tensor | None = getattr(study.top.prior, "pseudo_inputs", None)
     if pseudo_inputs is None:
         return None
@@ -140,13 +140,14 @@ COMPONENTS_IN_USE = Measure(
     unit="count",
     form=".1f",
     quick=True,
+    absent="no components",
     remark=_of_all,
     of_top=True,
 )
 DEAD_COMPONENTS = Measure(
     "dead_components",
     "",
-    "positions of components that no data use",
+    "positions of components that no example uses",
     dead_components_of,
     of_top=True,
 )

@@ -1,4 +1,4 @@
-"""What a sample costs in memory."""
+"""The memory that a sample takes."""
 
 import torch
 from torch import Tensor, nn
@@ -8,15 +8,15 @@ from priory.networks.home import brought
 from priory.networks.modes import all_behind
 from priory.vae import VAE
 
-# Not `priory.blockwise`: these sizes follow what a decoder makes of z, and decide how it is drawn.
+# Not `priory.blockwise`: these sizes depend on what a decoder computes from z.
 SAMPLES_AT_ONCE = 2048
-"""On a processor, whose cache then holds what a decoder says of small images."""
+"""On a CPU, whose cache then holds the output of a decoder for small images."""
 
 ON_A_DEVICE = 4
-"""How many times as many elsewhere."""
+"""The factor for other devices."""
 
 MEMORY = 256 * 2**20
-"""Bytes that the largest tensor of a block may take."""
+"""The maximum size, in bytes, of the largest tensor of a block."""
 
 
 def samples_at_once(vae: VAE, x: Tensor, context: Context | None = None) -> int:
@@ -25,7 +25,7 @@ def samples_at_once(vae: VAE, x: Tensor, context: Context | None = None) -> int:
     Args:
         vae: The model.
         x: Data, `(N, *data_shape)`, at least one.
-        context: What is known of these data.
+        context: The context of these data.
     """
     x = brought(x[:1], vae.encoder)
     size = x.dtype.itemsize * numbers_per_sample(vae, x, context)
@@ -35,15 +35,15 @@ def samples_at_once(vae: VAE, x: Tensor, context: Context | None = None) -> int:
 
 @torch.no_grad()
 def numbers_per_sample(vae: VAE, x: Tensor, context: Context | None = None) -> int:
-    """Return how many numbers the largest tensor holds when one z is decoded.
+    """Return the number of elements of the largest tensor when one z is decoded.
 
-    One example is encoded and decoded, and the outputs of the decoder's modules counted. Noise is
-    not drawn.
+    One example is encoded and decoded, and the outputs of the decoder's modules are counted. No
+    noise is drawn.
 
     Args:
         vae: The model.
         x: Data, `(N, *data_shape)`, at least one.
-        context: What is known of these data.
+        context: The context of these data.
 
     Examples:
         >>> import torch

@@ -39,13 +39,13 @@ def cross_entropy(
     $$E_{q(z)}[-\log p(z)] = \frac{1}{N} \sum_n E_{q(z \mid x_n)}[-\log p(z)]
     = KL(q(z) \| p(z)) + H(q(z))$$
 
-    It is the part of the rate that a prior decides. With q(z) itself for the prior it is the
-    entropy of q(z), which no prior is below.
+    It is the part of the rate that depends on the prior. With q(z) itself as the prior it is the
+    entropy of q(z), and no prior can be lower.
 
     Args:
-        prior: The distribution p(z); with a batch shape `(N,)`, that of each example.
-        z: Samples of q(z|x), S for each of N data.
-        processes: Processes that have samples of their own data each; the mean is that over all.
+        prior: The distribution p(z); with a batch shape `(N,)`, one per example.
+        z: Samples of q(z|x), S for each of N examples.
+        processes: Processes that each have samples of their own data; the mean is over all of them.
 
     Reference:
         Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1.

@@ -1,4 +1,4 @@
-"""What data do points of the latent space stand for?"""
+"""Which data do points of the latent space represent?"""
 
 from collections.abc import Callable
 
@@ -20,10 +20,10 @@ Outside = Callable[[Tensor], Tensor]
 
 
 def expected(likelihood: Distribution) -> Tensor:
-    r"""Return the mean of p(x|z), $E[x|z]$, of the shape of the data.
+    r"""Return the mean of p(x|z), $E[x|z]$, in the shape of the data.
 
-    A categorical likelihood takes its values as the numbers they are; a distribution that knows no
-    mean is replaced by the average of sixteen draws.
+    For a categorical likelihood, the values are treated as numbers; for a distribution without a
+    mean, the average of sixteen samples is returned.
 
     Args:
         likelihood: p(x|z).
@@ -80,10 +80,10 @@ def decode(
     Args:
         vae: The model.
         z: Points of the latent space, `(M, L)`.
-        context: What is known of these data, for a decoder that is told of labels or batches.
-            Exposures that are not given are drawn from those seen, or the median for a mean.
-        mean: Whether to take $E[x \mid z]$ and not a draw, as `expected` does.
-        outside: Which values the data could not hold, to be drawn again, as `drawn_within` does.
+        context: The context, for a decoder that takes labels or batches. Missing exposures are
+            drawn from those of the training data, or their median is used for a mean.
+        mean: Whether to return $E[x \mid z]$, like `expected`, instead of a sample.
+        outside: Which values the data cannot have; those are drawn again, as in `drawn_within`.
 
     Returns:
         The data, `(M, *data_shape)`.
@@ -98,7 +98,7 @@ def decode(
         torch.Size([5, 9])
     """
     z, parts = taken(z, vae.decoder), []
-    for rows in blocks(len(z), most=1024):  # a decoder makes more of a row than an encoder
+    for rows in blocks(len(z), most=1024):  # a decoder expands a row more than an encoder
         told = given(context)[rows]
         if not mean:
             told = vae.with_drawn_exposure(len(z[rows]), told)
@@ -110,12 +110,13 @@ def decode(
 def decode_expected(vae: VAE, z: Tensor | Array, label: int | None = None) -> Tensor:
     """Return the expected example at each point, `(*points, *data_shape)`.
 
-    A decoder that takes batches is told of the first, and one that takes exposures of the median.
+    A decoder that takes batches gets the first one, and a decoder that takes exposures gets the
+    median.
 
     Args:
         vae: The model.
         z: Points of the latent space, `(*points, L)`.
-        label: The class to decode for, by a decoder that takes one.
+        label: The label to decode with, if the decoder takes one.
     """
     z = taken(z, vae.decoder)
     points = z.flatten(0, -2)
@@ -127,7 +128,7 @@ def decode_expected(vae: VAE, z: Tensor | Array, label: int | None = None) -> Te
 
 
 def label_to_decode(vae: VAE, context: Context | None) -> int | None:
-    """Return the most frequent label of a context, for a decoder that takes one; else None."""
+    """Return the most frequent label of a context if the decoder takes one, otherwise None."""
     labels = given(context).labels
     if labels is None or num_labels_of(vae.decoder) is None:
         return None

@@ -1,4 +1,4 @@
-"""How much of a latent is how much of an example was looked at?"""
+"""How much does a latent depend on the depth of examples?"""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,16 @@ from priory.evaluation.study import Study
 from priory.likelihoods.count_decoder import CountDecoder
 
 HIGH = 0.7
-"""A correlation above which a latent is little else; that of scVI's on blood cells is 0.6."""
+"""Above this correlation a latent is little more than the depth; scVI has 0.6 on blood cells."""
 
 
 @dataclass(frozen=True)
 class Depth:
-    """The latent that follows the depth of examples most.
+    """The latent that is most correlated with the depth of examples.
 
     Attributes:
         value: The largest absolute correlation of a latent with the logarithm of the depth.
-        latent: Which latent that is, from 1.
+        latent: The number of this latent, from 1.
     """
 
     value: float
@@ -30,14 +30,13 @@ class Depth:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to think of it, in a sentence, where it is high."""
+        """A warning, in a sentence, if it is high."""
         if self.value <= HIGH:
             return ()
         return (
-            f"Latent z{self.latent} follows the depth of examples (a correlation of "
-            f"{self.value:.2f} with the logarithm of their total count), so that clusters may be "
-            "those of depth; train with --exposure total and --network normed-mlp, or under "
-            "another prior.",
+            f"Latent z{self.latent} follows the depth of examples (its correlation with the "
+            f"logarithm of their total count is {self.value:.2f}), so clusters may reflect depth; "
+            "train with --exposure total and --network normed-mlp, or under another prior.",
         )
 
 
@@ -53,7 +52,7 @@ def depth_in_latents(
         depth: The exposure of each example, by default its total count, above zero.
 
     Returns:
-        The correlation and its latent; None where all depths, or all latents, are one.
+        The correlation and its latent; None if all depths, or all latents, are equal.
 
     Examples:
         >>> import torch
@@ -73,13 +72,13 @@ def depth_in_latents(
 
 
 def is_of_counts(study: Study) -> bool:
-    """Whether the model is one of counts of several kinds, such as those of genes."""
+    """Whether the model is for several kinds of counts, such as those of genes."""
     return isinstance(study.vae.decoder, CountDecoder) and study.x[0].numel() > 1
 
 
 @torch.no_grad()
 def depth_of(study: Study) -> Depth | None:
-    """Return the depth that latents hold, of a model of counts."""
+    """Return the depth in the latents of a model of counts."""
     if not is_of_counts(study) or len(study.x) < 3:
         return None
     depth = study.annotations.exposure

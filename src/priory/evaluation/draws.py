@@ -1,4 +1,4 @@
-"""Draws from the prior of a model, as a whole or component by component."""
+"""Samples from the prior of a model, from all of it or from single components."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ def draw(vae: VAE, labels: Tensor | None, count: int) -> Tensor:
     if labels is None:
         return vae.prior_distribution().sample(torch.Size((count,)))
     parts = []
-    for rows in blocks(len(labels), most=1024):  # each label may have a mixture of its own
+    for rows in blocks(len(labels), most=1024):  # each label may have its own mixture
         p = vae.prior_distribution(Context(labels=labels[rows]))
         parts.append(p.sample() if p.batch_shape else p.sample(labels[rows].shape))
     return torch.cat(parts)
@@ -38,25 +38,26 @@ def components_to_draw(
 
 
 def draw_from(vae: VAE, code: int | None, order: Tensor, n: int) -> Tensor:
-    """Draw n latents from each of some components, `(C n, L)`; of several levels, of the top's."""
+    """Draw n latents from each of some components of the (top) prior, `(C n, L)`."""
     p = _mixture(vae, code)
     loc, scale = (t.flatten(0, -2)[order].repeat_interleave(n, 0) for t in (p.loc, p.scale))
     return from_top(vae, torch.addcmul(loc, torch.randn_like(loc), scale))
 
 
 def _mixture(vae: VAE, code: int | None) -> GaussianMixture:
-    """Return the prior, of one label where it is one for each, with K components."""
+    """Return the prior, for one label if it depends on labels, with K components."""
     context = Context(labels=None if code is None else torch.tensor([code]))
     if code is None and getattr(vae.prior, "needs_labels", False):
         raise ValueError(
-            "expected a label, as each has components of its own, got none; name it with --label."
+            "expected a label, because each label has its own components, got none; name it "
+            "with --label."
         )
     with torch.no_grad():
         p: Distribution = top_level(vae).prior_distribution(context)
     if not isinstance(p, GaussianMixture):
         name = type(top_level(vae).prior).__name__
         raise ValueError(
-            f"expected a prior that is a mixture of components, got {name}; "
-            "draw from it as a whole."
+            f"expected a prior that is a mixture of components, got {name}; sample from the whole "
+            "prior instead."
         )
     return p

@@ -1,4 +1,4 @@
-"""How probable are held-out data, and what is their bound made of?"""
+"""How probable are held-out data, and what are the terms of the bound?"""
 
 from collections.abc import Mapping
 from functools import partial
@@ -20,7 +20,7 @@ OVER_DATA = "over the held-out examples"
 
 
 def elbo_terms(study: Study) -> ELBO:
-    """Return the ELBO of each held-out example, by ten samples, decoded in blocks."""
+    """Return the ELBO of each held-out example, from ten samples, decoded in blocks."""
     return study.once("elbo", partial(_elbo_terms, study))
 
 
@@ -44,7 +44,7 @@ def mean_over_data(values: Tensor) -> Value:
 
 
 def _estimated(record: Mapping[str, Any]) -> dict[str, str]:
-    """Mark what holds an estimated density of the prior."""
+    """Mark numbers that depend on an estimated density of the prior."""
     return {"mark": "≈ "} if record.get("prior_standard_error") is not None else {}
 
 
@@ -53,13 +53,13 @@ def _about_the_nll(record: Mapping[str, Any]) -> dict[str, str]:
     if isinstance(nll, Mapping):
         sizes = nll["effective_sample_size"]
         note = (
-            f"by {nll['num_samples']} importance samples per example, of an effective size of "
-            f"{sizes['median']:.0f} (median) and {sizes['least']:.1f} (least)"
+            f"from {nll['num_samples']} importance samples per example, with an effective sample "
+            f"size of {sizes['median']:.0f} (median) and {sizes['least']:.1f} (minimum)"
         )
     else:
-        note = f"by {record.get('num_samples')} importance samples per example"
+        note = f"from {record.get('num_samples')} importance samples per example"
     if record.get("given_labels"):
-        note = f"of x given its label, {MINUS}log p(x|y), {note}"
+        note = f"given the label of x, {MINUS}log p(x|y), {note}"
     return {**_estimated(record), "note": note}
 
 
@@ -79,7 +79,7 @@ NLL = _of_data(
 ELBO_OF_DATA = _of_data(
     "elbo",
     "ELBO",
-    "the bound on log p(x): the next row less the one after",
+    "the bound on log p(x): reconstruction minus rate",
     partial(_term, "elbo"),
     better="higher",
     remark=_estimated,

@@ -1,4 +1,4 @@
-"""What does a model look like?"""
+"""Samples and reconstructions of a model, for figures."""
 
 from dataclasses import dataclass, replace
 from typing import cast
@@ -19,16 +19,16 @@ from priory.vae import VAE
 
 @dataclass(frozen=True)
 class Exhibit:
-    """What a trained model has to show; figures are drawn from it.
+    """The content of figures about a trained model.
 
     Attributes:
-        prior: p(z), over all labels where it depends on them; of several levels that of the top.
-        z: One sample of q(z|x) for each example, `(N, L)`; of several levels the top.
-        data: The first data, `(R, *data_shape)`.
+        prior: p(z), over all labels if it depends on them; with several levels, that of the top.
+        z: One sample of q(z|x) for each example, `(N, L)`; with several levels, of the top.
+        data: The first examples, `(R, *data_shape)`.
         reconstructions: A reconstruction of each of them.
         samples: Data decoded from samples of the prior, `(S, *data_shape)`.
-        pseudo_inputs: Those of the prior, heaviest first, `(K, *data_shape)`; None without.
-        weights: Their mixing weights, `(K,)`; else None.
+        pseudo_inputs: The pseudo-inputs of the prior, heaviest first, `(K, *data_shape)`, or None.
+        weights: Their mixing weights, `(K,)`, or None.
     """
 
     prior: Distribution
@@ -50,17 +50,17 @@ def exhibit(
     context: Context | None = None,
     examples: bool = True,
 ) -> Exhibit:
-    """Draw from a model what there is to look at.
+    """Draw samples and reconstructions from a model, for figures.
 
     Args:
-        vae: The model, in evaluation mode where that matters.
+        vae: The model, in evaluation mode if that matters.
         x: Held-out data, `(N, *data_shape)`.
-        num_samples: How many data to sample.
-        num_reconstructions: How many data to reconstruct.
-        seed: The seed of the noise; the generator of the caller is left as it was.
-        context: What is known of these data; labels to sample for are drawn from theirs.
-        examples: Whether to show examples: without, there are no reconstructions, and no
-            pseudo-inputs that started from data.
+        num_samples: The number of samples.
+        num_reconstructions: The number of examples to reconstruct.
+        seed: The random seed; the global random state is not changed.
+        context: The context of these data; labels for the samples are drawn from theirs.
+        examples: Whether to show examples; if not, there are no reconstructions, and no
+            pseudo-inputs initialised from data.
 
     Examples:
         >>> import torch
@@ -96,12 +96,12 @@ def exhibit(
 
 
 def sample_data(vae: VAE, num_samples: int, context: Context | None = None) -> Tensor:
-    """Draw data from a model, with what a context tells of as frequent as there.
+    """Draw samples from a model, with the annotations as frequent as in a context.
 
     Args:
         vae: The model.
-        num_samples: How many data M to draw.
-        context: With labels, batches and exposures, where the model needs them.
+        num_samples: The number of samples M.
+        context: The context, with labels, batches and exposures if the model needs them.
 
     Returns:
         The data, `(M, *data_shape)`.

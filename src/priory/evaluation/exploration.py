@@ -1,4 +1,4 @@
-"""What a reader of the page can walk through: the latent space of a model, decoded beforehand."""
+"""An interactive view of a model's latent space for the page, decoded in advance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,16 +20,17 @@ from priory.networks.home import taken
 from priory.vae import VAE
 
 PIXELS = 720
-"""The most pixels of a decoded grid on a side."""
+"""The maximum number of pixels along one side of a decoded grid."""
 
 
 @dataclass(frozen=True)
 class DecodedPlane:
-    """A plane, and the example expected in the middle of each of its cells.
+    """A plane, and the expected example at the centre of each of its cells.
 
     Attributes:
         plane: The plane.
-        decoded: `(side, side, *data_shape)`, from the low corner; `(side, *data_shape)` for a line.
+        decoded: `(side, side, *data_shape)`, from the lower corner; `(side, *data_shape)` for a
+            line.
     """
 
     plane: Plane
@@ -38,22 +39,23 @@ class DecodedPlane:
 
 @dataclass(frozen=True)
 class Exploration:
-    """A model's latent space, to be walked through without the model.
+    """A model's latent space, to be explored without the model.
 
     Attributes:
         data: The held-out data, `(N, *data_shape)`.
-        planes: Planes of it, the one that shows most of q(z) first.
-        components: Those of the prior; None for a prior that is no mixture.
+        planes: Planes of the latent space, starting with the one that shows most of q(z).
+        components: The components of the prior; None if the prior is not a mixture.
         prior_samples: Samples of the prior, `(S, L)`.
-        decoded_samples: The example expected at the first of them, `(S', *data_shape)`.
-        in_hole: Which of the samples are in holes of q(z), `(S,)`; None where that cannot be said.
-        pairs: The positions of the data between which paths run, `(P, 2)`.
-        paths: The paths between their codes; None for fewer than two data.
-        along: The example expected at stops on each path, `(P, stops, *data_shape)`; else None.
-        along_straight: Likewise on each straight line.
-        label: The class for which all was decoded, by a decoder that takes one; else None.
-        fixed_top: Of several levels, the examples expected at levels below the top that were drawn
-            for the same top, a row for each of R tops, `(R, S, *data_shape)`; None for one level.
+        decoded_samples: The expected examples at the first of them, `(S', *data_shape)`.
+        in_hole: Which of the samples are in holes of q(z), `(S,)`; None if unknown.
+        pairs: The positions of the examples at the ends of the paths, `(P, 2)`.
+        paths: The paths between their codes; None for fewer than two examples.
+        along: The expected examples at stops along each path, `(P, stops, *data_shape)`, or None.
+        along_straight: The same along each straight line.
+        label: The label used for decoding, if the decoder takes one; otherwise None.
+        fixed_top: With several levels, the expected examples for several samples of the lower
+            levels given the same top, one row for each of R tops, `(R, S, *data_shape)`; None for
+            one level.
     """
 
     data: Tensor
@@ -87,27 +89,27 @@ def explore(
     seed: int = 0,
     examples: bool = True,
 ) -> Exploration:
-    """Walk through the latent space of a model and note what is there.
+    """Explore the latent space of a model and record what is there.
 
-    Of several levels of latents it is the space of the top, decoded with the levels below at their
-    means given the top.
+    With several levels of latents, this is the space of the top level, decoded with the levels
+    below at their means given the top.
 
     Args:
-        vae: The model, in evaluation mode where that matters.
+        vae: The model, in evaluation mode if that matters.
         x: Held-out data, `(N, *data_shape)`.
         z: One sample of q(z|x) for each.
-        context: What is known of these data.
-        labels: Their classes, whether or not the model is told of them.
-        pairs: The positions of data to interpolate between; by default three pairs from the first
-            data, of different classes where there are any.
-        side: The number of cells of a decoded grid on a side; fewer for large images.
-        stops: The number of data decoded along a path.
+        context: The context of these data.
+        labels: Their labels, whether or not the model takes them.
+        pairs: The positions of the examples to interpolate between; by default three pairs among
+            the first, with different labels if there are any.
+        side: The number of cells along one side of a decoded grid; fewer for large images.
+        stops: The number of examples decoded along a path.
         num_samples: The number of samples of the prior.
         num_decoded: How many of them are decoded.
-        most_components: The most components, the heaviest.
-        seed: The seed of the noise; the generator of the caller is left as it was.
-        examples: Whether to show examples: without, there are no paths between them, none beside
-            a component, and no pseudo-inputs that started from data.
+        most_components: The maximum number of components; the heaviest are kept.
+        seed: The random seed; the global random state is not changed.
+        examples: Whether to show examples; if not, there are no paths between them, no nearest
+            examples of components, and no pseudo-inputs initialised from data.
 
     Examples:
         >>> import torch
@@ -160,11 +162,11 @@ def explore(
 
 
 TOPS, BELOW = 6, 8
-"""How many tops to hold fixed, and how often to draw the levels below each."""
+"""The number of samples of the top, and the number of samples of the levels below for each."""
 
 
 def _fixed_top(vae: VAE, tops: Tensor, label: int | None) -> Tensor | None:
-    """Return the examples expected at levels below the top, drawn again and again for the same."""
+    """Return the expected examples for several samples of the levels below each top."""
     if not has_levels(vae):
         return None
     same = tops[:TOPS, None].expand(-1, BELOW, -1)
@@ -172,7 +174,7 @@ def _fixed_top(vae: VAE, tops: Tensor, label: int | None) -> Tensor | None:
 
 
 def _pairs(labels: Tensor | None, count: int, most: int = 3) -> list[tuple[int, int]]:
-    """Return pairs of the first data, each example once, of different classes where possible."""
+    """Return pairs among the first examples, each used once, with different labels if possible."""
     left = list(range(min(count, 200)))
     found: list[tuple[int, int]] = []
     while len(left) > 1 and len(found) < most:

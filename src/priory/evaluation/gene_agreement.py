@@ -1,4 +1,4 @@
-"""Do counts that a model makes agree with held-out ones, dimension by dimension?"""
+"""Do generated counts agree with held-out ones, dimension by dimension?"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -22,15 +22,15 @@ DIRECTIONS = 20
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far means, variances and shares of zeros differ, in standard errors of the difference.
+    """How much means, variances and shares of zeros differ, in standard errors of the difference.
 
-    Each is the root mean square over dimensions: about 1 where samples are distributed as data.
+    Each is a root mean square over dimensions: about 1 if samples are distributed like the data.
 
     Attributes:
-        means: Of the means.
-        variances: Of the variances.
-        zeros: Of the shares of zeros.
-        num_dimensions: The number of dimensions in which data or samples differ at all.
+        means: The difference of the means.
+        variances: The difference of the variances.
+        zeros: The difference of the shares of zeros.
+        num_dimensions: The number of dimensions in which data or samples vary at all.
     """
 
     means: float
@@ -47,16 +47,16 @@ def gene_agreement(
     $$\Big( \frac1D \sum_d \frac{(\bar y_d - \bar x_d)^2}{s^2_{y,d}/M + s^2_{x,d}/N}
     \Big)^{1/2}$$
 
-    for the means of M samples y and N examples x, and likewise for the variances, whose squared
-    standard error is $(m_4 - s^4) / N$ with the fourth central moment $m_4$, and for the shares of
-    zeros.
+    for the means of M samples y and N examples x. The variances, whose squared standard error is
+    $(m_4 - s^4) / N$ with the fourth central moment $m_4$, and the shares of zeros are compared in
+    the same way.
 
     Args:
-        samples: Counts that a model made.
-        data: Counts that it was not trained on.
+        samples: Generated counts.
+        data: Counts that the model was not trained on.
 
     Raises:
-        ValueError: If there are fewer than ten of either, or each dimension is all one value.
+        ValueError: If there are fewer than ten of either, or all dimensions are constant.
 
     Examples:
         >>> import torch
@@ -71,7 +71,7 @@ def gene_agreement(
         raise ValueError(f"expected at least {FEWEST} samples and examples, got {fewest}.")
     kept = both[0].var(0) + both[1].var(0) > 0
     if not kept.any():
-        raise ValueError("expected counts that differ between examples, got the same in each.")
+        raise ValueError("expected counts that differ between examples, got identical examples.")
     (y, x) = (one[:, kept] for one in both)
     return Agreement(
         means=_difference(y, x),
@@ -92,7 +92,7 @@ def _difference(y: Tensor, x: Tensor) -> float:
 
 
 def agreement_of(study: Study) -> Agreement | None:
-    """Compare counts that a model makes with held-out ones, where these are enough."""
+    """Compare generated counts with held-out ones, if there are enough."""
     if not is_of_counts(study) or len(study.points) < FEWEST:
         return None
     data = study.x[study.points]
@@ -106,14 +106,14 @@ def told_apart(
     data: Float[Tensor, "N *shape"] | Array,
     **how: Any,
 ) -> ClassifierTest:
-    r"""Ask a classifier to tell counts that a model made from held-out ones.
+    r"""Train a classifier to distinguish generated counts from held-out ones.
 
-    It is that of the $\sqrt{n}$ nearest neighbours along the twenty principal directions
-    of log(1 + x) of both together, on their own scale.
+    It uses the $\sqrt{n}$ nearest neighbours along the first twenty principal directions of log(1 +
+    x) of both together, without rescaling.
 
     Args:
-        samples: Counts that a model made.
-        data: Counts that it was not trained on.
+        samples: Generated counts.
+        data: Counts that the model was not trained on.
         **how: Arguments of [`classifier_test`][priory.evaluation.classifier_test].
     """
     y, x = (widened(as_points(one).flatten(1)).log1p() for one in (samples, data))
@@ -129,7 +129,7 @@ def told_apart(
 
 
 def told_apart_of(study: Study) -> ClassifierTest | None:
-    """Ask a classifier to tell counts that a model makes from held-out ones."""
+    """Train a classifier to distinguish generated counts from held-out ones."""
     if not is_of_counts(study) or len(study.points) < FEWEST:
         return None
     samples, data = study.decoded_samples, study.x[study.points]
@@ -140,14 +140,22 @@ _agrees = partial(
     Measure, compute=agreement_of, better="lower", perfect=1.0, of_counts=True, form=".2f"
 )
 MEANS = _agrees(
-    "agreement.means", "means of samples", "how far they are from those of data, in standard errors"
+    "agreement.means",
+    "means of samples",
+    ("how far they are from those of the data, in standard errors"),
 )
-VARIANCES = _agrees("agreement.variances", "variances of samples", "likewise")
-ZEROS = _agrees("agreement.zeros", "zeros among samples", "likewise their shares")
+VARIANCES = _agrees(
+    "agreement.variances", "variances of samples", ("how far they are from those of the data")
+)
+ZEROS = _agrees(
+    "agreement.zeros",
+    "zeros among samples",
+    ("how far the shares of zeros are from those of the data"),
+)
 MADE = Measure(
     "made.accuracy",
     "classifier accuracy, samples against data",
-    "share of made and held-out examples that a classifier tells apart",
+    "share of generated and held-out examples that a classifier tells apart",
     told_apart_of,
     unit="share",
     better="lower",

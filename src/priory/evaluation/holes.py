@@ -1,4 +1,4 @@
-"""Does the prior put mass where the aggregated posterior has none, and the reverse?"""
+"""Does the prior have mass where the aggregated posterior has none, and vice versa?"""
 
 import math
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ LEVEL = 0.01
 
 @dataclass(frozen=True)
 class Holes:
-    """The mass that the prior and the aggregated posterior have beyond each other, as shares.
+    """The shares of mass that the prior and the aggregated posterior have outside each other.
 
-    Standard errors of [`holes`][priory.evaluation.holes] are those of the samples, for the data as
-    they are; those of [`model_holes`][priory.evaluation.model_holes] cover the data too.
+    Standard errors from [`holes`][priory.evaluation.holes] are those of the samples, with the data
+    fixed; those from [`model_holes`][priory.evaluation.model_holes] also cover the data.
 
     Attributes:
         prior_in_holes: The share of the prior's samples in holes of q(z); 0.01 is perfect.
@@ -60,29 +60,28 @@ def holes(
     r"""Measure the holes between a prior and the aggregated posterior, in any dimension.
 
     Let $q_A$ and $q_B$ be the aggregated posteriors of two disjoint halves of held-out data. A
-    sample z is in a hole of q(z) where $\log q_A(z)$ is below a threshold that only one in a
-    hundred samples of $q_B$ is below, and in a hole of the prior where $\log p(z)$ is below one
-    that only one in a hundred of its own samples is below:
+    sample z is in a hole of q(z) if $\log q_A(z)$ is below a threshold that only one in a hundred
+    samples of $q_B$ is below, and in a hole of the prior if $\log p(z)$ is below a threshold that
+    only one in a hundred of the prior's samples is below:
 
     $$P_{z \sim p}\big[\log q_A(z) < Q_{0.01}\{\log q_A(z') : z' \sim q_B\}\big], \qquad
     P_{z \sim q_B}\big[\log p(z) < Q_{0.01}\{\log p(z') : z' \sim p\}\big].$$
 
-    The two halves make a prior equal to q(z) score one in a hundred however few the data are: a
-    sample that was drawn about an example of its own would always be at home. The price is power:
-    of few data, many samples of $q_B$ are far from all of $q_A$, the threshold is low, and holes
-    between the data go unseen. Compare shares on the same data only.
+    Thanks to the two halves, a prior equal to q(z) scores one in a hundred even with few data: a
+    sample drawn around an example would always be close to that example. The price is power: with
+    few data, many samples of $q_B$ are far from all of $q_A$, the threshold is low, and holes
+    between the data are not detected. Compare shares only on the same data.
 
     Args:
         prior: p(z), without a batch shape.
         reference: The aggregated posterior $q_A$ of one half.
         held_out: The aggregated posterior $q_B$ of the other.
         num_samples: The number of samples of p and of $q_B$.
-        level: The share that counts as outside of itself.
-        processes: Processes among which the work is divided; by default this one alone.
+        level: The share of a distribution that counts as outside itself.
+        processes: Processes among which the work is divided; by default only this one.
 
     Raises:
-        ValueError: If the level is not between zero and one half, or there are too few samples to
-            tell.
+        ValueError: If the level is not between zero and one half, or there are too few samples.
 
     Examples:
         >>> import torch
@@ -113,30 +112,30 @@ def model_holes(
     *,
     processes: Processes | None = None,
 ) -> Holes | None:
-    r"""Measure the holes of a model on held-out data, of which halves are drawn at random.
+    r"""Measure the holes of a model on random halves of held-out data.
 
-    Which data are in which half moves the shares by more than the samples do. They are means over
-    several draws of the halves. Their standard errors cover those draws, and the data:
+    The choice of the halves changes the shares more than the samples do, so they are means over
+    several random splits. Their standard errors cover those splits and the data:
 
     $$\frac{s^2}{M} + b^2 \frac{1}{2} \sum_n \Big(f_n - \frac{1}{N_B} \sum_m f_m\Big)^2,$$
 
-    with the variance $s^2$ over M draws, the share $f_n$ of the samples of $q_B$ that come from
-    example n and lie below the threshold, and the slope b: by how much the share rises for each
-    share of $q_B$ that a higher threshold takes. (Of two halves, each is the held-out one in half
-    of the draws.) Of priors that are q(z), 1% lies within two of these errors of the share in 93
-    of 100 sets of 400 examples, and in fewer of smaller sets.
+    with the variance $s^2$ over M splits, the share $f_n$ of the samples of $q_B$ that come from
+    example n and are below the threshold, and the slope b: the increase of the share per share of
+    $q_B$ added by a higher threshold. (Each half is the held-out one in half of the splits.) For
+    priors equal to q(z), 1% is within two of these errors of the share in 93 of 100 sets of 400
+    examples, and in fewer for smaller sets.
 
     Args:
-        vae: The model, in evaluation mode where that matters.
+        vae: The model, in evaluation mode if that matters.
         x: Held-out data, `(N, *data_shape)`, at least two.
-        context: What is known of these data.
-        prior: The prior's distribution, without a batch shape, where it is not that of the context.
-        num_splits: How many times halves are drawn, at least twice.
-        processes: Processes among which the work is divided; by default this one alone.
+        context: The context of these data.
+        prior: The prior's distribution, without a batch shape, if it is not that of the context.
+        num_splits: The number of random splits, at least two.
+        processes: Processes among which the work is divided; by default only this one.
 
     Returns:
-        The shares; None where the posteriors are no diagonal Gaussians, the prior is one for each
-        example, or there are fewer than two data.
+        The shares; None if the posteriors are not diagonal Gaussians, the prior depends on the
+        example, or there are fewer than two examples.
     """
     x = taken(x, vae.encoder)
     processes = processes or Processes.alone()
@@ -156,15 +155,16 @@ def model_holes(
 def two_halves(
     vae: VAE, x: Tensor | Array, context: Context | None = None
 ) -> tuple[GaussianMixture, GaussianMixture] | None:
-    """Return the aggregated posteriors of two halves of data, drawn at random.
+    """Return the aggregated posteriors of two random halves of data.
 
     Args:
         vae: The model.
         x: The data, `(N, *data_shape)`.
-        context: What is known of these data.
+        context: The context of these data.
 
     Returns:
-        Both; None where the posteriors are no diagonal Gaussians, or there are fewer than two data.
+        Both; None if the posteriors are not diagonal Gaussians, or there are fewer than two
+        examples.
     """
     q = _posteriors(vae, taken(x, vae.encoder), context)
     return None if q is None else _halves(*q)
@@ -192,13 +192,13 @@ def in_holes(
     num_samples: int = 10_000,
     level: float = LEVEL,
 ) -> Bool[Tensor, " S"]:
-    """Say which points are in holes of q(z), by the threshold of `holes`.
+    """Return which points are in holes of q(z), with the threshold of `holes`.
 
     Args:
         z: The points.
         reference: The aggregated posterior of one half of the data.
-        held_out: That of the other.
-        num_samples: The number of samples behind the threshold.
+        held_out: The aggregated posterior of the other half.
+        num_samples: The number of samples for the threshold.
         level: The share of q(z) that is below it.
 
     Examples:
@@ -222,7 +222,7 @@ def _log_prob(distribution: Distribution, z: Tensor, processes: Processes) -> Te
 
 @dataclass(frozen=True)
 class _Share:
-    """A share, and its standard errors over samples alone and over data alone."""
+    """A share, and its standard errors over only the samples and over only the data."""
 
     share: float
     over_samples: float
@@ -237,7 +237,7 @@ def _shares(
     level: float,
     processes: Processes,
 ) -> tuple[_Share, _Share]:
-    """Return the share of samples of p in holes of q(z), and that of q(z) in holes of p."""
+    """Return the share of samples of p in holes of q(z), and of samples of q(z) in holes of p."""
     of_p, of_b = (distribution.sample(Size((num_samples,))) for distribution in (p, q_b))
     values, own = _log_prob(q_a, of_p, processes), _log_prob(q_a, of_b, processes)
     share, error, slope, threshold = _share_below(values, own, level)
@@ -248,11 +248,11 @@ def _shares(
 
 
 def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, float, float, Tensor]:
-    """Return the share of values below a quantile of others, its standard error, and two more.
+    """Return the share of values below a quantile of others, its error, slope and threshold.
 
-    The threshold is an estimate too: it is wrong by a share of `own` with the variance of a
-    binomial, which moves as many values as lie about it for each that lies there of `own`. That
-    slope and the threshold are the others.
+    The threshold is an estimate too: its error is a share of `own` with binomial variance, and it
+    moves as many values across the threshold as there are values near it per `own` value near it.
+    That ratio is the slope.
     """
     low, threshold, high = (_quantile(own, share * level) for share in (0.5, 1, 1.5))
     share = int((values < threshold).sum()) / len(values)
@@ -262,7 +262,7 @@ def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, floa
 
 
 def _quantile(values: Tensor, level: float) -> Tensor:
-    """Return a quantile, interpolated; torch's own goes through float64, which devices may lack."""
+    """Return an interpolated quantile; torch's version needs float64, which some devices lack."""
     place = level * (len(values) - 1)
     ordered, below = values.sort().values, int(place)
     return ordered[below].lerp(ordered[min(below + 1, len(values) - 1)], place - below)
@@ -301,19 +301,20 @@ _share = partial(
     unit="share",
     better="lower",
     perfect=LEVEL,
-    covers="over the held-out examples and the draws of their halves",
+    covers="over the held-out examples and their random halves",
     form=".1%",
 )
 SHARE_IN_HOLES = _share(
     "share_in_holes",
     "share in holes",
-    "share of prior samples where q(z) has none",
+    "share of prior samples where q(z) has no mass",
     _in_holes,
     quick=True,
 )
 POSTERIOR_OUTSIDE = _share(
     "holes.posterior_outside",
     "q(z) outside the prior",
-    "share of q(z) where the prior has none",
+    "share of q(z) where the prior has no mass",
     holes_of,
+    quick=True,
 )

@@ -54,11 +54,11 @@ def impute(
 
     Args:
         vae: The model, in evaluation mode where that matters.
-        x: Data, `(N, *data_shape)`, with any valid value in the place of a missing one.
+        x: Data, `(N, *data_shape)`, with any valid value in place of a missing one.
         missing: Which values are missing, of the same shape; a categorical block as a whole.
         num_draws: The number of draws S of each example.
         num_steps: The steps of each chain.
-        context: What is known of these data.
+        context: The context of these data.
         outside: Which values the data could not hold; in the end they are drawn again, as
             `decode` does.
 

@@ -1,4 +1,4 @@
-"""From one example to another, by way of what the prior thinks probable."""
+"""From one example to another along the prior's density."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ SPEED = 0.04
 
 @dataclass(frozen=True)
 class Interpolation:
-    """Paths between pairs of points, and the straight lines beside them, at equal steps of length.
+    """Paths between pairs of points, and the straight lines, at equal steps of length.
 
     Attributes:
         z: The points of each path, `(N, P, L)`.
@@ -27,7 +27,7 @@ class Interpolation:
         straight: The points of the straight lines, `(N, P, L)`.
         straight_log_prob: log p(z) at each, `(N, P)`.
         length: The length of each path in the metric of the density, `(N,)`.
-        straight_length: That of the straight line, `(N,)`.
+        straight_length: The length of the straight line, `(N,)`.
     """
 
     z: Float[Tensor, "N P L"]
@@ -38,7 +38,7 @@ class Interpolation:
     straight_length: Float[Tensor, " N"]
 
     def at(self, stops: int) -> tuple[Float[Tensor, "N stops L"], Float[Tensor, "N stops L"]]:
-        """Return as many points, from end to end, of each path and of each straight line."""
+        """Return this many points along each path and each straight line, including the ends."""
         chosen = torch.linspace(0, self.z.shape[1] - 1, stops).round().long()
         return self.z[:, chosen], self.straight[:, chosen]
 
@@ -50,33 +50,33 @@ def interpolate(
     num_points: int = 49,
     seed: int = 0,
 ) -> Interpolation:
-    r"""Find paths that keep to where the prior has mass.
+    r"""Find paths that stay where the prior has mass.
 
-    A path is the shorter, the more probable the points it goes through are:
+    The more probable the points of a path are, the shorter it is:
 
     $$J(\gamma) = \int_0^1 p(\gamma(t))^{-1/L} \, |\gamma'(t)| \, dt.$$
 
-    The exponent makes the length free of the unit of z, and under a flat density the shortest path
-    is the straight line. Paths are straight lines with six bends,
-    $\gamma(t) = (1 - t) a + t b + \sum_{m=1}^6 c_m \sin(m \pi t)$, and J is lowered in the $c_m$
-    by gradient steps from the straight line and from three random starts. The best is taken; it is
-    a local optimum, and never longer than the straight line.
+    The exponent makes the length independent of the unit of z, and for a flat density the shortest
+    path is the straight line. Paths are straight lines with six bends, $\gamma(t) = (1 - t) a + t b
+    + \sum_{m=1}^6 c_m \sin(m \pi t)$, and J is minimised over the $c_m$ by gradient descent from
+    the straight line and from three random starts. The best result is returned; it is a local
+    optimum, and never longer than the straight line.
 
     Args:
         prior: p(z), without a batch shape.
-        start: Where each path begins, a.
-        end: Where it ends, b.
-        num_points: The number of points P of a path, at equal steps along it.
-        seed: The seed of the starts; the generator of the caller is left as it was.
+        start: The start of each path, a.
+        end: The end of each path, b.
+        num_points: The number of points P along a path, at equal steps.
+        seed: The seed of the random starts; the global random state is not changed.
 
     Raises:
         ValueError: If there are fewer than two points.
 
     Reference:
-        Bousquet, Chapelle & Hein, *Measure Based Regularization*, NeurIPS 2003 (distances by a
+        Bousquet, Chapelle & Hein, *Measure Based Regularization*, NeurIPS 2003 (distances from a
         decreasing function of the density); Groisman, Jonckheere & Sapienza, *Nonhomogeneous
-        Euclidean first-passage percolation and distance learning*, Bernoulli 2022 (the power of
-        the density that goes with the dimension).
+        Euclidean first-passage percolation and distance learning*, Bernoulli 2022 (a power of the
+        density that depends on the dimension).
 
     Examples:
         >>> import torch
@@ -91,13 +91,15 @@ def interpolate(
     if num_points < 2:
         raise ValueError(f"expected at least two points of a path, got {num_points}.")
     start, end = as_points(start), as_points(end)
-    dtype = start.dtype  # that of the model; steps are too small for half precision
+    dtype = start.dtype  # that of the model; the steps are too small for half precision
     start, end = (points.to(torch.promote_types(dtype, torch.float32)) for points in (start, end))
     pairs, dims = start.shape
     apart = (end - start).norm(dim=-1)
     t = torch.linspace(0, 1, num_points).to(start)[:, None]
     order = torch.arange(1, BENDS + 1).to(start)
-    waves: Tensor = torch.sin(math.pi * t * order) / order  # (P, bends): the higher, the smaller
+    waves: Tensor = (
+        torch.sin(math.pi * t * order) / order
+    )  # (P, bends): smaller for higher frequencies
     lines = torch.lerp(start[:, None], end[:, None], t)
 
     def bent(by: Tensor) -> Tensor:  # (starts, N, bends, L)
@@ -126,7 +128,7 @@ def interpolate(
         lengths = _length(density, found).nan_to_num(torch.inf)
         best = lengths.argmin(0)
         rows = torch.arange(pairs)
-        shorter = lengths[best, rows] < straight_length * (1 - 1e-5)  # not by rounding alone
+        shorter = lengths[best, rows] < straight_length * (1 - 1e-5)  # not just by rounding
         z = torch.where(shorter[:, None, None], found[best, rows], lines)
         z = _evenly(z)
         return Interpolation(
@@ -140,7 +142,7 @@ def interpolate(
 
 
 def _length(density: Callable[[Tensor], Tensor], paths: Tensor) -> Tensor:
-    """Return J of each path, `(*paths, P, L)` -> `(*paths,)`, by the middles of its steps."""
+    """Return J of each path, `(*paths, P, L)` -> `(*paths,)`, from the midpoints of its steps."""
     steps = paths.diff(dim=-2)
     middles = paths[..., :-1, :] + steps / 2
     slowness = (-density(middles) / paths.shape[-1]).exp()
@@ -148,7 +150,7 @@ def _length(density: Callable[[Tensor], Tensor], paths: Tensor) -> Tensor:
 
 
 def _evenly(paths: Tensor) -> Tensor:
-    """Move the points of each path along it, to equal steps of length."""
+    """Move the points along each path, to equal steps of length."""
     so_far = torch.nn.functional.pad(paths.diff(dim=-2).norm(dim=-1).cumsum(-1), (1, 0))
     wanted = torch.linspace(0, 1, paths.shape[-2]).to(paths) * so_far[..., -1:]
     after = torch.searchsorted(so_far, wanted).clamp(1, paths.shape[-2] - 1)

@@ -1,4 +1,4 @@
-"""How probable is each label at a point of the latent space, of a model that is told of none?"""
+"""How probable is each label at a point of the latent space, if the model takes none?"""
 
 from dataclasses import dataclass
 
@@ -124,14 +124,14 @@ def latent_labels(
     num_labels: int,
     context: Context | None = None,
 ) -> LatentLabels:
-    """Estimate p(y|z) of a model that is told of no labels, from examples whose labels are known.
+    """Estimate p(y|z) for a model that takes no labels, from labelled examples.
 
     Args:
         vae: The model.
         x: The examples, `(N, *data_shape)`; of more than 5,000 as many are taken, spread evenly.
         labels: Their labels.
         num_labels: The number of labels C.
-        context: What the model is told of these examples.
+        context: The context of these examples.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Which dimensions of the latent space does a model use?"""
+"""Which latent dimensions does a model use?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,19 +23,20 @@ ACTIVE = 0.01
 
 @dataclass(frozen=True)
 class LatentUse:
-    r"""How much each latent dimension varies with data and tells of them.
+    r"""How much each latent dimension varies with the data, and how much information it has.
 
     Attributes:
         variance_of_mean: The variance over data of the posterior's mean, `(L,)`; a dimension is
-            active above 0.01. That is a threshold for latents of about unit scale, as under the
-            standard prior; another prior may have a scale of its own.
-        information: The mutual information of an example's index and each dimension alone,
-            $\frac1N \sum_n KL(q(z_l|x_n) \| q(z_l))$, in nats, `(L,)`, for every prior; it cannot
-            exceed log N. Dimensions may tell the same, so that the sum may exceed that of all.
+            active above 0.01. This threshold is for latents with a scale of about one, as under the
+            standard prior; other priors may have a different scale.
+        information: The mutual information between an example's index and each dimension
+            separately, $\frac1N \sum_n KL(q(z_l|x_n) \| q(z_l))$, in nats, `(L,)`, for every prior;
+            it cannot exceed log N. Dimensions may share information, so the sum can exceed the
+            total.
         information_standard_error: Its Monte Carlo standard error, `(L,)`.
-        rate: The mean of $KL(q(z_l|x) \| p(z_l))$ in nats, `(L,)`, in closed form, where the prior
-            is a single diagonal Gaussian, so that they sum to the rate; None under any other prior,
-            whose rate is no sum over dimensions.
+        rate: The mean of $KL(q(z_l|x) \| p(z_l))$ in nats, `(L,)`, in closed form, if the prior is
+            a single diagonal Gaussian, so that they sum to the rate; None for any other prior,
+            whose rate is not a sum over dimensions.
     """
 
     variance_of_mean: Float[Tensor, " L"]
@@ -49,7 +50,7 @@ class LatentUse:
         return int((self.variance_of_mean > ACTIVE).sum())
 
     def as_json(self) -> dict[str, Any]:
-        """Return the numbers, the active units among them."""
+        """Return the numbers, including the active units."""
         return {**vars(self), "active_units": self.active_units}
 
 
@@ -64,20 +65,19 @@ def latent_use(
 ) -> LatentUse:
     r"""Measure which latent dimensions are in use.
 
-    Unit l is active where $\mathrm{Var}_x(E_{q(z|x)}[z_l]) > 0.01$.
+    Unit l is active if $\mathrm{Var}_x(E_{q(z|x)}[z_l]) > 0.01$.
 
     Args:
-        vae: The model, in evaluation mode where that matters; its posteriors are diagonal
-            Gaussians.
+        vae: The model, in evaluation mode if that matters; its posteriors are diagonal Gaussians.
         x: Data, `(N, *data_shape)`.
-        context: What is known of these data. The prior is that over all their labels.
-        prior: p(z), where it is another.
-        num_samples: The number of data, drawn at random, whose samples estimate the information;
+        context: The context of these data. The prior is that over all their labels.
+        prior: p(z), if it differs.
+        num_samples: The number of randomly chosen examples whose samples estimate the information;
             the density of each has all N components.
 
     Raises:
-        TypeError: If the posteriors are no diagonal Gaussians.
-        ValueError: If there are fewer than two data.
+        TypeError: If the posteriors are not diagonal Gaussians.
+        ValueError: If there are fewer than two examples.
 
     Reference:
         Burda et al., *Importance Weighted Autoencoders*, ICLR 2016, section 5.2.
@@ -92,14 +92,14 @@ def latent_use(
     """
     x = taken(x, vae.encoder)
     if len(x) < 2:
-        raise ValueError(f"expected at least two data, got {len(x)}.")
+        raise ValueError(f"expected at least two examples, got {len(x)}.")
     q = aggregated_posterior(vae.encoder, x, context=context)
     p = marginal_prior(vae, context) if prior is None else prior
     chosen = torch.randperm(len(x), device=q.loc.device)[:num_samples]
     own = Normal(q.loc[chosen], q.scale[chosen], validate_args=False)
     z = own.sample()
     marginals = marginals_of(q)
-    assert marginals is not None  # a mixture without a batch shape has them
+    assert marginals is not None  # a mixture without a batch shape has marginals
     gain = widened(own.log_prob(z)) - widened(marginals.log_prob(z.unsqueeze(-1)))
     return LatentUse(
         variance_of_mean=widened(q.loc).var(0),
@@ -121,7 +121,7 @@ def _rate(q: GaussianMixture, p: Distribution) -> Tensor | None:
 
 
 def latent_use_of(study: Study) -> LatentUse | None:
-    """Measure the latent dimensions in use, where posteriors are diagonal Gaussians."""
+    """Measure the latent dimensions in use, if the posteriors are diagonal Gaussians."""
     x, context = study.fitted
     if not study.is_gaussian or len(x) < 2:
         return None

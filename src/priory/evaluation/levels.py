@@ -1,4 +1,4 @@
-"""What does each level of several levels of latents carry?"""
+"""How much information does each level of latents carry?"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +14,11 @@ from priory.evaluation.study import Study
 from priory.evaluation.top_level import has_levels
 
 DEAD_RATE = 0.1
-"""A level on which fewer nats are spent is dead."""
+"""A level with a lower rate, in nats, is dead."""
 
 
 def level_rates(study: Study) -> Value | None:
-    """Return the rate of each level, the first next to the data; None for a single level."""
+    """Return the rate of each level, starting next to the data; None for a single level."""
     if not has_levels(study.vae):
         return None
     rates = widened(elbo_terms(study).rates)  # (T, N)
@@ -27,11 +27,12 @@ def level_rates(study: Study) -> Value | None:
 
 
 def active_units(study: Study) -> Value | None:
-    r"""Return the active dimensions of each level, the first next to the data; None for one level.
+    r"""Return the active dimensions of each level, starting next to the data; None for one level.
 
-    A dimension of the top is active where the mean of its posterior varies with the data, by more
-    than 0.01. One of a level below is where that mean, seen from the prior given the level above,
-    does: $\mathrm{Var}_x[(\mu_q(x, z_{l+1}) - \mu_p(z_{l+1})) / \sigma_p(z_{l+1})] > 0.01$.
+    A dimension of the top is active if the mean of its posterior varies with the data, with a
+    variance above 0.01. A dimension of a level below is active if that mean, relative to the prior
+    given the level above, does: $\mathrm{Var}_x[(\mu_q(x, z_{l+1}) - \mu_p(z_{l+1})) /
+    \sigma_p(z_{l+1})] > 0.01$.
 
     Reference:
         Burda et al., *Importance Weighted Autoencoders*, ICLR 2016, section 5.2, for one level.
@@ -50,7 +51,7 @@ def active_units(study: Study) -> Value | None:
 
 
 def dead_levels(record: Mapping[str, Any]) -> list[int]:
-    """Return the levels on which next to nothing is spent, counted from one next to the data."""
+    """Return the levels with almost no rate, numbered from one, next to the data."""
     rates = record.get("level_rates") or ()
     return [level for level, rate in enumerate(rates, 1) if rate < DEAD_RATE]
 
@@ -64,7 +65,7 @@ def _which(record: Mapping[str, Any]) -> dict[str, str]:
 LEVEL_RATES = Measure(
     "level_rates",
     "rate of each level",
-    "nats spent on each level of latents, from the one next to the data to the top",
+    "rate of each level of latents, from the one next to the data to the top",
     level_rates,
     unit="nats",
     covers=OVER_DATA,
@@ -74,11 +75,11 @@ LEVEL_RATES = Measure(
 LEVEL_UNITS = Measure(
     "level_active_units",
     "active units of each level",
-    "dimensions that tell of the data what the level above does not, in the same order",
+    "dimensions with information that the level above does not have, in the same order",
     active_units,
     unit="count",
     form=".0f",
     quick=True,
 )
 OF_LEVELS = (LEVEL_RATES, LEVEL_UNITS)
-"""What is asked of several levels alone."""
+"""The measures for several levels only."""

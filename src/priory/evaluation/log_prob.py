@@ -1,4 +1,4 @@
-"""Log p(x) of each example, kept so that two models are compared on the same examples."""
+"""Log p(x) of each example, stored so that two models can be compared on the same examples."""
 
 import hashlib
 import io
@@ -22,7 +22,7 @@ class LogProb:
 
     Attributes:
         values: The numbers, `(N,)`.
-        examples: A number that tells each example from others, from its own values, `(N,)`.
+        examples: A number that identifies each example, computed from its values, `(N,)`.
     """
 
     values: Float[Tensor, " N"]
@@ -41,7 +41,7 @@ class LogProb:
         return cls(values, torch.from_numpy(np.frombuffer(digests, "<i8").astype(np.int64)))
 
     def paired(self, other: "LogProb") -> Float[Tensor, "N 2"] | None:
-        """Return log p(x) of both for each example; None where the examples are not the same.
+        """Return log p(x) of both for each example; None if the examples differ.
 
         Examples:
             >>> import torch
@@ -71,7 +71,7 @@ class LogProb:
 
     @classmethod
     def read(cls, directory: Path) -> "LogProb":
-        """Read what `write` wrote.
+        """Read the file that `write` wrote.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -85,6 +85,6 @@ class LogProb:
             )
         except (ValueError, EOFError, IndexError) as error:
             raise ValueError(
-                f"expected log p(x) of each example in {directory / FILE}, got a file that is "
-                "damaged; measure the model again."
+                f"expected log p(x) of each example in {directory / FILE}, got a damaged file; "
+                "measure the model again."
             ) from error

@@ -1,4 +1,4 @@
-"""What a measure is: a question with a number for an answer, and how to read it."""
+"""A measure: a question whose answer is a number, and how to read it."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -9,19 +9,19 @@ from torch import Tensor
 
 MINUS = "\N{MINUS SIGN}"
 DOUBTFUL = "† "
-"""The mark of a number that says little, as its note explains."""
+"""Marks a number that says little, as its note explains."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A number with its standard error, or one of each for every level, label or batch.
+    """A number with its standard error, or one of each per level, label or batch.
 
     Attributes:
         number: The number, or several.
-        error: Its standard error; None where there is none.
-        mark: A sign that stands before it.
-        of: What stands after it, such as the number of which it is a part.
-        note: What to read it by, beyond what its measure says. These three are from
+        error: Its standard error, or None.
+        mark: A sign printed before it.
+        of: Text printed after it, such as the total.
+        note: How to read it, in addition to the measure's `reading`. These three come from
             [`Measure.remark`][priory.evaluation.Measure].
     """
 
@@ -34,27 +34,29 @@ class Value:
 
 @dataclass(frozen=True)
 class Measure:
-    """A question that is asked of a trained model, as a row of the table of measures.
+    """A question about a trained model, as a row of the table of measures.
 
-    A measure whose question has more of an answer than a number returns all of it, as a dataclass.
-    JSON then holds it whole, under the first part of the name, and the number is at the rest of it:
-    `surgery.marginal_kl` is the `marginal_kl` of what `surgery` found.
+    If the result is more than a number, the measure returns a dataclass. JSON then contains the
+    whole result under the first part of the name, and the rest of the name leads to the number:
+    `surgery.marginal_kl` is the `marginal_kl` of the result of `surgery`.
 
     Attributes:
-        name: The key of the number in JSON, which is a path where it has dots.
-        title: What stands before the number in a table; without one it is in JSON alone.
-        reading: What the number says, and how to read it.
-        compute: What answers the question from a `Study`; None where it cannot be asked.
-        unit: What the number counts: `nats`, `share`, `count`, or nothing for a bare number.
-        better: Which direction is better; None where neither is.
-        perfect: The number of a perfect model, where there is one.
-        covers: What the standard error covers; empty for a number that has none.
-        form: How the number is written, as a format specification.
-        quick: Whether it is among the few by which priors are compared.
-        of_top: Whether it is asked of the top alone where there are several levels of latents.
-        of_counts: Whether it is among those that are asked of models of counts besides.
-        remark: What is special about this number, read from all that JSON holds: the `mark`, `of`
-            and `note` of its `Value`.
+        name: The key of the number in JSON; dots make it a path.
+        title: The label of the number in a table; without one it is only in JSON.
+        reading: What the number means, and how to read it.
+        compute: Computes the answer from a `Study`; None if the question does not apply.
+        unit: The unit of the number: `nats`, `share`, `count`, or nothing for a dimensionless
+            number.
+        better: Which direction is better; None if neither is.
+        perfect: The number of a perfect model, if there is one.
+        covers: What the standard error covers; empty for a number without one.
+        form: How to format the number, as a format specification.
+        quick: Whether it is one of the few measures for comparing priors.
+        of_top: Whether it applies only to the top if there are several levels of latents.
+        of_counts: Whether it is one of the additional measures for models of counts.
+        absent: What a table shows for a model without this number.
+        remark: Remarks about this number, derived from all results in JSON: the `mark`, `of` and
+            `note` of its `Value`.
     """
 
     name: str
@@ -69,10 +71,11 @@ class Measure:
     quick: bool = False
     of_top: bool = False
     of_counts: bool = False
+    absent: str = "n/a"
     remark: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
 
     def answer(self, result: Any) -> dict[str, Any]:
-        """Return what JSON holds of what `compute` returned."""
+        """Return the result of `compute` for JSON."""
         first = self.name.partition(".")[0]
         if result is None and first != self.name:
             return {first: None}
@@ -84,7 +87,7 @@ class Measure:
         return {self.name: number} | ({f"{self.name}_standard_error": error} if self.covers else {})
 
     def read(self, record: Mapping[str, Any]) -> Value | None:
-        """Return the number from what JSON holds, or None if it is not there.
+        """Return the number from the results in JSON, or None if it is missing.
 
         Examples:
             >>> from priory.evaluation.measure import Measure
@@ -114,9 +117,9 @@ class Measure:
         return Value(node, error, **said)
 
     def text(self, value: Value | None) -> tuple[str, str]:
-        """Return the number as it is printed, and its standard error."""
+        """Return the number as printed, and its standard error."""
         if value is None:
-            return "none", ""
+            return self.absent, ""
         return value.mark + self._written(value.number) + value.of, (
             "" if value.error is None else f"± {self._written(value.error)}"
         )
@@ -138,7 +141,7 @@ class Measure:
 
 
 def what_errors_cover(measures: Iterable[Measure]) -> str:
-    """Say what the standard errors of measures cover, in a sentence; nothing where none has any."""
+    """Say what the standard errors of measures cover, in a sentence; empty if there are none."""
     covered: dict[str, list[str]] = {}
     for measure in measures:
         if measure.covers and measure.title:
@@ -148,11 +151,11 @@ def what_errors_cover(measures: Iterable[Measure]) -> str:
 
 
 def plain(value: Any, finite: bool = False) -> Any:
-    """Return what JSON can hold of numbers, tensors and dataclasses.
+    """Return numbers, tensors and dataclasses in a form that JSON can represent.
 
     Args:
-        value: What was found; a dataclass may say by a method `as_json` what is written of it.
-        finite: Whether numbers that are not finite become None, as JSON has none.
+        value: The result; a dataclass may define a method `as_json` that returns what to write.
+        finite: Whether numbers that are not finite become None, because JSON does not support them.
 
     Examples:
         >>> import torch

@@ -16,20 +16,20 @@ from priory.evaluation.study import Study
 
 @dataclass(frozen=True)
 class Memorisation:
-    r"""How samples lie to training data, against how held-out data do.
+    r"""How close samples are to training data, compared with held-out data.
 
     Attributes:
-        z_score: The statistic of Mann and Whitney of the distances to the nearest training example,
-            standardised: far below zero, samples are closer to the training data than data are
-            (copying); far above, they are further away (underfitting).
-        probability: That of a sample to be further from the training data than a held-out example,
-            $U / MN$; one half where neither is.
-        p_value: The chance of a z as low as this if a sample is no closer than a held-out example.
+        z_score: The standardised Mann-Whitney statistic of the distances to the nearest training
+            example: far below zero, samples are closer to the training data than held-out data are
+            (copying); far above zero, they are further away (underfitting).
+        probability: The probability that a sample is further from the training data than a held-out
+            example, $U / MN$; one half if they are equally far.
+        p_value: The probability of a z this low if samples are not closer than held-out examples.
         closer_to_training: The share of samples whose nearest training example is closer than their
-            nearest held-out one, of as many of each; one half without copying.
+            nearest held-out one, from equal numbers of both; one half without copying.
         closer_to_training_standard_error: Its standard error over samples.
         num_samples: The number of samples M.
-        num_held_out: The number of held-out data N.
+        num_held_out: The number of held-out examples N.
     """
 
     z_score: float
@@ -48,21 +48,21 @@ def memorisation(
     held_out: Float[Tensor, "N *shape"] | Array,
     features: Features | None = None,
 ) -> Memorisation:
-    r"""Test whether samples are closer to training data than held-out data are.
+    r"""Test whether samples are closer to the training data than held-out data are.
 
-    With $d(x)$ the distance of x to the nearest training example, and a tie counted as one half,
+    Let $d(x)$ be the distance from x to the nearest training example, and count a tie as one half:
 
     $$U = \sum_{i,j} 1[d(y_j) > d(x_i)], \qquad
     z = \frac{U - MN/2}{\sqrt{MN (M + N + 1) / 12}}$$
 
-    for samples $y_j$ and held-out data $x_i$. It is the test over the whole space, not over cells
-    of it: a model that copies in one place and is too wide in another may pass.
+    for samples $y_j$ and held-out data $x_i$. The test covers the whole space, not cells of it: a
+    model that copies in one place and is too wide in another may pass.
 
     Args:
-        samples: Samples of the model.
-        training: The data it was trained on.
-        held_out: Data from the same source it was not trained on.
-        features: What distances are taken of; by default the values themselves.
+        samples: Samples from the model.
+        training: The data that it was trained on.
+        held_out: Data from the same source that it was not trained on.
+        features: The features to compute distances from; by default the values themselves.
 
     Raises:
         ValueError: If a set is empty.
@@ -83,11 +83,13 @@ def memorisation(
     )
     count, held = len(samples), len(held_out)
     if not min(count, held, len(training)):
-        raise ValueError("expected samples, training data and held-out data, got none of one kind.")
+        raise ValueError(
+            "expected samples, training data and held-out data, got none of at least one kind."
+        )
     of_samples, of_held_out = (
         nearest(points, training).distance[:, 0] for points in (samples, held_out)
     )
-    # SciPy's `mannwhitneyu` has U, but no z; and the core does without SciPy.
+    # SciPy's `mannwhitneyu` returns U but not z, and the core does not need SciPy.
     ordered = of_held_out.sort().values
     below = torch.searchsorted(ordered, of_samples) + torch.searchsorted(
         ordered, of_samples, right=True
@@ -112,7 +114,7 @@ def memorisation(
 
 
 def _spread(one: Tensor, other: Tensor) -> float:
-    """Return what M + N + 1 becomes where distances are tied."""
+    """Return the value that replaces M + N + 1 if distances are tied."""
     count = len(one) + len(other)
     _, ties = torch.cat([one, other]).unique(return_counts=True)
     lost = float((widened(ties) ** 3 - ties).sum()) / (count * max(1, count - 1))
@@ -120,7 +122,7 @@ def _spread(one: Tensor, other: Tensor) -> float:
 
 
 def memorisation_of(study: Study) -> Memorisation | None:
-    """Test whether samples of a model are copies of its training data, where these are at hand."""
+    """Test whether samples of a model are copies of its training data, if these are available."""
     if study.chosen is None:
         return None
     data = study.decoded_samples, study.fitted[0], study.x[study.points]

@@ -13,12 +13,12 @@ from priory.distributions import widened
 from priory.networks.home import brought
 
 Features = Callable[[Tensor], Tensor]
-"""A function from data, `(N, *data_shape)`, to features, `(N, F)`, of which distances are taken."""
+"""A function from data, `(N, *data_shape)`, to features, `(N, F)`, for computing distances."""
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The k nearest of some points to each of others, the nearest first.
+    """The k nearest neighbours of each point, nearest first.
 
     Attributes:
         distance: Their Euclidean distances, `(P, k)`.
@@ -36,17 +36,17 @@ def nearest(
     k: int = 1,
     itself: bool = False,
 ) -> Nearest:
-    """Find the k nearest of others to each point, in blocks and, where there is one, in float64.
+    """Find the k nearest of other points to each point, in blocks and in float64 if available.
 
-    Blocks of the others are brought to the device of the points.
+    Blocks of the other points are moved to the device of the points.
 
-    Scikit-learn's neighbours, which the core does without, leave the device where the points are.
+    Scikit-learn's neighbours, which the core does not need, would leave the device of the points.
 
     Args:
         points: The points.
-        others: Where to look.
-        k: How many to find.
-        itself: Whether the others are the points, and none is a neighbour of its own.
+        others: The points to search.
+        k: The number of neighbours.
+        itself: Whether the others are the points themselves, and no point is its own neighbour.
 
     Raises:
         ValueError: If there are fewer than k others.
@@ -59,10 +59,10 @@ def nearest(
     """
     points, others = as_points(points), as_points(others)
     if not 1 <= k <= len(others) - itself:
-        raise ValueError(f"expected at least {k + itself} points to look among, got {len(others)}.")
+        raise ValueError(f"expected at least {k + itself} points to search, got {len(others)}.")
     points, others = points.flatten(1), others.flatten(1)
     found = []
-    for rows in blocks(len(points), most=1024):  # of pairs with as many others
+    for rows in blocks(len(points), most=1024):  # for pairs with this many others
         block = widened(points[rows])
         distance = block.new_empty(len(block), 0)
         index = distance.long()
@@ -80,6 +80,6 @@ def nearest(
 
 
 def features_of(data: Tensor | Array, features: Features | None) -> Float[Tensor, "N F"]:
-    """Return the features of data, by default their values, in a type wide enough for distances."""
+    """Return features of data, by default their values, in a dtype precise enough for distances."""
     values = as_points(data) if features is None else features(brought(data, features))
     return widened(values.flatten(1))

@@ -1,4 +1,4 @@
-"""The part of a large mixture that matters for an example."""
+"""The components of a large mixture that matter for an example."""
 
 from dataclasses import dataclass
 
@@ -13,39 +13,39 @@ from priory.distributions.mixture.kernel import component_log_prob
 
 @dataclass(frozen=True)
 class NearestComponents:
-    """Some components of a mixture for each example, with the weights that they have in it.
+    """Some components of a mixture for each example, with their weights.
 
     Attributes:
-        mixture: Those components, with weights that sum to one, of batch shape `(B,)`.
-        log_mass: The logarithm of the weight that they have together, `(B,)`.
+        mixture: These components, with weights that sum to one, with batch shape `(B,)`.
+        log_mass: The logarithm of their total weight, `(B,)`.
     """
 
     mixture: GaussianMixture
     log_mass: Float[Tensor, " B"]
 
     def log_prob(self, z: Float[Tensor, "S B L"]) -> Float[Tensor, "S B"]:
-        """Return the log-density of those components alone, which is at most that of all."""
+        """Return the log-density of only these components, which is at most that of all."""
         return self.mixture.log_prob(z) + self.log_mass
 
 
 @torch.no_grad()
 def nearest_components(p: GaussianMixture, q: Distribution, number: int) -> NearestComponents:
-    r"""Return the components that best explain each of some posteriors.
+    r"""Return the components that best explain each of several posteriors.
 
-    Best are those with the largest weighted expected log-density,
+    The best are those with the largest weighted expected log-density,
 
     $$\log w_k + E_{q(z \mid x)}[\log p_k(z)] = \log w_k + \log p_k(\mu(x))
     - \frac12 \sum_l \frac{\sigma_l^2(x)}{\sigma_{kl}^2}.$$
 
-    A sum of positive terms with some left out is a lower bound: the density is never too large.
+    Leaving out positive terms of a sum gives a lower bound: the density is never too large.
 
     Args:
         p: The mixture, without a batch shape.
         q: Posteriors, diagonal Gaussians with batch shape `(B,)`.
-        number: How many components to take.
+        number: The number of components to use.
 
     Raises:
-        TypeError: If the posteriors are no diagonal Gaussians.
+        TypeError: If the posteriors are not diagonal Gaussians.
     """
     loc, scale = loc_and_scale(q)
     fit = component_log_prob(loc, p.logits, p.loc, p.scale)  # (B, K)

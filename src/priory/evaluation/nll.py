@@ -30,10 +30,11 @@ from priory.processes import Processes
 from priory.vae import VAE
 
 DATA_AT_ONCE = 64
-"""A block has no fewer data than this; samples of each are drawn in several steps instead.
+"""The minimum number of examples in a block; their samples are drawn in several steps instead.
 
-The encoder, and a prior that depends on labels, are called once a block: for a few data at a time
-they would cost more than the samples."""
+The encoder, and a prior that depends on labels, are called once per block: for a few examples at a
+time they would cost more than the samples.
+"""
 
 HEAVY_SHARE = 0.1
 FALL = 0.05
@@ -41,17 +42,17 @@ FALL = 0.05
 
 @dataclass(frozen=True)
 class NLL:
-    r"""An estimate of −log p(x) by importance sampling, in nats, and how far to trust it.
+    r"""An importance-sampled estimate of −log p(x), in nats, and how far to trust it.
 
     Attributes:
         per_datum: The estimate for each example, `(N,)`.
-        num_samples: The number of importance samples S behind each.
-        effective_sample_size: How many equal weights would be as good as those of each
+        num_samples: The number of importance samples S per example.
+        effective_sample_size: The number of equal weights that would be as good as those of each
             example, $(\sum_s w_s)^2 / \sum_s w_s^2$, from 1 to S, `(N,)`.
         curve_samples: The numbers of samples of the curve: 1, 2, 5, 10, ..., also S/2, and S.
-        curve_per_datum: The estimate from as many of the same samples, `(C, N)`.
-        pareto_k: The shape of the tail of the weights of some of the data, `(M,)`; None if it was
-            not asked for.
+        curve_per_datum: The estimate from that many of the same samples, `(C, N)`.
+        pareto_k: The shape of the tail of the weights of some of the examples, `(M,)`; None if not
+            requested.
     """
 
     per_datum: Float[Tensor, " N"]
@@ -68,24 +69,24 @@ class NLL:
 
     @property
     def standard_error(self) -> float:
-        """The standard error of the mean, over data; NaN for a single example."""
+        """The standard error of the mean over data; NaN for a single example."""
         if len(self.per_datum) < 2:
             return math.nan
         return float(self.per_datum.std()) / math.sqrt(len(self.per_datum))
 
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:
-        """The mean over data for each number of samples; on average it falls towards the truth."""
+        """The mean over data for each number of samples; it falls towards the true value."""
         means = widened(self.curve_per_datum).mean(1).tolist()
         return tuple(zip(self.curve_samples, means, strict=True))
 
     @property
     def still_to_fall(self) -> float:
-        r"""How much further the curve would fall, in nats, if its bias goes as 1/S.
+        r"""How much further the curve would fall, in nats, if its bias is proportional to 1/S.
 
-        The fall from S/2 to S samples is then what is left: it is zero where it is within two
-        standard errors of zero, and NaN for a single sample. Of weights without a variance the
-        bias goes more slowly, and more is left.
+        This equals the fall from S/2 to S samples. It is set to zero if it is within two standard
+        errors of zero, and is NaN for a single sample. If the weights have no finite variance, the
+        bias falls more slowly, and more remains.
         """
         if self.num_samples < 2:
             return math.nan
@@ -98,22 +99,22 @@ class NLL:
 
     @property
     def heavy_share(self) -> float | None:
-        """The share of data with k > 0.7; None if k was not asked for."""
+        """The share of examples with k > 0.7; None if k was not requested."""
         k = self.pareto_k
         return None if k is None else int((k > HEAVY).sum()) / max(1, len(k))
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Why the estimate cannot be trusted, in a sentence each; empty if nothing speaks for it.
+        """The reasons not to trust the estimate, one sentence each; empty if there are none.
 
-        That is where more than a tenth of the data have k > 0.7, the curve has more than 0.05 nats
-        still to fall, or there is a single sample.
+        There is one if more than a tenth of the examples have k > 0.7, the curve has more than 0.05
+        nats left to fall, or there is a single sample.
         """
         sentences = []
         if self.heavy_share is not None and self.heavy_share > HEAVY_SHARE:
             sentences.append(
-                f"The importance weights of {self.heavy_share:.0%} of the data have too heavy a "
-                f"tail (Pareto k above {HEAVY}): the true NLL may be lower by an amount that "
+                f"The importance weights of {self.heavy_share:.0%} of the examples have too heavy "
+                f"a tail (Pareto k above {HEAVY}): the true NLL may be lower by an amount that "
                 f"{self.num_samples} samples do not show."
             )
         if self.num_samples < 2:
@@ -121,12 +122,12 @@ class NLL:
         elif self.still_to_fall > FALL:
             sentences.append(
                 f"At {self.num_samples} importance samples the NLL was still falling, with at "
-                f"least {self.still_to_fall:.2g} nats to go; take more samples."
+                f"least {self.still_to_fall:.2g} nats to go; use more samples."
             )
         return tuple(sentences)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the numbers of `measures.json`: those of all examples together."""
+        """Return the numbers for `measures.json`, summarised over all examples."""
         sizes, k = widened(self.effective_sample_size), self.pareto_k
         return {
             "mean": self.mean,
@@ -154,7 +155,7 @@ class NLL:
 
     @property
     def trustworthy(self) -> bool:
-        """Whether nothing speaks against the estimate."""
+        """Whether there is no reason to distrust the estimate."""
         return not self.warnings
 
 
@@ -174,23 +175,23 @@ def negative_log_likelihood(
     $$-\log p(x) \approx -\log \frac{1}{S} \sum_{s=1}^S
     \frac{p(x \mid z_s)\, p(z_s)}{q(z_s \mid x)}, \qquad z_s \sim q(z \mid x)$$
 
-    On average the estimate lies above the true value, by less the more samples there are. The prior
-    is called once, or once a block where it depends on labels; many data are taken at a time, and
-    as many of their samples as the memory for them allows. With labels, in a model that depends on
-    them, it is the likelihood given the label, $-\log p(x \mid y)$.
+    On average the estimate is above the true value, by less the more samples there are. The prior
+    is called once, or once per block if it depends on labels; many examples are processed at a
+    time, with as many of their samples as fit in memory. If the model depends on labels, this is
+    the likelihood given the label, $-\log p(x \mid y)$.
 
     Args:
-        vae: The model, in evaluation mode where that matters.
+        vae: The model, in evaluation mode if that matters.
         x: Data, `(N, *data_shape)`.
         num_samples: The number of importance samples S per example.
-        context: What is known of these data.
-        pareto_data: For how many examples, spread evenly over all, to estimate the shape of the
-            tail of the weights (about a millisecond each; it takes ArviZ, and at least 25 samples).
-        max_components: The most components of a mixture to take for an example, those that explain
-            its posterior best; None takes all. To leave components out can only raise the NLL, so
-            that it stays an upper bound; with tens of thousands it saves hours.
-        processes: Processes among which the importance samples are divided, each of which gets the
-            whole estimate; by default this one alone.
+        context: The context of these data.
+        pareto_data: The number of examples, evenly spaced, for which to estimate the shape of the
+            tail of the weights (about a millisecond each; needs ArviZ and at least 25 samples).
+        max_components: Use at most this many components of a mixture for an example, those that
+            explain its posterior best; None uses all. Leaving out components can only raise the
+            NLL, so it stays an upper bound; with tens of thousands of components this saves hours.
+        processes: Processes among which the importance samples are divided; each of them gets the
+            whole estimate. By default only this one.
 
     Raises:
         ValueError: If there are no data, or `num_samples` or `max_components` is below one.
@@ -251,7 +252,7 @@ def negative_log_likelihood(
 
 
 class _Block:
-    """Some examples, whose weights are drawn step by step."""
+    """Some examples, whose weights are drawn in steps."""
 
     def __init__(
         self,
@@ -277,9 +278,10 @@ class _Block:
     def sums(
         self, stops: tuple[int, ...], step: int, processes: Processes, turns: Iterator[int]
     ) -> Tensor:
-        """Return the log-sums of the weights and of their squares from stop to stop, `(2, C, B)`.
+        """Return the log-sums of the weights and of their squares between stops, `(2, C, B)`.
 
-        They are those of this process: all draw each step's noise, and one makes weights of it.
+        They are those of this process: all processes draw the noise of each step, and one computes
+        weights from it.
         """
         shape, device = (2, len(stops), len(self.x)), self.x.device
         sums = torch.full(shape, -math.inf, dtype=working_dtype(device), device=device)

@@ -1,4 +1,4 @@
-"""Is the tail of importance weights too heavy for their mean to be trusted?"""
+"""Is the tail of importance weights too heavy to trust their mean?"""
 
 import warnings
 
@@ -12,13 +12,13 @@ from priory.distributions import working_dtype
 from priory.extras import needs
 
 HEAVY = 0.7
-"""Above this shape of the tail a mean of importance weights converges too slowly to be trusted."""
+"""Above this tail shape, a mean of importance weights converges too slowly to be trusted."""
 
 FEWEST = 25
-"""With fewer samples the tail has too few weights to fit it."""
+"""With fewer samples, the tail has too few weights to fit."""
 
 EQUAL = 1e-4
-"""Log-weights that spread by no more than this, in nats, differ by rounding alone."""
+"""Log-weights with a smaller range than this, in nats, differ only by rounding."""
 
 
 def pareto_k(log_weights: Float[Tensor, "S M"] | Array) -> Float[Tensor, " M"]:
@@ -26,10 +26,10 @@ def pareto_k(log_weights: Float[Tensor, "S M"] | Array) -> Float[Tensor, " M"]:
 
     Weights have moments below the order $1/k$: a finite variance below $k = 1/2$, a finite mean
     below one. Their mean is reliable up to about 0.7. A column of equal weights has no tail, and
-    $k = -\infty$. It is ArviZ's estimate, of one column after the other, a millisecond or so each.
+    $k = -\infty$. This is ArviZ's estimate, one column at a time, at about a millisecond each.
 
     Args:
-        log_weights: The logarithms of S importance weights for each of M data, in nats.
+        log_weights: The logarithms of S importance weights for each of M examples, in nats.
 
     Raises:
         ImportError: If ArviZ is not installed.
@@ -55,7 +55,7 @@ def pareto_k(log_weights: Float[Tensor, "S M"] | Array) -> Float[Tensor, " M"]:
     uneven = weights.max(0) - weights.min(0) > EQUAL
     if uneven.any():
         with needs("measure"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ArviZ announces itself
+            warnings.simplefilter("ignore")  # ArviZ prints a notice
             import arviz
         k[uneven] = arviz.psislw(weights[:, uneven].T)[1]
     single = working_dtype(log_weights.device) == torch.float32

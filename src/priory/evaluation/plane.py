@@ -1,4 +1,4 @@
-"""Planes of the latent space to look at."""
+"""Planes of the latent space, for plots."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,21 +11,27 @@ from torch.distributions import Distribution
 from priory.arrays import Array, as_points
 from priory.distributions import widened
 
+BEYOND = 0.005
+"""The share of points that may lie beyond each end of an axis."""
+
+MARGIN = 0.1
+"""What is added at each end, as a share of what lies between."""
+
 ORDINALS = ("first", "second", "third")
 
 
 @dataclass(frozen=True)
 class Plane:
-    r"""A plane of the latent space, or its only line, and how much of it to show.
+    r"""A plane of the latent space, or a line if it has one dimension, and its limits.
 
     A point with coordinates c is $o + V (c - V^\top o)$, with the origin o and the directions V.
 
     Attributes:
-        origin: A point that it goes through, `(L,)`.
+        origin: A point in the plane, `(L,)`.
         directions: Its directions, orthonormal, `(L, 2)`; `(1, 1)` for a single latent dimension.
         names: The names of its axes.
-        low: Where both axes begin.
-        high: Where both end.
+        low: The lower limit of both axes.
+        high: The upper limit of both axes.
     """
 
     origin: Float[Tensor, " L"]
@@ -36,7 +42,7 @@ class Plane:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the plane is all of the latent space."""
+        """Whether the plane is the whole latent space."""
         return self.directions.shape[0] == self.directions.shape[1]
 
     def project(self, z: Float[Tensor, "*points L"]) -> Float[Tensor, "*points dims"]:
@@ -48,7 +54,7 @@ class Plane:
         return self.origin + (points - self.origin @ self.directions) @ self.directions.mT
 
     def grid(self, side: int) -> Float[Tensor, "*cells dims"]:
-        """Return the coordinates of the centres of cells, `(side, side, 2)` from the low corner."""
+        """Return the coordinates of the cells' centres, `(side, side, 2)`, lower corner first."""
         step = (self.high - self.low) / side
         line = self.low + step * (torch.arange(side, dtype=self.origin.dtype) + 0.5)
         if self.directions.shape[1] == 1:
@@ -61,17 +67,17 @@ class Plane:
 def planes(
     prior: Distribution, z: Float[Tensor, "N L"] | Array, most: int = 3, seed: int = 0
 ) -> tuple[Plane, ...]:
-    """Return the planes of the latent space that show most of q(z), the best first.
+    """Return the planes of the latent space that show most of q(z), best first.
 
-    One or two latent dimensions are a plane as they are. Of more, the planes are those of pairs of
-    the three leading principal directions of q(z), through its mean. Axes end just beyond the
-    samples and three standard deviations of the prior.
+    One or two latent dimensions are a plane themselves. With more, the planes are spanned by pairs
+    of the first three principal directions of q(z), through its mean. The axes end just beyond
+    99% of the samples and of the prior, so that a few far points do not shrink the rest.
 
     Args:
         prior: p(z).
         z: One sample of q(z|x) for each example.
-        most: The most planes.
-        seed: The seed of the samples of the prior; the generator of the caller stays as it was.
+        most: The maximum number of planes.
+        seed: The seed of the prior's samples; the global random state is not changed.
 
     Examples:
         >>> import torch
@@ -90,7 +96,7 @@ def planes(
     if dims <= 2:
         names: tuple[str, ...] = ("z₁", "z₂")[:dims]
         return (_with_ends(z.new_zeros(dims), torch.eye(dims).to(z), names, z, spread),)
-    few = len(z) < 3  # which have fewer directions than a plane, and any others complete it
+    few = len(z) < 3  # these have fewer directions than a plane; any others complete it
     leading = torch.linalg.svd(widened(z - z.mean(0)), full_matrices=few).Vh[:3].mT.to(z)
     found = []
     for pair in list(combinations(range(leading.shape[1]), 2))[:most]:
@@ -104,7 +110,13 @@ def _with_ends(
     origin: Tensor, directions: Tensor, names: tuple[str, ...], z: Tensor, spread: Tensor
 ) -> Plane:
     z, spread = z @ directions, spread @ directions
-    reach = spread.mean(0) + 3 * spread.std(0) * torch.tensor([[-1.0], [1.0]]).to(z)
-    both = torch.cat((z, reach))
-    margin = 0.05 * float(both.max() - both.min())
-    return Plane(origin, directions, names, float(both.min()) - margin, float(both.max()) + margin)
+    ends = torch.cat([_middle(points) for points in (z, spread)])
+    margin = MARGIN * float(ends.max() - ends.min())
+    return Plane(origin, directions, names, float(ends.min()) - margin, float(ends.max()) + margin)
+
+
+def _middle(points: Tensor) -> Tensor:
+    """Return the ends of what holds all but a few points, in each direction."""
+    ordered = points.sort(0).values
+    few = int(BEYOND * len(points))
+    return torch.stack((ordered[few], ordered[len(points) - 1 - few]))

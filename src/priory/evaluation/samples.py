@@ -1,4 +1,4 @@
-"""Are samples of a model like data, and are all data like samples?"""
+"""Do samples of a model look like data, and do the samples cover the data?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ class SampleQuality:
     """Four shares that compare samples of a model with data.
 
     Attributes:
-        precision: The share of samples within the neighbourhood of some example.
-        recall: The share of data within the neighbourhood of some sample.
-        density: How many neighbourhoods of data a sample lies in, of k expected; one for samples
-            that are distributed as data, and it may be more.
-        coverage: The share of data with a sample in their neighbourhood.
+        precision: The share of samples in the neighbourhood of some example.
+        recall: The share of examples in the neighbourhood of some sample.
+        density: The number of neighbourhoods of examples that a sample is in, divided by the k
+            expected; one if samples are distributed like the data, but it can be larger.
+        coverage: The share of examples with a sample in their neighbourhood.
         num_samples: The number of samples.
-        num_data: The number of data.
-        k: Neighbourhoods reach as far as the k-th nearest neighbour.
+        num_data: The number of examples.
+        k: Neighbourhoods extend to the k-th nearest neighbour.
     """
 
     precision: float
@@ -41,9 +41,9 @@ class SampleQuality:
 
     @property
     def coverage_if_equal(self) -> float:
-        r"""The coverage to expect of samples that are distributed as data.
+        r"""The expected coverage if samples are distributed like the data.
 
-        It is $1 - \prod_{i=1}^k \frac{N - i}{M + N - i}$ for N data and M samples.
+        It is $1 - \prod_{i=1}^k \frac{N - i}{M + N - i}$ for N examples and M samples.
         """
         missed = 1.0
         for i in range(1, self.k + 1):
@@ -60,27 +60,27 @@ def sample_quality(
 ) -> SampleQuality:
     r"""Measure the precision, recall, density and coverage of samples.
 
-    With $B(x)$ the ball about x that reaches to its k-th nearest neighbour within its own set, of
-    data $x_i$ and samples $y_j$:
+    Let $B(x)$ be the ball around x that extends to its k-th nearest neighbour within its own set,
+    with examples $x_i$ and samples $y_j$:
 
     $$\text{precision} = \frac1M \sum_j 1\Big[y_j \in \bigcup_i B(x_i)\Big], \quad
     \text{recall} = \frac1N \sum_i 1\Big[x_i \in \bigcup_j B(y_j)\Big],$$
     $$\text{density} = \frac{1}{kM} \sum_{j,i} 1[y_j \in B(x_i)], \quad
     \text{coverage} = \frac1N \sum_i 1\big[\exists j: y_j \in B(x_i)\big].$$
 
-    One outlier among the data, or the samples, has a large ball and raises precision, or recall;
-    density and coverage were made to withstand it. All four depend on the numbers of samples and
-    data: compare at the same numbers only. Distances between raw pixels say little about images;
-    features of a network of your own say more.
+    An outlier among the data, or the samples, has a large ball and raises precision, or recall;
+    density and coverage are robust to it. All four depend on the numbers of samples and examples,
+    so compare them only at equal numbers. Distances between raw pixels say little about images; use
+    the features of a network.
 
     Args:
-        samples: Samples of the model.
-        data: Data it was not trained on.
-        k: Which neighbour bounds a neighbourhood.
-        features: What to compare; by default the values themselves.
+        samples: Samples from the model.
+        data: Data that it was not trained on.
+        k: The neighbour that bounds a neighbourhood.
+        features: The features to compare; by default the values themselves.
 
     Raises:
-        ValueError: If there are no more than k samples or data.
+        ValueError: If there are not more than k samples or examples.
 
     Reference:
         Kynkäänniemi et al., *Improved Precision and Recall Metric for Assessing Generative Models*,
@@ -120,7 +120,7 @@ def sample_quality(
 
 
 def sample_quality_of(study: Study) -> SampleQuality | None:
-    """Compare samples of a model with held-out data, where these are enough."""
+    """Compare samples of a model with held-out data, if there are enough."""
     points = study.points
     if len(points) < FEWEST:
         return None
@@ -135,7 +135,7 @@ _quality = partial(Measure, compute=sample_quality_of, better="higher")
 
 def _if_equal(record: Mapping[str, Any]) -> dict[str, str]:
     coverage = SampleQuality(**record["samples"]).coverage_if_equal
-    return {"note": f"{coverage:.2f} if they were data"}
+    return {"note": f"{coverage:.2f} for real data"}
 
 
 PRECISION = _quality(
@@ -145,11 +145,11 @@ RECALL = _quality(
     "samples.recall", "recall", "share of examples that are near a sample", perfect=1.0
 )
 DENSITY = _quality(
-    "samples.density", "density", "how densely examples lie about samples", perfect=1.0
+    "samples.density", "density", "how dense the examples are around samples", perfect=1.0
 )
 COVERAGE = _quality(
     "samples.coverage",
     "coverage",
-    "share of examples with a sample about them",
+    "share of examples with a sample near them",
     remark=_if_equal,
 )

@@ -1,4 +1,4 @@
-"""The table of measures, and the two ways to ask a model: a few of them, or all."""
+"""The table of measures, and the functions that compute a few of them, or all."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -68,7 +68,7 @@ TABLE: tuple[Measure, ...] = (
     COPYING,
     NEAREST,
 )
-"""All measures, in the order in which they are shown."""
+"""All measures, in display order."""
 
 QUICK_ORDER = (attrgetter("nll"), elbo_terms, attrgetter("z"), holes_of)
 ORDER: tuple[Callable[[Study], object], ...] = (
@@ -76,7 +76,7 @@ ORDER: tuple[Callable[[Study], object], ...] = (
     *(surgery_of, latent_use_of, dead_components_of, holes_of, discrepancy_of, memorisation_of),
     elbo_terms,
 )
-"""The orders in which noise is drawn, so that a seed gives the numbers that it always gave."""
+"""The order in which noise is drawn, so that a seed keeps giving the same numbers."""
 
 
 @torch.no_grad()
@@ -90,21 +90,21 @@ def evaluate(
     processes: Processes | None = None,
     annotations: Context | None = None,
 ) -> Scores:
-    """Ask a model the few measures by which priors are compared, and a model of counts some more.
+    """Compute the few measures for comparing priors, and some more for a model of counts.
 
     Args:
-        vae: The model, in evaluation mode where that matters.
+        vae: The model, in evaluation mode if that matters.
         x: Held-out data, `(N, *data_shape)`.
-        num_samples: The number of importance samples per example for the NLL; the ELBO takes ten.
-        seed: The seed of the noise; the generator of the caller is left as it was.
-        context: What is known of these data. With labels, in a model whose prior or decoder depends
-            on them, the numbers are those given the label; components are counted under the prior
-            over all labels.
+        num_samples: The number of importance samples per example for the NLL; the ELBO uses ten.
+        seed: The random seed; the global random state is not changed.
+        context: The context of these data. If the prior or the decoder depends on labels, the
+            numbers are those given the label; components are counted under the prior over all
+            labels.
         processes: Processes among which the NLL and the holes, which take longest, are divided; by
-            default this one alone.
-        annotations: All that is known of these data, whether or not the model is told of it:
-            clusters are compared with its labels, and its batches are looked for. By default the
-            context.
+            default only this one.
+        annotations: All annotations of these data, whether or not the model takes them: clusters
+            are compared with their labels, and the mixing of their batches is measured. By default
+            the context.
 
     Raises:
         ValueError: If there are no data, or `num_samples` is below one.
@@ -131,12 +131,13 @@ def evaluate(
     more = is_of_counts(study)
     scores = Scores.ask(study, (one for one in TABLE if one.quick or (one.of_counts and more)))
     numbers: dict[str, Any] = {}
-    for measure, value in scores.values:  # alone, without what else was found of them
+    for measure, value in scores.values:  # only the numbers, without other results
         if "." not in measure.name:
             numbers |= measure.answer(Value(value.number, value.error))
     there = [measure for measure, _ in scores.values]
     asked = tuple(one for one in scores.measures if one.quick or one in there)
-    return replace(scores, record={**scores.record, **numbers}, measures=asked)
+    record = {"num_training": None, **scores.record, **numbers}
+    return replace(scores, record=record, measures=asked)
 
 
 @torch.no_grad()
@@ -157,26 +158,27 @@ def measure(
     processes: Processes | None = None,
     annotations: Context | None = None,
 ) -> Scores:
-    """Ask a model all measures.
+    """Compute all measures of a model.
 
     Args:
-        vae: The model, in evaluation mode where that matters.
+        vae: The model, in evaluation mode if that matters.
         x: Held-out data, `(N, *data_shape)`.
-        training: The data it was trained on, where they are at hand.
-        context: What is known of the held-out data. With labels, the NLL and the ELBO are those
-            given the label, and everything else is of the prior over all labels.
-        training_context: What is known of the training data.
-        num_samples: The importance samples per example for the NLL.
-        max_training: The most training data to take, the first of a random order.
-        max_points: The most samples, and held-out data, for what compares points in pairs.
-        pareto_data: The number of examples to fit the tails of importance weights of.
-        max_components: The most components of a mixture to take for the NLL of an example, as for
-            `negative_log_likelihood`.
-        features: What to compare samples by; by default the values themselves.
-        seed: The seed of the noise; the generator of the caller is left as it was.
+        training: The data that it was trained on, if available.
+        context: The context of the held-out data. With labels, the NLL and the ELBO are those given
+            the label, and everything else uses the prior over all labels.
+        training_context: The context of the training data.
+        num_samples: The number of importance samples per example for the NLL.
+        max_training: Use at most this many training examples, the first in a random order.
+        max_points: Use at most this many samples and held-out examples for measures that compare
+            points in pairs.
+        pareto_data: The number of examples for which to fit the tail of the importance weights.
+        max_components: Use at most this many components of a mixture for the NLL of an example, as
+            in `negative_log_likelihood`.
+        features: The features for comparing samples; by default the values themselves.
+        seed: The random seed; the global random state is not changed.
         processes: Processes among which the NLL, the surgery and the holes, which take longest, are
-            divided; by default this one alone.
-        annotations: All that is known of the held-out data, as for `evaluate`.
+            divided; by default only this one.
+        annotations: All annotations of the held-out data, as for `evaluate`.
 
     Raises:
         ImportError: If ArviZ or scikit-learn is not installed.

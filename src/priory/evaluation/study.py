@@ -1,4 +1,4 @@
-"""What the measures of a model share, each thing drawn once."""
+"""What the measures of a model share, drawn only once."""
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -25,16 +25,17 @@ from priory.vae import VAE
 
 T = TypeVar("T")
 FEWEST = 10
-"""With fewer points two samples are not compared."""
+"""Two samples with fewer points are not compared."""
 
 
 class Study:
     """A model, the data it is measured on, and what its measures share.
 
-    Of several levels of latents `top` is the model of the top alone; of a single level, the model.
+    With several levels of latents, `top` is a model of only the top level; with one level, it is
+    the model.
 
-    What is drawn is drawn when it is first asked for, and once. Its noise is from the seed and its
-    name, so that it is the same whichever measures are asked, and in whichever order.
+    Random quantities are drawn when they are first needed, and only once. Their noise depends on
+    the seed and their name, so it does not depend on which measures are computed or in which order.
 
     The arguments are those of [`measure`][priory.evaluation.measure].
 
@@ -79,11 +80,11 @@ class Study:
         self._one_generator = False
 
     def once(self, name: str, draw: Callable[[], T]) -> T:
-        """Return what is drawn under a name: by the first call, with noise of its own.
+        """Return the quantity with a name, which the first call draws with its own noise.
 
         Args:
             name: The name.
-            draw: What draws it, with the generator of torch.
+            draw: The function that draws it, with torch's generator.
         """
         if name not in self._kept:
             with torch.no_grad(), ExitStack() as own:
@@ -94,10 +95,10 @@ class Study:
         return cast(T, self._kept[name])
 
     def draw_in_order(self, draws: Iterable[Callable[["Study"], object]]) -> None:
-        """Draw some things one after another from one generator of the seed.
+        """Draw several quantities in sequence from one generator with the seed.
 
         Args:
-            draws: What asks for each of them.
+            draws: The functions that draw them.
         """
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
@@ -124,17 +125,17 @@ class Study:
 
     @property
     def log_prob(self) -> LogProb | None:
-        """Log p(x) of each held-out example, where the NLL was asked for."""
+        """Log p(x) of each held-out example, if the NLL was requested."""
         return LogProb.of(self.x, -self.nll.per_datum) if "nll" in self._kept else None
 
     @property
     def given_prior(self) -> Distribution:
-        """The prior's distribution, given the labels of the held-out data where it knows them."""
+        """The prior's distribution, given the labels of the held-out data if it takes them."""
         return self.once("given prior", lambda: self.vae.prior_distribution(self.context))
 
     @property
     def prior(self) -> Distribution:
-        """The prior's distribution over all labels, of the top where there are several levels."""
+        """The prior's distribution over all labels, for the top if there are several levels."""
         return self.once("prior", lambda: marginal_prior(self.top, self.context))
 
     @cached_property
@@ -144,7 +145,7 @@ class Study:
 
     @cached_property
     def is_gaussian(self) -> bool:
-        """Whether posteriors are diagonal Gaussians, of the top where there are several levels."""
+        """Whether posteriors are diagonal Gaussians, for the top if there are several levels."""
         try:
             loc_and_scale(self.top.posterior(self.x[:1], self.context[:1]))
         except TypeError:
@@ -160,7 +161,7 @@ class Study:
 
     @property
     def prior_standard_error(self) -> float | None:
-        """What an estimated density of the prior leaves in the NLL as an error, in nats."""
+        """The error in the NLL from an estimated density of the prior, in nats."""
         error = getattr(self.given_prior, "log_prob_standard_error", None)
         return None if error is None else float(error(self.z).mean())
 
@@ -171,12 +172,12 @@ class Study:
 
     @property
     def top_z(self) -> Tensor:
-        """The top level of each, `(N, L_T)`; of a single level all of it."""
+        """The top level of each, `(N, L_T)`; with one level, all of it."""
         return self.z if self.top is self.vae else top_part(self.posterior, self.z)
 
     @property
     def chosen(self) -> Tensor | None:
-        """The positions of the training data that are taken; None without any."""
+        """The positions of the training data that are used; None if there are none."""
         if self.training is None:
             return None
         count, device = len(self.training), self.training.device
@@ -186,14 +187,14 @@ class Study:
 
     @cached_property
     def fitted(self) -> tuple[Tensor, Context]:
-        """Those training data and what is known of them, or the held-out without any."""
+        """These training data and their context, or the held-out data if there are none."""
         if self.training is None or self.chosen is None:
             return self.x, self.context
         return self.training[self.chosen], self.training_context[self.chosen]
 
     @property
     def points(self) -> Tensor:
-        """The positions of the held-out data for what compares points in pairs, `(P,)`."""
+        """The positions of the held-out data for measures that compare points in pairs, `(P,)`."""
         return self.once(
             "points",
             lambda: torch.randperm(len(self.x), device=self.x.device)[: self.max_points],
@@ -201,12 +202,12 @@ class Study:
 
     @property
     def prior_samples(self) -> Tensor:
-        """As many samples of the prior, `(P, L)`."""
+        """The same number of samples of the prior, `(P, L)`."""
         size = Size((len(self.points),))
         return self.once("prior samples", lambda: self.prior.sample(size))
 
     @property
     def decoded_samples(self) -> Tensor:
-        """As many examples drawn from the model, `(P, *data_shape)`."""
+        """The same number of examples drawn from the model, `(P, *data_shape)`."""
         count = len(self.points)
         return self.once("decoded samples", lambda: sample_data(self.vae, count, self.context))

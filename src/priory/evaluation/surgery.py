@@ -1,4 +1,4 @@
-"""Where does the rate of an ELBO go: into information on data, or into a poor prior?"""
+"""Where does the rate of an ELBO go: into information about the data, or into a poor prior?"""
 
 import math
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ NEAR_THE_CEILING = 0.1
 
 @dataclass(frozen=True)
 class Dimensions:
-    r"""The marginal KL taken apart by dimensions, on some of the samples, in nats.
+    r"""The marginal KL split by dimensions, for some of the samples, in nats.
 
     $$KL(q(z) \| p(z)) = \underbrace{KL\big(q(z) \| \textstyle\prod_l q_l(z_l)\big)}_\text{total
     correlation} + \sum_l KL(q_l \| p_l) - \underbrace{E_{q(z)}\Big[\log \frac{p(z)}{\prod_l
@@ -39,12 +39,12 @@ class Dimensions:
     The last term is zero for a prior whose dimensions are independent.
 
     Attributes:
-        total_correlation: How far the dimensions of q(z) are from independent.
-        kl: $KL(q_l \| p_l)$ of each dimension, `(L,)`; None where the prior is no mixture of
-            Gaussians, whose marginals are known, as is the next.
+        total_correlation: How far the dimensions of q(z) are from independence.
+        kl: $KL(q_l \| p_l)$ of each dimension, `(L,)`; None, like the next, unless the prior is a
+            mixture of Gaussians, whose marginals are known.
         kl_standard_error: Its Monte Carlo standard error, `(L,)`.
-        prior_dependence: What the prior gains by the dependence of its dimensions.
-        num_samples: The number of samples of q(z) behind each.
+        prior_dependence: What the prior gains from dependence between its dimensions.
+        num_samples: The number of samples of q(z) for each.
     """
 
     total_correlation: Estimate
@@ -56,15 +56,16 @@ class Dimensions:
 
 @dataclass(frozen=True)
 class Surgery:
-    r"""The ELBO taken apart, in nats per example, with Monte Carlo standard errors.
+    r"""The terms of the ELBO, in nats per example, with Monte Carlo standard errors.
 
     Attributes:
         reconstruction: $E[\log p(x|z)]$.
-        mutual_information: Between the index of an example and its code, from 0 to log N.
+        mutual_information: The information between the index of an example and its code, from 0 to
+            log N.
         marginal_kl: $KL(q(z) \| p(z))$.
-        elbo: Reconstruction minus both, of the same samples.
+        elbo: Reconstruction minus both, from the same samples.
         num_data: The number of data N.
-        dimensions: The marginal KL taken apart further; None if it was not asked for.
+        dimensions: The marginal KL split further; None if not requested.
     """
 
     reconstruction: Estimate
@@ -76,27 +77,27 @@ class Surgery:
 
     @property
     def ceiling(self) -> float:
-        """What the mutual information cannot exceed, log N."""
+        """The upper limit of the mutual information, log N."""
         return math.log(self.num_data)
 
     @property
     def at_the_ceiling(self) -> bool:
         """Whether the mutual information is within 0.1 nats of log N.
 
-        The posteriors of the data then hardly overlap. The information that a code has on data
-        beyond these may be anything above, and the marginal KL is that of a set of islands.
+        The posteriors of the data then hardly overlap. The information that a code would have about
+        more data can be any larger number, and the marginal KL is that of a set of islands.
         """
         return self.ceiling - self.mutual_information.value < NEAR_THE_CEILING
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Why the numbers cannot be trusted, in a sentence; empty if nothing speaks for it."""
+        """The reason not to trust the numbers, in a sentence; empty if there is none."""
         if not self.at_the_ceiling:
             return ()
         return (
             f"The mutual information is within {NEAR_THE_CEILING} nats of log N = "
-            f"{self.ceiling:.2f}, which it cannot exceed: it may be anything above, and the "
-            "marginal KL says little.",
+            f"{self.ceiling:.2f}, its upper limit: the true value may be any larger number, and "
+            "the marginal KL says little.",
         )
 
 
@@ -111,29 +112,28 @@ def surgery(
     dimension_samples: int = 256,
     processes: Processes | None = None,
 ) -> Surgery:
-    r"""Take the ELBO of data apart, with the aggregated posterior of these data exact.
+    r"""Split the ELBO of data into its terms, with the exact aggregated posterior of these data.
 
     $$\frac1N \sum_n \text{ELBO}(x_n) = \underbrace{\frac1N \sum_n E_{q(z|x_n)}[\log p(x_n|z)]
     }_\text{reconstruction} - \underbrace{\frac1N \sum_n KL(q(z|x_n) \| q(z))}_\text{mutual
     information} - \underbrace{KL(q(z) \| p(z))}_\text{marginal KL}, \qquad
     q(z) = \frac1N \sum_n q(z|x_n)$$
 
-    All three are estimated from the same samples, so that the identity is exact; the density of
-    q(z) has all N components, and is computed in blocks. A better prior changes the last term only.
-
-    Of several levels of latents, z is the top: mutual information and marginal KL are those of the
-    top, and the reconstruction is less the rates of the levels below.
+    All three are estimated from the same samples, so the identity is exact; the density of q(z) has
+    all N components, and is computed in blocks. A better prior changes only the last term. With
+    several levels of latents, z is the top: mutual information and marginal KL are those of the
+    top, and the rates of the levels below are subtracted from the reconstruction.
 
     Args:
         vae: The model, in evaluation mode where that matters; its posteriors are diagonal
             Gaussians.
         x: Data, `(N, *data_shape)`.
-        num_samples: Samples of z per example; the time goes as N² times this.
+        num_samples: Samples of z per example; the time is proportional to N² times this.
         context: What is known of these data. The prior is that over all their labels.
         prior: p(z), where it is another.
-        dimension_samples: How many samples of q(z), each of another example where these are as
-            many, to take dimensions apart with; none at zero.
-        processes: Processes among which the work is divided; by default this one alone.
+        dimension_samples: The number of samples of q(z) for splitting by dimensions, from different
+            examples if there are enough; zero for none.
+        processes: Processes among which the work is divided; by default only this one.
 
     Raises:
         TypeError: If the posteriors are no diagonal Gaussians.
@@ -191,7 +191,9 @@ def _dimensions(
 ) -> Dimensions | None:
     if num_samples < 1:
         return None
-    by_data = torch.randperm(z.shape[1], device=z.device)  # one sample of each, then another
+    by_data = torch.randperm(
+        z.shape[1], device=z.device
+    )  # one sample of each example, then another
     chosen = torch.arange(z.shape[0], device=z.device)[:, None] * z.shape[1] + by_data
     chosen = chosen.flatten()[:num_samples]
     z, log_q, log_p = z.flatten(0, 1)[chosen], log_q.flatten()[chosen], log_p.flatten()[chosen]
@@ -218,10 +220,10 @@ def _marginal_densities(distribution: Distribution, z: Tensor) -> Tensor | None:
 def monte_carlo_mean(values: Float[Tensor, "S N"]) -> Estimate:
     r"""Return the mean over data of the means over samples, with its Monte Carlo standard error.
 
-    The data are what they are, and the samples the only noise: the error is
-    $\frac{1}{N} \sqrt{\sum_n s_n^2 / S}$ with the variance $s_n^2$ over the samples of an example.
-    With one sample for each, it is the standard error over all of them, which holds the differences
-    between data too, and is too large.
+    The data are fixed, and the samples are the only noise: the error is $\frac{1}{N} \sqrt{\sum_n
+    s_n^2 / S}$ with the variance $s_n^2$ over the samples of an example. With one sample per
+    example, it is the standard error over all of them, which includes the differences between
+    examples and is too large.
 
     Args:
         values: S values for each of N data.
@@ -242,7 +244,7 @@ def monte_carlo_mean(values: Float[Tensor, "S N"]) -> Estimate:
 
 
 def surgery_of(study: Study) -> Surgery | None:
-    """Take the ELBO of training data apart, or of held-out without any; None without Gaussians."""
+    """Split the ELBO of training (or else held-out) data; None without Gaussian posteriors."""
     if not study.is_gaussian:
         return None
     x, context = study.fitted
@@ -256,10 +258,10 @@ def surgery_of(study: Study) -> Surgery | None:
 def _about(record: Mapping[str, Any]) -> dict[str, str]:
     data = "held-out examples" if record.get("num_training", 1) is None else "training data"
     ceiling = math.log(record["surgery"]["num_data"])
-    note = f"of {data}, where mutual information is at most log N = {ceiling:.2f}"
+    note = f"for {data}, where mutual information is at most log N = {ceiling:.2f}"
     if ceiling - record["surgery"]["mutual_information"]["value"] >= NEAR_THE_CEILING:
         return {"note": note}
-    return {"mark": DOUBTFUL, "note": f"{note}; † so near to it that this says little"}
+    return {"mark": DOUBTFUL, "note": f"{note}; † so close to the limit that this says little"}
 
 
 _term = partial(
@@ -269,9 +271,10 @@ _term = partial(
     unit="nats",
     covers="over samples of z, for the data as they are",
     remark=_about,
+    quick=True,
 )
 MUTUAL_INFORMATION = _term(
-    "surgery.mutual_information", "mutual information", "what a code tells of its example"
+    "surgery.mutual_information", "mutual information", "how much a code says about its example"
 )
 MARGINAL_KL = _term(
     "surgery.marginal_kl",

@@ -1,4 +1,4 @@
-"""The top level of several as a model of one level: what one level is asked, it is asked."""
+"""The top of several levels as a model with one level, for measures that expect one level."""
 
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from priory.vae import VAE
 
 
 def top_level(vae: VAE) -> VAE:
-    """Return a model of the top level of several alone; a model of one level as it is.
+    """Return a model of only the top level; a model with one level is returned unchanged.
 
     Its encoder returns q(z_T|x), its prior p(z_T), and its decoder p(x|z) with the levels below the
     top at their means, each given the one above. Nothing is copied.
@@ -56,7 +56,7 @@ def num_levels(vae: VAE) -> int:
 
 
 def with_top(vae: VAE, prior: Prior) -> VAE:
-    """Return a model with the same networks and another prior, of the top of several levels."""
+    """Return a model with the same networks and a different prior (of the top level)."""
     if has_levels(vae):
         assert isinstance(vae.prior, HierarchicalPrior)
         prior = vae.prior.with_top(prior)
@@ -78,26 +78,26 @@ class FromTop(nn.Module):
         self.training = vae.training
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the decoder declares: what it takes beside z, and what it knows of that."""
+        """Return an attribute of the decoder, such as which annotations it takes."""
         try:
             return super().__getattr__(name)
         except AttributeError:
             return getattr(cast(VAE, super().__getattr__("vae")).decoder, name)
 
     def forward(self, z: Tensor, context: Context | None = None) -> Distribution:
-        """Return p(x|z), of the batch shape of the top level."""
+        """Return p(x|z), with the batch shape of the top level."""
         return self.vae.likelihood(from_top(self.vae, z, mean=True), context)
 
 
 def from_top(
     vae: VAE, top: Float[Tensor, "*points L_T"], mean: bool = False
 ) -> Float[Tensor, "*points L"]:
-    """Return points with this top level, and the levels below drawn from the prior given it.
+    """Return points with this top level and with the levels below drawn from the prior given it.
 
     Args:
-        vae: The model; of one of a single level the top is all.
+        vae: The model; if it has a single level, the top is everything.
         top: Points of the top level.
-        mean: Whether to take the mean of each level given the one above, and not a draw.
+        mean: Whether to use the mean of each level given the one above, instead of a sample.
     """
     if not has_levels(vae):
         return top
@@ -108,16 +108,16 @@ def from_top(
 def log_prob_given_top(
     vae: VAE, top: Float[Tensor, "*S B L_T"], x: Tensor, context: Context | None = None
 ) -> Float[Tensor, "*S B"]:
-    r"""Return log p(x|z) of a model of one level; of several a bound on log p(x|z_T) by one draw.
+    r"""Return log p(x|z) with one level; with several, a one-sample bound on log p(x|z_T).
 
     $$\log p(x \mid z_T) \ge E\Big[\log p(x \mid z) - \sum_{l<T}
     \log \frac{q(z_l \mid x, z_{l+1})}{p(z_l \mid z_{l+1})}\Big]$$
 
     Args:
         vae: The model.
-        top: Points of the top level, of which the last dimension of the batch is that of x.
+        top: Points of the top level, whose last batch dimension is that of x.
         x: Data, `(B, *data_shape)`, on the device of the model.
-        context: What is known of these data.
+        context: The context of these data.
     """
     if not has_levels(vae):
         return vae.likelihood(top, context).log_prob(x)
@@ -130,7 +130,7 @@ def log_prob_given_top(
 
 
 def _given(vae: VAE, top: Tensor) -> JointDistribution:
-    """Return the levels of the prior below points of the top, of whose density nothing is asked."""
+    """Return the levels of the prior below points of the top, for sampling only."""
     assert isinstance(vae.prior, HierarchicalPrior)
     at = torch.distributions.Independent(
         torch.distributions.Normal(top, 1.0, validate_args=False), 1, validate_args=False

@@ -22,15 +22,15 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class ClassifierTest:
-    """What a classifier makes of two samples.
+    """How well a classifier distinguishes two samples.
 
     Attributes:
-        accuracy: The share of points it assigns to the right sample when it has not seen them; one
-            half where the two cannot be told apart.
-        standard_error: That of a share of independent points.
-        p_value: The share of random divisions of all points into two samples, this one among them,
-            that are told apart as well.
-        num_samples: The number of points of each sample.
+        accuracy: The share of held-out points assigned to the correct sample; one half if the two
+            cannot be distinguished.
+        standard_error: The standard error for a share of independent points.
+        p_value: The share of random divisions of all points into two samples, including this one,
+            that are distinguished at least as well.
+        num_samples: The number of points in each sample.
     """
 
     accuracy: float
@@ -45,10 +45,10 @@ class MMD:
 
     Attributes:
         squared: Its unbiased estimate, squared; it may be below zero.
-        p_value: The share of random divisions of all points into two samples, this one among them,
-            with one as large.
+        p_value: The share of random divisions of all points into two samples, including this one,
+            with a discrepancy at least as large.
         bandwidth: The length scale of the kernel.
-        num_samples: The number of points of each sample.
+        num_samples: The number of points in each sample.
     """
 
     squared: float
@@ -64,25 +64,26 @@ def classifier_test(
     num_permutations: int = 99,
     seed: int = 0,
 ) -> ClassifierTest:
-    r"""Test whether a classifier can tell two samples apart, by cross-validation in five folds.
+    r"""Test whether a classifier can distinguish two samples, with five-fold cross-validation.
 
-    As many points are taken of each. The p-value is exact: the points of both are divided anew at
-    random, and cross-validated as often. (The binomial distribution of guesses is not: folds share
-    their training points, and one in ten of equal samples is below its 0.05.) The test finds what
-    its classifier can see: that nothing is found does not mean that nothing is there.
+    The same number of points is taken from each. The p-value is exact: the points of both are
+    randomly divided again, and each division is cross-validated. (A binomial test would not be
+    exact: folds share their training points, and it rejects one in ten equal samples at the 0.05
+    level.) The test only finds differences that its classifier can detect: if it finds none, there
+    may still be one.
 
     Args:
         one: A sample, such as of the prior.
         other: Another, such as of q(z), one for each held-out example.
-        classifier: Any classifier of scikit-learn; by default, that of the $\sqrt{n}$ nearest
-            neighbours, of standardised dimensions.
-        num_permutations: The number of random divisions behind the p-value; each takes as long as
-            the accuracy itself.
+        classifier: Any scikit-learn classifier; by default $\sqrt{n}$ nearest neighbours on
+            standardised dimensions.
+        num_permutations: The number of random divisions for the p-value; each takes as long as the
+            accuracy itself.
         seed: The seed of the folds and of the divisions.
 
     Raises:
         ImportError: If scikit-learn is not installed.
-        ValueError: If there are fewer than ten points of each.
+        ValueError: If there are fewer than ten points in each.
 
     Reference:
         Lopez-Paz & Oquab, *Revisiting Classifier Two-Sample Tests*, ICLR 2017, section 3.
@@ -96,7 +97,7 @@ def classifier_test(
     one, other = as_points(one), as_points(other)
     size = min(len(one), len(other))
     if size < 2 * FOLDS:
-        raise ValueError(f"expected at least {2 * FOLDS} points of each sample, got {size}.")
+        raise ValueError(f"expected at least {2 * FOLDS} points in each sample, got {size}.")
     with needs("measure"):
         from sklearn.model_selection import StratifiedKFold, permutation_test_score
         from sklearn.neighbors import KNeighborsClassifier
@@ -125,23 +126,23 @@ def maximum_mean_discrepancy(
     other: Float[Tensor, "N L"] | Array,
     num_permutations: int = 500,
 ) -> MMD:
-    r"""Compare two samples by the means of a Gaussian kernel within and between them.
+    r"""Compare two samples by the mean values of a Gaussian kernel within and between them.
 
     $$\text{MMD}^2 = E[k(z, z')] + E[k(y, y')] - 2 E[k(z, y)], \qquad
     k(z, y) = \exp\Big(-\frac{\|z - y\|^2}{2 h^2}\Big)$$
 
-    for z, z' of one and y, y' of the other, with the median distance of all points for h. As many
-    points are taken of each; memory goes as their number squared. The p-value, by permutation, is
-    exact.
+    for z, z' from one and y, y' from the other, where h is the median distance between all points.
+    The same number of points is taken from each; memory grows with the square of their number. The
+    permutation p-value is exact.
 
     Args:
         one: A sample, such as of the prior.
         other: Another, such as of q(z), one for each held-out example.
-        num_permutations: The number of random divisions behind the p-value, with the generator of
-            torch.
+        num_permutations: The number of random divisions for the p-value, drawn from torch's
+            generator.
 
     Raises:
-        ValueError: If there are fewer than two points of each.
+        ValueError: If there are fewer than two points in each.
 
     Reference:
         Gretton et al., *A Kernel Two-Sample Test*, Journal of Machine Learning Research 13, 2012,
@@ -156,7 +157,7 @@ def maximum_mean_discrepancy(
     one, other = as_points(one), as_points(other)
     size = min(len(one), len(other))
     if size < 2:
-        raise ValueError(f"expected at least two points of each sample, got {size}.")
+        raise ValueError(f"expected at least two points in each sample, got {size}.")
     points = widened(torch.cat([one[:size], other[:size].to(one.device)]))
     squares = torch.cdist(points, points).square()
     rows, columns = torch.triu_indices(2 * size, 2 * size, 1, device=points.device)
@@ -171,13 +172,13 @@ def maximum_mean_discrepancy(
     between = of_first.sum(1) - within_first
     within_second = kernel.sum() - within_first - 2 * between
     squared = (within_first + within_second) / (size * (size - 1)) - 2 * between / size**2
-    # Divisions that are the same but for rounding count as being as large.
+    # Divisions that are equal up to rounding count as equally large.
     share = int((squared >= squared[0] - 1e-12).sum()) / len(squared)
     return MMD(float(squared[0]), share, bandwidth, size)
 
 
 def classifier_of(study: Study) -> ClassifierTest | None:
-    """Ask a classifier to tell the prior from q(z) of held-out data, where these are enough."""
+    """Train a classifier to distinguish the prior from q(z), if there are enough held-out data."""
     if len(study.points) < FEWEST:
         return None
     one, other = study.prior_samples, study.top_z[study.points]
@@ -185,7 +186,7 @@ def classifier_of(study: Study) -> ClassifierTest | None:
 
 
 def discrepancy_of(study: Study) -> MMD | None:
-    """Return the maximum mean discrepancy of the prior and q(z) of held-out data."""
+    """Return the maximum mean discrepancy between the prior and q(z) of held-out data."""
     if len(study.x) < 2:
         return None
     one, other = study.prior_samples, study.top_z[study.points]
@@ -212,7 +213,7 @@ CLASSIFIER = Measure(
 DISCREPANCY = Measure(
     "discrepancy.squared",
     "MMD² to q(z)",
-    "maximum mean discrepancy of the prior and q(z), squared",
+    "squared maximum mean discrepancy between the prior and q(z)",
     discrepancy_of,
     better="lower",
     perfect=0.0,

@@ -1,4 +1,4 @@
-"""Likelihoods, one a file: its decoder, its support, its range and which data it suits."""
+"""Likelihoods, one per file: its decoder, its support, its range and which data it suits."""
 
 from priory.likelihoods.choose import *  # noqa: F403
 from priory.likelihoods.choose import LIKELIHOODS

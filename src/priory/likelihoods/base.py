@@ -1,4 +1,4 @@
-"""What a likelihood says of data and makes of them, and what it is shown of the data."""
+"""The contract of a likelihood, and the facts about data that it depends on."""
 
 import inspect
 import math
@@ -17,25 +17,25 @@ from priory.networks.gaussian_encoder import GaussianEncoder, TransformName
 from priory.suggestions import exact
 
 Spans = Sequence[Sequence[Any]]
-"""Blocks of columns, side by side: `(kind, start, stop)` of each, in order."""
+"""Adjacent blocks of columns, each `(kind, start, stop)`, in order."""
 
-GREY_LEVELS = 256  # whole numbers below are grey levels, beyond they are counts
+GREY_LEVELS = 256  # whole numbers below this are grey levels, others are counts
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Data, what was observed of them, and what was said of them.
+    """Data, facts observed about them, and facts given by the user.
 
     Attributes:
         x: The data, `(N, *data_shape)`.
         low: The smallest value.
         high: The largest value.
         whole: Whether all values are whole numbers.
-        num_values: The number of values V, where it was given.
-        spans: The blocks of columns, where they were given.
+        num_values: The number of values V, if given.
+        spans: The blocks of columns, if given.
         exposure: The exposure of each example, `(N,)`; or `"total"` for its total, or `"none"`; by
-            default the total, where none is zero.
-        batch_label: The batch of each example, `(N,)`, where there are batches.
+            default the total, unless one is zero.
+        batch_label: The batch of each example, `(N,)`, if there are batches.
     """
 
     x: Tensor
@@ -49,27 +49,27 @@ class Observed:
 
     @property
     def only_counts(self) -> bool:
-        """Whether the data are a table whose columns were all given as counts."""
+        """Whether the data are a table whose columns are all declared as counts."""
         return bool(self.spans) and all(kind == "count" for kind, _, _ in self.spans or ())
 
     @property
     def counts(self) -> bool:
-        """Whether all values are whole numbers from zero on."""
+        """Whether all values are whole numbers from zero upwards."""
         return self.whole and self.low >= 0
 
 
 @dataclass(frozen=True)
 class Likelihood(ABC):
-    """A likelihood for data, with the reason for it.
+    """A likelihood for data, with the reason for choosing it.
 
     Attributes:
-        why: What was observed of the data, or that it was asked for.
+        why: The observation about the data, or that it was requested.
     """
 
     name: ClassVar[str]
-    """What to ask for it by."""
+    """Its name."""
     decoder: ClassVar[type[nn.Module]]
-    """The class of the decoders that have it."""
+    """The class of its decoders."""
     advice: ClassVar[str]
     """What to do with data outside the support, in a few words."""
 
@@ -78,26 +78,26 @@ class Likelihood(ABC):
     @property
     @abstractmethod
     def data_range(self) -> DataRange:
-        """The smallest and the largest value of an example, as encoders and priors want it."""
+        """The smallest and the largest value of an example, for encoders and priors."""
 
     @property
     def transform(self) -> TransformName:
-        """What data go through on their way into the encoder."""
+        """The transformation of data before the encoder."""
         return "linear"
 
     @property
     @abstractmethod
     def support(self) -> str:
-        """The values an example can take, in words."""
+        """The possible values of an example, in words."""
 
     @property
     def pixel_shape(self) -> tuple[int, ...]:
-        """The shape of what the decoder's network gives for each dimension of an example."""
+        """The shape of the decoder network's output per dimension of an example."""
         return ()
 
     @abstractmethod
     def allowed(self, x: Tensor) -> Tensor:
-        """Return which values, `(N, *data_shape)`, lie in the support."""
+        """Return which values, `(N, *data_shape)`, are in the support."""
 
     def make_decoder(self, network: nn.Module, data_shape: Sequence[int]) -> nn.Module:
         """Return a decoder with this likelihood, whose attributes are the decoder's arguments.
@@ -113,29 +113,29 @@ class Likelihood(ABC):
     @classmethod
     @abstractmethod
     def suits(cls, observed: Observed) -> str | None:
-        """Return why this is the likelihood that data ask for; None if it is not."""
+        """Return the reason if this likelihood suits the data, otherwise None."""
 
     @classmethod
     @abstractmethod
     def from_data(cls, observed: Observed, why: str) -> "Likelihood":
-        """Return this likelihood with what it takes from the data."""
+        """Return this likelihood with the attributes that it takes from the data."""
 
     def __str__(self) -> str:
         return f"{self.name} likelihood ({self.why})"
 
     def make_encoder(self, network: nn.Module) -> GaussianEncoder:
-        """Return an encoder that maps such data to [-1, 1] before its network."""
+        """Return an encoder that maps these data to [-1, 1] before its network."""
         return GaussianEncoder(network, self.data_range, self.transform)
 
     def check(self, x: Tensor | Array, what: str = "the data") -> None:
-        """Check that data lie in the support, a block at a time.
+        """Check that data are in the support, in blocks.
 
         Args:
-            x: Data, `(N, *data_shape)`, of any type.
-            what: What to call them in an error.
+            x: Data, `(N, *data_shape)`, of any dtype.
+            what: What to call them in an error message.
 
         Raises:
-            ValueError: If a value is outside the support; the first such value is named.
+            ValueError: If a value is outside the support, naming the first one.
         """
         for start, part in float_blocks(as_tensor(x)):
             outside = ~self.allowed(part)
@@ -150,7 +150,7 @@ class Likelihood(ABC):
 
 @dataclass(frozen=True)
 class LevelLikelihood(Likelihood):
-    """A likelihood of the whole numbers from 0 to V − 1.
+    """A likelihood for the whole numbers from 0 to V − 1.
 
     Attributes:
         num_values: The number of values V.
@@ -174,7 +174,7 @@ class LevelLikelihood(Likelihood):
 
 
 def observe(x: Tensor, num_values: int | None = None, spans: Spans | None = None) -> Observed:
-    """Look through data, a block at a time; there must be some, and none NaN or infinite."""
+    """Inspect data in blocks; they must not be empty, and all values must be finite."""
     if x.dim() < 2 or x.numel() == 0:
         raise ValueError(
             f"expected data of shape (N, ...) with at least one value, got shape {tuple(x.shape)}."
@@ -190,19 +190,21 @@ def observe(x: Tensor, num_values: int | None = None, spans: Spans | None = None
             )
         low, high = min(low, float(part.min())), max(high, float(part.max()))
         whole = whole and bool((part == part.round()).all())
-    low, high = torch.tensor([low, high], dtype=torch.float32).tolist()  # as batches are read
+    low, high = torch.tensor([low, high], dtype=torch.float32).tolist()  # like batches
     return Observed(x, low, high, whole, num_values, spans)
 
 
 def float_blocks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Give blocks of data as floating point, each with the position of its first example.
+    """Yield blocks of data in floating point, each with the position of its first example.
 
-    Data may be of any type and lie in a file that is mapped into memory: no more than one block is
-    ever converted.
+    Data may have any dtype and be memory-mapped: at most one block is converted at a time.
     """
     for rows in blocks(len(x), math.prod(x.shape[1:])):
         part = x[rows]
-        if part.dtype not in (torch.float32, torch.float64):  # float32 holds what 16 bits hold
+        if part.dtype not in (
+            torch.float32,
+            torch.float64,
+        ):  # float32 can represent all 16-bit values
             part = part.float() if part.element_size() <= 2 else part.double()
         yield rows.start, part
 

@@ -37,7 +37,7 @@ class BernoulliDecoder(Head):
 
 @dataclass(frozen=True)
 class BernoulliLikelihood(Likelihood):
-    """Values 0 and 1, each with a probability of its own."""
+    """Values 0 and 1, each with its own probability."""
 
     name: ClassVar[str] = "bernoulli"
     decoder: ClassVar[type[nn.Module]] = BernoulliDecoder
@@ -54,11 +54,11 @@ class BernoulliLikelihood(Likelihood):
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:
-        """Zeros and ones alone are Bernoulli, unless more values were announced."""
+        """Suit data with only zeros and ones, unless more values were announced."""
         bits = observed.counts and observed.high <= 1 and observed.num_values is None
         return "only zeros and ones" if bits else None
 
     @classmethod
     def from_data(cls, observed: Observed, why: str) -> Likelihood:
-        """Return the likelihood; it takes nothing from the data."""
+        """Return the likelihood, which does not depend on the data."""
         return cls(why)

@@ -1,4 +1,4 @@
-"""A few values, each with a probability of its own."""
+"""A few values, each with its own probability."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ from priory.networks.context import Context
 from priory.networks.head import Head
 
 MOST_VALUES = 256
-MOST_BY_ITSELF = 64  # beyond, the network's output is most of the model
+MOST_BY_ITSELF = 64  # beyond this, the network's output is most of the model
 
 
 class CategoricalDecoder(Head):
@@ -41,7 +41,7 @@ class CategoricalDecoder(Head):
 
 @dataclass(frozen=True)
 class CategoricalLikelihood(LevelLikelihood):
-    """Values 0 to V − 1, each with a probability of its own."""
+    """Values 0 to V − 1, each with its own probability."""
 
     name: ClassVar[str] = "categorical"
     decoder: ClassVar[type[nn.Module]] = CategoricalDecoder
@@ -49,19 +49,19 @@ class CategoricalLikelihood(LevelLikelihood):
 
     @property
     def pixel_shape(self) -> tuple[int, ...]:
-        """One logit for each value."""
+        """One logit per value."""
         return (self.num_values,)
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:
-        """Up to 64 whole numbers from zero on are categorical."""
+        """Up to 64 whole numbers from zero upwards are categorical."""
         if observed.num_values is not None and observed.num_values <= MOST_BY_ITSELF:
-            return f"{observed.num_values} values, as asked"
+            return f"{observed.num_values} values, as requested"
         few = observed.counts and observed.high < MOST_BY_ITSELF and observed.num_values is None
         return f"whole numbers from 0 to {max(1, int(observed.high))}" if few else None
 
     @classmethod
     def from_data(cls, observed: Observed, why: str) -> Likelihood:
-        """Return the likelihood of as many values as were asked for, or observed."""
+        """Return the likelihood with the requested, or observed, number of values."""
         most = int(min(max(observed.high, 1), MOST_VALUES - 1))
         return cls(why, most + 1 if observed.num_values is None else observed.num_values)

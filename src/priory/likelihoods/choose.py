@@ -1,4 +1,4 @@
-"""Which likelihood do data ask for, and do data fit it?"""
+"""Choose a likelihood for data, and check that the data suit it."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -9,7 +9,7 @@ from torch import Tensor
 from priory.arguments import at_least, one_of, only
 from priory.arrays import Array, as_tensor
 
-# Names imported "as" themselves are exports: those of every likelihood and of its decoder.
+# Names imported "as" themselves are exports: those of every likelihood and its decoder.
 from priory.likelihoods.base import Likelihood as Likelihood
 from priory.likelihoods.base import Spans, observe
 from priory.likelihoods.bernoulli import BernoulliDecoder as BernoulliDecoder
@@ -33,8 +33,8 @@ from priory.likelihoods.negative_binomial import (
 from priory.likelihoods.poisson import PoissonDecoder as PoissonDecoder
 from priory.likelihoods.poisson import PoissonLikelihood as PoissonLikelihood
 
-# The first that suits the data is chosen. A likelihood that stands here has its name on the command
-# line, its exports and its place among what a saved model may hold.
+# The first that suits the data is chosen. The likelihoods here are available on the command line,
+# are exported, and may be part of a saved model.
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     likelihood.name: likelihood
     for likelihood in (
@@ -64,32 +64,32 @@ def choose_likelihood(
     batch_label: Tensor | Array | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Likelihood:
-    """Choose the likelihood that data ask for, and check that they fit it.
+    """Choose a likelihood for data, and check that the data suit it.
 
-    A table whose columns are described is mixed; one of counts alone is negative binomial. Zeros
-    and ones are Bernoulli. Whole numbers from zero are categorical up to 63, grey levels
-    (discretized logistic) up to 255 and counts (negative binomial) beyond. Everything else is
-    Gaussian. Poisson is there on request.
+    A table with described columns is mixed; one with only counts is negative binomial. Zeros and
+    ones are Bernoulli. Whole numbers from zero are categorical up to 63, grey levels (discretized
+    logistic) up to 255 and counts (negative binomial) beyond. Everything else is Gaussian. Poisson
+    is available on request.
 
-    Data are taken a block at a time, and may be of any type and mapped into memory.
+    Data are read in blocks, and may have any dtype and be memory-mapped.
 
     Args:
         x: Data, `(N, *data_shape)`.
         name: A likelihood by name, or `"auto"` to choose.
         num_values: The number of values V of a categorical or discretized logistic likelihood; by
-            default one more than the largest seen for the former, 256 for the latter.
-        spans: The blocks of columns of a table, `(kind, start, stop)` of each, where the kind is
+            default one more than the largest value for the former, 256 for the latter.
+        spans: The blocks of columns of a table, each `(kind, start, stop)`, where the kind is
             `"numeric"`, `"count"` or `"categorical"`.
-        exposure: For counts, the exposure of each example, `(N,)`, by which its means are scaled;
-            `"total"` for its own total, of which z then says the shares; or `"none"`. By default
-            the total, where none is zero.
-        batch_label: The batch of each example, `(N,)`, for exposures to be drawn by batch.
-        options: Further attributes of the likelihood by name, such as `{"scale": "network"}` for a
+        exposure: For counts, the exposure of each example, `(N,)`, which scales its means;
+            `"total"` for its total, so that z describes the shares; or `"none"`. By default the
+            total, unless one is zero.
+        batch_label: The batch of each example, `(N,)`, for drawing exposures by batch.
+        options: Other attributes of the likelihood by name, such as `{"scale": "network"}` for a
             Gaussian.
 
     Raises:
-        ValueError: If there are no data, they hold NaN or infinite values, they do not fit, or the
-            likelihood has no such name or option.
+        ValueError: If there are no data, they contain NaN or infinite values, they do not suit the
+            likelihood, or its name or an option is unknown.
 
     Examples:
         >>> import torch
@@ -115,7 +115,7 @@ def choose_likelihood(
         reasons = ((kind, kind.suits(observed)) for kind in LIKELIHOODS.values())
         kind, why = next((kind, why) for kind, why in reasons if why is not None)
     else:
-        kind, why = LIKELIHOODS[name], "as asked"
+        kind, why = LIKELIHOODS[name], "as requested"
     likelihood = kind.from_data(observed, why)
     possible = [field.name for field in fields(likelihood) if field.name != "why"]
     given = [*(options or {}), *(["num_values"] if num_values is not None else [])]

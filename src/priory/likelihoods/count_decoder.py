@@ -20,14 +20,14 @@ Exposure = Literal["total", "given"]
 
 
 class CountDecoder(Head, ABC):
-    """A decoder of counts, whose means a network gives.
+    """A decoder of counts, with means from a network.
 
     Args:
         network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`.
         typical_counts: The counts m at f = 0: one number or nested lists.
         exposure: How the exposure of an example enters its means: `"total"`, `"given"` or None.
-        exposures: Exposures to draw from, in rising order: those seen in all examples, or a list
-            for each batch. Where a context tells no exposure, means are those at the median.
+        exposures: Exposures to draw from, in ascending order: those of all training examples, or
+            one list per batch. Without an exposure in the context, means are those at the median.
 
     Raises:
         ValueError: If a typical count or an exposure is not a finite number above zero.
@@ -58,7 +58,7 @@ class CountDecoder(Head, ABC):
             add_constant(self, "exposure_quantiles", values)
 
     def log_means(self, z: Tensor, context: Context | None) -> tuple[Tensor, torch.dtype]:
-        """Return the logarithms of the means, `(*batch, *data_shape)`, and the network's type."""
+        """Return the logarithms of the means, `(*batch, *data_shape)`, and the network's dtype."""
         out = self.outputs(z, context)
         log_rate = widened(self.log_typical).sum(0) + widened(out)
         if self.exposure is None:
@@ -76,7 +76,7 @@ class CountDecoder(Head, ABC):
         return log_rate - log_sum.reshape(*log_sum.shape, *[1] * data) + log_exposure, out.dtype
 
     def draw_exposures(self, count: int, context: Context | None = None) -> Float[Tensor, " M"]:
-        """Draw exposures from those seen, in the batch of each point where there are batches."""
+        """Draw exposures from those of the training data, by batch if there are batches."""
         rows, most = self._rows(count, context), self.exposure_quantiles.shape[1] - 1
         at = torch.rand(count, device=rows.device) * most
         low = at.floor().clamp(max=max(most - 1, 0))
@@ -86,7 +86,7 @@ class CountDecoder(Head, ABC):
         )
 
     def typical_exposures(self, count: int, context: Context | None = None) -> Float[Tensor, " M"]:
-        """Return the median exposure for each point, of its batch where there are batches."""
+        """Return the median exposure for each point, of its batch if there are batches."""
         return self.exposure_quantiles.median(1).values[self._rows(count, context)]
 
     def _rows(self, count: int, context: Context | None) -> Tensor:

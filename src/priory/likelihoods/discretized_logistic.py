@@ -22,16 +22,16 @@ class DiscretizedLogisticDecoder(Head):
     - \mathrm{sigmoid}\Big(\frac{x_d - \frac12 - \mu_d}{s_d}\Big), \qquad
     \mu_d = w\,(1 + f_d(z)), \quad w = \frac{V-1}{2}$$
 
-    where the first interval begins at $-\infty$ and the last ends at $\infty$. A learned scale is
-    $s_d = w\,(m + e^{t_d})$ with the floor m.
+    where the first interval starts at $-\infty$ and the last ends at $\infty$. A learned scale is
+    $s_d = w\,(m + e^{t_d})$ with the lower limit m.
 
     Args:
         network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`; with
-            `scale="network"` to f(z) beside t(z), `(*batch, *data_shape, 2)`.
+            `scale="network"` to f(z) and t(z), `(*batch, *data_shape, 2)`.
         num_values: The number of values V.
-        scale: `"shared"` learns one t for all dimensions, `"network"` one for each dimension as a
+        scale: `"shared"` learns one t for all dimensions, `"network"` one per dimension as a
             function of z; a number is a fixed scale s, in units of the values.
-        min_scale: The floor m of a learned scale, as a fraction of w.
+        min_scale: The lower limit m of a learned scale, as a fraction of w.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -75,15 +75,15 @@ class DiscretizedLogisticLikelihood(LevelLikelihood):
     """Levels 0 to V − 1 with an order, from a logistic in bins.
 
     Attributes:
-        scale: Of the decoder: `"shared"`, `"network"` or a fixed number in levels.
-        min_scale: The floor of a learned scale, as a fraction of half the range.
+        scale: The decoder's scale: `"shared"`, `"network"` or a fixed number in levels.
+        min_scale: The lower limit of a learned scale, as a fraction of half the range.
     """
 
     name: ClassVar[str] = "discretized-logistic"
     decoder: ClassVar[type[nn.Module]] = DiscretizedLogisticDecoder
     advice: ClassVar[str] = (
-        "bring the data to whole levels (for values between 0 and 1, round 255 times them), or "
-        "choose gaussian"
+        "convert the data to whole levels (for values between 0 and 1, round 255 times the "
+        "value), or choose gaussian"
     )
 
     scale: float | Literal["shared", "network"] = "shared"
@@ -91,22 +91,22 @@ class DiscretizedLogisticLikelihood(LevelLikelihood):
 
     @property
     def pixel_shape(self) -> tuple[int, ...]:
-        """A location, with a scale beside it where the network gives one."""
+        """A location, and a scale if the network returns one."""
         return pixel_shape(self.scale)
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:
-        """Whole numbers up to 255 that are too many for a categorical likelihood are levels."""
+        """Whole numbers up to 255, too many for a categorical likelihood, are levels."""
         if observed.num_values is not None:
-            return f"{observed.num_values} values, as asked"
+            return f"{observed.num_values} values, as requested"
         if observed.counts and observed.high < GREY_LEVELS:
             return (
-                f"whole numbers from 0 to {int(observed.high)}, taken as {GREY_LEVELS} grey "
+                f"whole numbers from 0 to {int(observed.high)}, treated as {GREY_LEVELS} grey "
                 "levels; for counts ask for negative-binomial"
             )
         return None
 
     @classmethod
     def from_data(cls, observed: Observed, why: str) -> Likelihood:
-        """Return the likelihood of as many levels as were asked for, or 256."""
+        """Return the likelihood with the requested number of levels, or 256."""
         return cls(why, GREY_LEVELS if observed.num_values is None else observed.num_values)

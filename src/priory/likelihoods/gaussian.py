@@ -19,18 +19,18 @@ class GaussianDecoder(Head):
 
     $$p(x \mid z) = \prod_d \mathcal{N}(x_d \mid c + w f_d(z),\, \sigma_d^2)$$
 
-    with c the middle of the data's range and w half its width, so that a network that gives values
-    in [-1, 1] covers the range. A learned standard deviation is $\sigma_d = w\,(m + e^{t_d})$ with
-    the floor m: without one, an example that is met exactly has no largest density.
+    with c the middle of the data's range and w half its width, so that network outputs in [-1, 1]
+    cover the range. A learned standard deviation is $\sigma_d = w\,(m + e^{t_d})$ with the lower
+    limit m: without it, the density of an exactly reconstructed example would be unbounded.
 
     Args:
         network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`; with
-            `scale="network"` to f(z) beside t(z), `(*batch, *data_shape, 2)`.
-        scale: `"shared"` learns one t for all dimensions, `"network"` one for each dimension as a
+            `scale="network"` to f(z) and t(z), `(*batch, *data_shape, 2)`.
+        scale: `"shared"` learns one t for all dimensions, `"network"` one per dimension as a
             function of z; a number is a fixed standard deviation, in units of the data.
         data_range: The smallest and the largest value an example can take: two numbers, or two
-            nested lists with one number for each dimension.
-        min_scale: The floor m of a learned standard deviation, as a fraction of w.
+            nested lists with one number per dimension.
+        min_scale: The lower limit m of a learned standard deviation, as a fraction of w.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -73,10 +73,10 @@ class GaussianLikelihood(Likelihood):
     """Real values around a mean.
 
     Attributes:
-        low: The smallest value seen; other data may lie below it.
-        high: The largest value seen; other data may lie above it.
-        scale: Of the decoder: `"shared"`, `"network"` or a fixed number in units of the data.
-        min_scale: The floor of a learned scale, as a fraction of half the range.
+        low: The smallest value in the data; other data may be smaller.
+        high: The largest value in the data; other data may be larger.
+        scale: The decoder's scale: `"shared"`, `"network"` or a fixed number in units of the data.
+        min_scale: The lower limit of a learned scale, as a fraction of half the range.
     """
 
     name: ClassVar[str] = "gaussian"
@@ -96,7 +96,7 @@ class GaussianLikelihood(Likelihood):
 
     @property
     def pixel_shape(self) -> tuple[int, ...]:
-        """A mean, with a scale beside it where the network gives one."""
+        """A mean, and a scale if the network returns one."""
         return pixel_shape(self.scale)
 
     def allowed(self, x: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class GaussianLikelihood(Likelihood):
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:
-        """Whatever is not whole, or below zero, is Gaussian."""
+        """Numbers that are not whole, or are negative, are Gaussian."""
         if observed.counts:
             return None
         kind = "whole numbers" if observed.whole else "numbers that are not all whole"
@@ -113,6 +113,6 @@ class GaussianLikelihood(Likelihood):
 
     @classmethod
     def from_data(cls, observed: Observed, why: str) -> Likelihood:
-        """Return the likelihood with the range seen, widened by one on each side if it is empty."""
+        """Return the likelihood with the observed range, widened by one on each side if empty."""
         margin = 0.0 if observed.low < observed.high else 1.0
         return cls(why, observed.low - margin, observed.high + margin)

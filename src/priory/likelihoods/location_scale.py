@@ -1,4 +1,4 @@
-"""The location and scale of a decoder, from what its network gives."""
+"""The location and scale of a decoder, from the output of its network."""
 
 import math
 
@@ -11,16 +11,16 @@ from priory.networks.data_range import DataRange
 
 
 class LocationScale(nn.Module):
-    r"""A location, and a scale that is fixed, shared by all dimensions or the network's own.
+    r"""A location, and a scale that is fixed, shared by all dimensions or from the network.
 
     With c the middle of the data's range and w half its width, the location is $c + w f(z)$ and a
-    learned scale is $w\,(m + e^t)$, where m is the floor and t the logarithm that is learned.
+    learned scale is $w\,(m + e^t)$, where m is the lower limit and t is learned.
 
     Args:
         scale: A number for a fixed scale, in units of the data; `"shared"` for one learned t;
-            `"network"` for one t for each dimension, which the network gives: it then ends in a
-            dimension of size two, f(z) beside t.
-        min_scale: The floor m.
+            `"network"` for one t per dimension from the network, whose output then has a last
+            dimension of size two, for f(z) and t.
+        min_scale: The lower limit m.
         data_range: The smallest and the largest value an example can take, checked.
     """
 
@@ -57,5 +57,5 @@ class LocationScale(nn.Module):
 
 
 def pixel_shape(scale: float | str) -> tuple[int, ...]:
-    """Return the shape of what a network gives for each dimension of the data under an option."""
+    """Return the shape of a network's output per dimension of the data, for an option."""
     return (2,) if scale == "network" else ()

@@ -1,4 +1,4 @@
-"""Tables whose columns are of several kinds."""
+"""Tables with several kinds of columns."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -43,26 +43,26 @@ class MixedDecoder(Head):
     \prod_{d\ \mathrm{count}} \mathrm{NB}(x_d \mid \mu_d, \theta_d)
     \prod_{j\ \mathrm{categorical}} \mathrm{Cat}(x_{[j]} \mid \mathrm{softmax}(f_{[j]}(z)))$$
 
-    Numeric columns are expected to be standardised; each has a learned standard deviation
-    $\sigma_d = m + e^{t_d}$ with the floor m. A column of counts is negative binomial with mean
-    $\mu_d = m_d\, e^{f_d(z)}$ and a learned dispersion $1 / \theta_d = 10^{-4} + e^{t_d}$. A
-    categorical column with V values is a block of V columns of which one is 1 and the others 0.
+    Numeric columns should be standardised; each has a learned standard deviation $\sigma_d = m +
+    e^{t_d}$ with the lower limit m. A column of counts is negative binomial with mean $\mu_d =
+    m_d\, e^{f_d(z)}$ and a learned dispersion $1 / \theta_d = 10^{-4} + e^{t_d}$. A categorical
+    column with V values is a block of V columns, one of which is 1 and the others 0.
 
     Args:
         network: A module from z, `(*batch, L)`, to f(z), `(*batch, D)`.
-        spans: `(kind, start, stop)` of each block of columns, side by side from 0 to D; the kind is
+        spans: `(kind, start, stop)` of each block of columns, adjacent from 0 to D; the kind is
             `"numeric"`, `"count"` or `"categorical"`. Neighbours of the first two kinds are merged.
-        typical_counts: The counts at f = 0, the mean of the data: one number, or one for each
-            column of counts.
-        min_scale: The floor m of the standard deviations.
+        typical_counts: The counts at f = 0, the mean of the data: one number, or one per column of
+            counts.
+        min_scale: The lower limit m of the standard deviations.
 
     Raises:
-        ValueError: If the spans do not stand side by side, a kind is unknown, `min_scale` is below
-            zero, or a typical count is not a finite number above zero.
+        ValueError: If the spans are not adjacent, a kind is unknown, `min_scale` is negative, or a
+            typical count is not a finite number above zero.
 
     Reference:
         Nazabal et al., *Handling Incomplete Heterogeneous Data using VAEs*, 2020, section 2 (a
-        likelihood for each kind of column, there with a Poisson for counts).
+        likelihood for each kind of column, with a Poisson for counts).
 
     Examples:
         >>> import torch
@@ -101,7 +101,7 @@ class MixedDecoder(Head):
         for kind, start, stop in self.spans:
             columns, size = out[..., start:stop], stop - start
             if kind == "categorical":
-                # Torch refuses to check no vectors.
+                # Torch cannot validate an empty set of vectors.
                 with nullcontext() if columns.numel() else without_argument_checks():
                     parts.append(OneHotCategorical(logits=columns))
                 continue
@@ -121,7 +121,7 @@ MOST_COLUMNS = 10**7
 
 
 def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
-    """Return spans as tuples, with neighbours merged that are both numeric or both counts.
+    """Return spans as tuples, merging neighbours that are both numeric or both counts.
 
     Examples:
         >>> from priory.likelihoods.mixed import checked_spans
@@ -133,8 +133,8 @@ def checked_spans(spans: Spans) -> tuple[tuple[str, int, int], ...]:
     for kind, start, stop in spans:
         if kind not in ALLOWED or start != end or not start < stop <= MOST_COLUMNS:
             raise ValueError(
-                f"expected spans ({' or '.join(ALLOWED)}, start, stop) side by side from column 0, "
-                f"got {(kind, start, stop)} behind column {end}."
+                f"expected adjacent spans ({' or '.join(ALLOWED)}, start, stop) from column 0, got "
+                f"{(kind, start, stop)} after column {end}."
             )
         if checked and kind != "categorical" and checked[-1][0] == kind:
             start = checked.pop()[1]
@@ -156,19 +156,18 @@ class MixedLikelihood(Likelihood):
 
     Attributes:
         spans: `(kind, start, stop)` of each block of columns.
-        low: The smallest value seen in each column; other data may lie below it.
-        high: The largest value seen in each column; other data may lie above it.
-        min_scale: The floor of the standard deviation of numeric columns.
+        low: The smallest value in each column; other data may be smaller.
+        high: The largest value in each column; other data may be larger.
+        min_scale: The lower limit of the standard deviation of numeric columns.
     """
 
     name: ClassVar[str] = "mixed"
     decoder: ClassVar[type[nn.Module]] = MixedDecoder
     advice: ClassVar[str] = (
-        "fill in missing numbers, give counts as they are, and give each category a column that is "
-        "1 where the others are 0"
+        "fill in missing numbers, use raw counts, and one-hot columns for categories"
     )
     support: ClassVar[str] = (
-        "finite numbers, whole ones from 0 on for counts, and a single 1 among zeros in each "
+        "finite numbers, whole ones from 0 upwards for counts, and a single 1 among zeros in each "
         "categorical block"
     )
 
@@ -180,11 +179,11 @@ class MixedLikelihood(Likelihood):
 
     @property
     def data_range(self) -> tuple[list[float], list[float]]:
-        """From the smallest to the largest value seen, for each column."""
+        """From the smallest to the largest observed value, for each column."""
         return (self.low, self.high)
 
     def allowed(self, x: Tensor) -> Tensor:
-        """Return which values are finite, and in categorical blocks part of a single 1 among 0."""
+        """Return which values are finite and, in categorical blocks, one-hot."""
         parts = [
             ALLOWED[kind](x[:, start:stop]).expand(-1, stop - start)
             for kind, start, stop in self.spans
@@ -193,7 +192,7 @@ class MixedLikelihood(Likelihood):
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:
-        """Return how many columns there are of each kind, where they are described."""
+        """Return the number of columns of each kind, if they are described."""
         if observed.spans is None or observed.only_counts:
             return None
         spans = checked_spans(observed.spans)
@@ -204,13 +203,13 @@ class MixedLikelihood(Likelihood):
 
     @classmethod
     def from_data(cls, observed: Observed, why: str) -> Likelihood:
-        """Return the likelihood with the range seen in each column.
+        """Return the likelihood with the observed range of each column.
 
         A column with a single value gets a range of one on each side, and a categorical block
-        always has that from 0 to 1.
+        always has the range from 0 to 1.
 
         Raises:
-            ValueError: If there are no spans, or they do not fit the data.
+            ValueError: If there are no spans, or they do not match the data.
         """
         if observed.spans is None:
             raise ValueError(
@@ -224,7 +223,7 @@ class MixedLikelihood(Likelihood):
                 f"got {tuple(observed.x.shape)}."
             )
         ends = [part.aminmax(dim=0) for _, part in float_blocks(observed.x)]
-        low = torch.stack([end.min for end in ends]).amin(0).float()  # as batches are read
+        low = torch.stack([end.min for end in ends]).amin(0).float()  # like batches
         high = torch.stack([end.max for end in ends]).amax(0).float()
         low, high = torch.where(low < high, low, low - 1), torch.where(low < high, high, high + 1)
         for kind, start, stop in spans:

@@ -1,4 +1,4 @@
-"""Counts that vary more than a Poisson does."""
+"""Counts that vary more than Poisson counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,42 +20,41 @@ from priory.networks.mlp import check_sizes
 
 
 class NegativeBinomialDecoder(CountDecoder):
-    r"""Counts 0, 1, 2, ..., that vary more than a Poisson does, with means from a network.
+    r"""Counts 0, 1, 2, ... that vary more than Poisson counts, with means from a network.
 
     $$p(x \mid z) = \prod_d \frac{\Gamma(x_d + \theta_d)}{\Gamma(\theta_d)\, x_d!}
     \Big(\frac{\theta_d}{\theta_d + \mu_d}\Big)^{\theta_d}
     \Big(\frac{\mu_d}{\theta_d + \mu_d}\Big)^{x_d}, \qquad \mu_d = m_d\, e^{f_d(z)}$$
 
-    The mean is μ and the variance $\mu + \mu^2 / \theta$. The inverse dispersion θ is learned, one
-    for each dimension of the data, or for each dimension and batch, as
-    $1 / \theta_d = e^{t_d} + r$ with the floor r, which at means well below 1/r is all but a
-    Poisson.
+    The mean is μ and the variance $\mu + \mu^2 / \theta$. The inverse dispersion θ is learned per
+    dimension of the data, or per dimension and batch, as $1 / \theta_d = e^{t_d} + r$ with the
+    lower limit r, at which counts with means well below 1/r are almost Poisson.
 
     With an exposure e (the depth at which a cell was sequenced, the length of a document), means
     are $\mu_d = e\, m_d e^{f_d(z)} / \sum_c m_c e^{f_c(z)}$, shares of e, with
     `exposure="total"`, or $\mu_d = (e / \bar e)\, m_d e^{f_d(z)}$ with `exposure="given"`, where
-    $\bar e$ is the mean of those seen: z has to say what an example is made of, and not how much of
-    it was looked at. Exposures come with the `Context`, and without one means are those of the
-    median exposure seen; a `VAE` that is shown an example takes its total, with the first.
+    $\bar e$ is the mean over the training data: z then describes the composition of an example, not
+    its depth. Exposures are passed in the `Context`; without one, means are those at the median
+    exposure. With `"total"`, a `VAE` that encodes an example uses its total.
 
     Args:
         network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`.
         data_shape: The shape of one example.
-        typical_counts: The counts m at f = 0, where an untrained network starts: the mean of the
-            data, one number or a nested list with one for each dimension.
-        min_dispersion: The floor r of 1/θ.
-        dispersion: Whether there is a θ for each `"gene"` (dimension), or `"gene-batch"`.
+        typical_counts: The counts m at f = 0, the output of an untrained network: the mean of the
+            data, one number or a nested list with one per dimension.
+        min_dispersion: The lower limit r of 1/θ.
+        dispersion: Whether there is one θ per `"gene"` (dimension), or per `"gene-batch"`.
         exposure: `"total"` or `"given"`, as above; None for means without an exposure.
-        exposures: Exposures to draw from for samples, in rising order: those seen in all examples,
-            or a list for each batch.
+        exposures: Exposures to draw from for samples, in ascending order: those of all training
+            examples, or one list per batch.
 
     Raises:
-        ValueError: If a size is below one, a typical count, an exposure or the floor is not a
-            finite number above zero, or the network takes no batches for `"gene-batch"`.
+        ValueError: If a size is below one, a typical count, an exposure or the limit is not a
+            finite number above zero, or the network does not take batches for `"gene-batch"`.
 
     Reference:
-        Lopez et al., *Deep generative modeling for single-cell transcriptomics*, 2018 (scVI), whose
-        mean and inverse dispersion these are, there with zero inflation and a library size.
+        Lopez et al., *Deep generative modeling for single-cell transcriptomics*, 2018 (scVI), which
+        uses the same mean and inverse dispersion, with zero inflation and a library size.
 
     Examples:
         >>> import torch
@@ -88,7 +87,7 @@ class NegativeBinomialDecoder(CountDecoder):
             if self.num_batches is None:
                 raise ValueError(
                     "expected a network with num_batches for dispersion='gene-batch', got one "
-                    "without; give it the number of batches, or take 'gene'."
+                    "without; give it the number of batches, or use 'gene'."
                 )
             shape = (self.num_batches, *shape)
         self.log_dispersion = nn.Parameter(torch.zeros(shape))
@@ -108,8 +107,8 @@ class NegativeBinomialLikelihood(CountLikelihood):
     """Counts whose variance, given z, is above their mean.
 
     Attributes:
-        min_dispersion: The floor of the dispersion.
-        dispersion: Whether there is one for each gene (dimension), or each gene and batch.
+        min_dispersion: The lower limit of the dispersion.
+        dispersion: Whether there is one per gene (dimension), or per gene and batch.
     """
 
     name: ClassVar[str] = "negative-binomial"
@@ -119,9 +118,9 @@ class NegativeBinomialLikelihood(CountLikelihood):
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:
-        """Whole numbers too large for grey levels are counts, and so is what was given as such."""
+        """Whole numbers too large for grey levels are counts, as are data declared as counts."""
         if observed.only_counts:
             return f"{observed.x.shape[-1]} columns of counts"
         if observed.counts and observed.high >= GREY_LEVELS:
-            return f"whole numbers from 0 to {observed.high:.0f}, taken as counts"
+            return f"whole numbers from 0 to {observed.high:.0f}, treated as counts"
         return None

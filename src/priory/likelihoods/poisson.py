@@ -1,4 +1,4 @@
-"""Counts that vary as a Poisson does."""
+"""Poisson counts."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,17 +22,17 @@ class PoissonDecoder(CountDecoder):
     With an exposure e (the depth at which a cell was sequenced, the length of a document), means
     are $\mu_d = e\, m_d e^{f_d(z)} / \sum_c m_c e^{f_c(z)}$, shares of e, with
     `exposure="total"`, or $\mu_d = (e / \bar e)\, m_d e^{f_d(z)}$ with `exposure="given"`, where
-    $\bar e$ is the mean of those seen: z has to say what an example is made of, and not how much of
-    it was looked at. Exposures come with the `Context`, and without one means are those of the
-    median exposure seen; a `VAE` that is shown an example takes its total, with the first.
+    $\bar e$ is the mean over the training data: z then describes the composition of an example, not
+    its depth. Exposures are passed in the `Context`; without one, means are those at the median
+    exposure. With `"total"`, a `VAE` that encodes an example uses its total.
 
     Args:
         network: A module from z, `(*batch, L)`, to f(z), `(*batch, *data_shape)`.
-        typical_counts: The counts m at f = 0, where an untrained network starts: the mean of the
-            data, one number or a nested list with one for each dimension.
+        typical_counts: The counts m at f = 0, the output of an untrained network: the mean of the
+            data, one number or a nested list with one per dimension.
         exposure: `"total"` or `"given"`, as above; None for means without an exposure.
-        exposures: Exposures to draw from for samples, in rising order: those seen in all examples,
-            or a list for each batch.
+        exposures: Exposures to draw from for samples, in ascending order: those of all training
+            examples, or one list per batch.
 
     Raises:
         ValueError: If a typical count or an exposure is not a finite number above zero.
@@ -54,12 +54,12 @@ class PoissonDecoder(CountDecoder):
 
 @dataclass(frozen=True)
 class PoissonLikelihood(CountLikelihood):
-    """Counts whose variance, given z, is their mean."""
+    """Counts whose variance, given z, equals their mean."""
 
     name: ClassVar[str] = "poisson"
     decoder: ClassVar[type[nn.Module]] = PoissonDecoder
 
     @classmethod
     def suits(cls, observed: Observed) -> str | None:
-        """None: counts mostly vary more than a Poisson does, so it is there on request."""
+        """None: most counts vary more than Poisson counts, so it is used only on request."""
         return None

@@ -1,4 +1,4 @@
-"""The counts at which a decoder of counts starts."""
+"""The initial means of a decoder of counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from priory.likelihoods.base import (
 from priory.networks.gaussian_encoder import TransformName
 
 TypicalCounts = float | Sequence[Any]
-"""One number above zero, or a nested list with one for each dimension."""
+"""One number above zero, or a nested list with one per dimension."""
 
 MIN_DISPERSION = 1e-4
 NUM_QUANTILES = 101
@@ -28,7 +28,7 @@ NUM_QUANTILES = 101
 def mean_counts(observed: Observed) -> list[Any]:
     """Return the mean of each dimension, as nested lists.
 
-    A dimension in which nothing was counted gets what a single count would give.
+    A dimension without any counts gets the mean of a single count.
     """
     x = observed.x
     total = torch.zeros(x.shape[1:], dtype=torch.float64, device=x.device)
@@ -47,13 +47,13 @@ def log_typical_counts(counts: TypicalCounts) -> Float64[Tensor, "*data_shape"]:
 
 
 def exposures_of(observed: Observed) -> list[list[float]] | None:
-    """Return quantiles of the exposures of examples, at equal steps, for each batch.
+    """Return equally spaced quantiles of the exposures of examples, for each batch.
 
-    None where there is nothing to scale means by: none are asked for, an example is one count
-    alone, or there are examples without counts and nothing was asked for.
+    Return None if there is nothing to scale means by: no exposures are requested, an example is a
+    single count, or there are examples without counts and no explicit request.
 
     Raises:
-        ValueError: If one is not a finite number above zero.
+        ValueError: If an exposure is not a finite number above zero.
     """
     exposure, batch_label = observed.exposure, observed.batch_label
     if (isinstance(exposure, str) and exposure == "none") or observed.x[0].numel() < 2:
@@ -65,33 +65,32 @@ def exposures_of(observed: Observed) -> list[list[float]] | None:
             return None
         place = int(bad.nonzero()[0])
         raise ValueError(
-            f"expected exposures (by default the total count of an example) above zero, got "
-            f"{exposure[place]:g} for example {place}; leave such examples out, as "
-            "scanpy.pp.filter_cells(adata, min_counts=1) does, or take exposure none."
+            "expected exposures (by default the total count of an example) above zero, got "
+            f"{exposure[place]:g} for example {place}; leave out such examples, as "
+            "scanpy.pp.filter_cells(adata, min_counts=1) does, or use exposure none."
         )
     steps = np.linspace(0, 1, NUM_QUANTILES)
     num_batches = 1 if batch_label is None else int(batch_label.max()) + 1
     within = [
         exposure if batch_label is None else exposure[batch_label == n] for n in range(num_batches)
     ]
-    of_each = [part if len(part) else exposure for part in within]  # of a batch without examples
+    of_each = [part if len(part) else exposure for part in within]  # for a batch without examples
     return [np.quantile(part.numpy(), steps).tolist() for part in of_each]
 
 
 @dataclass(frozen=True)
 class CountLikelihood(Likelihood):
-    """A likelihood of counts.
+    """A likelihood for counts.
 
     Attributes:
-        high: The largest count seen; other data may lie above it.
-        typical_counts: The mean of each dimension, at which the decoder starts.
-        exposure: What stands for the exposure of an example: its `"total"`, one that is `"given"`,
-            or None.
-        exposures: Quantiles of those seen, for each batch.
+        high: The largest count in the data; other data may be larger.
+        typical_counts: The mean of each dimension, the decoder's initial mean.
+        exposure: The exposure of an example: its `"total"`, one that is `"given"`, or None.
+        exposures: Quantiles of the observed exposures, for each batch.
     """
 
     advice: ClassVar[str] = "give the raw counts, or choose gaussian"
-    support: ClassVar[str] = "whole numbers from 0 on"
+    support: ClassVar[str] = "whole numbers from 0 upwards"
 
     high: float
     typical_counts: float | list[Any] = field(repr=False)
@@ -105,13 +104,13 @@ class CountLikelihood(Likelihood):
 
     @property
     def transform(self) -> TransformName:
-        """The logarithm, of shares where z is to say those of a vector of counts."""
+        """The logarithm, of shares if z describes the shares of a vector of counts."""
         counts = self.typical_counts
         of_vectors = isinstance(counts, list) and not isinstance(counts[0], list)
         return "log1p-of-shares" if self.exposure == "total" and of_vectors else "log1p"
 
     def allowed(self, x: Tensor) -> Tensor:
-        """Return which values are whole numbers from zero on."""
+        """Return which values are whole numbers from zero upwards."""
         return whole_from_zero(x)
 
     @classmethod

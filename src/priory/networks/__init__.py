@@ -1,4 +1,4 @@
-"""Modules from an example to a distribution over latents, and the bodies of those that go back."""
+"""Encoders, from an example to a distribution over latents, and networks for both directions."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:  # the decoders of before there was a room for likelihoods, above this one
+    if (
+        name in __all__
+    ):  # the decoders from before likelihoods had their own package, above this one
         from priory import likelihoods
 
         return getattr(likelihoods, name)

@@ -1,4 +1,4 @@
-"""Numbers that a module is made with: saved with it, and kept where an older state lacks them."""
+"""Constants of a module: saved with it, and kept if an older state lacks them."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 def add_constant(module: nn.Module, name: str, value: Tensor) -> None:
     """Register a buffer that follows from a module's arguments.
 
-    It is saved with the module, so that one that was built on the `meta` device is whole once it is
-    loaded. A state without it (of version 0.1, which saved no constants) leaves it as it was built.
+    It is saved with the module, so that one built on the `meta` device is complete once it is
+    loaded. A state without it (from version 0.1, which saved no constants) does not change it.
 
     Examples:
         >>> import torch
@@ -41,17 +41,16 @@ def _keep_constants(module: nn.Module, state: dict[str, Any], prefix: str, *_: A
         else:
             raise ValueError(
                 f"expected the constant {key} in the state of a {type(module).__name__} built on "
-                "the meta device, got a state without it, as version 0.1 saved them; build the "
+                "the meta device, got a state without it, as saved by version 0.1; build the "
                 "module on a device with memory, load it, and save it again."
             )
 
 
 def in_two_parts(values: Float64[Tensor, "*shape"]) -> Tensor:
-    """Return constants as the sum, over the first dimension, of what float32 holds and the rest.
+    """Return constants as the sum, over the first dimension, of a float32 part and the rest.
 
-    A module that is made in float32 and cast to float64 afterwards would keep constants of seven
-    digits. Of two parts, `(2, *shape)`, it keeps fourteen, and no type, device or file has to be
-    told of it.
+    A module created in float32 and cast to float64 later would keep only seven digits of a
+    constant. With two parts, `(2, *shape)`, it keeps fourteen, whatever the dtype, device or file.
 
     Examples:
         >>> import torch

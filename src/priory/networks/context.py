@@ -1,4 +1,4 @@
-"""What is known of a batch beside its values, and which modules are told of it."""
+"""The context of a batch: annotations in addition to its values, and which modules receive them."""
 
 import warnings
 from collections.abc import Callable
@@ -26,7 +26,7 @@ Decoder = Callable[..., Distribution]
 
 
 def _takes_covariates(cls: Any) -> Any:
-    """Let a context be made with the name that labels had before version 0.2."""
+    """Let a context be created with the name of labels before version 0.2."""
     make = cls.__init__
 
     @wraps(make)
@@ -49,21 +49,21 @@ def _takes_covariates(cls: Any) -> Any:
 @_takes_covariates
 @dataclass(frozen=True, eq=False)
 class Context:
-    """Which examples these are and what is known of them; most models never see one.
+    """The positions and annotations of examples; most models do not need one.
 
-    Every field has one row for each example of a batch, or is None. Arrays are taken as tensors.
+    Every field has one row per example of a batch, or is None. Arrays are converted to tensors.
 
     Attributes:
         index: The position of each example in the training set, `(B,)`.
         labels: The label of each example, a whole number from zero, `(B,)`.
-        label_shares: In the place of labels, the share of each label in each example, `(B, C)`.
-        exposure: How much of each example was looked at, above zero, for a decoder of counts: the
-            depth at which a cell was sequenced, the length of a document, `(B,)`.
+        label_shares: Instead of labels, the share of each label in each example, `(B, C)`.
+        exposure: The exposure of each example, above zero, for a decoder of counts: the sequencing
+            depth of a cell, the length of a document, `(B,)`.
         batch_label: The batch that each example was measured in, a whole number from zero, `(B,)`:
-            a nuisance, of which a decoder is told so that z need not hold it.
+            a nuisance that the decoder takes as an input, so that z does not need to encode it.
 
     Raises:
-        ValueError: If a field has another shape or type, the fields are of different lengths, or
+        ValueError: If a field has the wrong shape or dtype, the fields have different lengths, or
             both labels and shares of labels are given.
 
     Examples:
@@ -91,18 +91,18 @@ class Context:
         lengths = {name: len(value) for name, value in self._given().items()}
         if len(set(lengths.values())) > 1:
             got = " and ".join(f"{length} {name}" for name, length in lengths.items())
-            raise ValueError(f"expected as many of each as there are examples, got {got}.")
+            raise ValueError(f"expected the same number of each, one per example, got {got}.")
 
     def __getitem__(self, rows: slice | Int[Tensor, "..."]) -> "Context":
-        """Return what is known of some of the examples."""
+        """Return the context of some of the examples."""
         return type(self)(**{name: value[rows] for name, value in self._given().items()})
 
     def __len__(self) -> int:
-        """Return the number of examples that are told of; 0 where nothing is."""
+        """Return the number of examples in the context, or 0 if it is empty."""
         return next((len(value) for value in self._given().values()), 0)
 
     def __bool__(self) -> bool:
-        """Return whether anything is known."""
+        """Return whether any field is set."""
         return bool(self._given())
 
     def to(self, device: torch.device | str) -> "Context":
@@ -112,7 +112,7 @@ class Context:
         return type(self)(**{name: value.to(device) for name, value in self._given().items()})
 
     def check_batch(self, size: int) -> None:
-        """Refuse a batch of another size than there are rows."""
+        """Refuse a batch whose size differs from the number of rows."""
         for name, value in self._given().items():
             if len(value) != size:
                 raise ValueError(
@@ -122,12 +122,12 @@ class Context:
 
     @property
     def about_labels(self) -> Tensor | None:
-        """The labels, or else their shares; None without either."""
+        """The labels, or else their shares, or None."""
         return self.labels if self.label_shares is None else self.label_shares
 
     @property
     def covariates(self) -> Tensor | None:
-        """The name that labels, or their shares, had before version 0.2."""
+        """The name of labels, or their shares, before version 0.2."""
         warnings.warn(
             "context.covariates is now context.labels or context.label_shares.",
             DeprecationWarning,
@@ -159,24 +159,24 @@ def _checked(field: Field[Any], value: Any) -> Tensor:
 
 
 def given(context: Context | None) -> Context:
-    """Return a context, an empty one where there is none."""
+    """Return a context, or an empty one if there is none."""
     return NOTHING if context is None else context
 
 
 NOTHING = Context()
-"""What is known where no context is given."""
+"""The context if none is given."""
 
 
 def call(
     module: Callable[..., Any], argument: Any, context: Context, role: Role = "encoder"
 ) -> Distribution:
-    """Call a part of a model for its distribution, with what it wants to know of the examples.
+    """Call a part of a model for its distribution, with the context if it takes one.
 
-    Data and points on another device than the numbers of an encoder or a decoder are brought there.
+    Data and points are moved to the device of an encoder's or a decoder's parameters.
 
     Raises:
-        TypeError: If it cannot be called, or returns no distribution (of an encoder or a prior,
-            one over vectors).
+        TypeError: If it cannot be called, or does not return a distribution (over vectors, for an
+            encoder or a prior).
     """
     if not callable(module):
         raise wrong_part(module, role)
@@ -196,7 +196,7 @@ def call(
 
 
 def at_home(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
-    """Return data as a tensor on the device of a module's numbers, where they mostly are."""
+    """Return data as a tensor on the device of a module's parameters."""
     if type(x) is Tensor and isinstance(module, nn.Module) and not x.is_complex():
         first = next(module.parameters(), None)
         if first is not None and first.device == x.device:
@@ -205,21 +205,20 @@ def at_home(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
 
 
 def tell(module: Callable[..., Any], argument: Any, context: Context) -> Any:
-    """Call a module, with what is known of the examples if it declares that it wants to know.
+    """Call a module, with the context of the examples if it declares that it takes one.
 
-    A module declares it by an attribute `num_labels` or `num_batches` (how many it takes), or
-    `exposure`, that is not None, as the networks here do; priors want to know everything. Any other
-    callable is called with one argument, so that an `nn.Sequential`, a function or a bound method
-    is a good encoder.
+    A module declares this with an attribute `num_labels` or `num_batches` (how many it takes), or
+    `exposure`, that is not None, like the networks here; priors always receive the context. Any
+    other callable is called with one argument, so an `nn.Sequential`, a function or a bound method
+    works as an encoder.
     """
     return module(argument, context) if _declares(module) else module(argument)
 
 
 def num_arguments(module: nn.Module) -> int:
-    """Return how many of `(encoder, context)` a foreign module that makes a prior is called with.
+    """Return how many of `(encoder, context)` to pass to a foreign module that returns a prior.
 
-    They are cut short after the last one that it declares, requires, or has a parameter of that
-    name for.
+    They end with the last one that it declares, requires, or has a parameter with that name for.
     """
     if _declares(module):
         return 2
@@ -231,7 +230,7 @@ def num_arguments(module: nn.Module) -> int:
 
 
 def requires_encoder(module: nn.Module) -> bool:
-    """Return whether a foreign module that makes a prior cannot be called without an encoder."""
+    """Return whether a foreign module that returns a prior needs an encoder."""
     return any(p.default is Parameter.empty for p in _by_position(module)[:1])
 
 
@@ -242,13 +241,13 @@ def _by_position(module: nn.Module) -> list[Parameter]:
 
 
 def num_labels_of(module: object) -> int | None:
-    """Return the number of labels that a module declares to take; None if it takes none."""
+    """Return the number of labels that a module declares that it takes, or None."""
     number: int | None = _declared(module, "num_labels")
     return number
 
 
 def num_batches_of(module: object) -> int | None:
-    """Return the number of batches that a module declares to take; None if it takes none."""
+    """Return the number of batches that a module declares that it takes, or None."""
     number: int | None = _declared(module, "num_batches")
     return number
 
@@ -260,7 +259,7 @@ def exposure_of(module: object) -> str | None:
 
 
 def takes_any_batch(decoder: object) -> bool:
-    """Return whether a decoder and its network are this library's, which take `(*batch, L)`."""
+    """Return whether a decoder and its network are from this library, which take `(*batch, L)`."""
     inner = _unwrapped(getattr(decoder, "_orig_mod", decoder))
     return all(
         type(module).__module__.startswith(f"{__name__.split('.')[0]}.")
@@ -283,7 +282,7 @@ def _declared(module: object, name: str) -> Any:
 
 
 def _unwrapped(module: object) -> object:
-    """Return what a wrapper calls, a compiled module and its methods too."""
+    """Return the module inside a wrapper, including compiled modules and their methods."""
     if isinstance(module, nn.Module):
         if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
             return _unwrapped(module.module)
@@ -294,7 +293,7 @@ def _unwrapped(module: object) -> object:
 
 
 def given_labels(context: Context | None, num_labels: int, call: str) -> Int[Tensor, " B"]:
-    """Return the labels of a context, whole numbers from 0 to C - 1, or say how to `call`."""
+    """Return the labels of a context, whole numbers from 0 to C - 1."""
     context = given(context)
     if context.labels is None:
         got = "none" if context.label_shares is None else "shares of labels"
@@ -324,14 +323,14 @@ def _within(labels: Int[Tensor, " B"], count: int, what: str) -> Int[Tensor, " B
 
 
 def checked_exposure(exposure: Real[Tensor, " B"]) -> Real[Tensor, " B"]:
-    """Return exposures, each of which has to be above zero and finite."""
+    """Return exposures, each of which must be above zero and finite."""
     if not torch.compiler.is_compiling():
         bad = ~((exposure > 0) & exposure.isfinite())
         if bad.any():
             place = int(bad.nonzero()[0])
             raise ValueError(
                 f"expected exposures above zero, got {exposure[place]:g} for example {place}; "
-                "leave out examples in which nothing was counted, or train without an exposure."
+                "leave out examples without any counts, or train without an exposure."
             )
     return exposure
 
@@ -339,7 +338,7 @@ def checked_exposure(exposure: Real[Tensor, " B"]) -> Real[Tensor, " B"]:
 def given_shares(
     context: Context | None, num_labels: int, call: str, like: Tensor
 ) -> Float[Tensor, "B C"]:
-    """Return the share of each label in each example, one-hot where labels are given."""
+    """Return the share of each label in each example, one-hot if labels are given."""
     shares = given(context).label_shares
     if shares is None:
         shares = one_hot(given_labels(context, num_labels, call), num_labels)

@@ -1,4 +1,4 @@
-"""What the parts of a model must be and return, and one sentence for what is not so."""
+"""What the parts of a model must be and return, with one-sentence errors."""
 
 from typing import Literal
 
@@ -21,43 +21,43 @@ PARTS: dict[Role, tuple[str, str]] = {
     ),
     "prior": (
         "a prior, called as prior(encoder, context=None)",
-        "give one of Priory's, or priory.adapters.as_prior(x) of a Distribution, a zuko flow or a "
-        "module that returns a distribution",
+        "use one of Priory's, or priory.adapters.as_prior(x) with a Distribution, a zuko flow or "
+        "a module that returns a distribution",
     ),
 }
-"""What each part is, and what to give in the place of something else."""
+"""What each part is, and what to give instead of something else."""
 
 RESULTS: dict[Role, tuple[str, str]] = {
     "encoder": (
         "a distribution over vectors from the encoder, such as Independent(Normal(loc, scale), 1)",
-        "priory.adapters.posterior(model.encode, mean=..., scale=...) makes an encoder of a model "
-        "that returns moments",
+        "priory.adapters.posterior(model.encode, mean=..., scale=...) makes an encoder from a "
+        "model that returns moments",
     ),
     "decoder": (
         "a distribution over x from the decoder",
-        "a network becomes a decoder by a likelihood, such as BernoulliDecoder(network)",
+        "a likelihood turns a network into a decoder, such as BernoulliDecoder(network)",
     ),
     "prior": (
         "a distribution over vectors from the prior, such as Independent(Normal(loc, scale), 1)",
-        "let its call return a torch Distribution, or take a prior of Priory's",
+        "let its call return a torch Distribution, or use one of Priory's priors",
     ),
 }
-"""What each part returns, and what to do where it returns anything else."""
+"""What each part returns, and what to do if it returns anything else."""
 
 
 def kind_of(thing: object) -> str:
-    """Return what something is, for messages."""
+    """Describe an object, for messages."""
     return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__
 
 
 def wrong_part(part: object, role: Role) -> TypeError:
-    """Return the error that says that what was given as a part of a model is none."""
+    """Return the error for an object that is not a part of a model."""
     expected, advice = PARTS[role]
     return TypeError(f"expected {expected}, got {kind_of(part)}; {advice}.")
 
 
 def wrong_result(result: object, role: Role) -> TypeError:
-    """Return the error that says that what a part returned is no such distribution."""
+    """Return the error for a part that did not return the right distribution."""
     expected, advice = RESULTS[role]
     got = type(result).__name__
     if isinstance(result, Distribution):
@@ -74,7 +74,7 @@ def wrong_result(result: object, role: Role) -> TypeError:
 
 
 def name_the_adapter(prior: object, error: Exception) -> None:
-    """Name the adapter where a module cannot be called as a prior is, but can with nothing."""
+    """Suggest the adapter for a module that can only be called without arguments."""
     if isinstance(prior, nn.Module) and _returns_one_without_arguments(prior):
         raise wrong_part(prior, "prior") from error
 
@@ -83,5 +83,5 @@ def _returns_one_without_arguments(module: nn.Module) -> bool:
     try:
         with torch.no_grad(), torch.random.fork_rng():
             return isinstance(module(), Distribution)
-    except Exception:  # whatever it is, the adapter is not the answer
+    except Exception:  # for any other error, the adapter does not help
         return False

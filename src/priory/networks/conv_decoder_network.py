@@ -13,23 +13,23 @@ from priory.networks.mlp import batch_shape, check_sizes
 
 
 class ConvDecoderNetwork(nn.Module):
-    """Gated dense layers, then gated convolutions that double an image again and again.
+    """Gated dense layers, then gated convolutions that repeatedly double an image.
 
-    Images are doubled by repeating pixels before each convolution. It holds no batch statistics:
-    each example is normalised by itself (GroupNorm with one group).
+    Images are doubled by repeating pixels before each convolution. It has no batch statistics: each
+    example is normalised separately (GroupNorm with one group).
 
     Args:
         in_shape: The shape of one input.
         image_shape: The shape of an image, `(H, W)` or `(C, H, W)`, of any height and width.
-        pixel_shape: The shape of what comes out for each pixel and channel: `()` for a number,
-            `(V,)` for the logits of V values.
+        pixel_shape: The shape of the output per pixel and channel: `()` for a number, `(V,)` for
+            the logits of V values.
         hidden_sizes: The widths of the dense layers before the convolutions.
         channels: The channels of the convolutions, each of which doubles height and width.
-        num_labels: The number of labels C, of which every input has one beside it, for a decoder of
-            labelled data; None takes no labels.
+        num_labels: The number of labels C, for a decoder of labelled data, with one label per
+            input; None takes no labels.
 
     Raises:
-        ValueError: If a size is below one, or `image_shape` is that of no image.
+        ValueError: If a size is below one, or `image_shape` is not that of an image.
 
     Reference:
         Van den Oord et al., *Conditional Image Generation with PixelCNN Decoders*, NeurIPS 2016,
@@ -77,7 +77,7 @@ class ConvDecoderNetwork(nn.Module):
     def forward(
         self, z: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
     ) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *image_shape, *pixel_shape)`, as an MLP does."""
+        """Map `(*batch, *in_shape)` to `(*batch, *image_shape, *pixel_shape)`, like an MLP."""
         batch = batch_shape(z, self.in_shape)
         height, width = self.image_shape[-2:]
         start = self.dense(z, labels)

@@ -13,21 +13,21 @@ from priory.networks.mlp import batch_shape, check_sizes
 
 
 class ConvEncoderNetwork(nn.Module):
-    """Gated convolutions that halve an image again and again, then gated dense layers.
+    """Gated convolutions that repeatedly halve an image, then gated dense layers.
 
-    It holds no batch statistics: each example is normalised by itself (GroupNorm with one group),
-    so that pseudo-inputs and data can share it.
+    It has no batch statistics: each example is normalised separately (GroupNorm with one group), so
+    pseudo-inputs and data can share it.
 
     Args:
         in_shape: The shape of an image, `(H, W)` or `(C, H, W)`, of any height and width.
         out_shape: The shape of one output.
-        hidden_sizes: The widths of the dense layers behind the convolutions.
+        hidden_sizes: The widths of the dense layers after the convolutions.
         channels: The channels of the convolutions, each of which halves height and width.
-        num_labels: The number of labels C, of which every image has one, told to the dense layers,
-            for an encoder of labelled data; None takes no labels.
+        num_labels: The number of labels C, for an encoder of labelled data, with one label per
+            image passed to the dense layers; None takes no labels.
 
     Raises:
-        ValueError: If a size is below one, or `in_shape` is that of no image.
+        ValueError: If a size is below one, or `in_shape` is not that of an image.
 
     Reference:
         Van den Oord et al., *Conditional Image Generation with PixelCNN Decoders*, NeurIPS 2016,
@@ -68,7 +68,7 @@ class ConvEncoderNetwork(nn.Module):
     def forward(
         self, x: Float[Tensor, "..."], labels: Float[Tensor, "B C"] | None = None
     ) -> Float[Tensor, "..."]:
-        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`, as an MLP does."""
+        """Map `(*batch, *in_shape)` to `(*batch, *out_shape)`, like an MLP."""
         batch = batch_shape(x, self.in_shape)
         height, width = self.in_shape[-2:]
         images = x.reshape(math.prod(batch), image_channels(self.in_shape), height, width)

@@ -1,4 +1,4 @@
-"""The smallest and the largest value an example can take, as a whole or in each dimension."""
+"""The smallest and the largest value that an example can take, overall or per dimension."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Tensor
 from priory.suggestions import short
 
 DataRange = Sequence[Any]
-"""`(low, high)`: two numbers, or nested lists of the shape of one example."""
+"""`(low, high)`: two numbers, or nested lists with the shape of an example."""
 
 
 def checked_range(
@@ -19,8 +19,8 @@ def checked_range(
     """Return the bounds, each a number or nested lists of numbers.
 
     Raises:
-        ValueError: If the range is empty or not finite in a dimension, or a bound has another shape
-            than `data_shape`, that of one example, where this is known.
+        ValueError: If the range is empty or not finite in a dimension, or the shape of a bound
+            differs from `data_shape`, that of one example, if known.
 
     Examples:
         >>> from priory.networks.data_range import checked_range
@@ -34,7 +34,7 @@ def checked_range(
             "expected data_range=(low, high), two numbers or two nested lists of them, got "
             f"{short(str(data_range))}."
         ) from error
-    if data_shape is None:  # the one bound's that is no number
+    if data_shape is None:  # that of the bound that is not a number
         data_shape = max(low.shape, high.shape, key=len)
     for bound in (low, high):
         if bound.shape not in ((), tuple(data_shape)):
@@ -54,6 +54,6 @@ def checked_range(
 
 
 def range_tensors(data_range: DataRange) -> tuple[Tensor, Tensor]:
-    """Return the bounds as tensors, of shape `()` or of the shape of one example."""
+    """Return the bounds as tensors, with shape `()` or the shape of one example."""
     low, high = (torch.tensor(bound, dtype=torch.get_default_dtype()) for bound in data_range)
     return low, high

@@ -12,12 +12,12 @@ from priory.processes import Processes
 
 
 class DividedEncoder:
-    """An encoder of which each process encodes its share of the inputs, and all get all posteriors.
+    """An encoder in which each process encodes its share of the inputs, and all get all posteriors.
 
-    It stands in for the encoder where every process has the same inputs: a prior that is called
-    with it has its exemplars or pseudo-inputs encoded by all. A gradient is that of the sum of what
-    the processes make of the posteriors. Posteriors that are no diagonal Gaussians are made whole
-    in each process.
+    It replaces the encoder if every process has the same inputs: the exemplars or pseudo-inputs of
+    a prior called with it are encoded by all processes together. The gradient is that of the sum of
+    the processes' results. Posteriors that are not diagonal Gaussians are computed completely in
+    each process.
 
     Args:
         encoder: The module that returns q(z|x).
@@ -60,7 +60,7 @@ class DividedEncoder:
 
 
 class _Gathered(torch.autograd.Function):
-    """The rows of all processes, each of which makes something else of them."""
+    """The rows of all processes, which each process uses differently."""
 
     @staticmethod
     def forward(ctx: Any, share: Tensor, processes: Processes, total: int) -> Tensor:

@@ -6,10 +6,10 @@ from torch import nn
 
 
 def gated_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
-    """Return a 3×3 convolution with a gate, normalised over each example alone.
+    """Return a gated 3×3 convolution, normalised separately for each example.
 
     GroupNorm with one group takes its statistics over the channels and pixels of one example, so
-    that what an example becomes depends on nothing else in its batch.
+    that an example does not depend on others in its batch.
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, 2 * out_channels, 3, stride, padding=1),
@@ -19,7 +19,7 @@ def gated_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Seque
 
 
 def image_sizes(image_shape: Sequence[int], halvings: int) -> list[tuple[int, int]]:
-    """Return the height and width of an image `(H, W)` or `(C, H, W)`, halved again and again.
+    """Return the height and width of an image `(H, W)` or `(C, H, W)`, repeatedly halved.
 
     Examples:
         >>> from priory.networks.gated_conv import image_sizes
@@ -29,7 +29,7 @@ def image_sizes(image_shape: Sequence[int], halvings: int) -> list[tuple[int, in
     if len(image_shape) not in (2, 3):
         raise ValueError(
             "expected images of shape (H, W) or (C, H, W) for a convolutional network, got "
-            f"{tuple(image_shape)}; take fully connected layers for other data."
+            f"{tuple(image_shape)}; use fully connected layers for other data."
         )
     if halvings < 1:
         raise ValueError("expected the channels of at least one convolution, got none.")

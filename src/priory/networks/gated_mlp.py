@@ -9,7 +9,7 @@ from priory.networks.mlp import FullyConnected
 
 
 class GatedLinear(nn.Module):
-    """A linear map and its gate, each a matrix of its own to initialise and to optimise."""
+    """A linear map and its gate, as separate matrices for initialisation and optimisation."""
 
     def __init__(self, fan_in: int, fan_out: int) -> None:
         super().__init__()
@@ -26,8 +26,7 @@ class GatedMLP(FullyConnected):
 
     $$h' = (A h + a) \odot \mathrm{sigmoid}(C h + c)$$
 
-    The last layer has no gate. It holds no batch statistics, so that pseudo-inputs and data can
-    share it.
+    The last layer has no gate. It has no batch statistics, so pseudo-inputs and data can share it.
 
     Its arguments are those of an [`MLP`][priory.networks.MLP].
 

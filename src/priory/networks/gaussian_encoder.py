@@ -24,19 +24,19 @@ TINY = 1e-6
 
 
 class ScaledData(nn.Module):
-    """A module that maps data to [-1, 1] first; its arguments are those of a `GaussianEncoder`."""
+    """A module that first maps data to [-1, 1]; its arguments are those of a `GaussianEncoder`."""
 
     centre: Tensor
     half_width: Tensor
 
     def set_range(self, data_range: DataRange, transform: TransformName) -> None:
-        """Keep the range of the data, and what they go through before they are mapped."""
+        """Store the range of the data, and the transformation before they are mapped."""
         self.data_range = checked_range(data_range)
         self.transform = transform
         low, high = range_tensors(self.data_range)
         if transform != "linear" and np.min(self.data_range[0]) < 0:
             raise ValueError(
-                f"expected data_range from zero on with transform={transform!r}, got "
+                f"expected data_range from zero upwards with transform={transform!r}, got "
                 f"{self.data_range}."
             )
         if transform != "linear":
@@ -45,7 +45,7 @@ class ScaledData(nn.Module):
         add_constant(self, "half_width", (high - low) / 2)
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Return data as the networks take them."""
+        """Return data in the form that the networks take."""
         x = TRANSFORMS[self.transform](x.to(self.centre.dtype))
         return (x - self.centre) / self.half_width
 
@@ -54,17 +54,18 @@ class GaussianEncoder(Head, ScaledData):
     r"""The posterior $q(z \mid x) = \mathcal{N}(z \mid \mu(x), \mathrm{diag}\,\sigma(x)^2)$.
 
     Args:
-        network: A module from data, mapped to [-1, 1], to `(*batch, 2 L)`: the means beside the
+        network: A module from data, mapped to [-1, 1], to `(*batch, 2 L)`: the means and the
             logarithms of the standard deviations.
         data_range: The smallest and the largest value that data can take: two numbers, or a pair of
-            nested lists of the shape of one example, which give each dimension its own.
-        transform: What data go through before they are mapped to [-1, 1]: `"linear"` for nothing,
-            `"log1p"` for log(1 + x), which suits counts; `"log1p-of-shares"` for
-            $\log(1 + x_d / \bar x)$ with the mean $\bar x$ over the dimensions of the example,
-            which suits counts whose total says nothing of them.
+            nested lists with the shape of an example, one bound per dimension.
+        transform: The transformation before data are mapped to [-1, 1]: `"linear"` for none,
+            `"log1p"` for log(1 + x), which suits counts; `"log1p-of-shares"` for $\log(1 + x_d /
+            \bar x)$ with the mean $\bar x$ over the dimensions of the example, which suits counts
+            whose total is not informative.
 
     Raises:
-        ValueError: If the range is empty in a dimension, or reaches below zero with a logarithm.
+        ValueError: If the range is empty in a dimension, or includes negative values with a
+            logarithm.
 
     Reference:
         Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014, appendix C.
@@ -77,7 +78,7 @@ class GaussianEncoder(Head, ScaledData):
         torch.Size([2])
     """
 
-    knows_batches = False  # pseudo-inputs are of no batch
+    knows_batches = False  # pseudo-inputs have no batch
 
     def __init__(
         self,
@@ -94,6 +95,6 @@ class GaussianEncoder(Head, ScaledData):
 
 
 def gaussian(out: Tensor) -> Independent:
-    """Return N(μ, σ²) from the means beside the logarithms of the scales, `(*batch, 2 L)`."""
+    """Return N(μ, σ²) from the means and the logarithms of the scales, `(*batch, 2 L)`."""
     loc, log_scale = out.chunk(2, dim=-1)
     return Independent(Normal(loc, log_scale.exp()), 1)

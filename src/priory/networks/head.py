@@ -1,4 +1,4 @@
-"""A network between what it is told and a distribution: what encoders and decoders begin with."""
+"""A network followed by a distribution: the base of encoders and decoders."""
 
 from typing import Any, ClassVar
 
@@ -18,17 +18,17 @@ from priory.networks.context import (
 
 
 class Head(nn.Module):
-    """What turns the numbers of a network into a distribution."""
+    """Turns the output of a network into a distribution."""
 
     knows_batches: ClassVar[bool] = True
-    """Whether a network that takes batches is always told of them; else they may be unknown."""
+    """Whether a network that takes batches always receives them; otherwise they may be unknown."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a distribution, as every module does; one that can be exported."""
+        """Return a distribution, which can be exported."""
         return unchecked_in_export(super().__call__, *args, **kwargs)
 
     @property
@@ -42,23 +42,23 @@ class Head(nn.Module):
         return num_batches_of(self.network)
 
     def outputs(self, x: Tensor, context: Context | None) -> Tensor:
-        """Call the network, as `outputs_of` does."""
+        """Call the network, like `outputs_of`."""
         return outputs_of(self.network, x, context, knows_batches=self.knows_batches)
 
 
 def outputs_of(
     network: nn.Module, x: Tensor, context: Context | None, *, knows_batches: bool = False
 ) -> Tensor:
-    """Call a network, with the labels and the batches of the context where it takes them.
+    """Call a network, with the labels and the batches of the context if it takes them.
 
-    Under autocast the network runs in half precision, and what it returns is in single: a density
-    sums too many terms for half of it.
+    Under autocast the network runs in half precision, but its output is in single precision,
+    because a density sums too many terms for half precision.
 
     Args:
         network: The network.
-        x: What it is called with.
-        context: What is known of the examples.
-        knows_batches: Whether one that takes batches is always told of them; else they may be
+        x: Its input.
+        context: The context of the examples.
+        knows_batches: Whether one that takes batches always receives them; otherwise they may be
             unknown.
     """
     num_labels, num_batches, told = num_labels_of(network), num_batches_of(network), {}

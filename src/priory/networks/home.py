@@ -1,4 +1,4 @@
-"""Where a module is at home: the device and the type of its numbers, to which data are brought."""
+"""The device and dtype of a module's parameters, to which data are moved."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -12,7 +12,7 @@ from priory.networks.modes import modules_behind
 
 
 def home_of(module: Callable[..., Any]) -> tuple[torch.device, torch.dtype] | None:
-    """Return the device and the type of the first floating-point numbers in a callable's memory.
+    """Return the device and the dtype of a callable's first floating-point tensor.
 
     Examples:
         >>> from torch import nn
@@ -28,9 +28,9 @@ def home_of(module: Callable[..., Any]) -> tuple[torch.device, torch.dtype] | No
 
 
 def taken(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
-    """Return data as a tensor: a tensor as it is, an array in the type of a module's numbers.
+    """Return data as a tensor: a tensor unchanged, an array in the dtype of a module.
 
-    Nothing is moved yet: data may be many, and only blocks of them go to the module's device.
+    Nothing is moved yet: data may be large, and only blocks of them go to the module's device.
 
     Examples:
         >>> import numpy as np
@@ -46,9 +46,9 @@ def taken(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
 
 
 def brought(x: Tensor | Array, module: Callable[..., Any]) -> Tensor:
-    """Return what `taken` does, on the device of a module's numbers."""
+    """Return the result of `taken`, on the device of a module."""
     x = taken(x, module)
-    if torch.compiler.is_compiling():  # which is told of devices by the tensors that it gets
+    if torch.compiler.is_compiling():  # the compiler gets devices from the tensors
         return x
     home = home_of(module)
     return x if home is None else x.to(home[0])

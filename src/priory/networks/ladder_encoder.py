@@ -1,4 +1,4 @@
-"""The ladder: levels whose posterior and prior share the way down."""
+"""The ladder: levels whose posterior and prior share their downward networks."""
 
 from collections.abc import Sequence
 
@@ -22,11 +22,11 @@ from priory.networks.level_encoder import (
 
 
 class LadderEncoder(LevelEncoder):
-    r"""Several levels: up by features of x, and down by the networks of the prior.
+    r"""Several levels: features of x go up, and the networks of the prior go down.
 
-    Features go up from x, $d_1 = f_1(x), d_{l+1} = f_{l+1}(d_l)$, and each says what it thinks of
-    its level, $\mathcal{N}(\hat\mu_l, \hat\sigma_l^2)$. On the way down that is multiplied by what
-    the level above makes of it, $p(z_l | z_{l+1}) = \mathcal{N}(\mu_l, \sigma_l^2)$:
+    Features go up from x, $d_1 = f_1(x), d_{l+1} = f_{l+1}(d_l)$, and each predicts its level,
+    $\mathcal{N}(\hat\mu_l, \hat\sigma_l^2)$. On the way down this is multiplied by the prediction
+    from the level above, $p(z_l | z_{l+1}) = \mathcal{N}(\mu_l, \sigma_l^2)$:
 
     $$q(z_l \mid x, z_{l+1}) = \mathcal{N}\Big(
     \frac{\hat\mu_l \hat\sigma_l^{-2} + \mu_l \sigma_l^{-2}}
@@ -37,18 +37,18 @@ class LadderEncoder(LevelEncoder):
     same $p(z_l | z_{l+1})$.
 
     Args:
-        latent_dims: The number of dimensions of each level, the first next to the data.
-        bottom_up: For each level, the network that makes its features of those below, the first
-            of x mapped to [-1, 1].
-        heads: For each level, the network from its features to `(B, 2 L_l)`: the means beside the
+        latent_dims: The number of dimensions of each level, starting next to the data.
+        bottom_up: For each level, the network that computes its features from those below, the
+            first from x mapped to [-1, 1].
+        heads: For each level, the network from its features to `(B, 2 L_l)`: the means and the
             logarithms of the standard deviations.
         top_down: For each level but the top, from the first up, a module from the level above to
             $p(z_l | z_{l+1})$, such as a [`LevelGaussian`][priory.networks.LevelGaussian].
-        data_range: As for a [`GaussianEncoder`][priory.networks.GaussianEncoder].
-        transform: Likewise.
+        data_range: As in a [`GaussianEncoder`][priory.networks.GaussianEncoder].
+        transform: As in a `GaussianEncoder`.
 
     Raises:
-        ValueError: If there are fewer than two levels, or not a module for each.
+        ValueError: If there are fewer than two levels, or not one module for each.
 
     Reference:
         Sønderby et al., *Ladder Variational Autoencoders*, NeurIPS 2016, equations 9 to 13.
@@ -111,7 +111,7 @@ class LadderEncoder(LevelEncoder):
 
 
 class Merged(nn.Module):
-    """What features say of a level, multiplied by what the level above makes of it.
+    """The prediction of a level from features, multiplied by that from the level above.
 
     Args:
         top_down: A module from the level above to a diagonal Gaussian.
@@ -122,7 +122,7 @@ class Merged(nn.Module):
         self.top_down = top_down
 
     def forward(self, loc: Tensor, scale: Tensor, above: Tensor) -> Independent:
-        """Return the product of two Gaussians, of one `(B, L_l)` and of a level above."""
+        """Return the product of two Gaussians, one `(B, L_l)` and one from the level above."""
         other, other_scale = loc_and_scale(self.top_down(above))
         precision, other_precision = scale.pow(-2), other_scale.pow(-2)
         total = precision + other_precision

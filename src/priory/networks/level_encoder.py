@@ -1,4 +1,4 @@
-"""Encoders of several levels of latents: what they share, and the one with a network for each."""
+"""Encoders with several levels of latents: their base, and one with a network for each level."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -26,9 +26,8 @@ class GivenAbove:
     Attributes:
         size: The number of dimensions of the level.
         module: The module.
-        given: What else it is given, such as features of x, of which the batch is the last
-            dimension but one.
-        parameters: What stands in the place of the module's parameters; None without.
+        given: Its other inputs, such as features of x, whose batch is the second to last dimension.
+        parameters: Replacements for the module's parameters, or None.
     """
 
     size: int
@@ -37,10 +36,10 @@ class GivenAbove:
     parameters: dict[str, Tensor] | None = None
 
     def __call__(self, above: Tensor) -> Distribution:
-        """Return the distribution of the level, of the batch shape of the level above.
+        """Return the distribution of the level, with the batch shape of the level above.
 
         Raises:
-            ValueError: If the module makes another number of dimensions.
+            ValueError: If the module returns a different number of dimensions.
         """
         arguments = (*self.given, above)
         if self.parameters is None:
@@ -49,13 +48,13 @@ class GivenAbove:
             p = functional_call(self.module, self.parameters, arguments)
         if p.event_shape != (self.size,):
             raise ValueError(
-                f"expected {self.size} latent dimensions of a level, got {tuple(p.event_shape)} "
-                "from its network; give it two outputs for each dimension."
+                f"expected {self.size} latent dimensions for a level, got {tuple(p.event_shape)} "
+                "from its network; give it two outputs per dimension."
             )
         return p
 
     def detached(self) -> "GivenAbove":
-        """Return the same, through which a gradient reaches the level above and no parameter."""
+        """Return the same, with gradients for the level above but not for parameters."""
         frozen = {name: p.detach() for name, p in self.module.named_parameters()}
         given = tuple(tensor.detach() for tensor in self.given)
         return GivenAbove(self.size, self.module, given, frozen)
@@ -65,11 +64,11 @@ class LevelEncoder(ScaledData, ABC):
     r"""A posterior over several levels, $q(z \mid x) = q(z_T|x) \prod_l q(z_l | x, z_{l+1})$.
 
     A call returns it as a [`JointPosterior`][priory.distributions.JointPosterior], with the levels
-    side by side. The posterior of the top level alone, $q(z_T|x)$, is a diagonal Gaussian, which
-    `encoder.top(x)` returns: what a prior over the top level is called with is `encoder.top`.
+    concatenated. The posterior of only the top level, $q(z_T|x)$, is a diagonal Gaussian, which
+    `encoder.top(x)` returns: a prior over the top level is called with `encoder.top`.
 
     Attributes:
-        latent_dims: The number of dimensions of each level, the first next to the data.
+        latent_dims: The number of dimensions of each level, starting next to the data.
     """
 
     takes_context = True
@@ -96,7 +95,7 @@ class LevelEncoder(ScaledData, ABC):
 
     @property
     def generative(self) -> tuple[Conditional, ...] | None:
-        """The levels below the top of p(z), where the prior shares them; else None."""
+        """The levels below the top of p(z) if the prior shares them, otherwise None."""
         return None
 
     @abstractmethod
@@ -108,15 +107,15 @@ class LevelEncoder(ScaledData, ABC):
         """Return q(z|x), with batch shape `(B,)` and event shape `(L,)`."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a distribution, as every module does; one that can be exported."""
+        """Return a distribution, which can be exported."""
         return unchecked_in_export(super().__call__, *args, **kwargs)
 
 
 class TopEncoder(nn.Module):
-    """The encoder of the top level of several, in the place of a whole encoder.
+    """The encoder of only the top level.
 
     Args:
-        encoder: The encoder of all levels, of which it is a view: nothing is copied.
+        encoder: The encoder of all levels; nothing is copied.
     """
 
     takes_context = True
@@ -147,11 +146,11 @@ class TopEncoder(nn.Module):
 
 
 MOST_LOG_SCALE = 15.0
-"""Scales of levels stay within exp(±15): far from all data they would overflow."""
+"""Scales of levels stay within exp(±15), because they would overflow far from all data."""
 
 
 def level_gaussian(out: Tensor) -> Independent:
-    """Return N(μ, σ²) of a level, from the means beside the log scales, `(*batch, 2 L)`."""
+    """Return N(μ, σ²) of a level, from the means and the log scales, `(*batch, 2 L)`."""
     loc, log_scale = out.chunk(2, dim=-1)
     scale = log_scale.clamp(-MOST_LOG_SCALE, MOST_LOG_SCALE).exp()
     return Independent(Normal(loc, scale), 1)
@@ -165,7 +164,7 @@ class LevelGaussian(Head):
 
     Args:
         network: A module from the level above, `(*batch, L_{l+1})`, to `(*batch, 2 L_l)`: the means
-            beside the logarithms of the standard deviations.
+            and the logarithms of the standard deviations.
 
     Examples:
         >>> import torch
@@ -175,17 +174,17 @@ class LevelGaussian(Head):
     """
 
     def forward(self, above: Tensor) -> Independent:
-        """Return p(z_l|z_{l+1}), of the batch shape of the level above."""
+        """Return p(z_l|z_{l+1}), with the batch shape of the level above."""
         return level_gaussian(self.outputs(above, None))
 
 
 class JoinedGaussian(nn.Module):
-    """A level of a posterior from features of x and the level above, side by side.
+    """A level of a posterior from the concatenated features of x and level above.
 
     Args:
         features: A network from x, mapped to [-1, 1], to features, `(B, H)`.
-        joint: A network from the features beside the level above to `(*batch, 2 L_l)`: the means
-            beside the logarithms of the standard deviations.
+        joint: A network from the features and the level above to `(*batch, 2 L_l)`: the means and
+            the logarithms of the standard deviations.
 
     Examples:
         >>> import torch
@@ -201,29 +200,29 @@ class JoinedGaussian(nn.Module):
         self.joint = joint
 
     def forward(self, h: Tensor, above: Tensor) -> Independent:
-        """Return q(z_l|x, z_{l+1}) of features of x, `(B, H)`, and a level above, `(*S, B, L)`."""
+        """Return q(z_l|x, z_{l+1}) from features of x, `(B, H)`, and the level above."""
         beside = torch.cat([h.expand(*above.shape[:-1], h.shape[-1]).to(above), above], -1)
         return level_gaussian(outputs_of(self.joint, beside, None))
 
 
 class HierarchicalEncoder(LevelEncoder):
-    r"""Several levels, of which each has networks of its own.
+    r"""Several levels with separate networks.
 
     $$q(z \mid x) = q(z_T \mid x) \prod_{l=1}^{T-1} q(z_l \mid x, z_{l+1})$$
 
     Every factor is a diagonal Gaussian.
 
     Args:
-        latent_dims: The number of dimensions of each level, the first next to the data.
+        latent_dims: The number of dimensions of each level, starting next to the data.
         network: A network from x, mapped to [-1, 1], to `(B, 2 L_T)`: the means of the top level
             beside the logarithms of its standard deviations.
         below: For each other level, from the first up, a
             [`JoinedGaussian`][priory.networks.JoinedGaussian].
-        data_range: As for a [`GaussianEncoder`][priory.networks.GaussianEncoder].
-        transform: Likewise.
+        data_range: As in a [`GaussianEncoder`][priory.networks.GaussianEncoder].
+        transform: As in a `GaussianEncoder`.
 
     Raises:
-        ValueError: If there are fewer than two levels, or not a module for each below the top.
+        ValueError: If there are fewer than two levels, or not one module for each below the top.
 
     Reference:
         Tomczak & Welling, *VAE with a VampPrior*, AISTATS 2018, section 4, equations 13 to 15, for
@@ -267,18 +266,18 @@ class HierarchicalEncoder(LevelEncoder):
 
 
 def checked_levels(latent_dims: Sequence[int]) -> tuple[int, ...]:
-    """Return the sizes of levels, of which there have to be two or more."""
+    """Return the sizes of levels, after checking that there are at least two."""
     at_least(1, **{f"latent_dims[{n}]": size for n, size in enumerate(latent_dims)})
     if len(latent_dims) < 2:
         raise ValueError(
             f"expected the sizes of two levels or more, got {tuple(latent_dims)}; for one level "
-            "take a GaussianEncoder and a prior without levels."
+            "use a GaussianEncoder and a prior without levels."
         )
     return tuple(latent_dims)
 
 
 def one_for_each(sizes: Sequence[int], **modules: Sequence[nn.Module]) -> None:
-    """Refuse modules that are not as many as there are levels of these sizes."""
+    """Refuse modules whose number differs from that of the levels."""
     for name, given in modules.items():
         if len(given) != len(sizes):
             raise ValueError(

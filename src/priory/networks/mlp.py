@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons, and what networks between arrays of fixed shapes share."""
+"""Multi-layer perceptrons, and the base of networks between arrays of fixed shapes."""
 
 import itertools
 import math
@@ -11,9 +11,9 @@ from torch import Size, Tensor, nn
 
 
 class FullyConnected(nn.Module, ABC):
-    """Fully connected layers from arrays of one shape to another, perhaps with more beside them.
+    """Fully connected layers from arrays of one shape to another, optionally with more inputs.
 
-    They hold no batch statistics, so that pseudo-inputs and data can share them.
+    They have no batch statistics, so pseudo-inputs and data can share them.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class FullyConnected(nn.Module, ABC):
 
         Args:
             x: The inputs.
-            labels: The share of each label in each input, one-hot for one that is known, where B is
-                the last dimension of the batch.
-            batches: Likewise that of each batch; equal shares where it is unknown.
+            labels: The share of each label in each input, one-hot if it is known, where B is the
+                last batch dimension.
+            batches: The share of each batch in each input; equal shares if it is unknown.
         """
         x = flat_inputs(x, self.in_shape, self.num_labels, labels)
         if self.num_batches is not None:
@@ -71,15 +71,15 @@ class FullyConnected(nn.Module, ABC):
 class MLP(FullyConnected):
     """Fully connected layers with SiLU between them, from arrays of one shape to another.
 
-    It holds no batch statistics, so that pseudo-inputs and data can share it.
+    It has no batch statistics, so pseudo-inputs and data can share it.
 
     Args:
         in_shape: The shape of one input.
         out_shape: The shape of one output.
         hidden_sizes: The widths of the hidden layers.
-        num_labels: The number of labels C, of which every input has one beside it, for an encoder
-            or decoder of labelled data; None takes no labels.
-        num_batches: Likewise the number of batches in which data were measured.
+        num_labels: The number of labels C, for an encoder or decoder of labelled data, with one
+            label per input; None takes no labels.
+        num_batches: The number of batches in which data were measured, or None.
 
     Raises:
         ValueError: If a shape, a width or the number of labels or of batches is below one.
@@ -101,7 +101,7 @@ class MLP(FullyConnected):
 
 
 def check_sizes(**given: Sequence[int] | int | None) -> None:
-    """Refuse shapes and widths, and numbers of labels and batches if there are any, below one."""
+    """Refuse shapes, widths, and numbers of labels and batches below one."""
     sizes = {
         name: (one,) if isinstance(one, int) else one
         for name, one in given.items()
@@ -115,8 +115,8 @@ def check_sizes(**given: Sequence[int] | int | None) -> None:
 
 
 def batch_shape(x: Tensor, in_shape: Sequence[int]) -> Size:
-    """Return the batch shape of inputs, `(*batch, *in_shape)`, or refuse another shape."""
-    batch = Size(x.shape[: x.dim() - len(in_shape)])  # a plain tuple of some subclasses
+    """Return the batch shape of inputs, `(*batch, *in_shape)`, or refuse their shape."""
+    batch = Size(x.shape[: x.dim() - len(in_shape)])  # a plain tuple for some subclasses
     if tuple(x.shape[len(batch) :]) != tuple(in_shape):
         raise ValueError(
             f"expected inputs of shape (*batch, {', '.join(map(str, in_shape))}), "
@@ -128,16 +128,16 @@ def batch_shape(x: Tensor, in_shape: Sequence[int]) -> Size:
 def flat_inputs(
     x: Tensor, in_shape: Sequence[int], num_labels: int | None, labels: Tensor | None
 ) -> Tensor:
-    """Return inputs as vectors, `(*batch, D)`, or `(*batch, D + C)` with the labels beside them.
+    """Return inputs as vectors, `(*batch, D)`, or `(*batch, D + C)` with labels appended.
 
-    There have to be labels just where a network takes them: the share of each label in each input,
-    `(B, C)`, where B is the last dimension of the batch.
+    Labels are required if and only if a network takes them: the share of each label in each input,
+    `(B, C)`, where B is the last batch dimension.
     """
     batch = batch_shape(x, in_shape)
     if (labels is None) != (num_labels is None):
         raise ValueError(
-            f"expected labels just where num_labels is given, got num_labels={num_labels} "
-            f"and {'no labels' if labels is None else 'labels'}."
+            f"expected labels if and only if num_labels is given, got num_labels={num_labels} and "
+            f"{'no labels' if labels is None else 'labels'}."
         )
     x = x.reshape(*batch, math.prod(in_shape))
     if labels is None:

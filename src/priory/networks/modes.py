@@ -11,14 +11,14 @@ from typing import Any
 from torch import nn
 
 DEPTH = 3
-"""How many steps a module may be away: from a method to its owner to an attribute of it."""
+"""The maximum number of steps to a module: from a method to its owner to an attribute of it."""
 
 
 def modules_behind(*functions: object) -> list[nn.Module]:
-    """Return the modules that callables are or that they reach, none of them within another.
+    """Return the modules that callables are or use, none of them inside another.
 
-    A module is found behind its methods, behind a `partial`, in the attributes of a method's owner,
-    and behind the names that a function takes from around it.
+    A module is found through its methods, a `partial`, the attributes of a method's owner, and the
+    names that a function captures.
 
     Examples:
         >>> from torch import nn
@@ -41,8 +41,8 @@ def _reached(function: object, depth: int) -> Iterator[nn.Module]:
 
 
 def _values(function: Any) -> Iterable[object]:
-    """Return what a callable, or the owner of one, holds."""
-    if isinstance(function, type | ModuleType):  # which hold much that they do not use
+    """Return the attributes of a callable, or of its owner."""
+    if isinstance(function, type | ModuleType):  # these have much that they do not use
         return []
     if isinstance(function, partial):
         return [function.func, *function.args, *function.keywords.values()]
@@ -69,7 +69,7 @@ def _globals(function: Any) -> Iterator[object]:
 
 @contextmanager
 def evaluation_mode(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Put modules, and none within them, into evaluation mode, and put every mode back."""
+    """Put modules, but not their children, into evaluation mode, and restore all modes."""
     training = [module for module in modules if module.training]
     for module in training:
         module.training = False
@@ -81,5 +81,5 @@ def evaluation_mode(modules: Iterable[nn.Module]) -> Iterator[None]:
 
 
 def all_behind(function: Callable[..., Any]) -> list[nn.Module]:
-    """Return every module behind a callable, those within others too."""
+    """Return every module that a callable uses, including nested ones."""
     return [module for root in modules_behind(function) for module in root.modules()]

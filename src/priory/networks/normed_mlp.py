@@ -13,9 +13,9 @@ class NormedMLP(FullyConnected):
 
     $$h' = \mathrm{SiLU}(\mathrm{LayerNorm}(A h + a))$$
 
-    The last layer is not normalised. Inputs of very different sizes, such as the counts of cells
-    that were sequenced to different depths, come out alike. An example is normalised by itself: it
-    holds no batch statistics, so that pseudo-inputs and data can share it.
+    The last layer is not normalised. Inputs with very different sizes, such as the counts of cells
+    sequenced to different depths, give similar outputs. Each example is normalised separately:
+    there are no batch statistics, so pseudo-inputs and data can share it.
 
     Its arguments are those of an [`MLP`][priory.networks.MLP].
 

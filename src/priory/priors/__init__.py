@@ -10,7 +10,7 @@ from priory.priors.gtm_vamp import GTMVampPrior
 from priory.priors.hierarchical import HierarchicalPrior
 from priory.priors.mixture import MixturePrior
 from priory.priors.mog import MoGPrior
-from priory.priors.parts import holds_examples
+from priory.priors.parts import holds_examples as holds_examples
 from priory.priors.parts.usage import Pruned, Reseedable, prune
 from priory.priors.registry import make_prior, prior_class, prior_classes, prior_of
 from priory.priors.resampled import ResampledPrior
@@ -33,7 +33,6 @@ __all__ = [
     "Reseedable",
     "StandardPrior",
     "VampPrior",
-    "holds_examples",
     "make_prior",
     "prior_class",
     "prior_classes",

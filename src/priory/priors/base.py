@@ -12,26 +12,26 @@ from priory.networks.context import Context, Encoder
 
 
 def title_of(prior: nn.Module) -> str:
-    """Return what to call a prior among others: its title, or else the name of its class."""
+    """Return the display name of a prior: its title, or else the name of its class."""
     return str(getattr(prior, "title", type(prior).__name__))
 
 
 class Prior(nn.Module, ABC):
     """A module whose call returns the prior p(z) as a distribution.
 
-    A prior is called with the encoder, because a VampPrior is nothing without it; priors that have
-    no use for it ignore it. The encoder is passed, never stored. The distribution is the cache: ask
-    it for as many densities and samples as a step needs, and call the prior again for the next.
+    A prior is called with the encoder, because a VampPrior depends on it; priors that do not need
+    it ignore it. The encoder is passed, never stored. The distribution is the cache: ask it for as
+    many densities and samples as a step needs, and call the prior again in the next step.
 
-    Every argument of a constructor is kept as an attribute of the same name, from which a saved
-    prior is rebuilt.
+    Every constructor argument is stored as an attribute of the same name, from which a saved prior
+    is rebuilt.
 
     Attributes:
-        needs_labels: Whether the prior is one for each label, so that every call takes a context
-            with the labels of the examples.
+        needs_labels: Whether the prior depends on labels, so that every call needs a context with
+            the labels of the examples.
         num_labels: The number of labels that it takes; None if it takes none.
-        needs_encoder: Whether it is made of the posteriors of an encoder, so that every call takes
-            one.
+        needs_encoder: Whether it is built from the posteriors of an encoder, so that every call
+            needs one.
     """
 
     takes_context = True
@@ -41,7 +41,7 @@ class Prior(nn.Module, ABC):
 
     @property
     def title(self) -> str:
-        """What to call the prior among others."""
+        """The display name of the prior."""
         return type(self).__name__
 
     @abstractmethod
@@ -52,11 +52,11 @@ class Prior(nn.Module, ABC):
 
         Args:
             encoder: The module `encoder(x, context=None)` that returns q(z|x).
-            context: Which data the prior is for and what is known of them.
+            context: The examples that the prior is for, and their labels.
         """
 
     def extra_repr(self) -> str:
-        """Return the arguments of the constructor, for printing; long ones are cut short."""
+        """Return the arguments of the constructor, for printing; long ones are truncated."""
         names = inspect.signature(type(self)).parameters
         short = reprlib.Repr()
         short.maxlist = 2  # the bounds of each column of a table
@@ -64,10 +64,10 @@ class Prior(nn.Module, ABC):
 
     @abstractmethod
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
-        """See the training data once, before training, to start from them where asked to.
+        """Process the training data once, before training, to initialise from them if requested.
 
         Args:
             x: The training data, `(N, *data_shape)`.
             encoder: The module that returns q(z|x).
-            context: What is known of these data.
+            context: The context of these data.
         """

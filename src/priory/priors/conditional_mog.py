@@ -1,4 +1,4 @@
-"""The class-conditional mixture-of-Gaussians prior."""
+"""The mixture-of-Gaussians prior for labelled data."""
 
 from typing import Literal
 
@@ -12,17 +12,17 @@ class ConditionalMoGPrior(MixturePrior):
     $$p(z \mid y) = \sum_{k=1}^K w_{yk} \, \mathcal{N}(z \mid \mu_{yk},
     \mathrm{diag}\,\sigma_{yk}^2)$$
 
-    It is called with `Context(labels=labels)`, labels being whole numbers `(B,)`, and returns a
-    distribution with batch shape `(B,)`: one mixture for each example, that of its label.
+    It is called with `Context(labels=labels)`, where labels are whole numbers `(B,)`, and returns a
+    distribution with batch shape `(B,)`: for each example, the mixture of its label.
 
     Args:
         latent_dim: The number of latent dimensions L.
-        num_components: The number of components K of each label.
+        num_components: The number of components K per label.
         num_labels: The number of labels C.
-        spread: At the start, means are drawn from $\mathcal{N}(0, \text{spread}^2 I)$, scales are
-            one and weights are equal.
-        init: `"random"` keeps that start; with `"data"`, `fit_data` replaces it, for each label, by
-            the k-means clusters of samples from q(z|x) at the data of that label.
+        spread: Initially, means are drawn from $\mathcal{N}(0, \text{spread}^2 I)$, scales are one
+            and weights are equal.
+        init: `"random"` keeps these initial values; with `"data"`, `fit_data` replaces them, for
+            each label, with the k-means clusters of samples from q(z|x) for the data of that label.
 
     Raises:
         ValueError: If a number is below one, `spread` is negative or `init` is unknown.

@@ -1,4 +1,4 @@
-"""The VampPrior of labelled data."""
+"""The VampPrior for labelled data."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,35 +15,35 @@ from priory.priors.registry import takes_old_spellings
 
 @takes_old_spellings
 class ConditionalVampPrior(MixturePrior):
-    r"""A mixture of the encoder's posteriors at labelled pseudo-inputs, for each label its own.
+    r"""For each label, a mixture of the encoder's posteriors at labelled pseudo-inputs.
 
-    The encoder may take labels itself: q(z|x, y). With `labels="fixed"` each label y has K
-    pseudo-inputs of its own, encoded with that label:
+    The encoder may take labels too: q(z|x, y). With `labels="fixed"` each label y has K separate
+    pseudo-inputs, encoded with that label:
 
     $$p(z \mid y) = \sum_{k=1}^K w_{yk} \, q(z \mid u_{yk}, y)$$
 
     With `labels="learned"` all labels share K pseudo-inputs, each with a learned distribution
-    $c_k$ over labels, which the encoder is given in the place of a label, as a softened one-hot
-    vector. The weights for a label follow by Bayes' rule from the joint mixture
-    $p(z, y) = \sum_k w_k\, c_{ky}\, q(z \mid u_k, c_k)$:
+    $c_k$ over labels, which the encoder receives instead of a label, as a softened one-hot vector.
+    The weights for a label follow by Bayes' rule from the joint mixture $p(z, y) = \sum_k w_k\,
+    c_{ky}\, q(z \mid u_k, c_k)$:
 
     $$p(z \mid y) = \sum_{k=1}^K w_k(y) \, q(z \mid u_k, c_k), \qquad
     w_k(y) = \frac{w_k\, c_{ky}}{\sum_j w_j\, c_{jy}}$$
 
-    No category is drawn, so that gradients reach every $c_k$. Either prior is called with
-    `Context(labels=labels)`, labels being whole numbers `(B,)`, and returns a distribution with
+    No category is sampled, so gradients reach every $c_k$. Both priors are called with
+    `Context(labels=labels)`, where labels are whole numbers `(B,)`, and return a distribution with
     batch shape `(B,)`. Pseudo-inputs are kept in their range as in the
     [`VampPrior`][priory.priors.VampPrior].
 
     Args:
-        num_components: The number of pseudo-inputs K: of each label where they are fixed, of all
-            labels together where they are learned.
+        num_components: The number of pseudo-inputs K: per label if labels are fixed, in total if
+            they are learned.
         num_labels: The number of labels C.
         data_shape: The shape of one example.
         data_range: The range of the data, as for a [`VampPrior`][priory.priors.VampPrior].
         labels: `"fixed"` or `"learned"`, as above.
         init: `"random"` starts from uniform noise in the range; with `"data"`, `fit_data` replaces
-            it by a random subset of the data: of each label's, or, where labels are learned, of
+            it with a random subset of the data: of each label's data or, if labels are learned, of
             all data, with nine tenths of $c_k$ on the example's label.
 
     Raises:
@@ -51,8 +51,7 @@ class ConditionalVampPrior(MixturePrior):
             `labels` or `init` is unknown.
 
     Reference:
-        Tomczak & Welling, *VAE with a VampPrior*, AISTATS 2018, of which this is the extension to
-        labels.
+        Tomczak & Welling, *VAE with a VampPrior*, AISTATS 2018; this is its extension to labels.
 
     Examples:
         >>> import torch
@@ -83,7 +82,7 @@ class ConditionalVampPrior(MixturePrior):
 
     @property
     def pseudo_covariates(self) -> Tensor:
-        """The name that `pseudo_labels` had before version 0.2."""
+        """The name of `pseudo_labels` before version 0.2."""
         warnings.warn(
             "prior.pseudo_covariates is now prior.pseudo_labels.", DeprecationWarning, stacklevel=2
         )

@@ -12,19 +12,19 @@ class ExemplarPrior(MixturePrior):
 
     $$p(z) = \frac{1}{N} \sum_{n=1}^N \mathcal{N}(z \mid \mu(x_n), \sigma^2 I)$$
 
-    In training, an example that is a component of its own prior would only be copied. A call with
-    `Context(index=...)` therefore leaves out the component of each example itself, and draws the
-    subset of the step; a call without it takes all exemplars, which is the prior to evaluate and to
-    sample from. `priory.fit` and `priory compare` give the context in training.
+    In training, an example that is a component of its own prior would only be copied. So a call
+    with `Context(index=...)` leaves out each example's own component, and draws the subset for the
+    step; a call without it uses all exemplars, and gives the prior for evaluating and sampling.
+    `priory.fit` and `priory compare` pass the context in training.
 
-    The exemplars arrive with `fit_data`. They move with the prior but are not saved with it: a
-    loaded prior has to be given its data again.
+    `fit_data` sets the exemplars. They move with the prior but are not saved with it: a loaded
+    prior needs its data again.
 
     Args:
         scale: `"shared"` learns one standard deviation for all components and dimensions;
-            `"posterior"` takes that of q(z|x) at each exemplar.
-        subset_size: How many exemplars, drawn anew for each step, a step in training uses; None
-            takes all of them.
+            `"posterior"` uses that of q(z|x) at each exemplar.
+        subset_size: The number of randomly chosen exemplars in each training step; None uses all of
+            them.
 
     Raises:
         ValueError: If `scale` is unknown, or `subset_size` is below two.

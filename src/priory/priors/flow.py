@@ -1,4 +1,4 @@
-"""The normalising flow as a prior."""
+"""A normalising flow as a prior."""
 
 import importlib
 import inspect
@@ -25,26 +25,25 @@ MOST_OF_A_FLOW = 10_000
 
 
 class FlowPrior(Prior):
-    r"""Standard Gaussian noise sent through an invertible network, of any kind that zuko has.
+    r"""Standard Gaussian noise transformed by an invertible network, using any flow of zuko.
 
     $$p(z) = \mathcal{N}(f(z) \mid 0, I) \, \left|\det \frac{\partial f(z)}{\partial z}\right|$$
 
-    With one latent dimension there is nothing for a coupling or an autoregression to depend on, and
-    zuko puts transformations of that dimension alone in their place. Splines move only what lies
-    between -5 and 5 and leave all else as it is.
+    With one latent dimension, a coupling or an autoregression has nothing to depend on, and zuko
+    uses transformations of only that dimension. Splines transform only the interval from -5 to 5.
 
     Args:
         latent_dim: The number of latent dimensions L, odd or even.
         flow: The name of the flow in `zuko.flows`: `"NSF"` for neural splines, `"RealNVP"`,
-            `"MAF"`, ... `"NCSF"` is refused, for its density is zero beyond a box, and `"GF"`,
-            `"SOSPF"` and `"UNAF"` are, for their inverses are wrong in the tails, and their samples
-            with them.
-        options: Further arguments of the flow's own by name, such as
-            `{"transforms": 5, "hidden_features": [128, 128]}`; plain values, as JSON has them.
+            `"MAF"`, ... `"NCSF"` is refused because its density is zero outside a box; `"GF"`,
+            `"SOSPF"` and `"UNAF"` are refused because their inverses, and so their samples, are
+            wrong in the tails.
+        options: Other arguments of the flow by name, such as `{"transforms": 5, "hidden_features":
+            [128, 128]}`; plain values, as in JSON.
 
     Raises:
         ImportError: If zuko is not installed.
-        ValueError: If `latent_dim` is below one, there is no such flow, or it takes no such
+        ValueError: If `latent_dim` is below one, the flow is unknown, or it does not take these
             options.
 
     Reference:
@@ -70,7 +69,7 @@ class FlowPrior(Prior):
         make, device = _flow_class(flow), torch.get_default_device()
         _check_sizes(latent_dim, self.options)
         try:
-            with torch.device("cpu"):  # for zuko looks at values, which the meta device has not
+            with torch.device("cpu"):  # zuko looks at values, which the meta device does not have
                 self.network: Any = make(latent_dim, **self.options).to(device)
         except TypeError as error:
             raise ValueError(
@@ -87,11 +86,11 @@ class FlowPrior(Prior):
         )
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
-        """Do nothing: the network starts at random."""
+        """Do nothing: the network is initialised randomly."""
 
 
 def _check_sizes(latent_dim: int, options: Mapping[str, Any]) -> None:
-    """Refuse, from above, what would take too much memory, as zuko cannot build without any."""
+    """Refuse flows that would need too much memory, by an upper bound; building allocates it."""
     counts = {"transforms": 3, "hidden_features": (64, 64), "bins": 8, **options}
     several = {n: c for n, c in counts.items() if isinstance(c, list | tuple)}
     alone = {n: c for n, c in counts.items() if isinstance(c, int) and not isinstance(c, bool)}
@@ -108,9 +107,9 @@ def _check_sizes(latent_dim: int, options: Mapping[str, Any]) -> None:
     check_size(alone.get("transforms", 1) * layers, "in the flow")
 
 
-# zuko's own has no support, no constraints of its arguments and no `_instance` in `expand`.
+# zuko's class has no support, no argument constraints and no `_instance` in `expand`.
 class TransformedNoise(Expandable, expands={"noise": 0}, keeps=("transforms",)):
-    """The distribution of vectors whose image under a chain of transforms, of zuko's, is noise."""
+    """The distribution of vectors whose image under a chain of zuko's transforms is noise."""
 
     arg_constraints = {}  # noqa: RUF012 (torch's own declaration)
     support = constraints.real_vector
@@ -124,16 +123,18 @@ class TransformedNoise(Expandable, expands={"noise": 0}, keeps=("transforms",)):
 
     def log_prob(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "..."]:
         """Return log p(z) in nats, of shape `(*sample, *batch)`."""
-        if self._validate_args and value.numel():  # torch refuses to check no vectors
+        if self._validate_args and value.numel():  # torch cannot validate an empty set of vectors
             self._validate_sample(value)
         volume = value.new_zeros(())
-        for transform in self.transforms if value.numel() else ():  # zuko refuses no values
+        for transform in (
+            self.transforms if value.numel() else ()
+        ):  # zuko cannot handle an empty set of values
             value, change = transform.call_and_ladj(value)
             volume = volume + (change if transform.domain.event_dim else change.sum(-1))
         return log_prob_of(self.noise, value) + volume
 
     def rsample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
-        """Draw noise and send it back through the transforms."""
+        """Draw noise and apply the inverse transforms."""
         z: Tensor = self.noise.rsample(Size(sample_shape))
         for transform in reversed(self.transforms):
             z = transform.inv(z)
@@ -141,10 +142,10 @@ class TransformedNoise(Expandable, expands={"noise": 0}, keeps=("transforms",)):
 
 
 def _import_zuko() -> Any:
-    """Import zuko, with what it switches off for every distribution switched off for its own.
+    """Import zuko, and limit what it switches off for all distributions to its own classes.
 
-    Its import sets `Distribution._validate_args` and `Distribution.arg_constraints`; its own
-    classes have no constraints, and need them so.
+    Importing it sets `Distribution._validate_args` and `Distribution.arg_constraints`; its own
+    classes have no constraints and need these settings.
     """
     with needs("flows"):
         if "zuko" in sys.modules:

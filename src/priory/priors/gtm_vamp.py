@@ -1,4 +1,4 @@
-"""The VampPrior whose pseudo-inputs come from a grid in the plane."""
+"""A VampPrior whose pseudo-inputs come from a grid in the plane."""
 
 from collections.abc import Sequence
 
@@ -9,22 +9,22 @@ from priory.priors.parts.posteriors import Posteriors
 
 
 class GTMVampPrior(MixturePrior):
-    r"""A mixture of the encoder's posteriors at pseudo-inputs that a network draws from a grid.
+    r"""A mixture of the encoder's posteriors at pseudo-inputs that a network generates from a grid.
 
     $$p(z) = \sum_{k=1}^K w_k \, q(z \mid u(g_k))$$
 
-    The points $g_k$ of the grid are fixed, and the network is trained through the encoder. What it
-    returns is folded into the data's range as the pseudo-inputs of a
-    [`VampPrior`][priory.priors.VampPrior] are; at the start it lies near the middle of the range.
+    The points $g_k$ of the grid are fixed, and the network is trained through the encoder. Its
+    output is folded into the data's range like the pseudo-inputs of a
+    [`VampPrior`][priory.priors.VampPrior]; initially it is near the middle of the range.
 
     Args:
-        num_components: The number of components asked for, as for a
+        num_components: The requested number of components, as in a
             [`GTMPrior`][priory.priors.GTMPrior].
         data_shape: The shape of one example.
         data_range: The range of the data, as for a [`VampPrior`][priory.priors.VampPrior].
-        grid_side: The number of points along each side of the grid, likewise.
-        grid_extent: The grid covers the square from -extent to extent. The larger, the more the
-            pseudo-inputs differ at the start.
+        grid_side: The number of points along each side of the grid, as in a `GTMPrior`.
+        grid_extent: The grid covers the square from -extent to extent. The larger it is, the more
+            the pseudo-inputs differ initially.
         hidden_sizes: The widths of the hidden layers of the network.
 
     Raises:

@@ -23,27 +23,27 @@ NETWORKS = {"mlp": MLP, "gated-mlp": GatedMLP}
 
 
 class HierarchicalPrior(Prior):
-    r"""Any prior at the top, and Gaussians below it of which each is given the level above.
+    r"""Any prior at the top, and Gaussians below it, each conditioned on the level above.
 
     $$p(z) = p(z_T) \prod_{l=1}^{T-1} \mathcal{N}\big(z_l \mid \mu_l(z_{l+1}),
     \mathrm{diag}\,\sigma_l(z_{l+1})^2\big)$$
 
-    The top is called with `encoder.top`, the encoder of the top level alone: a VampPrior's
-    pseudo-inputs and an exemplar prior's data go through it, and a flow is a flow. The distribution
-    is a [`JointDistribution`][priory.distributions.JointDistribution].
+    The prior of the top is called with `encoder.top`, the encoder of only the top level: a
+    VampPrior's pseudo-inputs and an exemplar prior's data go through it, and a flow ignores it. The
+    distribution is a [`JointDistribution`][priory.distributions.JointDistribution].
 
     Args:
-        latent_dims: The number of dimensions of each level, the first next to the data.
+        latent_dims: The number of dimensions of each level, starting next to the data.
         top: The prior of the top level: a prior, or its name, or a mapping of `kind` (its name) and
             its arguments.
         network: The kind of the networks of the levels below: `"mlp"` or `"gated-mlp"`.
         hidden_sizes: The widths of their hidden layers.
-        conditionals: `"own"` for networks of its own; `"encoder"` for those of a
-            [`LadderEncoder`][priory.networks.LadderEncoder], which it shares.
+        conditionals: `"own"` for separate networks; `"encoder"` for those of a
+            [`LadderEncoder`][priory.networks.LadderEncoder], which the prior shares.
 
     Raises:
-        ValueError: If there are fewer than two levels, the top is of another size than its level, a
-            word is unknown, or the top is itself of several levels.
+        ValueError: If there are fewer than two levels, the size of the top differs from that of its
+            level, an option is unknown, or the top itself has several levels.
 
     Reference:
         Tomczak & Welling, *VAE with a VampPrior*, AISTATS 2018, section 4; Sønderby et al., *Ladder
@@ -75,8 +75,8 @@ class HierarchicalPrior(Prior):
         self.conditionals = conditionals
         if isinstance(self.top, HierarchicalPrior):
             raise ValueError(
-                "expected a prior of one level at the top, got a HierarchicalPrior; give its sizes "
-                "in latent_dims, and its top here."
+                "expected a prior with one level at the top, got a HierarchicalPrior; give its "
+                "sizes in latent_dims, and its top here."
             )
         self._check_top(getattr(self.top, "latent_dim", self.latent_dims[-1]))
         self.needs_labels, self.num_labels = self.top.needs_labels, self.top.num_labels
@@ -89,7 +89,7 @@ class HierarchicalPrior(Prior):
 
     @property
     def title(self) -> str:
-        """What to call the prior among others: by its top."""
+        """The display name of the prior, from that of its top."""
         return f"{len(self.latent_dims)}-level-{self.top.title}"
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ class HierarchicalPrior(Prior):
         return f"{type(self).__name__}({arguments})"
 
     def __getattr__(self, name: str) -> Any:
-        """Return what only some priors have, and the top may: components that can be re-seeded."""
+        """Return attributes that only some tops have, for re-seeding components."""
         if name == "reseed" and hasattr(self.top, name):
             return self._reseed
         if name == "num_components":
@@ -111,13 +111,13 @@ class HierarchicalPrior(Prior):
         """Call the top once, and return its distribution with the levels below.
 
         Args:
-            encoder: An encoder of levels of the same sizes, such as a `HierarchicalEncoder`; one is
-                needed where the top needs one, or the levels are the encoder's.
-            context: What the top is told.
+            encoder: An encoder with levels of the same sizes, such as a `HierarchicalEncoder`;
+                required if the top needs one, or the levels are the encoder's.
+            context: The context for the top.
 
         Raises:
-            ValueError: If the encoder has levels of other sizes, or none where some are needed, or
-                the top is of another size than its level.
+            ValueError: If the encoder has levels of different sizes, or none although they are
+                needed, or the size of the top differs from that of its level.
         """
         top = call(self.top, self.top_encoder(encoder), given(context), "prior")
         self._check_top(top.event_shape[0])
@@ -125,7 +125,7 @@ class HierarchicalPrior(Prior):
         return unchecked_in_export(lambda: JointDistribution(top, below))
 
     def below(self, encoder: Encoder | None = None) -> tuple[Conditional, ...]:
-        """Return the levels below the top, from the first up, each given the one above.
+        """Return the levels below the top, starting with the first, each given the one above.
 
         Raises:
             ValueError: If they are the encoder's, and it has none.
@@ -137,12 +137,12 @@ class HierarchicalPrior(Prior):
         if levels is None:
             raise ValueError(
                 "expected an encoder that shares its levels, such as a LadderEncoder, got "
-                f"{kind_of(encoder)}; take conditionals='own'."
+                f"{kind_of(encoder)}; use conditionals='own'."
             )
         return levels
 
     def top_encoder(self, encoder: Encoder | None) -> Encoder | None:
-        """Return the encoder of the top level alone, of an encoder of levels of the same sizes."""
+        """Return the encoder of the top level, from an encoder with levels of the same sizes."""
         if encoder is None:
             return None
         sizes: tuple[int, ...] | None = getattr(encoder, "latent_dims", None)
@@ -150,20 +150,20 @@ class HierarchicalPrior(Prior):
             return _OneLevel(encoder, self.latent_dims)
         if tuple(sizes) != self.latent_dims:
             raise ValueError(
-                f"expected an encoder of levels of sizes {self.latent_dims}, as the prior has, got "
-                f"{tuple(sizes)}; give both the same."
+                f"expected an encoder with levels of sizes {self.latent_dims}, like the prior, got "
+                f"{tuple(sizes)}; use the same sizes for both."
             )
         top: Encoder = encoder.top  # type: ignore[attr-defined]
         return top
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
-        """Show the training data to the top."""
+        """Pass the training data to the top."""
         top_encoder = self.top_encoder(encoder)
         assert top_encoder is not None
         self.top.fit_data(x, top_encoder, context)
 
     def with_top(self, top: Prior) -> "HierarchicalPrior":
-        """Return the same levels, which both priors share, below another top."""
+        """Return the same levels, shared by both priors, below a different top."""
         new = type(self)(self.latent_dims, top, self.network, self.hidden_sizes, self.conditionals)
         new.levels = self.levels
         return new.train(self.training)
@@ -177,22 +177,22 @@ class HierarchicalPrior(Prior):
     def _check_top(self, size: int) -> None:
         if size != self.latent_dims[-1]:
             raise ValueError(
-                f"expected a top prior of {self.latent_dims[-1]} dimensions, the last of "
-                f"latent_dims={self.latent_dims}, got {type(self.top).__name__} of {size}; give "
-                "both the same."
+                f"expected a top prior with {self.latent_dims[-1]} dimensions, the last of "
+                f"latent_dims={self.latent_dims}, got {type(self.top).__name__} with {size}; use "
+                "the same number for both."
             )
 
 
 class _OneLevel:
-    """An encoder of one level in the place of the top of several, where a top needs none."""
+    """An encoder with one level in place of a top encoder, for a top that does not need one."""
 
     def __init__(self, encoder: Encoder, sizes: Sequence[int]) -> None:
         self.encoder, self.sizes = encoder, sizes
 
     def __call__(self, x: Tensor, context: Context | None = None) -> Distribution:
-        """Say that there is no top."""
+        """Raise an error: there is no top."""
         raise ValueError(
-            f"expected an encoder of {len(self.sizes)} levels, of sizes {tuple(self.sizes)}, for "
-            f"this prior, got {kind_of(self.encoder)} of one; give a HierarchicalEncoder or a "
+            f"expected an encoder with {len(self.sizes)} levels, of sizes {tuple(self.sizes)}, for "
+            f"this prior, got {kind_of(self.encoder)} with one; use a HierarchicalEncoder or a "
             "LadderEncoder."
         )

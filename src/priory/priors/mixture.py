@@ -1,4 +1,4 @@
-"""Priors that are mixtures, composed of components and weights."""
+"""Mixture priors, composed of components and weights."""
 
 import math
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ MIXTURES: dict[str, type[Mixture]] = {
 
 
 class LearnedWeights(Weights):
-    """Trainable weights of K components, `num_components`, equal at the start."""
+    """Trainable weights of K components, `num_components`, initially equal."""
 
     kind = "learned"
 
@@ -40,18 +40,18 @@ class LearnedWeights(Weights):
 
     @torch.no_grad()
     def start(self, log_weights: Tensor) -> None:
-        """Start from these log-weights."""
+        """Set these initial log-weights."""
         self.logits.copy_(log_weights)
 
     @torch.no_grad()
     def give(self, at: Tensor, mass: float) -> None:
-        """Give components at these positions a mass each; the others keep their proportions."""
+        """Give components at these positions this mass each; the others keep their proportions."""
         living = self.logits.index_fill(-1, at, -torch.inf).log_softmax(-1)
         rest = living + math.log1p(-mass * len(at))
         self.logits.copy_(rest.index_fill(-1, at, math.log(mass)))
 
     def select(self, kept: Int[Tensor, " K"]) -> "LearnedWeights":
-        """Return the weights at these positions, renormalised when they are used."""
+        """Return the weights at these positions; they are renormalised when used."""
         return self._with(self.logits[kept], len(kept))
 
     def _with(self, logits: Tensor, *arguments: int) -> "LearnedWeights":
@@ -61,7 +61,7 @@ class LearnedWeights(Weights):
 
 
 class LabelWeights(LearnedWeights):
-    """Trainable weights of K components for each of C labels, `num_labels`, equal at the start."""
+    """Trainable weights of K components for each of C labels, `num_labels`, initially equal."""
 
     kind = "per-label"
 
@@ -72,12 +72,12 @@ class LabelWeights(LearnedWeights):
         self.logits = nn.Parameter(torch.zeros(num_labels, num_components))
 
     def select(self, kept: Int[Tensor, " K"]) -> "LearnedWeights":
-        """Return the weights at these positions, renormalised when they are used."""
+        """Return the weights at these positions; they are renormalised when used."""
         return self._with(self.logits[:, kept], len(kept), len(self.logits))
 
 
 class UniformWeights(Weights):
-    """The same weight for every component, 1/K, where K is `num_components` or not yet known."""
+    """Equal weights 1/K, where K is `num_components` or not yet known."""
 
     kind = "uniform"
 
@@ -97,7 +97,7 @@ class UniformWeights(Weights):
         return loc.new_zeros(loc.shape[-2])
 
     def select(self, kept: Int[Tensor, " K"]) -> "UniformWeights":
-        """Return uniform weights of fewer components."""
+        """Return uniform weights for fewer components."""
         return type(self)(None if self.num_components is None else len(kept))
 
 
@@ -106,27 +106,26 @@ class MixturePrior(Prior):
 
     $$p(z) = \sum_{k=1}^K w_k \, \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$$
 
-    The priors with names of their own are such compositions: a VampPrior is the posteriors at free
-    inputs with learned weights. What a part has, the prior shows: `prior.logits`,
-    `prior.pseudo_inputs`.
+    The named mixture priors are such compositions: a VampPrior consists of posteriors at free
+    inputs with learned weights. The attributes of the parts are available on the prior:
+    `prior.logits`, `prior.pseudo_inputs`.
 
-    Where components or weights are each label's own, the prior is called with
-    `Context(labels=labels)` and returns a distribution with batch shape `(B,)`: one mixture for
-    each example, that of its label. Components with learned shares of labels, $c_{ky}$, get each
-    label's weights by Bayes' rule, $w_k(y) \propto w_k\, c_{ky}$. Where components are training
-    examples, the own component of each example of a context with positions is left out, which in
-    training would only be copied.
+    If components or weights depend on the label, the prior is called with `Context(labels=labels)`
+    and returns a distribution with batch shape `(B,)`: for each example, the mixture of its label.
+    Components with learned shares of labels, $c_{ky}$, get each label's weights by Bayes' rule,
+    $w_k(y) \propto w_k\, c_{ky}$. If components are training examples, a context with positions
+    leaves out each example's own component, which would only be copied in training.
 
     Args:
-        components: The components, a part or a mapping: `free`, `sheet` or `posteriors` (at inputs
-            that are `free`, `generated`, `grid`, `labelled` or `exemplars`).
-        weights: The weights, a part, a kind or a mapping: `learned`, `uniform` or `per-label`.
+        components: The components, as a part or a mapping: `free`, `sheet` or `posteriors` (at
+            inputs that are `free`, `generated`, `grid`, `labelled` or `exemplars`).
+        weights: The weights, as a part, a kind or a mapping: `learned`, `uniform` or `per-label`.
         mixture: `"joint"` for the equation; `"factorized"` for the product of one-dimensional
             mixtures,
             [`FactorizedGaussianMixture`][priory.distributions.FactorizedGaussianMixture].
 
     Raises:
-        ValueError: If a part or the mixture is unknown, or an argument of a part is.
+        ValueError: If a part, the mixture or an argument of a part is unknown.
 
     Reference:
         Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1.
@@ -161,7 +160,7 @@ class MixturePrior(Prior):
         rename_states(self)
 
     def __getattr__(self, name: str) -> Any:
-        """Return what a part has."""
+        """Return an attribute of a part."""
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -172,12 +171,12 @@ class MixturePrior(Prior):
 
     @property
     def pseudo_inputs(self) -> Tensor:
-        """The pseudo-inputs u within the data's range, `(K, *data_shape)`, of a prior with some."""
+        """The pseudo-inputs u within the data's range, `(K, *data_shape)`, if the prior has any."""
         u: Tensor = self.inputs.pseudo_inputs
         return u
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set a tensor of a part, or anything else of the prior."""
+        """Set a tensor of a part, or another attribute of the prior."""
         for part in self._parts():
             if name in part._parameters or name in part._buffers:
                 return setattr(part, name, value)
@@ -187,19 +186,19 @@ class MixturePrior(Prior):
         return f"{type(self).__name__}({self.extra_repr()})"
 
     def forward(self, encoder: Encoder | None = None, context: Context | None = None) -> Mixture:
-        """Make the components once and return their mixture.
+        """Compute the components once and return their mixture.
 
         Args:
-            encoder: The module that returns q(z|x) as a diagonal Gaussian, where the components are
+            encoder: The module that returns q(z|x) as a diagonal Gaussian, if the components are
                 its posteriors.
-            context: The labels, where components or weights are each label's own; the positions of
-                examples, where components are examples.
+            context: The labels, if components or weights depend on them; the positions of examples,
+                if components are examples.
 
         Raises:
-            RuntimeError: If the components are exemplars, and `fit_data` was not called.
-            TypeError: If there is no encoder where one is needed, or it returns anything but a
-                diagonal Gaussian.
-            ValueError: If labels are needed and there are none, or one is not among 0, ..., C - 1.
+            RuntimeError: If the components are exemplars and `fit_data` has not been called.
+            TypeError: If an encoder is needed and missing, or it returns anything but a diagonal
+                Gaussian.
+            ValueError: If labels are needed and missing, or one is not among 0, ..., C - 1.
         """
         context = given(context)
         components: Components = self.components(encoder, context)
@@ -220,10 +219,10 @@ class MixturePrior(Prior):
 
     @torch.no_grad()
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
-        """Let the parts see the training data, which they check and may start from.
+        """Pass the training data to the parts, which check them and may initialise from them.
 
         Raises:
-            ValueError: If the data do not fit the parts.
+            ValueError: If the data do not suit the parts.
         """
         x = x if isinstance(x, Tensor) and not x.is_complex() else taken(x, encoder)
         log_weights = self.components.fit_data(x, encoder, given(context))
@@ -232,21 +231,20 @@ class MixturePrior(Prior):
 
     @torch.no_grad()
     def reseed(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> int:
-        """Replace dead components by ones at badly explained examples; return how many.
+        """Replace dead components with ones at poorly explained examples; return their number.
 
         A component is dead if its mean responsibility over samples of q(z|x) is below a hundredth
-        of an equal share. Examples are chosen by their log p(z), the lowest first, each as if those
-        before it were components. Learned weights give each 1/K, but half the mass at the most to
-        before it were components. Learned weights give each 1/K, but half the mass at the most to
-        all of them, and keep the proportions of the others.
+        of an equal share. Examples are chosen by their log p(z), lowest first, each as if those
+        before it were already components. With learned weights each gets 1/K, but together at most
+        half of the mass; the others keep their proportions.
 
         Raises:
-            ValueError: If the components are not free to be placed, or data are of another shape or
-                beyond the range.
+            ValueError: If the components cannot be placed individually, or the data have a
+                different shape or are out of range.
         """
         if not self.can_be_placed:
             got = " at ".join(f"{part} {part.role}" for part in self._parts()[:-1])
-            raise ValueError(f"expected components that can be put at examples, got {got}.")
+            raise ValueError(f"expected components that can be placed at examples, got {got}.")
         x = taken(x, encoder)
         self.components.check(x)
         return move_dead(explain(self, encoder, x, context), x, self.components, self.weights)
@@ -258,15 +256,15 @@ class MixturePrior(Prior):
         keep: int | float,
         context: Context | None = None,
     ) -> Pruned:
-        """Keep the components that data use most; the arguments are those of `priors.prune`."""
+        """Keep the components that the data use most; the arguments are those of `priors.prune`."""
         return prune(self, encoder, data, keep, context)
 
     @torch.no_grad()
     def select(self, kept: Int[Tensor, " K"]) -> "MixturePrior":
-        """Return a new prior of the components at these positions, their weights renormalised.
+        """Return a new prior with the components at these positions and renormalised weights.
 
         Raises:
-            ValueError: If the components cannot be had without the others.
+            ValueError: If components cannot be selected individually.
         """
         new = type(self).__new__(type(self))
         MixturePrior.__init__(

@@ -18,18 +18,19 @@ class MoGPrior(MixturePrior):
     Args:
         latent_dim: The number of latent dimensions L.
         num_components: The number of components K.
-        spread: At the start, means are drawn from $\mathcal{N}(0, \text{spread}^2 I)$, scales are
-            one and weights are equal.
-        init: `"random"` keeps that start; with `"data"`, `fit_data` replaces it by the k-means
-            clusters (from k-means++ seeds) of samples from q(z|x): their shares, means and standard
-            deviations; with `"em"`, by the mixture that expectation-maximisation fits to them.
-        weights: `"learned"` trains the mixing weights, from equal ones; `"uniform"` fixes them at
-            1/K; `{"kind": "per-label", "num_labels": C}` trains those of each label.
-        mixture: `"joint"` or `"factorized"`, as for a [`MixturePrior`][priory.priors.MixturePrior].
+        spread: Initially, means are drawn from $\mathcal{N}(0, \text{spread}^2 I)$, scales are one
+            and weights are equal.
+        init: `"random"` keeps these initial values; with `"data"`, `fit_data` replaces them with
+            the k-means clusters (with k-means++ seeds) of samples from q(z|x): their shares, means
+            and standard deviations; with `"em"`, it replaces them with the mixture that
+            expectation-maximisation fits to the samples.
+        weights: `"learned"` trains the mixing weights, which start equal; `"uniform"` fixes them at
+            1/K; `{"kind": "per-label", "num_labels": C}` trains weights for each label.
+        mixture: `"joint"` or `"factorized"`, as in a [`MixturePrior`][priory.priors.MixturePrior].
 
     Raises:
-        ValueError: If `latent_dim` or `num_components` is below one, `spread` is negative or a word
-            is unknown.
+        ValueError: If `latent_dim` or `num_components` is below one, `spread` is negative or an
+            option is unknown.
 
     Reference:
         Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1.2, equation 4.47.

@@ -1,4 +1,4 @@
-"""Priors by name and by description, in the words of today and of version 0.1."""
+"""Priors by name and by description, with the names of today and of version 0.1."""
 
 import functools
 import inspect
@@ -20,11 +20,11 @@ T = TypeVar("T", bound=type)
 
 
 def prior_classes(composed: bool = False) -> dict[str, type[Prior]]:
-    """Return every prior of this package by its name: the final classes below `Prior`.
+    """Return every prior in this package by name: the final subclasses of `Prior`.
 
     Args:
-        composed: Whether to return those too of which a name does not say all: `MixturePrior`,
-            whose components have to be said, and `HierarchicalPrior`, whose levels have.
+        composed: Whether to include those that need more than a name: `MixturePrior`, which needs
+            components, and `HierarchicalPrior`, which needs levels.
     """
     classes = {cls.__name__: cls for cls in below(Prior, "priory.priors")}
     return {
@@ -35,13 +35,13 @@ def prior_classes(composed: bool = False) -> dict[str, type[Prior]]:
 
 
 def prior_class(name: str) -> type[Prior]:
-    """Return the prior of that name.
+    """Return the prior class with a name.
 
     Args:
-        name: As exported (`"VampPrior"`); case and the ending may be left out (`"vamp"`).
+        name: As exported (`"VampPrior"`), or in any case and without the ending (`"vamp"`).
 
     Raises:
-        ValueError: If there is no such prior; the nearest name is suggested.
+        ValueError: If there is no such prior; the closest name is suggested.
 
     Examples:
         >>> from priory.priors import prior_class
@@ -70,20 +70,20 @@ def make_prior(
     num_labels: int | None = None,
     **options: Any,
 ) -> Prior:
-    """Build a prior by its name from the facts of a model; each prior takes those it needs.
+    """Build a prior by name from the sizes and shapes of a model; each prior takes those it needs.
 
     Args:
         name: The name of the prior, as for `prior_class`.
         latent_dim: The number of latent dimensions L.
         num_components: The number of components K.
-        init: Where its components start: `"random"` or from `"data"`.
+        init: How to initialise its components: `"random"` or from `"data"`.
         data_shape: The shape of one example.
         data_range: The range of the data, as for a `VampPrior`.
-        num_labels: The number of labels of the data; None without.
-        **options: Further arguments of the prior's own.
+        num_labels: The number of labels in the data, or None.
+        **options: Other arguments of the prior.
 
     Raises:
-        ValueError: If the name or an option is unknown, a fact is out of range, or the prior needs
+        ValueError: If the name or an option is unknown, a value is out of range, or the prior needs
             labels and there are none.
 
     Examples:
@@ -104,14 +104,13 @@ def make_prior(
 
 
 def prior_of(description: Any, **facts: Any) -> Prior:
-    """Return a prior from its name, from a mapping, or as it is.
+    """Return a prior from its name or from a mapping; a prior is returned unchanged.
 
     Args:
         description: The name of a prior, a mapping of `kind` (the name) and arguments, or a prior.
             Parts of a prior are mappings too: `{"kind": "VampPrior", "inputs": {"kind":
             "generated", "hidden_sizes": [300]}}`.
-        **facts: What is known of the model; the prior and its parts take what the mapping does not
-            say.
+        **facts: Sizes and shapes of the model, for arguments that are not in the mapping.
 
     Raises:
         TypeError: If it is none of these.
@@ -134,7 +133,7 @@ def prior_of(description: Any, **facts: Any) -> Prior:
     facts = {name: fact for name, fact in facts.items() if fact is not None}
     for name in options.keys() & {"components", "inputs", "weights"}:
         options[name] = part_of(name, options[name], **{**facts, **options})
-        facts.pop("init" if name == "inputs" else name, None)  # it says itself where it starts
+        facts.pop("init" if name == "inputs" else name, None)  # it has its own initialisation
     if "proposal" in takes:
         options["proposal"] = prior_of(options.get("proposal", "StandardPrior"), **facts)
     if "latent_dims" in takes and options.get("latent_dims"):
@@ -164,8 +163,8 @@ def _num_groups(value: Any, arguments: dict[str, Any]) -> None:
     if value is not None:
         if arguments.get("weights", "learned") != "learned":
             raise ValueError(
-                f"expected learned weights for groups, got weights={arguments['weights']!r}; "
-                "leave weights out."
+                f"expected learned weights for groups, got weights={arguments['weights']!r}; leave "
+                "out weights."
             )
         arguments["weights"] = {"kind": "per-label", "num_labels": value}
 
@@ -193,7 +192,7 @@ OLD: dict[str, dict[str, Callable[[Any, dict[str, Any]], None]]] = {
     "ConditionalVampPrior": {"covariates": lambda value, new: new.update(labels=value)},
     "ResampledPrior": {"proposal_options": _proposal_options, "facts": _facts},
 }
-"""For each prior, what puts the new argument in the place of an old one."""
+"""For each prior, functions that translate old arguments."""
 
 _PROPOSAL = ("proposal_options", "truncation", "hidden_sizes", "num_samples")
 ORDER = {
@@ -202,11 +201,11 @@ ORDER = {
     "ConditionalVampPrior": (),
     "ResampledPrior": (*_PROPOSAL, "num_evaluation_samples", "facts"),
 }
-"""What stood behind the arguments that are still taken by their position."""
+"""Old arguments that followed those still accepted by position."""
 
 
 def translated(name: str, arguments: Mapping[str, Any], *, warn: bool = True) -> dict[str, Any]:
-    """Return arguments of a prior with the old ones put in today's words, and warn if there were.
+    """Return arguments of a prior with old ones translated, with a warning if there were any.
 
     Examples:
         >>> from priory.priors.registry import translated
@@ -220,7 +219,7 @@ def translated(name: str, arguments: Mapping[str, Any], *, warn: bool = True) ->
     if before and warn:
         now = ", ".join(f"{k}={v!r}" for k, v in new.items() if arguments.get(k) != v)
         warnings.warn(
-            f"{', '.join(before)} of {name} is from version 0.1; say {now or 'nothing'} instead.",
+            f"{', '.join(before)} of {name} is from version 0.1; use {now or 'nothing'} instead.",
             DeprecationWarning,
             stacklevel=3,
         )
@@ -228,7 +227,7 @@ def translated(name: str, arguments: Mapping[str, Any], *, warn: bool = True) ->
 
 
 def takes_old_spellings(cls: T) -> T:
-    """Let a prior be made with the arguments that it had before."""
+    """Let a prior be created with its old arguments."""
     make = cls.__init__  # type: ignore[misc]
     takes = inspect.signature(cls).parameters
     names = [n for n, p in takes.items() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
@@ -246,7 +245,7 @@ def takes_old_spellings(cls: T) -> T:
 
 
 def rename_states(prior: nn.Module) -> None:
-    """Let a prior load a state from before it had parts, when all lay side by side."""
+    """Let a prior load a state from before it had parts, when all tensors were on one level."""
     prior.register_load_state_dict_pre_hook(_rename)
 
 

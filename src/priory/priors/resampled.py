@@ -16,41 +16,41 @@ from priory.priors.base import Prior
 from priory.priors.registry import prior_of, rename_states, takes_old_spellings
 
 EVALUATION_SEED = 20_190_416
-"""Where the noise of the normaliser starts in evaluation: the same for every model and call."""
+"""The seed of the normaliser's noise in evaluation: the same for every model and call."""
 
 
 @takes_old_spellings
 class ResampledPrior(Prior):
-    r"""Any other prior as a proposal π, resampled by a learned acceptance (LARS).
+    r"""Any other prior as a proposal π, resampled with a learned acceptance probability (LARS).
 
-    A draw of the proposal is accepted with a probability a(z) that a small network gives; after
-    T - 1 rejections the next is taken as it is. With $Z = E_\pi[a(z)]$,
+    A sample of the proposal is accepted with a probability a(z) that a small network returns; after
+    T - 1 rejections the next is always accepted. With $Z = E_\pi[a(z)]$,
 
     $$p_T(z) = \big(1 - (1-Z)^{T-1}\big) \frac{a(z)\, \pi(z)}{Z} + (1-Z)^{T-1} \pi(z).$$
 
-    Z has no closed form. In training mode each call estimates it from `num_samples` fresh draws of
-    the proposal, with the gradient for the network and for what the proposal learns; the logarithm
-    of an estimate is too small by about half its squared standard error. In evaluation mode the
-    estimate is from `num_evaluation_samples` draws that are the same at every call. The
-    distribution is a [`ResampledDistribution`][priory.distributions.ResampledDistribution], which
-    holds log Z and its standard error. Bauer & Mnih smooth the estimates of training over steps,
-    and add the batch's own z as importance samples; here neither is done, since a call of a prior
-    changes nothing, and a density at a point is the same whatever the other points are: take more
-    draws instead, which cost little beside an encoder and a decoder.
+    Z has no closed form. In training mode each call estimates it from `num_samples` new samples of
+    the proposal, with gradients for the network and the proposal; the logarithm of an estimate is
+    too small by about half its squared standard error. In evaluation mode the estimate uses
+    `num_evaluation_samples` samples that are the same in every call. The distribution is a
+    [`ResampledDistribution`][priory.distributions.ResampledDistribution], with log Z and its
+    standard error. Bauer & Mnih smooth the estimates over training steps, and add the z of the
+    batch as importance samples. We do neither, because calling a prior changes nothing and the
+    density at a point does not depend on the other points: use more samples instead, which are
+    cheap compared with an encoder and a decoder.
 
     Args:
         latent_dim: The number of latent dimensions L.
-        proposal: The prior that proposes, one that needs no labels: a prior, or its name, or a
+        proposal: The proposal, a prior that does not need labels: a prior, or its name, or a
             mapping of `kind` (its name) and its arguments.
-        truncation: The number of trials T, of which the last is always accepted. A sample takes at
+        truncation: The number of trials T, of which the last is always accepted. A sample needs at
             most T proposals.
         hidden_sizes: The widths of the hidden layers of the network of a(z).
-        num_samples: The draws for Z in training.
-        num_evaluation_samples: The draws for Z in evaluation.
+        num_samples: The number of samples for Z in training.
+        num_evaluation_samples: The number of samples for Z in evaluation.
 
     Raises:
-        ValueError: If a number is too small, there is no such prior, it needs labels, or its
-            options do not fit.
+        ValueError: If a number is too small, the proposal is unknown or needs labels, or its
+            options are invalid.
 
     Reference:
         Bauer & Mnih, *Resampled Priors for Variational Autoencoders*, AISTATS 2019, section 3.
@@ -92,14 +92,14 @@ class ResampledPrior(Prior):
         self.needs_encoder = self.proposal.needs_encoder
         if self.proposal.needs_labels or isinstance(self.proposal, ResampledPrior):
             raise ValueError(
-                "expected a proposal that needs no labels and is not resampled itself, got "
+                "expected a proposal that does not need labels and is not resampled itself, got "
                 f"{type(self.proposal).__name__}."
             )
         self.network = MLP((latent_dim,), (1,), hidden_sizes)
         rename_states(self)
 
     def acceptance(self, z: Tensor) -> Tensor:
-        """Return the logit of the probability a(z) with which z is accepted, `(*points,)`."""
+        """Return the logit of the acceptance probability a(z), `(*points,)`."""
         logit: Tensor = self.network(z)
         return logit.squeeze(-1)
 
@@ -112,7 +112,7 @@ class ResampledPrior(Prior):
         return ResampledDistribution(proposal, self.acceptance, self.truncation, noise)
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
-        """Show the training data to the proposal."""
+        """Pass the training data to the proposal."""
         self.proposal.fit_data(x, encoder, context)
 
     def _draw(self, proposal: Distribution) -> Tensor:

@@ -17,8 +17,8 @@ class StandardPrior(Prior):
 
     $$p(z) = \mathcal{N}(z \mid 0, I)$$
 
-    Its Kullback-Leibler divergence from a diagonal Gaussian posterior is known in closed form, and
-    `torch.distributions.kl_divergence(q, p)` returns it.
+    The Kullback-Leibler divergence from a diagonal Gaussian posterior to it has a closed form,
+    which `torch.distributions.kl_divergence(q, p)` returns.
 
     Args:
         latent_dim: The number of latent dimensions L.
@@ -55,4 +55,4 @@ class StandardPrior(Prior):
         return unchecked_in_export(lambda: Independent(Normal(self.loc, self.scale), 1))
 
     def fit_data(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> None:
-        """Do nothing: there is nothing to start."""
+        """Do nothing: there is nothing to initialise."""

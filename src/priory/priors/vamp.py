@@ -16,34 +16,34 @@ class VampPrior(MixturePrior):
 
     $$p(z) = \sum_{k=1}^K w_k \, q(z \mid u_k)$$
 
-    The encoder is shared with the model, and trained through the prior as well: its gradient
-    arrives both from q(z|x) and from p(z).
+    The encoder is shared with the model, and is trained through the prior as well: it receives
+    gradients through both q(z|x) and p(z).
 
-    With weights per label (of batches, conditions, classes), every label weighs the same components
-    in its own way, $p(z \mid y) = \sum_k w_{yk}\, q(z \mid u_k)$. The prior is then called with
+    With weights per label (batches, conditions, classes), every label has its own weights for the
+    same components, $p(z \mid y) = \sum_k w_{yk}\, q(z \mid u_k)$. The prior is then called with
     `Context(labels=y)`, and its mixture has batch shape `(B,)`.
 
-    Pseudo-inputs stay in the data's range by reflection: the whole line is folded into it by a
-    triangle wave. Its slope is plus or minus the width of the range everywhere, at the border too:
-    a value that was driven there comes back as soon as its gradient turns.
+    Pseudo-inputs stay in the data's range by reflection: the real line is folded into it by a
+    triangle wave. Its slope is plus or minus the width of the range everywhere, including at the
+    boundary, so a value that reaches it can come back as soon as its gradient changes sign.
 
     Args:
         num_components: The number of pseudo-inputs K.
         data_shape: The shape of one example.
         data_range: The smallest and the largest value an example can take: two numbers, or a pair
-            of nested lists of the example's shape, for each dimension its own.
-        weights: `"learned"` trains the mixing weights, from equal ones; `"uniform"` fixes them at
-            1/K; `{"kind": "per-label", "num_labels": C}` trains those of each label.
-        init: `"random"` starts from uniform noise in the range; with `"data"`, `fit_data` replaces
-            it by a random subset of the data, with `"kmeans"` by the centres of k-means, with
-            `"kmedoids"` by the medoids of its clusters, which are data themselves.
+            of nested lists with the shape of an example, one bound per dimension.
+        weights: `"learned"` trains the mixing weights, which start equal; `"uniform"` fixes them at
+            1/K; `{"kind": "per-label", "num_labels": C}` trains weights for each label.
+        init: `"random"` starts from uniform noise in the range; `fit_data` replaces it with a
+            random subset of the data (`"data"`), with the k-means centres (`"kmeans"`), or with the
+            medoids of the k-means clusters, which are data points (`"kmedoids"`).
         inputs: `"free"` makes the pseudo-inputs parameters; `{"kind": "generated", "hidden_sizes":
-            [...]}` makes them the output of a network, which starts at random.
-        mixture: `"joint"` or `"factorized"`, as for a [`MixturePrior`][priory.priors.MixturePrior].
+            [...]}` makes them the output of a network, which is initialised randomly.
+        mixture: `"joint"` or `"factorized"`, as in a [`MixturePrior`][priory.priors.MixturePrior].
 
     Raises:
-        ValueError: If a size is below one, the range is empty, a word is unknown, or inputs that
-            start at random are to start from data.
+        ValueError: If a size is below one, the range is empty, an option is unknown, or inputs that
+            can only be initialised randomly should be initialised from data.
 
     Reference:
         Tomczak & Welling, *VAE with a VampPrior*, AISTATS 2018; Tomczak, *Deep Generative
@@ -73,6 +73,6 @@ class VampPrior(MixturePrior):
         made = part_of("inputs", inputs, num_components=num_components, **facts)
         if init not in ("random", made.init):
             raise ValueError(
-                f"expected inputs of kind {made.kind} to start at {made.init}, got init={init!r}."
+                f"expected init={made.init!r} for inputs of kind {made.kind}, got init={init!r}."
             )
         super().__init__(Posteriors(made), weights, mixture)

@@ -1,18 +1,22 @@
 """Figures, tables and pages; all but `entry` take what was found and never call a model."""
 
-from priory.report.entries import Entry, about_examples, entry
+from priory.report.entries import Entry, entry
+from priory.report.entries import about_examples as about_examples
+from priory.report.entries import evaluated as evaluated
 from priory.report.figures import density_comparison, density_figure, grid_figure, path_figure
 from priory.report.latent_map import LatentMap, latent_map
+from priory.report.page import Chapter as Chapter
 from priory.report.page import Recipe, Subject, write_page
 from priory.report.tables import comparison_table, density_unit, scores_table
-from priory.report.written import write_figures, write_refit_figure, write_report
+from priory.report.written import write_figures
+from priory.report.written import write_refit_figure as write_refit_figure
+from priory.report.written import write_report as write_report
 
 __all__ = [
     "Entry",
     "LatentMap",
     "Recipe",
     "Subject",
-    "about_examples",
     "comparison_table",
     "density_comparison",
     "density_figure",
@@ -24,6 +28,4 @@ __all__ = [
     "scores_table",
     "write_figures",
     "write_page",
-    "write_refit_figure",
-    "write_report",
 ]

@@ -1,61 +1,127 @@
-"""Whether one prior is better than another, or only luckier with its test data."""
+"""Is one prior better than another, or only luckier with its test data or its seed?"""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
 
 from priory.distributions import widened
-from priory.evaluation import Measure
+from priory.evaluation import Evaluation, Measure, Value
 from priory.evaluation.evidence import NLL
 from priory.evaluation.holes import SHARE_IN_HOLES
-from priory.report.entries import Entry
+from priory.evaluation.measure import MINUS
+from priory.report.entries import Measured
 
 CLEAR = 2.0
-"""A difference is beyond the noise from so many standard errors on."""
+"""A difference is clear beyond this many standard errors over data, and this many standard
+deviations over seeds."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two measured numbers.
+    """A difference of two measured numbers, under one seed or the mean over several.
 
     Attributes:
         value: The difference.
-        error: Its standard error; NaN where it is not known.
+        error: Its standard error over the data; NaN where it is not known.
         paired: Whether the error is that of the differences between the same examples.
+        seeds: The difference under each seed; empty where there is one.
     """
 
     value: float
     error: float
     paired: bool = False
+    seeds: tuple[float, ...] = field(default=())
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is beyond the noise."""
-        return abs(self.value) > CLEAR * self.error  # never, where the error is not known
+        """Whether it is beyond the noise of the data, and the seeds agree."""
+        beyond = abs(self.value) > CLEAR * self.error  # never, where the error is not known
+        return beyond and self.seeds_agree
+
+    @property
+    def seeds_agree(self) -> bool:
+        """Whether it has one sign under all seeds and is more than twice their spread."""
+        if not self.seeds:
+            return True
+        same = all(one * self.value > 0 for one in self.seeds)
+        return same and abs(self.value) > CLEAR * stdev(self.seeds)
+
+    @property
+    def over_seeds(self) -> float | None:
+        """Its standard error over seeds; None for one."""
+        return stdev(self.seeds) / math.sqrt(len(self.seeds)) if self.seeds else None
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Each standard error in words."""
+        spread = () if self.over_seeds is None else (f"± {self.over_seeds:.2f} over seeds",)
+        known = () if math.isnan(self.error) else (f"± {self.error:.2f} over data",)
+        return (*spread, *known)
+
+    @property
+    def signed(self) -> str:
+        """The difference with its sign."""
+        return f"{self.value:+.2f}".replace("-", MINUS)
+
+    @property
+    def noise(self) -> float:
+        """The larger of its standard errors."""
+        return max(self.error, self.over_seeds or 0.0)
 
     def __str__(self) -> str:
-        return f"{abs(self.value):.2f} ± {self.error:.2f}"
+        return f"{abs(self.value):.2f} ± {self.noise:.2f}"
 
 
-def difference(measure: Measure, first: Entry, second: Entry) -> Difference | None:
-    """Return by how much a number of one prior is above that of another, where both have one."""
-    if measure.name == NLL.name:
-        return nll_difference(first, second)
-    a, b = first.value(measure), second.value(measure)
-    if a is None or b is None or isinstance(a.number, tuple) or isinstance(b.number, tuple):
-        return None
-    errors = (math.nan if isinstance(v.error, tuple | None) else v.error for v in (a, b))
-    return Difference(a.number - b.number, math.hypot(*errors))
+def difference(measure: Measure, first: Measured, second: Measured) -> Difference | None:
+    """Return by how much a number of one prior is above that of another, where both have one.
+
+    Trained with several seeds, they are compared seed by seed.
+    """
+    pairs = list(zip(first.evaluations, second.evaluations, strict=False))
+    if len(first.evaluations) != len(second.evaluations):
+        pairs = pairs[:1]
+    if len(pairs) > 1:
+        found = [_of_pair(measure, *pair) for pair in pairs]
+        known = [one for one in found if one is not None]
+        return _over_seeds(known) if len(known) == len(found) else None
+    if measure is NLL:
+        return _of_nll(*pairs[0])
+    return _of_values(*(one.value(measure) for one in (first, second)))
 
 
-def nll_difference(first: Entry, second: Entry) -> Difference:
+def nll_difference(first: Measured, second: Measured) -> Difference:
     """Return by how much the NLL of one prior is above that of another.
 
     Where both were measured on the same examples, it is the mean of the differences between them,
     whose standard error is far smaller than that of either mean. What estimated densities leave is
     added in quadrature.
     """
-    a, b = first.evaluation, second.evaluation
+    found = difference(NLL, first, second)
+    assert found is not None  # every model has an NLL
+    return found
+
+
+def holes_difference(first: Measured, second: Measured) -> Difference | None:
+    """Return by how much the share in holes of one prior is above that of another."""
+    return difference(SHARE_IN_HOLES, first, second)
+
+
+def _of_pair(measure: Measure, a: Evaluation, b: Evaluation) -> Difference | None:
+    """Return a difference under one seed."""
+    if measure is NLL:
+        return _of_nll(a, b)
+    return _of_values(measure.read(a.record), measure.read(b.record))
+
+
+def _of_values(a: Value | None, b: Value | None) -> Difference | None:
+    if a is None or b is None or isinstance(a.number, tuple) or isinstance(b.number, tuple):
+        return None
+    errors = (math.nan if isinstance(v.error, tuple | None) else v.error for v in (a, b))
+    return Difference(a.number - b.number, math.hypot(*errors))
+
+
+def _of_nll(a: Evaluation, b: Evaluation) -> Difference:
     estimates = math.hypot(a.prior_standard_error or 0.0, b.prior_standard_error or 0.0)
     pairs = None if a.log_prob is None or b.log_prob is None else a.log_prob.paired(b.log_prob)
     if pairs is None or len(pairs) < 2:
@@ -67,17 +133,22 @@ def nll_difference(first: Entry, second: Entry) -> Difference:
     return Difference(float(gap.mean()), math.hypot(error, estimates), paired=True)
 
 
-def holes_difference(first: Entry, second: Entry) -> Difference | None:
-    """Return by how much the share in holes of one prior is above that of another."""
-    return difference(SHARE_IN_HOLES, first, second)
+def _over_seeds(found: Sequence[Difference]) -> Difference:
+    """Return the mean of differences over seeds.
+
+    All seeds may share the same test examples, so the error over data is not divided by them.
+    """
+    values = tuple(one.value for one in found)
+    error = fmean(one.error for one in found)
+    return Difference(fmean(values), error, all(one.paired for one in found), values)
 
 
-def same_data(first: Entry, second: Entry) -> bool:
+def same_data(first: Measured, second: Measured) -> bool:
     """Whether two priors were measured on the same examples, as far as can be seen."""
     a, b = first.evaluation.log_prob, second.evaluation.log_prob
     return a is not None and b is not None and a.paired(b) is not None
 
 
-def comparable(entries: Sequence[Entry]) -> bool:
+def comparable(entries: Sequence[Measured]) -> bool:
     """Whether the NLLs of all mean the same: none given a label where another is not."""
     return len({entry.evaluation.given_labels for entry in entries}) < 2

@@ -1,8 +1,10 @@
 """What is reported of each prior: its numbers, and what it has to show."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from torch import Tensor
@@ -29,32 +31,90 @@ NUM_SAMPLES, MOST_SAMPLES = 64, 1000
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One prior in a report.
+class Measured:
+    """The numbers of one prior, trained once or with several seeds.
 
     Attributes:
         name: The prior's class, or another name where there are several of it.
         evaluation: Its numbers on the test data.
-        exhibit: What it has to show.
-        epochs: Epochs trained; None where that is not known.
-        seconds: Seconds of training; None likewise.
-        exploration: What a reader can walk through; the page needs it, the figures do not.
-        labels: The classes of the test data, where there are any.
-        curves: Its training curves: columns of numbers, of which `epoch` is one.
+        repeats: Those of the same prior trained with other seeds.
         measures: What `priory evaluate` found of it, as in `measures.json`; None without.
-        parameters: The number of parameters of the prior alone.
-        batches: The batches of the test data, where there are any.
     """
 
     name: str
     evaluation: Evaluation
+    repeats: tuple[Evaluation, ...] = field(default=(), kw_only=True)
+    measures: Mapping[str, Any] | None = field(default=None, kw_only=True)
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """Its numbers under each seed."""
+        return (self.evaluation, *self.repeats)
+
+    def value(self, measure: Measure) -> Value | None:
+        """Return the number of a measure, or what `priory evaluate` found of it.
+
+        With several seeds, it is the mean over them, and its error is over seeds.
+        """
+        values = [measure.read(evaluation.record) for evaluation in self.evaluations]
+        if self.repeats:
+            return over_seeds([value for value in values if value is not None])
+        return values[0] or measure.read(self.measures or {})
+
+    def number(self, measure: Measure) -> float | None:
+        """Return that number alone; None where there is none, or there are several."""
+        value = self.value(measure)
+        return None if value is None or isinstance(value.number, tuple) else value.number
+
+
+def over_seeds(values: Sequence[Value]) -> Value | None:
+    """Return the mean of a measure over seeds, with its standard error over them.
+
+    Examples:
+        >>> from priory.evaluation import Value
+        >>> from priory.report.entries import over_seeds
+        >>> over_seeds([Value(1.0, 0.3), Value(3.0, 0.2)])
+        Value(number=2.0, error=1.0, mark='', of='', note='')
+    """
+    if len(values) < 2:
+        return next(iter(values), None)
+    numbers = [v.number if isinstance(v.number, tuple) else (v.number,) for v in values]
+    means = tuple(fmean(column) for column in zip(*numbers, strict=True))
+    errors = tuple(stdev(column) / math.sqrt(len(values)) for column in zip(*numbers, strict=True))
+    several = isinstance(values[0].number, tuple)
+    notes = {value.note for value in values}
+    return Value(
+        means if several else means[0],
+        errors if several else errors[0],
+        mark=next((value.mark for value in values if value.mark), ""),
+        of=values[0].of,
+        note=notes.pop() if len(notes) == 1 else "",
+    )
+
+
+@dataclass(frozen=True)
+class Entry(Measured):
+    """One prior in a report: its numbers, and what it has to show.
+
+    What it shows, and its curves, are those of the first seed.
+
+    Attributes:
+        exhibit: What it has to show.
+        epochs: Epochs trained; None where that is not known.
+        seconds: Seconds of training; None if unknown.
+        exploration: What a reader can walk through; the page needs it, the figures do not.
+        labels: The classes of the test data, where there are any.
+        curves: Its training curves: columns of numbers, of which `epoch` is one.
+        parameters: The number of parameters of the prior alone.
+        batches: The batches of the test data, where there are any.
+    """
+
     exhibit: Exhibit
     epochs: int | None
     seconds: float | None
     exploration: Exploration | None = None
     labels: Tensor | None = None
     curves: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
-    measures: Mapping[str, Any] | None = None
     parameters: int | None = None
     batches: Tensor | None = None
 
@@ -62,28 +122,6 @@ class Entry:
     def num_levels(self) -> int:
         """The number of levels of latents."""
         return int(self.evaluation.record.get("num_levels", 1))
-
-    def value(self, measure: Measure) -> Value | None:
-        """Return the number of a measure, or what `priory evaluate` found of it."""
-        return measure.read(self.evaluation.record) or measure.read(self.measures or {})
-
-    @property
-    def row(self) -> tuple[str, ...]:
-        """The cells of its row in the table of several priors, with the time at the end."""
-        time = "not known" if self.seconds is None else f"{self.seconds:.0f} s"
-        return (*row_of(self.name, self.evaluation), time)
-
-
-def row_of(name: str, evaluation: Evaluation) -> tuple[str, ...]:
-    """Return the cells of a prior's numbers, of which the first alone has its standard error."""
-    numbers = [
-        measure.text(measure.read(evaluation.record))
-        for measure in evaluation.measures
-        if measure.title
-    ]
-    (first, error), *others = numbers
-    named = f"{name} | y" if evaluation.given_labels else name
-    return (named, f"{first} {error}".strip(), *(number for number, _ in others))
 
 
 def notes(evaluations: Sequence[Evaluation]) -> list[str]:
@@ -108,6 +146,13 @@ def about_examples(entries: Sequence[Entry]) -> str:
     return "It shows examples of the data; --no-examples leaves them out."
 
 
+def evaluated(vae: VAE, part: Part, importance_samples: int, seed: int = 0) -> Evaluation:
+    """Measure a model on held-out data by the few measures that priors are compared by."""
+    x, context = part.tensor(), vae.context_of(**part.annotations)
+    known = Context(**part.annotations)
+    return evaluate(vae, x, importance_samples, seed, context, annotations=known)
+
+
 def entry(
     name: str,
     vae: VAE,
@@ -120,6 +165,7 @@ def entry(
     seconds: float | None = None,
     curves: Path | None = None,
     measures: Path | None = None,
+    repeats: Sequence[Evaluation] = (),
     num_entries: int = 1,
     examples: bool = True,
 ) -> Entry:
@@ -136,6 +182,7 @@ def entry(
         seconds: Seconds of training.
         curves: The directory of the training curves.
         measures: The file that `priory evaluate` wrote; one that is not there is none.
+        repeats: Its numbers of other seeds.
         num_entries: How many share the page; with many, fewer components of each are shown.
         examples: Whether to show examples of the data, and pseudo-inputs that started from them.
 
@@ -147,18 +194,11 @@ def entry(
     shown = exhibit(vae, x, drawn, seed=seed, context=context, examples=examples)
     return Entry(
         name,
-        evaluation
-        or evaluate(
-            vae,
-            x,
-            importance_samples,
-            seed,
-            context,
-            annotations=Context(**part.annotations),
-        ),
+        evaluation or evaluated(vae, part, importance_samples, seed),
         shown,
         epochs,
         seconds,
+        repeats=tuple(repeats),
         exploration=explore(
             vae,
             x,

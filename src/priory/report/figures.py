@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DEPTH = 12  # nats below the highest density at which contours end
-COLOURS = "YlGnBu"
+SHADES = ("#ffffff", "#9db9d0")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A7A00", "#7F3C8D")
+"""Okabe and Ito's, which the colour-blind can tell apart, and two of like kind, as on the page."""
 
 
 def density_figure(shown: LatentMap) -> "Figure":
-    """Draw contours of log p(z) under black dots, one for each example's sample of q(z|x)."""
+    """Draw contours of log p(z) under dots, one for each example's sample of q(z|x).
+
+    Dots have the colours of their labels, and crosses are samples of the prior in holes.
+    """
     with needs("report"):
         from matplotlib.figure import Figure
     figure = Figure(figsize=(5.4, 4.6), layout="constrained")
@@ -33,19 +38,47 @@ def density_figure(shown: LatentMap) -> "Figure":
     return figure
 
 
-def density_comparison(maps: Sequence[LatentMap]) -> "Figure":
-    """Draw several priors side by side, on the same axes and the same colour scale."""
+def density_comparison(maps: Sequence[LatentMap], alone: Sequence[LatentMap] = ()) -> "Figure":
+    """Draw several priors side by side, on the same axes and the same colour scale.
+
+    Args:
+        maps: The maps, on the same axes.
+        alone: The same, each on axes of its own, which are then drawn above.
+    """
     with needs("report"):
         from matplotlib.figure import Figure
-    figure = Figure(figsize=(4.0 * len(maps) + 1.2, 4.7), layout="constrained")
-    row = figure.subplots(1, len(maps), sharex=True, sharey=True, squeeze=False)[0]
+    rows = [alone, maps] if alone else [maps]
+    height = 4.5 * len(rows) + 0.4
+    figure = Figure(figsize=(4.0 * len(maps) + 1.2, height), layout="constrained")
+    axes = figure.subplots(len(rows), len(maps), squeeze=False)
     top = max(float(m.log_density.max()) for m in maps)
-    contours = [_draw_density(ax, m, top) for ax, m in zip(row, maps, strict=True)]
-    for ax in row[1:]:
-        ax.set_ylabel("")
-    if contours[0] is not None:
-        figure.colorbar(contours[0], ax=list(row), label="log p(z) in nats", pad=0.01)
+    contours = None
+    for row, shown in zip(axes, rows, strict=True):
+        for ax, one in zip(row, shown, strict=True):
+            contours = _draw_density(ax, one, top)
+        for ax in row[1:]:
+            ax.set_ylabel("")
+    if alone:
+        for ax in axes[1]:
+            ax.set_title("the same, on the same axes for all", fontsize=9)
+    if contours is not None:
+        figure.colorbar(contours, ax=axes.flatten().tolist(), label="log p(z) in nats", pad=0.01)
+    handles = _legend(maps)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
+
+
+def _legend(maps: Sequence[LatentMap]) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    coloured = any(one.labels is not None for one in maps)
+    dot: dict[str, Any] = {"color": COLOURS[0] if coloured else "k", "marker": ".", "ls": ""}
+    said = "one sample of q(z|x) for each test example" + ", coloured by label" * coloured
+    handles = [Line2D([], [], label=said, **dot)]
+    if any(one.in_holes is not None and len(one.y) > 1 for one in maps):
+        said = "sample of the prior in a hole of q(z)"
+        handles.append(Line2D([], [], color="k", marker="x", ls="", ms=5, label=said))
+    return handles
 
 
 def grid_figure(
@@ -98,7 +131,9 @@ def grid_figure(
 
 
 def _draw_density(ax: "Axes", shown: LatentMap, top: float) -> Any:
-    ax.set_title(shown.title)
+    from matplotlib.colors import LinearSegmentedColormap
+
+    ax.set_title("\n".join(filter(None, (shown.title, shown.note))))
     ax.set(xlabel=shown.axes[0], ylabel=shown.axes[1])
     if len(shown.y) == 1:
         density = shown.log_density[0]
@@ -111,9 +146,21 @@ def _draw_density(ax: "Axes", shown: LatentMap, top: float) -> Any:
     density = shown.log_density.clamp(min=ceiling - DEPTH - 1)  # below all levels, left white
     levels = range(ceiling - DEPTH, ceiling + 1)
     x, y = to_numpy(shown.x), to_numpy(shown.y)
-    contours = ax.contourf(x, y, to_numpy(density), levels=levels, cmap=COLOURS)
+    shades = LinearSegmentedColormap.from_list("shades", SHADES)
+    contours = ax.contourf(x, y, to_numpy(density), levels=levels, cmap=shades)
     ax.contour(x, y, to_numpy(density), levels, colors="white", linewidths=0.4, linestyles="solid")
-    ax.plot(*to_numpy(shown.points.T), "k.", markersize=2.2)
+    colours = (
+        "k" if shown.labels is None else [COLOURS[n % len(COLOURS)] for n in shown.labels.tolist()]
+    )
+    across, along = to_numpy(shown.points.T)
+    ax.scatter(across, along, s=5, c=colours, linewidths=0)
+    if shown.in_holes is not None:
+        across, along = to_numpy(shown.in_holes.T)
+        for colour, width in (("white", 2.4), ("black", 1.0)):  # a halo, and the cross
+            ax.scatter(across, along, s=18, c=colour, marker="x", linewidths=width)
+    if shown.outside:
+        said = f"{shown.outside} of {len(shown.points)} beyond the axes"
+        ax.text(0.98, 0.02, said, transform=ax.transAxes, ha="right", fontsize=8)
     ax.set_xlim(x[0], x[-1])
     ax.set_ylim(y[0], y[-1])
     ax.set_box_aspect(1)  # both axes share their limits

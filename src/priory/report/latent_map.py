@@ -1,9 +1,10 @@
 """The prior's log-density over a plane of the latent space, and samples of q(z) in it."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -24,6 +25,9 @@ class LatentMap:
         log_density: log p(z), `(H, W)`, in nats.
         points: Samples of q(z|x), one for each example, `(N, 2)`; `(N, 1)` for a single dimension.
         axes: The names of the axes.
+        labels: The label of each example, `(N,)`; None where there are none.
+        in_holes: Samples of the prior in holes of q(z), `(C, 2)`; None where that is not known.
+        note: What else to write above it.
     """
 
     title: str
@@ -32,6 +36,15 @@ class LatentMap:
     log_density: Float[Tensor, "H W"]
     points: Float[Tensor, "N dims"]
     axes: tuple[str, str]
+    labels: Int[Tensor, " N"] | None = None
+    in_holes: Float[Tensor, "C dims"] | None = None
+    note: str = ""
+
+    @property
+    def outside(self) -> int:
+        """The number of points beyond the axes."""
+        ends = self.points < float(self.x[0]), self.points > float(self.x[-1])
+        return int((ends[0] | ends[1]).any(1).sum())
 
 
 @torch.no_grad()
@@ -41,6 +54,10 @@ def latent_map(
     z: Float[Tensor, "N L"],
     limits: tuple[float, float] | None = None,
     plane: Plane | None = None,
+    *,
+    labels: Int[Tensor, " N"] | None = None,
+    in_holes: Float[Tensor, "C L"] | None = None,
+    note: str = "",
 ) -> LatentMap:
     """Evaluate the prior over a plane of the latent space.
 
@@ -51,9 +68,11 @@ def latent_map(
         title: The name of the prior.
         prior: Its distribution.
         z: One sample of q(z|x) for each example.
-        limits: The ends of both axes; by default just beyond the samples and three standard
-            deviations of the prior.
+        limits: The ends of both axes; by default just beyond 99% of the samples and of the prior.
         plane: The plane; by default the one that shows most of q(z).
+        labels: The label of each example.
+        in_holes: Samples of the prior in holes of q(z).
+        note: What else to write above it.
 
     Examples:
         >>> from priory import MoGPrior
@@ -65,16 +84,19 @@ def latent_map(
     low, high = limits or (plane.low, plane.high)
     line = torch.linspace(low, high, CELLS)
     points = plane.project(z)
+    crosses = None if in_holes is None else plane.project(in_holes)
+    shown = partial(LatentMap, points=points, labels=labels, in_holes=crosses, note=note)
     if z.shape[-1] == 1:
         log_density = prior.log_prob(line[:, None].to(z.dtype))[None]
-        return LatentMap(title, line, line[:1], log_density, points, (plane.names[0], "log p(z)"))
+        names = (plane.names[0], "log p(z)")
+        return shown(title, line, line[:1], log_density, axes=names)
     axes = (plane.names[0], plane.names[1])
     if not plane.is_whole:
         log_density = _histogram(prior, plane.directions, low, high)
-        return LatentMap(title, line, line, log_density, points, axes)
+        return shown(title, line, line, log_density, axes=axes)
     y, x = torch.meshgrid(line, line, indexing="ij")
     log_density = prior.log_prob(torch.stack((x, y), -1).to(z.dtype))
-    return LatentMap(title, line, line, log_density, points, axes)
+    return shown(title, line, line, log_density, axes=axes)
 
 
 def common_limits(maps: list[LatentMap]) -> tuple[float, float]:

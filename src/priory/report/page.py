@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,8 +19,8 @@ from priory.report.entries import Entry, notes
 from priory.report.page_data import MOST_POINTS, explored, page_data
 from priory.report.pictures import Pictures
 from priory.report.table_view import table_view
-from priory.report.tables import density_unit, errors_of, measures_table
-from priory.report.verdict import verdict
+from priory.report.tables import Row, density_unit, errors_of, measures_table
+from priory.report.verdict import Verdict, verdict
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,43 @@ class Subject:
     batch_names: Sequence[str] | None = None
 
 
-def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
+@dataclass(frozen=True)
+class Chapter:
+    """A comparison on other data, shown in brief on the page of the first.
+
+    Attributes:
+        title: Its title.
+        summary: What was done.
+        entries: Its priors.
+        picture: The file of its figure, which the page then holds.
+        address: Where its own page is, from the page.
+    """
+
+    title: str
+    summary: str
+    entries: Sequence[Entry]
+    picture: Path
+    address: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """What its numbers say."""
+        return verdict(self.entries)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of its table."""
+        return measures_table(self.entries)
+
+    @property
+    def image(self) -> str:
+        """The figure, as the address of an image."""
+        return f"data:image/png;base64,{b64encode(self.picture.read_bytes()).decode()}"
+
+
+def write_page(
+    path: Path, entries: Sequence[Entry], subject: Subject, further: Sequence[Chapter] = ()
+) -> None:
     """Write the page of one prior or of several.
 
     Text is escaped, so that labels and names that hold markup are shown as text.
@@ -75,6 +112,7 @@ def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
         path: The file; one that is there is replaced whole.
         entries: The priors, each with an exploration.
         subject: What the page is about.
+        further: Other comparisons, shown in brief.
     """
     with needs("report"):
         from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -95,12 +133,15 @@ def write_page(path: Path, entries: Sequence[Entry], subject: Subject) -> None:
     examples = any(len(entry.exhibit.data) for entry in entries)
     page = environment.get_template("page.html").render(
         subject=subject,
+        further=further,
         entries=list(zip(entries, seen, strict=True)),
         verdict=found,
         rows=measures_table(entries),
         unit=density_unit(subject.columns)[0],
         notes=[errors_of(entries), *notes([entry.evaluation for entry in entries])],
         bars=pictures.bars,
+        labelled=any(entry.labels is not None for entry in entries),
+        apart=bool(data["apart"]),
         examples=examples,
         views=[
             table_view(

@@ -10,12 +10,17 @@ from torch import Tensor
 
 from priory.arrays import as_tensor, to_numpy
 from priory.evaluation import ComponentView, DecodedPlane, Exploration
+from priory.evaluation.holes import SHARE_IN_HOLES
 from priory.report.entries import NUM_SAMPLES, Entry
 from priory.report.latent_map import LatentMap, common_limits, latent_map
 from priory.report.pictures import Pictures
 
 MOST_POINTS = 10_000
 MOST_BESIDE = 1000
+MOST_CROSSES = 300
+"""Samples of a prior of which those in holes are marked in its figure."""
+WIDER = 2.0
+"""How many times as wide as its own axes the shared ones may be before a map has both."""
 FEWEST_FOR_UMAP = 15
 DEPTH = 60
 """Nats below the highest density that are still told apart."""
@@ -32,16 +37,50 @@ def page_data(entries: Sequence[Entry], pictures: Pictures) -> dict[str, Any]:
         "bars": None if pictures.bars is None else pictures.bars.description,
         "models": [_model(entry, pictures, MOST_POINTS // len(entries)) for entry in entries],
         "beside": [] if len(entries) == 1 else [_beside(m) for m in side_by_side(entries)],
+        "apart": [_beside(m) for m in apart(entries)] if spreads_differ(entries) else [],
     }
 
 
 def side_by_side(entries: Sequence[Entry]) -> list[LatentMap]:
     """Return the maps of all priors on the same axes."""
-    own = [latent_map(e.name, e.exhibit.prior, e.exhibit.z) for e in entries]
-    if len(own) == 1:
-        return own
-    limits = common_limits(own)
-    return [latent_map(e.name, e.exhibit.prior, e.exhibit.z, limits) for e in entries]
+    maps = apart(entries)
+    if len(maps) == 1:
+        return maps
+    limits = common_limits(maps)
+    return [map_of(entry, limits) for entry in entries]
+
+
+def apart(entries: Sequence[Entry]) -> list[LatentMap]:
+    """Return the maps of all priors, each on axes of its own."""
+    return [map_of(entry) for entry in entries]
+
+
+def spreads_differ(entries: Sequence[Entry]) -> bool:
+    """Whether axes that hold all priors would shrink one of them."""
+    if len(entries) < 2:
+        return False
+    low, high = common_limits(maps := apart(entries))
+    return any(high - low > WIDER * float(one.x[-1] - one.x[0]) for one in maps)
+
+
+def map_of(entry: Entry, limits: tuple[float, float] | None = None) -> LatentMap:
+    """Return the map of a prior, with the labels of the data and its samples in holes."""
+    shown, explored = entry.exhibit, entry.exploration
+    holes = None
+    if explored is not None and explored.in_hole is not None:
+        few = slice(MOST_CROSSES)
+        holes = explored.prior_samples[few][explored.in_hole[few]]
+    share = entry.value(SHARE_IN_HOLES)
+    note = "" if share is None else f"{SHARE_IN_HOLES.text(share)[0]} of samples in holes"
+    return latent_map(
+        entry.name,
+        shown.prior,
+        shown.z,
+        limits,
+        labels=entry.labels,
+        in_holes=holes,
+        note=note,
+    )
 
 
 def _model(entry: Entry, pictures: Pictures, most: int) -> dict[str, Any]:
@@ -102,14 +141,18 @@ def _plane(entry: Entry, shown: DecodedPlane, pictures: Pictures, chosen: Tensor
     }
 
 
-def _beside(found: LatentMap) -> dict[str, Any]:
+def _beside(shown: LatentMap) -> dict[str, Any]:
+    chosen = _some(len(shown.points), MOST_BESIDE)
     return {
-        "name": found.title,
-        "axes": list(found.axes),
-        "low": round(float(found.x[0]), 3),
-        "high": round(float(found.x[-1]), 3),
-        "density": _density(found, 3),
-        "points": _columns(found.points[_some(len(found.points), MOST_BESIDE)]),
+        "name": shown.title,
+        "note": shown.note,
+        "axes": list(shown.axes),
+        "low": round(float(shown.x[0]), 3),
+        "high": round(float(shown.x[-1]), 3),
+        "density": _density(shown, 3),
+        "points": _columns(shown.points[chosen]),
+        "labels": None if shown.labels is None else shown.labels[chosen].tolist(),
+        "holes": None if shown.in_holes is None else _columns(shown.in_holes),
     }
 
 

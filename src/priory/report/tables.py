@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING
 
 from priory.data import Columns
 from priory.evaluation import Evaluation, Measure, Scores, Value, scores
-from priory.evaluation.evidence import NLL
+from priory.evaluation.evidence import ELBO_OF_DATA, NLL, RECONSTRUCTION
 from priory.evaluation.measure import DOUBTFUL, MINUS, what_errors_cover
+from priory.evaluation.surgery import MUTUAL_INFORMATION
 from priory.extras import needs
-from priory.report.differences import comparable, difference
-from priory.report.entries import Entry, notes, row_of
+from priory.report.differences import Difference, comparable, difference, nll_difference
+from priory.report.entries import Entry, Measured, notes
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-NONE = "none"
+NONE = "n/a"
+ON_THE_PAGE = (ELBO_OF_DATA, RECONSTRUCTION, MUTUAL_INFORMATION)
+"""What is measured of every prior, but left out of the table of the shell for its width."""
+UNRELIABLE = "no reliable difference"
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,18 @@ class Cell:
     """A number of one prior.
 
     Attributes:
-        text: The number, or `none`.
+        text: The number, or what stands for none.
         error: Its standard error, or nothing.
         best: Whether it is better than all others by more than the noise.
+        note: What else there is to say of it.
+        there: Whether there is a number.
     """
 
     text: str
     error: str = ""
     best: bool = False
+    note: str = ""
+    there: bool = True
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,8 @@ class Row:
 def measures_table(entries: Sequence[Entry]) -> list[Row]:
     """Return the rows of the page's table: the measures that have a number, and what training took.
 
-    A number is best where its difference to every other is above two standard errors; that of two
-    NLLs on the same examples is the error of the differences between examples.
+    A number is best where its difference to every other is beyond the noise, as a `Difference` has
+    it: above two standard errors, and, of several seeds, the same under all of them.
 
     Args:
         entries: The priors.
@@ -64,18 +72,40 @@ def measures_table(entries: Sequence[Entry]) -> list[Row]:
         rows.append(_row(measure.title, measure, values, measure.how(values), best))
         if measure is NLL:
             again = [NLL.read(entry.measures or {}) for entry in entries]
+            if len(entries) > 1 and comparable(entries):
+                rows.append(_differences(entries))
             rows.append(_row("NLL by priory evaluate", NLL, again, "as above, with more samples"))
-    parameters = (f"{e.parameters:,}" if e.parameters is not None else NONE for e in entries)
+    parameters = (_known(e.parameters, "{:,}") for e in entries)
     rows += [
-        Row("parameters of the prior", "what it adds to the model", tuple(map(Cell, parameters))),
-        Row("training", "how long it took", tuple(Cell(_training(entry)) for entry in entries)),
+        Row("parameters of the prior", "what it adds to the model", tuple(parameters)),
+        Row("training", "how long it took", tuple(_training(entry) for entry in entries)),
     ]
-    return [row for row in rows if row.name and any(cell.text != NONE for cell in row.cells)]
+    return [row for row in rows if row.name and any(cell.there for cell in row.cells)]
 
 
-def errors_of(entries: Sequence[Entry]) -> str:
-    """Say what the standard errors on the page cover."""
+def errors_of(entries: Sequence[Measured]) -> str:
+    """Say what the standard errors of the numbers of some priors cover."""
+    if any(entry.repeats for entry in entries):
+        number = max(len(entry.evaluations) for entry in entries)
+        return f"Numbers are means over {number} seeds; ± is one standard error over them."
     return what_errors_cover(m for m in scores.TABLE if any(entry.value(m) for entry in entries))
+
+
+def _difference(gap: Difference) -> Cell:
+    """Return a difference with one standard error, and below it the other and what they say."""
+    error, *others = gap.errors or ("",)
+    said = (*others, *([] if gap.is_clear else [UNRELIABLE]))
+    return Cell(gap.signed, error, note=", ".join(said))
+
+
+def _differences(entries: Sequence[Measured]) -> Row:
+    """Return the row of each prior's NLL less that of the first."""
+    first, *others = entries
+    gaps = [nll_difference(other, first) for other in others]
+    cells = [_difference(gap) for gap in gaps]
+    paired = "paired by example; " if all(gap.paired for gap in gaps) else ""
+    how = f"NLL less that of {first.name}; {paired}below zero is better"
+    return Row("NLL, difference to the first", how, (Cell("the first"), *cells))
 
 
 def density_unit(columns: Columns | None) -> tuple[str, float]:
@@ -110,21 +140,64 @@ def comparison_table(
 ) -> "Table":
     """Return a table for the shell: a row for each prior, a column for each quick measure.
 
+    After the NLL comes its difference to the first prior, in brackets where it is not reliable.
+
     Args:
         entries: The priors, or their numbers by name.
         title: What to write above it.
         columns: The columns of a table, where the data are one.
     """
-    if timed := not isinstance(entries, Mapping):
-        rows, evaluations = [e.row for e in entries], [e.evaluation for e in entries]
-    else:
-        rows, evaluations = [row_of(*pair) for pair in entries.items()], [*entries.values()]
-    shown = [measure for measure in evaluations[0].measures if measure.title]
-    first = [shown[0].read(evaluation.record) for evaluation in evaluations]
-    about = f"{shown[0].title}: {density_unit(columns)[0]}; {shown[0].how(first)}."
-    caption = "\n".join((about, what_errors_cover(shown[:1]), *notes(evaluations)))
-    heads = ("prior", *(measure.title for measure in shown), *(["time"] if timed else []))
-    return _table(title, caption, heads, rows)
+    priors = _measured(entries)
+    nll, *others = [
+        measure
+        for measure in priors[0].evaluation.measures
+        if measure.title and measure not in ON_THE_PAGE
+    ]
+    gaps: list[Difference | None] = [None] * len(priors)
+    if len(priors) > 1 and comparable(priors):
+        gaps[1:] = [nll_difference(prior, priors[0]) for prior in priors[1:]]
+    about = f"{nll.title}: {density_unit(columns)[0]}; {nll.how([priors[0].value(nll)])}."
+    marks = notes([evaluation for prior in priors for evaluation in prior.evaluations])
+    caption = [about, errors_of(priors) if priors[0].repeats else what_errors_cover([nll]), *marks]
+    if any(gap is not None and not gap.is_clear for gap in gaps):
+        caption.append(f"In brackets: {UNRELIABLE}.")
+    compared = any(gaps)
+    heads = [
+        *("prior", nll.title),
+        *([f"difference to {priors[0].name}"] if compared else []),
+        *(measure.title for measure in others),
+        *(["time"] if not isinstance(entries, Mapping) else []),
+    ]
+    rows = []
+    for prior, gap in zip(priors, gaps, strict=True):
+        number, error = nll.text(prior.value(nll))
+        rows.append(
+            (
+                f"{prior.name} | y" if prior.evaluation.given_labels else prior.name,
+                f"{number} {error}".strip(),
+                *([_in_brief(gap)] if compared else []),
+                *(measure.text(prior.value(measure))[0] for measure in others),
+                *([_seconds(prior)] if isinstance(prior, Entry) else []),
+            )
+        )
+    return _table(title, "\n".join(filter(None, dict.fromkeys(caption))), heads, rows)
+
+
+def _measured(entries: Sequence[Entry] | Mapping[str, Evaluation]) -> Sequence[Measured]:
+    if isinstance(entries, Mapping):
+        return [Measured(name, evaluation) for name, evaluation in entries.items()]
+    return entries
+
+
+def _in_brief(gap: Difference | None) -> str:
+    if gap is None:
+        return ""
+    said = f"{gap.signed} ± {gap.noise:.2f}"
+    return said if gap.is_clear else f"({said})"
+
+
+def _seconds(entry: Entry) -> str:
+    return "not known" if entry.seconds is None else f"{entry.seconds:.0f} s"
 
 
 def scores_table(found: Scores, title: str, columns: Columns | None = None) -> "Table":
@@ -150,12 +223,12 @@ def _table(
         title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
     for index, head in enumerate(heads):
-        wraps = " in " in head or head == "how to read it"
+        sentences = head.startswith("how")  # which may be broken, as numbers may not
+        words = [*head.split(), *([] if sentences else (row[index] for row in rows))]
         table.add_column(
             head,
-            justify="right" if index and not head.startswith("how") else "left",
-            no_wrap=not wraps,
-            min_width=max(map(len, head.split()), default=0),
+            justify="right" if index and not sentences else "left",
+            min_width=max(map(len, words), default=0),
         )
     for row in rows:
         table.add_row(*row)
@@ -169,7 +242,10 @@ def _row(
     how: str,
     best: int | None = None,
 ) -> Row:
-    cells = (Cell(*measure.text(value), best=n == best) for n, value in enumerate(values))
+    cells = (
+        Cell(*measure.text(value), best=n == best, there=value is not None)
+        for n, value in enumerate(values)
+    )
     return Row(name, how, tuple(cells))
 
 
@@ -186,7 +262,12 @@ def _best(measure: Measure, entries: Sequence[Entry], values: Sequence[Value | N
     return None
 
 
-def _training(entry: Entry) -> str:
+def _known(number: float | None, form: str) -> Cell:
+    return Cell(NONE, there=False) if number is None else Cell(form.format(number))
+
+
+def _training(entry: Entry) -> Cell:
     if entry.epochs is None:
-        return NONE
-    return f"{entry.epochs} epochs" + ("" if entry.seconds is None else f", {entry.seconds:.0f} s")
+        return Cell(NONE, there=False)
+    time = "" if entry.seconds is None else f", {entry.seconds:.0f} s"
+    return Cell(f"{entry.epochs} epochs{time}")

@@ -1,13 +1,15 @@
 """Which prior to choose, and why: sentences from the numbers alone."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from priory.evaluation import Measure
-from priory.evaluation.evidence import NLL
+from priory.evaluation.components import COMPONENTS_IN_USE
+from priory.evaluation.evidence import NLL, RATE
 from priory.evaluation.holes import SHARE_IN_HOLES
 from priory.evaluation.levels import DEAD_RATE, dead_levels
-from priory.evaluation.surgery import MARGINAL_KL
+from priory.evaluation.surgery import MARGINAL_KL, MUTUAL_INFORMATION
 from priory.report.differences import (
     Difference,
     comparable,
@@ -58,41 +60,51 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
             "Compare those marked “| y” with one another only: a label is worth up to the log of "
             "the number of classes, in nats.",
         )
-    first = min(entries, key=lambda entry: entry.evaluation.nll)
+    first = min(entries, key=_nll)
     gaps = {entry.name: nll_difference(entry, first) for entry in entries if entry is not first}
     tied = [first, *(e for e in entries if e is not first and not gaps[e.name].is_clear)]
     behind = [e for e in entries if e is not first and gaps[e.name].is_clear]
-    reasons = [_nll_reason(first, tied, behind, gaps)]
-    fewest = min(
-        (e for e in tied if e.evaluation.share_in_holes is not None),
-        key=lambda e: e.evaluation.share_in_holes or 0.0,
-        default=None,
-    )
-    if len(tied) > 1:
-        chosen, why = _among(tied, fewest)
-    else:
-        nearest = min((e for e in behind), key=lambda e: gaps[e.name].value)
-        chosen = first
-        why = f"its NLL is the lowest, by {gaps[nearest.name]} nats per example"
-    reasons += _holes_reasons(entries, tied)
-    better = _fewer_holes(entries, chosen)
-    if better is not None:
+    reasons = [_nll_reason(first, tied, behind, gaps), *_holes_reasons(entries, tied)]
+    chosen, why = _chosen(tied, behind, gaps)
+    better = _fewer_holes(entries, chosen[0])
+    if better is not None and better not in chosen:
         reasons.append(
             f"If samples matter more than densities, look at {better.name}: fewer of its samples "
             "fall into holes, beyond the noise."
         )
+    if len(chosen) == len(entries):
+        answer = f"No reliable difference between {_names(chosen)}: {why}."
+    else:
+        over = f" over {_names(behind)}" if len(chosen) > 1 else ""
+        answer = f"{_choose(entries)} {_names(chosen, 'or')}{over}: {why}."
+    place = next(n for n, entry in enumerate(entries) if entry is chosen[0])
     paired = all(gap.paired for gap in gaps.values())
-    caution = (
-        "± is one standard error over the test examples"
-        + (", that of a difference over the same examples" if paired else "")
-        + "; a difference counts from two of them on. It says nothing of training: these are "
-        "single runs, and another seed moves the numbers too. Before a small difference decides, "
-        "repeat them with other seeds."
-    )
+    caution = _caution(len(first.evaluations), paired)
     if not all(same_data(first, entry) for entry in entries):
         caution = "These runs were measured on different test data. " + caution
-    place = next(n for n, entry in enumerate(entries) if entry is chosen)
-    return Verdict(f"Choose {chosen.name}: {why}.", tuple(reasons), caution, place)
+    return Verdict(answer, tuple(reasons), caution, place)
+
+
+def _choose(entries: Sequence[Entry]) -> str:
+    """Return how to begin the answer: a single run says who was ahead, not what to choose."""
+    return "Choose" if all(entry.repeats for entry in entries) else "Ahead in this run:"
+
+
+def _caution(seeds: int, paired: bool) -> str:
+    """Explain when a difference counts."""
+    if seeds > 1:
+        return (
+            f"Each prior was trained with {seeds} seeds, and numbers are means over them. A "
+            "difference counts where it has the same sign under every seed, is more than twice "
+            "their spread, and is more than two standard errors over the test examples. Otherwise "
+            "there is no reliable difference."
+        )
+    same = ", that of a difference over the same examples" if paired else ""
+    return (
+        f"± is one standard error over the test examples{same}; a difference counts from two of "
+        "them on. It says nothing of training: these are single runs, and another seed moves the "
+        "numbers too. Repeat them with `priory compare --seeds 3` before you choose."
+    )
 
 
 def of_one(entry: Entry) -> Verdict:
@@ -123,42 +135,63 @@ def of_one(entry: Entry) -> Verdict:
     )
 
 
+def _nll(entry: Entry) -> float:
+    return entry.number(NLL) or 0.0
+
+
+def _share(entry: Entry) -> float | None:
+    return entry.number(SHARE_IN_HOLES)
+
+
 def _nll_reason(
     first: Entry, tied: list[Entry], behind: list[Entry], gaps: dict[str, Difference]
 ) -> str:
-    measured = ", ".join(f"{e.evaluation.nll:.2f} ({e.name})" for e in (first, *tied[1:], *behind))
+    measured = ", ".join(f"{_nll(e):.2f} ({e.name})" for e in (first, *tied[1:], *behind))
     said = f"NLL in nats, lower is better: {measured}."
     if len(tied) > 1:
         close = ", ".join(f"{gaps[e.name]} to {e.name}" for e in tied[1:])
-        said += f" The differences to {first.name} are within the noise: {close}."
+        said += f" No reliable difference from {first.name}: {close}."
     if behind:
         beyond = ", ".join(f"{e.name} by {gaps[e.name]}" for e in behind)
         said += f" Beyond the noise it is below {beyond}."
     return said
 
 
-def _among(tied: list[Entry], fewest: Entry | None) -> tuple[Entry, str]:
-    """Choose among priors whose NLLs do not differ: by holes, or else the plainest."""
+def _chosen(
+    tied: list[Entry], behind: list[Entry], gaps: dict[str, Difference]
+) -> tuple[list[Entry], str]:
+    """Choose by the NLL, then by holes; return all priors that neither tells apart."""
+    if len(tied) == 1:
+        nearest = min(behind, key=lambda e: gaps[e.name].value)
+        return tied, f"its NLL is the lowest, by {gaps[nearest.name]} nats per example"
+    known = [entry for entry in tied if _share(entry) is not None]
+    fewest = min(known, key=lambda e: _share(e) or 0.0, default=None)
     if fewest is not None:
-        gaps = [holes_difference(e, fewest) for e in tied if e is not fewest]
-        if all(gap is not None and gap.is_clear for gap in gaps):
-            return fewest, (
-                f"its NLL is that of {_names(e for e in tied if e is not fewest)} within the "
-                "noise, and fewer of its samples fall into holes"
+        holes = [holes_difference(e, fewest) for e in tied if e is not fewest]
+        if all(gap is not None and gap.is_clear for gap in holes):
+            others = _names(e for e in tied if e is not fewest)
+            return [fewest], (
+                f"its NLL is that of {others} within the noise, and fewer of its samples fall into "
+                "holes"
             )
-    plainest = min(tied, key=lambda e: (e.parameters or 0, e.evaluation.nll))
-    return plainest, (
-        f"{_names(tied)} do not differ in NLL beyond the noise, and it is the plainest of them"
+    tied = sorted(tied, key=lambda e: (e.parameters or 0, _nll(e)))
+    plainest = f"{tied[0].name} is the plainest"
+    if not behind:
+        return tied, f"{plainest}, and does as well"
+    nearest = min(behind, key=lambda e: gaps[e.name].value)
+    return tied, (
+        f"their NLLs are the lowest, by {gaps[nearest.name]} nats per example and more, with no "
+        f"reliable difference between them; {plainest}"
     )
 
 
 def _holes_reasons(entries: Sequence[Entry], tied: Sequence[Entry]) -> tuple[str, ...]:
-    known = [e for e in entries if e.evaluation.share_in_holes is not None]
+    known = [e for e in entries if _share(e) is not None]
     if not known:
         return ()
-    known.sort(key=lambda e: e.evaluation.share_in_holes or 0.0)
+    known.sort(key=lambda e: _share(e) or 0.0)
     shares = ", ".join(f"{_shown(e, SHARE_IN_HOLES)} ({e.name})" for e in known)
-    few = known[0].evaluation.share_in_holes or 0.0
+    few = _share(known[0]) or 0.0
     end = "" if few < 2 * PERFECT else "; none of them closes the holes"
     return (f"Share of samples that fall into holes of q(z), 1% is perfect: {shares}{end}.",)
 
@@ -198,7 +231,7 @@ def _levels_reasons(entry: Entry) -> list[str]:
 
 def _components_reasons(entry: Entry) -> list[str]:
     seen = entry.exploration.components if entry.exploration else None
-    used = entry.evaluation.components_in_use
+    used = entry.number(COMPONENTS_IN_USE)
     if seen is None or used is None:
         return []
     sentence = f"The data use the equivalent of {used:.1f} of its {seen.total:,} components"
@@ -206,9 +239,18 @@ def _components_reasons(entry: Entry) -> list[str]:
         sentence += f", and {seen.unused} of them hardly at all"
     if used < 0.5 * seen.total:
         return [f"{sentence}: fewer would do: `--num-components {max(1, round(1.5 * used))}`."]
-    if used > 0.9 * seen.total and seen.total > 1:
+    if used <= 0.9 * seen.total or seen.total == 1:
+        return [f"{sentence}."]
+    nats, what = entry.number(MUTUAL_INFORMATION), "the mutual information"
+    if nats is None:  # the rate is that and the marginal KL, so that it is never below
+        nats, what = entry.number(RATE) or 0.0, "the rate"
+    tells = math.exp(min(max(nats, 0.0), 50.0))
+    if tells > seen.total:
         return [f"{sentence}: more may help: `--num-components {2 * seen.total}`."]
-    return [f"{sentence}."]
+    return [
+        f"{sentence}, but they overlap: at {nats:.2f} nats, {what} lets a code tell about "
+        f"{tells:.0f} of them apart. More would not help."
+    ]
 
 
 def _marginal_reasons(entry: Entry) -> list[str]:
@@ -225,6 +267,6 @@ def _shown(entry: Entry, measure: Measure) -> str:
     return " ".join(filter(None, measure.text(entry.value(measure))))
 
 
-def _names(entries: Iterable[Entry]) -> str:
+def _names(entries: Iterable[Entry], word: str = "and") -> str:
     names = [entry.name for entry in entries]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"

@@ -14,8 +14,8 @@ from priory.networks.data_range import DataRange
 from priory.report.entries import NUM_SAMPLES, Entry
 from priory.report.figures import density_comparison, density_figure, grid_figure
 from priory.report.latent_map import common_limits, latent_map
-from priory.report.page import Recipe, Subject, write_page
-from priory.report.page_data import side_by_side
+from priory.report.page import Chapter, Recipe, Subject, write_page
+from priory.report.page_data import apart, map_of, side_by_side, spreads_differ
 from priory.runs.layout import CONFIG, PAGE
 from priory.vae import VAE
 
@@ -35,10 +35,11 @@ def write_figures(run: Path, entries: Sequence[Entry], data_range: DataRange) ->
         entries: The priors.
         data_range: The smallest and the largest value an example can take.
     """
-    _save(density_comparison(side_by_side(entries)), run / "priors.png", with_pdf=True)
+    beside, alone = side_by_side(entries), apart(entries) if spreads_differ(entries) else ()
+    _save(density_comparison(beside, alone), run / "priors.png", with_pdf=True)
     for entry in entries:
         shown, own = entry.exhibit, run / entry.name
-        density = density_figure(latent_map(entry.name, shown.prior, shown.z))
+        density = density_figure(map_of(entry))
         _save(density, own / "density.png", with_pdf=True)
         _save(grid_figure(shown.samples[:NUM_SAMPLES], data_range), own / "samples.png")
         if len(shown.data):
@@ -61,6 +62,8 @@ def write_report(
     title: str,
     summary: str,
     place: Path | None = None,
+    page: Path | None = None,
+    further: Sequence[Chapter] = (),
 ) -> None:
     """Write all that is to be looked at of a run: figures, the page, and log p(x) per example.
 
@@ -71,6 +74,8 @@ def write_report(
         title: The title of the page.
         summary: What was done, in a sentence or two.
         place: Where the directory will be.
+        page: The file of the page; `report.html` in the directory if not given.
+        further: Other comparisons, shown in brief.
     """
     for entry in entries:
         home = directory if len(entries) == 1 else directory / entry.name
@@ -87,7 +92,7 @@ def write_report(
         columns=begun.splits.columns,
         batch_names=begun.splits.batch_names,
     )
-    write_page(directory / PAGE, entries, subject)
+    write_page(page or directory / PAGE, entries, subject, further)
 
 
 @torch.no_grad()

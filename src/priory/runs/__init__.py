@@ -1,4 +1,4 @@
-"""Runs: directories, what is in them, and the configurations that make them."""
+"""Runs: directories, their contents, and the configurations that produce them."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ __all__ = ["CompareConfig", "RefitConfig", "Run", "TrainConfig", "new_run_direct
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:  # what needs the extra cli
+    if name in __all__:  # these need the extra cli
         file = "run" if name == "Run" else "options"
         return getattr(import_module(f"priory.runs.{file}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

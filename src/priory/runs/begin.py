@@ -1,4 +1,4 @@
-"""From a configuration to what a run begins with: its data, its models and its threads."""
+"""From a configuration to what a run starts with: its data, its models and its threads."""
 
 import math
 from collections.abc import Callable
@@ -28,17 +28,17 @@ from priory.vae import VAE
 
 T = TypeVar("T")
 Importer = Callable[[str, str], Factory]
-"""Returns the encoder, the decoder or the prior (which, its path) of the user's own."""
+"""Returns the user's own encoder, decoder or prior, from which of them it is and its path."""
 CHANGEABLE = ("max_epochs", "patience", "accelerator", "devices", "num_nodes", "strategy", "logger")
-"""Options that a run may be resumed with others of."""
+"""Options that may change when a run is resumed."""
 
 
 @dataclass(frozen=True)
 class Begun:
-    """What a run begins with.
+    """What a run starts with.
 
     Attributes:
-        config: Its configuration, with nothing left to choose but what the data decide.
+        config: Its configuration, complete except for what depends on the data.
         splits: The data.
         likelihood: Their likelihood.
         models: The untrained models by the names of their priors.
@@ -50,7 +50,7 @@ class Begun:
     models: dict[str, VAE]
 
     def __str__(self) -> str:
-        """Return what there is, in two lines."""
+        """Describe it in two lines."""
         prior = f"{vae.prior}; " if len(self.models) == 1 and (vae := self.model) else ""
         return f"{describe(self.splits)}\n{self.likelihood}; {prior}{self.config.training}."
 
@@ -61,11 +61,11 @@ class Begun:
 
     @property
     def held_out(self) -> str:
-        """Whether numbers are those of the test data or, for want of any, of the validation."""
+        """Whether the numbers are for the test data or, if there are none, the validation data."""
         return "test" if len(self.splits.test) else "validation"
 
     def write(self, directory: Path) -> None:
-        """Write what makes the run into its directory, which is then no longer finished."""
+        """Write the configuration and the data format to the run, which is then unfinished."""
         DataFormat.of(self.splits).write(directory)
         write_config(self.config, directory)
         (directory / METRICS).unlink(missing_ok=True)
@@ -76,17 +76,18 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
 
     Args:
         config: The configuration.
-        import_class: What makes a part of the user's own.
+        import_class: Imports the user's own parts.
 
     Raises:
-        FileNotFoundError: If there are no such data.
-        ValueError: If they cannot be read or fit no likelihood, or an option is out of range.
+        FileNotFoundError: If the data do not exist.
+        ValueError: If the data cannot be read or no likelihood suits them, or an option is out of
+            range.
     """
     how, machine = config.training, config.machine
     if machine.logger == GIVEN:
         raise ValueError(
-            "expected the logger of your own to be named again, as no file names a class, got "
-            "none; add --logger module:Name."
+            "expected your own logger to be named again, because no file names a class, got none; "
+            "add --logger module:Name."
         )
     set_threads(machine.threads)
     splits = config.data.open(how.seed)
@@ -117,34 +118,34 @@ def begin(config: TrainConfig | CompareConfig, import_class: Importer) -> Begun:
 
 
 def resumed(run: Path, asked: TrainConfig) -> TrainConfig | None:
-    """Return the configuration of a run that is to go on; None if it is finished.
+    """Return the configuration of a run to continue; None if it is finished.
 
     Args:
-        run: Its directory; where it holds no run yet, what is asked for is begun.
-        asked: What is asked for: more epochs, or the classes of the user's own again.
+        run: Its directory; if it has no run yet, the requested one is started.
+        asked: What is requested: more epochs, or the user's own classes again.
 
     Raises:
-        FileNotFoundError: If there is no run, and nothing is asked for.
-        ValueError: If anything else is asked for than what the run was begun with, or it is
-            finished and has nothing to go on from.
+        FileNotFoundError: If there is no run, and nothing is requested.
+        ValueError: If the request differs from what the run was started with, or the run is
+            finished and has no checkpoint.
     """
     if not (run / CONFIG).is_file():
         if asked == TrainConfig():
             raise FileNotFoundError(
-                f"expected a run to go on with in {run}, found no {CONFIG} there; name the data to "
-                "train on to start one."
+                f"expected a run to resume in {run}, found no {CONFIG} there; to start one, name "
+                "the data to train on."
             )
         return asked
     saved = read_config(run / CONFIG)
     if not isinstance(saved, TrainConfig):
-        raise ValueError(f"expected a run of priory train in {run}, got another.")
+        raise ValueError(f"expected a run of priory train in {run}, got a different one.")
     before, now, default = flat(saved), flat(asked), flat(TrainConfig())
     changed = {n: now[n] for n in now if now[n] not in (default[n], before[n])}
     for name, value in changed.items():
         if name not in CHANGEABLE and not (before[name] == GIVEN and ":" in str(value)):
             raise ValueError(
-                f"expected {name} to be {before[name]!r} as in {run}, got {value!r}; resume "
-                "without it, or train in another directory."
+                f"expected {name} to be {before[name]!r}, as in {run}, got {value!r}; leave it out "
+                "to resume, or train in another directory."
             )
 
     def with_changes(group: T) -> T:
@@ -156,16 +157,16 @@ def resumed(run: Path, asked: TrainConfig) -> TrainConfig | None:
             return None
         if not (run / CHECKPOINT).is_file():
             raise ValueError(
-                f"expected a checkpoint to train {run} further from, found no {CHECKPOINT}; start "
-                f"a new run with its weights, by --from {run}."
+                f"expected a checkpoint to continue {run}, found no {CHECKPOINT}; start a new run "
+                f"from its weights, with --from {run}."
             )
-        read_checkpoint(run / CHECKPOINT)  # one that is damaged costs the run nothing
+        read_checkpoint(run / CHECKPOINT)  # a damaged one does not harm the run
     machine, model = with_changes(saved.machine), with_changes(saved.model)
     return replace(saved, training=training, machine=machine, model=model)
 
 
 def _is_longer(asked: TrainingSettings, before: TrainingSettings) -> bool:
-    """Whether more epochs, or more patience, are asked for than before."""
+    """Whether more epochs, or more patience, are requested than before."""
     patience, earlier = (math.inf if p is None else p for p in (asked.patience, before.patience))
     return asked.max_epochs > before.max_epochs or patience > earlier
 
@@ -173,7 +174,7 @@ def _is_longer(asked: TrainingSettings, before: TrainingSettings) -> bool:
 def refitted(
     config: RefitConfig, vae: VAE, x: Tensor, labels: Tensor | None, import_class: Importer
 ) -> tuple[Prior, RefitConfig]:
-    """Return a new prior for a trained model, and the configuration that makes it again."""
+    """Return a new prior for a trained model, and the configuration that recreates it."""
     how, vae, name = config.fitting, top_level(vae), config.fitting.prior or "VampPrior"
     if ":" not in name:
         prior = prior_for(
@@ -194,7 +195,7 @@ def refitted(
 def prior_for_latents(
     config: RefitConfig, latents: LatentSource, import_class: Importer
 ) -> tuple[Prior, RefitConfig]:
-    """Return a new prior for latents, and the configuration that makes it again."""
+    """Return a new prior for latents, and the configuration that recreates it."""
     how, name = config.fitting, config.fitting.prior or "MoGPrior"
     rows, _, number = latents.some(1)
     facts = facts_for_latents(rows, number, how.num_components, how.init)
@@ -207,7 +208,7 @@ def prior_for_latents(
 def _own_prior(
     config: RefitConfig, facts: dict[str, Any], import_class: Importer
 ) -> tuple[Prior, RefitConfig]:
-    """Return a prior of the user's own class, which no file names."""
+    """Return a prior of the user's own class, which is not named in any file."""
     factory = import_class("prior", str(config.fitting.prior))
     told = arguments_for(factory, config.fitting.prior_options, facts)
     fitting = replace(config.fitting, prior=GIVEN, prior_options=told)
@@ -215,7 +216,7 @@ def _own_prior(
 
 
 def for_run(run: Run, config: RefitConfig) -> RefitConfig:
-    """Return a configuration with the data and the seed of a run where none are asked for."""
+    """Return a configuration that takes its data and seed from a run unless they are given."""
     options = flat(run.data_options) if run.data_options else {}
     given = {n: v for n, v in flat(config.data).items() if v is not None}
     defaults: dict[str, Any] = {
@@ -225,8 +226,8 @@ def for_run(run: Run, config: RefitConfig) -> RefitConfig:
     data = replace(config.data, **(defaults | options | given))
     if data.data is None:
         raise ValueError(
-            f"expected the data of {run.path} in a {CONFIG} beside it or above, got none; name "
-            "the data with --data."
+            f"expected the data of {run.path} in its {CONFIG} or that of its parent, got none; "
+            "name the data with --data."
         )
     seed = run.seed if config.fitting.seed is None else config.fitting.seed
     return replace(config, data=data, fitting=replace(config.fitting, seed=seed))
@@ -239,14 +240,14 @@ def _classes(options: ModelOptions, import_class: Importer) -> dict[str, Factory
 
 
 def _started(path: str, options: ModelOptions, splits: Splits, import_class: Importer) -> VAE:
-    """Return the model of another run, whose weights to start from."""
+    """Return the model of another run, to start from its weights."""
     before, now, classes = flat(ModelOptions()), flat(options), _classes(options, import_class)
     again = (*classes, *(name for name in CLASSES if now.get(name) == GIVEN))
     changed = [name for name in now if now[name] != before[name] and name not in again]
     if changed:
         raise ValueError(
             f"expected the model of --from {path}, got {changed[0]}={now[changed[0]]!r} too; leave "
-            "one of both out."
+            "out one of them."
         )
     source = Run.open(path, **classes)
     source.check_fits(splits.train.tensor()[:1], splits.name, splits.train.labels)

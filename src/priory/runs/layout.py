@@ -1,4 +1,4 @@
-"""Where the parts of a run lie, and who may write them."""
+"""Where the files of a run are, and who may write them."""
 
 import itertools
 import os
@@ -18,6 +18,12 @@ from priory.saving import DESCRIPTION
 
 CONFIG, METRICS, MEASURES, CHECKPOINT = "config.yaml", "metrics.json", "measures.json", "last.ckpt"
 PAGE, LOCK, UNFINISHED = "report.html", ".lock", ".unfinished-"
+SEEDS = "seeds.json"
+
+
+def seed_directory(home: Path, seed: int) -> Path:
+    """Return the directory of a further seed of a comparison, which is a run of its own."""
+    return home / f"seed-{seed}"
 
 
 def next_free(parent: str | Path, name: str) -> Path:
@@ -27,7 +33,7 @@ def next_free(parent: str | Path, name: str) -> Path:
 
 
 def model_directories(path: str | Path) -> list[Path]:
-    """Return the directories of all saved models of a run: its own, or else those within it.
+    """Return the directories of all saved models of a run: its own, or those inside it.
 
     Raises:
         FileNotFoundError: If there is no saved model.
@@ -44,10 +50,10 @@ def model_directories(path: str | Path) -> list[Path]:
 
 @contextmanager
 def new_run_directory(path: str | Path) -> Iterator[Path]:
-    """Give a hidden directory to write to, which takes its name when the block ends well.
+    """Provide a hidden directory to write to, which is renamed when the block succeeds.
 
-    A block that ends in an error, or is interrupted, leaves nothing; one that is killed leaves a
-    hidden directory, which nothing takes for a run and the next run of that name removes.
+    If the block raises or is interrupted, nothing remains. If it is killed, a hidden directory
+    remains, which is never mistaken for a run and which the next run with that name removes.
 
     Args:
         path: The directory to make.
@@ -93,13 +99,13 @@ def new_run_directory(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def claimed(path: Path, *, new: bool) -> Iterator[None]:
-    """Hold the directory of a run that is written as it goes on, so that no other process does.
+    """Lock the directory of a run in progress, so that no other process writes to it.
 
-    An error unmakes a directory that was made here, as long as there is no checkpoint to go on
-    from; whoever finds it made by another process leaves it alone.
+    After an error, a directory created here is removed unless it has a checkpoint to resume from;
+    one created by another process is not touched.
 
     Args:
-        path: The directory; its maker is the one process that finds it absent.
+        path: The directory; it is created by the process that finds it missing.
         new: Whether it must not exist yet.
 
     Raises:
@@ -118,7 +124,7 @@ def claimed(path: Path, *, new: bool) -> Iterator[None]:
                 if new or not path.is_dir():
                     raise FileExistsError(
                         f"expected a directory that does not exist yet, got {path}; name another, "
-                        "or go on with the run in it with --resume."
+                        "or continue the run in it with --resume."
                     ) from None
         try:
             with FileLock(path / LOCK, timeout=0):
@@ -131,20 +137,20 @@ def claimed(path: Path, *, new: bool) -> Iterator[None]:
                         shutil.rmtree(path, ignore_errors=True)
                     if goes_on and not failed:
                         advice = f"priory train --resume --out {shlex.quote(str(path))}"
-                        print(f"priory: the run goes on with {printable(advice)}", file=sys.stderr)
+                        print(f"priory: continue the run with {printable(advice)}", file=sys.stderr)
                     raise
-                finally:  # still held, so that whoever comes now finds nothing left to write
+                finally:  # still locked, so that a process that comes now has nothing left to write
                     (path / LOCK).unlink(missing_ok=True)
         except Timeout as error:
             raise ValueError(
-                f"expected a run that no other process is training, got {path}; wait until that "
-                "one ends, or name another directory."
+                f"expected a run that no other process is training, got {path}; wait until it "
+                "ends, or name another directory."
             ) from error
 
 
 @contextmanager
 def _parents_of(path: Path) -> Iterator[None]:
-    """Unmake on an error the parents that were not there before, unless something lies in them."""
+    """After an error, remove parents that did not exist before, unless they are not empty."""
     missing = [parent for parent in path.parents if not parent.exists()]
     try:
         yield
@@ -169,14 +175,14 @@ def _writable(path: Path) -> Iterator[None]:
 
 def _not_writable(path: Path, error: OSError) -> OSError:
     return type(error)(
-        f"expected a directory that can be written to, got {path} ({error.strerror}); name another."
+        f"expected a writable directory, got {path} ({error.strerror}); name another."
     )
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what a killed run of this name left; another that still goes on holds its lock."""
+    """Remove what a killed run with this name left; a run in progress is locked."""
     for leftover in path.parent.glob(f".{escape(path.name)}{UNFINISHED}*"):
-        if not (leftover / LOCK).is_file():  # made a moment ago, and about to be locked
+        if not (leftover / LOCK).is_file():  # just created, and about to be locked
             continue
         try:
             with FileLock(leftover / LOCK, timeout=0):

@@ -1,4 +1,4 @@
-"""What can be asked of a model, and how it is built from that and the data."""
+"""The options of a model, and how it is built from them and the data."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from priory.vae import VAE
 MOST_LAYERS = 100
 
 Factory = Callable[..., nn.Module]
-"""A class or a function of the user's own that returns an encoder, a decoder or a prior."""
+"""The user's own class or function that returns an encoder, a decoder or a prior."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,30 +27,31 @@ class ModelOptions:
     """Model.
 
     Args:
-        prior: The name of the prior, such as `vamp`, or a class of your own, as `module:Name`; with
-            several levels of latents, that of the top.
-        prior_options: Its further arguments, such as `{weights: uniform}`.
-        latent_dim: The number of latent dimensions, of each level where there are several; a
-            quarter of the data's, from 2 to 40, if not given.
-        levels: The number of levels of latents, such as `2`, or the size of each, such as
-            `[40,20]`, the first next to the data.
-        inference: How several levels are inferred: with networks of each level's own, or as a
-            ladder, which shares the way down with the prior.
-        num_components: The number of components of the prior; one for every 20 examples, at most
-            500, if not given.
-        init: Whether its components start at random or from the training data.
-        network: The kind of networks: fully connected, with gates, normalised (for counts), or
-            convolutions for images.
+        prior: The name of the prior, such as `vamp`, or your own class, as `module:Name`; with
+            several levels of latents, the prior of the top.
+        prior_options: Its other arguments, such as `{weights: uniform}`.
+        latent_dim: The number of latent dimensions, per level if there are several; by default a
+            quarter of the data's, between 2 and 40.
+        levels: The number of levels of latents, such as `2`, or their sizes, such as `[40,20]`,
+            starting next to the data.
+        inference: How several levels are inferred: with separate networks for each level, or as a
+            ladder, which shares its downward networks with the prior.
+        num_components: The number of components of the prior; by default one for every 20 examples,
+            at most 500.
+        init: Whether to initialise its components randomly or from the training data.
+        network: The kind of networks: fully connected, gated, normalised (for counts), or
+            convolutional (for images).
         hidden_sizes: The widths of their hidden layers, such as `[300,300]`.
-        encoder: An encoder of your own, as `module:Name`.
+        encoder: Your own encoder, as `module:Name`.
         encoder_options: Its arguments.
-        decoder: A decoder of your own, as `module:Name`.
+        decoder: Your own decoder, as `module:Name`.
         decoder_options: Its arguments.
-        likelihood: The likelihood of the data; `auto` chooses by their values and says why.
+        likelihood: The likelihood of the data; `auto` chooses one from their values and prints the
+            reason.
         num_values: The number of values of a categorical or discretized logistic likelihood.
-        dispersion: Whether negative binomial counts have a dispersion for each gene (each
-            dimension of the data), or for each gene in each batch.
-        batch_in_encoder: Whether the encoder too is told of batches.
+        dispersion: Whether negative binomial counts have one dispersion per gene (dimension of the
+            data), or per gene and batch.
+        batch_in_encoder: Whether the encoder also takes the batch.
     """
 
     prior: str = "VampPrior"
@@ -82,11 +83,11 @@ class ModelOptions:
         within(1, 100, levels=self.levels if isinstance(self.levels, int) else len(self.levels))
 
     def each(self, splits: Splits) -> "list[ModelOptions]":
-        """Return the options of each model that data are to have: of this one."""
+        """Return the options of each model to build for the data: this one."""
         return [self]
 
     def choose(self, splits: Splits, exposure: str = "total") -> Likelihood:
-        """Return the likelihood of data, whose exposures are theirs, or else as the word says."""
+        """Return the likelihood of the data, with their exposures or the requested kind."""
         spans = None if splits.columns is None else splits.columns.spans
         given = splits.of_modelled("exposure")
         how: Any = ("none" if exposure == "none" else "total") if given is None else given
@@ -101,26 +102,26 @@ class ModelOptions:
         )
 
     def named_by(self, part: str) -> str:
-        """Return the option that names a part of the user's own."""
+        """Return the option that names the user's own part."""
         return f"--{part}"
 
     def resolved(
         self, splits: Splits, likelihood: Likelihood, classes: Mapping[str, Factory]
     ) -> "ModelOptions":
-        """Return the options that build this model again, with all that its own classes are told.
+        """Return the options that rebuild this model, and what the user's own classes receive.
 
-        A class of the user's own is told those facts of the data and the model that its arguments
-        name (`latent_dim`, `num_components`, `data_shape`, `data_range`, `num_labels`, `init`). Of
-        several levels of latents, a prior is told the size of the top, and networks are told that
-        of all together and, as `latent_dims`, of each.
+        The user's own class receives those facts about the data and the model that its arguments
+        name (`latent_dim`, `num_components`, `data_shape`, `data_range`, `num_labels`, `init`). If
+        there are several levels of latents, a prior receives the size of the top, and networks
+        receive the total size and, as `latent_dims`, that of each.
 
         Args:
             splits: The data.
             likelihood: Their likelihood.
-            classes: The user's own encoder, decoder and prior, by these words.
+            classes: The user's own encoder, decoder and prior, by these names.
 
         Raises:
-            ValueError: If one is needed that was not given, or takes other arguments.
+            ValueError: If a class is needed but not given, or takes different arguments.
         """
         named = None if self.prior == GIVEN else self.prior
         asked = level_sizes(self.levels, self.latent_dim, named)
@@ -136,12 +137,12 @@ class ModelOptions:
                 changed |= {name: GIVEN, f"{name}_options": told}
             elif getattr(self, name) == GIVEN:
                 raise ValueError(
-                    f"expected the {name} of your own to be named again, as no file names a class, "
+                    f"expected your own {name} to be named again, because no file names a class, "
                     f"got none; add {self.named_by(name)} module:Name."
                 )
             elif name != "prior" and options is not None:
                 raise ValueError(
-                    f"expected --{name} module:Name for {name}_options, got no {name} of your own; "
+                    f"expected --{name} module:Name for {name}_options, got no class of your own; "
                     "leave them out."
                 )
         return replace(self, **changed)
@@ -149,7 +150,7 @@ class ModelOptions:
     def build(
         self, splits: Splits, likelihood: Likelihood, seed: int, classes: Mapping[str, Factory]
     ) -> VAE:
-        """Build the model of options that are `resolved`."""
+        """Build the model from `resolved` options."""
         own: dict[str, Any] = {
             name: partial(factory, **getattr(self, f"{name}_options"))
             for name, factory in classes.items()
@@ -176,10 +177,10 @@ class ModelOptions:
 def arguments_for(
     factory: Factory, options: Mapping[str, Any] | None, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the arguments of a class of the user's own: the options, and facts that it asks for.
+    """Return the arguments of the user's own class: the options, and the facts that it asks for.
 
     Raises:
-        ValueError: If it takes no such option, or needs another.
+        ValueError: If it does not take one of the options, or needs another.
     """
     takes = inspect.signature(factory).parameters
     arguments = {name: fact for name, fact in facts.items() if name in takes} | dict(options or {})
@@ -199,23 +200,21 @@ class ComparedOptions(ModelOptions):
     """Models.
 
     Args:
-        priors: The priors, with commas between them, or `all`; classes of your own as
-            `module:Name`.
-        prior_options: Their further arguments by name, such as `{VampPrior: {weights: uniform}}`.
+        priors: The priors, separated by commas, or `all`; your own classes as `module:Name`.
+        prior_options: Their other arguments by name, such as `{VampPrior: {weights: uniform}}`.
     """
 
     priors: str | list[str] = "StandardPrior,MoGPrior,VampPrior"
     prior: str = field(default="", metadata={"hidden": True})
     latent_dim: int | None = 2
     num_components: int | None = 16
-    init: Literal["random", "data"] = "random"
 
     def named_by(self, part: str) -> str:
-        """Return the option that names a part of the user's own."""
+        """Return the option that names the user's own part."""
         return "--priors with" if part == "prior" else f"--{part}"
 
     def each(self, splits: Splits) -> list[ModelOptions]:
-        """Return the options of each model; all are those that data without labels leave."""
+        """Return the options of each model; without labels, `all` skips priors that need them."""
         if self.priors == "all":
             labelled = splits.num_labels is not None
             names = [n for n, cls in prior_classes().items() if labelled or not cls.needs_labels]
@@ -226,7 +225,7 @@ class ComparedOptions(ModelOptions):
             raise ValueError(
                 f"expected one or more priors, each once, got {', '.join(names) or 'none'}."
             )
-        sized = isinstance(self.levels, Sequence)  # which leaves nothing to the default
+        sized = isinstance(self.levels, Sequence)  # so that nothing depends on the default
         latent_dim = None if sized and self.latent_dim == 2 else self.latent_dim
         options = {_full_name(name): own for name, own in (self.prior_options or {}).items()}
         return [

@@ -1,4 +1,4 @@
-"""What can be asked of a run, in groups: the same names in Python, in the shell and in a file."""
+"""The options of a run, in groups: the same names in Python, on the command line and in a file."""
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from priory.runs.run import Run
 
 MOST = 10**6
-"""Of anything that is counted by hand: more is a slip of the finger, or a trap."""
+"""The maximum for counts that people type: more is a typing error, or malicious."""
+
+MOST_SEEDS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,18 +27,20 @@ class DataOptions:
     """Data.
 
     Args:
-        data: A built-in set (`digits`, `mnist`, `fashion-mnist`), a file (`.npy`, `.npz`, `.pt`,
-            `.csv`, `.tsv`, `.parquet`, `.h5ad`, `-ubyte`) or a folder of images or IDX files.
-        data_options: Options of its kind, such as `{label: species}` for a table.
-        label: The column of a table, or of cells, that holds their labels.
-        batch_key: The column that says in which batch an example was measured, of which the
-            decoder is told.
-        exposure: What the means of counts are scaled by: the `total` of an example, a column by its
-            name, or `none`.
-        labels: A file of labels, one for each example, `.npy` or IDX.
-        validation: The fraction of the data to validate on, or a file of such data.
-        test: The fraction of the data to test on, or a file of such data.
-        binarise: Whether grey values are drawn as zeros and ones, in each epoch or once.
+        data: A built-in data set (`digits`, `rings`, `mnist`, `fashion-mnist`), a file (`.npy`,
+            `.npz`, `.pt`, `.csv`, `.tsv`, `.parquet`, `.h5ad`, `-ubyte`) or a folder of images or
+            IDX files.
+        data_options: Options for this kind of data, such as `{label: species}` for a table.
+        label: The column of a table, or of cells, with the labels.
+        batch_key: The column with the batch in which each example was measured; the decoder takes
+            it as an input.
+        exposure: What scales the means of counts: the `total` of an example, a column by name, or
+            `none`.
+        labels: A file of labels, one per example, `.npy` or IDX.
+        validation: The fraction of the data for validation, or a file of validation data.
+        test: The fraction of the data for testing, or a file of test data.
+        binarise: Whether to draw grey values as zeros and ones, in each epoch (`dynamic`) or once
+            (`static`).
     """
 
     data: str = "digits"
@@ -53,9 +57,8 @@ class DataOptions:
         """Open the data and split them.
 
         Args:
-            seed: The seed of the split and of the draw.
-            drawn_once: Whether zeros and ones of the training data are drawn once, as data to
-                measure by are.
+            seed: The seed of the split and of the binarisation.
+            drawn_once: Whether to binarise the training data only once, as for measuring.
         """
         how = "static" if drawn_once and self.binarise == "dynamic" else self.binarise
         where = (self.validation, self.test, self.labels, self.options)
@@ -63,7 +66,7 @@ class DataOptions:
 
     @property
     def options(self) -> dict[str, Any]:
-        """All options of the data's kind."""
+        """All options for this kind of data."""
         column = None if self.exposure in ("total", "none", None) else self.exposure
         named = {"label": self.label, "batch_key": self.batch_key, "exposure": column}
         given = {name: column for name, column in named.items() if column is not None}
@@ -75,7 +78,7 @@ class MeasuringOptions:
     """Measures.
 
     Args:
-        importance_samples: The importance samples for the NLL of each example.
+        importance_samples: The number of importance samples for the NLL of each example.
     """
 
     importance_samples: int = 512
@@ -89,11 +92,26 @@ class ReportOptions(MeasuringOptions):
     """Measures.
 
     Args:
-        no_examples: Leave examples of the data out of the page and the figures, and pseudo-inputs
-            that started from them.
+        no_examples: Leave out examples of the data, and pseudo-inputs initialised from them, from
+            the page and the figures.
     """
 
     no_examples: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatOptions:
+    """Repeats.
+
+    Args:
+        seeds: How many times to train each prior, with consecutive seeds from `--seed` on; a
+            difference then counts only if the seeds agree.
+    """
+
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        within(1, MOST_SEEDS, seeds=self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +119,7 @@ class StartOptions:
     """Start.
 
     Args:
-        from_: A run, or a saved model, whose model and weights to start from.
+        from_: A run, or a saved model, to start from: its architecture and its weights.
     """
 
     from_: str | None = None
@@ -112,8 +130,8 @@ class MachineOptions(Machine):
     """Machine.
 
     Args:
-        logger: Where the training curves go besides `metrics.csv`: `csv` nowhere else, or
-            `tensorboard`, or a logger of your own, as `module:Name`.
+        logger: Where the training curves go in addition to `metrics.csv`: nowhere (`csv`), to
+            `tensorboard`, or to your own logger, as `module:Name`.
     """
 
     logger: str = "csv"
@@ -133,11 +151,12 @@ class WorkOptions:
     """Machine.
 
     Args:
-        accelerator: The kind of device: `cpu`, `gpu`, `cuda`, `mps`, or `auto` for the best.
-        devices: The number of devices on each machine, with a process for each, among which the
-            work is divided; under `torchrun` as many as it starts.
+        accelerator: The kind of device: `cpu`, `gpu`, `cuda`, `mps`, or `auto` for the best
+            available.
+        devices: The number of devices on each machine, with one process each; the work is divided
+            among them. Under `torchrun`, the number of processes that it starts.
         num_nodes: The number of machines.
-        threads: The threads of each process; torch's own number if not given.
+        threads: The number of threads of each process; by default PyTorch's.
     """
 
     accelerator: str = "cpu"
@@ -161,9 +180,10 @@ class FurtherData:
     """Data.
 
     Args:
-        data: Data of the kind trained on, read as those were; the run's own test data if not given.
-        labels: A file of their labels, one for each example.
-        data_options: Options of their kind, such as `{separator: ;}`.
+        data: Data of the same kind as the training data, read in the same way; by default the run's
+            test data.
+        labels: A file of their labels, one per example.
+        data_options: Options for this kind of data, such as `{separator: ;}`.
     """
 
     data: str | None = None
@@ -191,13 +211,13 @@ class TableOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnNetworks:
-    """Classes of your own.
+    """Your own classes.
 
     Args:
-        encoder: The model's encoder, where it is of a class of your own, as `module:Name`.
-        encoder_options: Its arguments, where they are not those that the run was trained with.
-        decoder: Likewise its decoder.
-        decoder_options: Likewise its arguments.
+        encoder: The model's encoder, if it is your own class, as `module:Name`.
+        encoder_options: Its arguments, if they differ from those that the run was trained with.
+        decoder: Its decoder, if it is your own class, as `module:Name`.
+        decoder_options: Its arguments, if they differ from those that the run was trained with.
     """
 
     encoder: str | None = None
@@ -208,11 +228,11 @@ class OwnNetworks:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnClasses(OwnNetworks):
-    """Classes of your own.
+    """Your own classes.
 
     Args:
-        prior: Likewise its prior.
-        prior_options: Likewise its arguments.
+        prior: Its prior, if it is your own class, as `module:Name`.
+        prior_options: Its arguments, if they differ from those that the run was trained with.
     """
 
     prior: str | None = None
@@ -232,12 +252,13 @@ class RefitData(DataOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class LatentsOptions:
-    """Latents, in the place of a run.
+    """Latents, instead of a run.
 
     Args:
-        latents: A file of latents, `.npy` or `.parquet`, or a folder of such; only blocks of them
-            are held in memory.
-        scales: The standard deviations of their posteriors, likewise; points if not given.
+        latents: A file of latents, `.npy` or `.parquet`, or a folder of such files; only blocks of
+            them are in memory at a time.
+        scales: The standard deviations of their posteriors, in the same format; if not given, the
+            latents are points.
     """
 
     latents: str | None = None
@@ -249,18 +270,19 @@ class RefitOptions:
     """Prior.
 
     Args:
-        prior: The name of the new prior, or a class of your own, as `module:Name`; `VampPrior`, or
-            `MoGPrior` for latents, if not given.
-        prior_options: Its further arguments, such as `{weights: uniform}`.
-        num_components: The number of its components; one for every 20 examples, at most 500, if
-            not given.
-        init: Where they start: `random`, from `data`, or, for some priors, by `em` or `kmeans`.
-        max_epochs: The most epochs to fit it.
-        patience: Epochs without a better held-out cross-entropy after which to stop.
-        batch_size: The number of examples in a batch; a hundredth of them, from 64 to 1000, if not
-            given.
+        prior: The name of the new prior, or your own class, as `module:Name`; by default
+            `VampPrior`, or `MoGPrior` for latents.
+        prior_options: Its other arguments, such as `{weights: uniform}`.
+        num_components: The number of its components; by default one for every 20 examples, at most
+            500.
+        init: How to initialise them: `random`, from `data`, or, for some priors, with `em` or
+            `kmeans`.
+        max_epochs: The maximum number of epochs.
+        patience: Stop after this many epochs without a better held-out cross-entropy.
+        batch_size: The number of examples in a batch; by default a hundredth of the data, between
+            64 and 1000.
         learning_rate: The step size of Adam.
-        seed: The seed of the split and of everything random; that of the run if not given.
+        seed: The random seed, also of the split; by default that of the run.
     """
 
     prior: str | None = None
@@ -283,7 +305,7 @@ class RefitOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedConfig:
-    """What makes a run that trains models, with nothing left to ask."""
+    """The complete configuration of a run that trains models."""
 
     data: DataOptions = field(default_factory=DataOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
@@ -294,7 +316,7 @@ class TrainedConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(TrainedConfig):
-    """What makes a run of `priory train`."""
+    """The configuration of a run of `priory train`."""
 
     start: StartOptions = field(default_factory=StartOptions)
 
@@ -303,17 +325,27 @@ class TrainConfig(TrainedConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class CompareConfig(TrainedConfig):
-    """What makes a run of `priory compare`."""
+    """The configuration of a run of `priory compare`."""
 
     model: ComparedOptions = field(default_factory=ComparedOptions)
+    repeats: RepeatOptions = field(default_factory=RepeatOptions)
     machine: ComparedMachine = field(default_factory=ComparedMachine)
 
     command = "compare"
 
+    def each_seed(self) -> "list[CompareConfig]":
+        """Return the configuration of each seed alone."""
+        first, once = self.training.seed, RepeatOptions()
+        seeds = range(first, first + self.repeats.seeds)
+        return [
+            replace(self, training=replace(self.training, seed=seed), repeats=once)
+            for seed in seeds
+        ]
+
 
 @dataclass(frozen=True, kw_only=True)
 class RefitConfig:
-    """What makes a run of `priory refit`."""
+    """The configuration of a run of `priory refit`."""
 
     data: RefitData = field(default_factory=RefitData)
     latents: LatentsOptions = field(default_factory=LatentsOptions)
@@ -333,7 +365,7 @@ def check_samples(count: int | None) -> None:
 
 
 def set_threads(threads: int | None) -> None:
-    """Let this process compute with so many threads; None leaves it as it is."""
+    """Set the number of threads of this process; None changes nothing."""
     if threads is not None:
         within(1, MOST_PROCESSES, threads=threads)
         torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Options as a parser takes them, from the shell or from a file: a group for each dataclass."""
+"""Options for the parser, from the command line or from a file: one group per dataclass."""
 
 import argparse
 import inspect
@@ -25,14 +25,14 @@ KINDS = {
 
 
 class Parser(jsonargparse.ArgumentParser):
-    """A parser whose errors are exceptions of one sentence."""
+    """A parser that raises its errors as one-sentence exceptions."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(exit_on_error=False, default_env=False, allow_abbrev=False, **settings)
         self.hints: dict[str, Any] = {}
 
     def add_options(self, options: type) -> None:
-        """Add the options of a dataclass, or of the dataclasses that it holds, as groups."""
+        """Add the options of a dataclass, or of the dataclasses in it, as groups."""
         for group in groups_of(options):
             title = (inspect.getdoc(group) or "").partition("\n")[0].rstrip(".")
             container, described = self.add_argument_group(title), described_in(group)
@@ -45,24 +45,24 @@ class Parser(jsonargparse.ArgumentParser):
     def add_option(
         self, name: str, hint: Any, default: Any, text: str, container: Any = None
     ) -> None:
-        """Add one option; without a default it stands alone, in its place among the words."""
-        name = name.removesuffix("_")  # of a word that Python keeps for itself
+        """Add one option; without a default it becomes a positional argument."""
+        name = name.removesuffix("_")  # from a keyword of Python
         self.hints[name] = hint
         settings: dict[str, Any] = {"help": text, "type": hint}
         if default is not MISSING and default is not inspect.Parameter.empty:
             settings["default"] = default
         if hint is bool:
             del settings["type"]
-            # What begins with no is not the opposite of anything: it would never be true.
+            # The opposite of an option that begins with "no" would be taken for the option itself.
             opposite = None if name.startswith("no_") else "no-"
             settings["action"] = jsonargparse.ActionYesNo("", opposite)  # type: ignore[arg-type]
-        elif hint == list[int] | None:  # two, one after the other
+        elif hint == list[int] | None:  # two values, one after the other
             settings |= {"type": int, "nargs": 2}
         elif hint == list[str]:
             settings |= {"type": str, "nargs": "+"}
         if "default" not in settings:
-            if type(None) in get_args(hint):  # a word that may be left out
-                settings |= {"nargs": "?", "default": None}
+            if type(None) in get_args(hint):  # an argument that may be left out
+                settings |= {"nargs": "?"}
             (container or self).add_argument(name, **settings)
             return
         dashes = "-" if len(name) == 1 else "--"
@@ -72,15 +72,15 @@ class Parser(jsonargparse.ArgumentParser):
         (container or self).add_argument(*flags, dest=name, **settings)
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
-        """Raise what is wrong."""
+        """Raise the error."""
         raise argparse.ArgumentError(None, message) from ex
 
 
 def checked(options: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Return a dataclass of options from values by name; what is not given is as by default.
+    """Return a dataclass of options from values by name, with defaults for those not given.
 
     Args:
-        options: The dataclass, or one that holds others.
+        options: The dataclass, or one that contains others.
         values: The values.
         where: Where they come from.
 
@@ -97,7 +97,7 @@ def checked(options: type[T], values: Mapping[str, Any], where: str) -> T:
 
 
 def check_types(values: Mapping[str, Any], hints: Mapping[str, Any], where: str) -> None:
-    """Check that values from a file are of their options' types.
+    """Check that values from a file have the types of their options.
 
     Args:
         values: The values by name.
@@ -125,7 +125,7 @@ def check_types(values: Mapping[str, Any], hints: Mapping[str, Any], where: str)
 
 
 def assembled(options: type[T], values: Mapping[str, Any]) -> T:
-    """Return a dataclass of options from values that are checked, in its groups."""
+    """Return a dataclass of options from checked values, in its groups."""
     if not any(is_dataclass(group) for group in get_type_hints(options).values()):
         names = {f.name.removesuffix("_"): f.name for f in fields(options)}  # type: ignore[arg-type]
         given = {names[name]: value for name, value in values.items() if name in names}
@@ -136,7 +136,7 @@ def assembled(options: type[T], values: Mapping[str, Any]) -> T:
 
 
 def flat(options: Any) -> dict[str, Any]:
-    """Return all options of a dataclass by name, as a file holds them."""
+    """Return all options of a dataclass by name, as in a file."""
     if any(is_dataclass(getattr(options, field.name)) for field in fields(options)):
         groups = (flat(getattr(options, field.name)) for field in fields(options))
         return {name: value for group in groups for name, value in group.items()}
@@ -145,13 +145,13 @@ def flat(options: Any) -> dict[str, Any]:
 
 
 def groups_of(options: type) -> Iterator[type]:
-    """Return the dataclasses that a dataclass holds; itself if it holds none."""
+    """Return the dataclasses in a dataclass, or itself if it has none."""
     held = [h for h in get_type_hints(options).values() if isinstance(h, type) and is_dataclass(h)]
     yield from (group for one in held for group in groups_of(one)) if held else (options,)
 
 
 def described_in(documented: Any) -> dict[str, str]:
-    """Return the first sentence about each argument of a function, or field of a dataclass."""
+    """Return the description of each argument of a function, or field of a dataclass."""
     bases = [*reversed(documented.__mro__)] if isinstance(documented, type) else [documented]
     return {
         param.arg_name: " ".join((param.description or "").split())
@@ -161,7 +161,7 @@ def described_in(documented: Any) -> dict[str, str]:
 
 
 def kind_of(hint: Any) -> str | None:
-    """Say in words what values a hint allows."""
+    """Describe the values that a type hint allows."""
     if hint in KINDS:
         return KINDS[hint]
     origin = get_origin(hint)
@@ -179,7 +179,7 @@ def kind_of(hint: Any) -> str | None:
 
 
 def choices_of(hint: Any) -> tuple[Any, ...]:
-    """Return the words that a hint allows, where it names them."""
+    """Return the words that a type hint allows, if it lists them."""
     if get_origin(hint) is Literal:
         return get_args(hint)
     return tuple(choice for one in get_args(hint) for choice in choices_of(one))

@@ -1,4 +1,4 @@
-"""Configurations in YAML, read as plain values that name no class, whoever wrote them."""
+"""Configurations in YAML, read as plain values that can never name a class."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,25 +13,26 @@ with needs("cli"):
 
 MOST_BYTES, MOST_DEPTH = 1_000_000, 20
 CLASSES = ("encoder", "decoder", "prior", "priors", "logger")
-"""Options whose value may be a class of the user's own, as `module:Name`, in the shell alone."""
+"""Options whose value may be the user's own class, as `module:Name`, only on the command line."""
 GIVEN = "given"
-"""What a configuration holds in the place of such a class: it is given again in the shell."""
+"""What a configuration contains in place of such a class, which is given again on the command line.
+"""
 
 
 def read_plain(file: str | Path) -> dict[str, Any]:
     """Read a mapping of plain values.
 
     Args:
-        file: The file. It is small, not deeply nested, and has no aliases, which a few lines of
-            YAML can make expand to any size.
+        file: The file. It must be small, not deeply nested, and without aliases, with which a few
+            lines of YAML can expand to any size.
 
     Raises:
         OSError: If it cannot be read.
-        ValueError: If it is no such file.
+        ValueError: If it is not such a file.
     """
     file = Path(file)
     if not file.is_file():
-        raise FileNotFoundError(f"expected a file of options in YAML at {file}, found none.")
+        raise FileNotFoundError(f"expected a YAML file of options at {file}, found none.")
     if file.stat().st_size > MOST_BYTES:
         raise ValueError(f"expected a file of options of at most {MOST_BYTES:,} bytes, got {file}.")
     try:
@@ -43,7 +44,7 @@ def read_plain(file: str | Path) -> dict[str, Any]:
             raise
         place = f" (line {mark.line + 1})" if (mark := getattr(error, "problem_mark", None)) else ""
         raise ValueError(
-            f"expected a file of options in YAML, got {file}{place}, which is damaged."
+            f"expected a YAML file of options, got {file}, which is not valid YAML{place}."
         ) from error
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise ValueError(
@@ -53,7 +54,7 @@ def read_plain(file: str | Path) -> dict[str, Any]:
 
 
 def _check_events(text: str, file: Path) -> None:
-    """Refuse what would grow or nest without end, before any value is made."""
+    """Refuse anything that would expand or nest without limit, before any value is created."""
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -62,13 +63,13 @@ def _check_events(text: str, file: Path) -> None:
             mark: Any = event.start_mark
             place = f"line {mark.line + 1} of {file}"
             raise ValueError(
-                f"expected plain values without aliases (*name), nested at most {MOST_DEPTH} deep, "
-                f"got something else in {place}; write the values out."
+                f"expected plain values without aliases (*name), nested at most {MOST_DEPTH} "
+                f"levels deep, got something else in {place}; write the values out."
             )
 
 
 def without_classes(values: dict[str, Any], file: str | Path, *, refuse: bool) -> dict[str, Any]:
-    """Return a configuration with `given` in the place of every class that it names.
+    """Return a configuration with `given` in place of every class that it names.
 
     Args:
         values: The configuration.
@@ -76,7 +77,7 @@ def without_classes(values: dict[str, Any], file: str | Path, *, refuse: bool) -
         refuse: Whether to refuse it instead, and print the option to type.
 
     Raises:
-        ValueError: If a class is named where none can be given, or is to be refused.
+        ValueError: If a class is named where none is possible, or is to be refused.
     """
     plain = dict(values)
     for name, value in values.items():
@@ -86,7 +87,7 @@ def without_classes(values: dict[str, Any], file: str | Path, *, refuse: bool) -
         if refuse or name not in CLASSES:
             advice = f"; if you trust it, type --{name} {short(named)}" if name in CLASSES else ""
             raise ValueError(
-                f"expected plain values in {file}, as no file names a class, got "
+                f"expected plain values in {file}, because no file names a class, got "
                 f"{short(repr(named))} for {short(name)}{advice}."
             )
         if name == "priors":
@@ -98,7 +99,7 @@ def without_classes(values: dict[str, Any], file: str | Path, *, refuse: bool) -
 
 
 def _class_in(value: Any, is_class: bool = False) -> str | None:
-    """Return the class that a value names, as `module:Name`; None if it names none."""
+    """Return the class that a value names, as `module:Name`, or None."""
     if isinstance(value, dict):
         if "class_path" in value:
             module, _, name = str(value["class_path"]).rpartition(".")
@@ -112,10 +113,10 @@ def _class_in(value: Any, is_class: bool = False) -> str | None:
 
 
 def without_trainer(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration of 0.1.0 in today's words: what it passed on to Lightning's Trainer.
+    """Return a configuration of 0.1.0 with its options for Lightning's Trainer translated.
 
     Raises:
-        ValueError: If it passed on what is no longer understood.
+        ValueError: If it has options that are no longer supported.
     """
     plain = dict(values)
     trainer = plain.pop("trainer", None) or {}

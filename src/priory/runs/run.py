@@ -1,4 +1,4 @@
-"""A run: a directory, and all that is in it."""
+"""A run: a directory and its contents."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from priory.data import DataFormat, Part, Splits, open_source
 from priory.extras import needs
 from priory.files import read_record, write_whole
 from priory.priors import Prior
-from priory.runs.layout import CONFIG, METRICS, model_directories
+from priory.runs.layout import CONFIG, METRICS, model_directories, seed_directory
 from priory.runs.model_options import Factory, arguments_for
 from priory.runs.options import (
     CompareConfig,
@@ -34,17 +34,17 @@ with needs("cli"):
     import yaml
 
 Config = TrainConfig | CompareConfig | RefitConfig
-"""The configuration of a run, of the kind that made it."""
+"""The configuration of a run, in the class of its command."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of `priory train`, `compare` or `refit`, or a model saved by `priory.save`.
+    """A run of `priory train`, `compare` or `refit`, or a model saved with `priory.save`.
 
     Attributes:
         path: The directory of the saved model.
-        home: That of the configuration and the numbers: the same, or the one above.
-        config: The configuration that made it; None for a model alone.
+        home: The directory of the configuration and the numbers: the same, or its parent.
+        config: Its configuration; None for a saved model.
 
     Examples:
         >>> import tempfile, priory
@@ -75,19 +75,19 @@ class Run:
 
         Args:
             path: Its directory, or that of a model within it, such as `runs/compare-1/MoGPrior`.
-            encoder: The encoder of the model, where it is of a class of the user's own: a module,
-                or what makes one with the arguments that the run was trained with.
-            decoder: Likewise the decoder.
-            prior: Likewise the prior.
+            encoder: The encoder of the model, if it is the user's own class: a module, or a factory
+                that takes the arguments that the run was trained with.
+            decoder: The same for the decoder.
+            prior: The same for the prior.
 
         Raises:
             FileNotFoundError: If there is no saved model.
-            ValueError: If there are several, or the configuration is damaged.
+            ValueError: If there are several, or the configuration is invalid.
         """
         runs = cls.open_all(path, encoder=encoder, decoder=decoder, prior=prior)
         if len(runs) > 1:
             raise ValueError(
-                f"expected a run with one saved model, got {len(runs)} at {path}; name one of "
+                f"expected a run with one saved model, got {len(runs)} at {path}; choose one of "
                 f"{', '.join(str(run.path) for run in runs)}."
             )
         return runs[0]
@@ -109,12 +109,12 @@ class Run:
 
     @cached_property
     def model(self) -> VAE:
-        """The model, in evaluation mode and ready to be called."""
+        """The model, in evaluation mode and ready to use."""
         vae = load(self.path, **{n: self._made(n, p) for n, p in self.parts.items()})
         if not isinstance(vae, VAE):
             raise ValueError(
-                f"expected a model with an encoder and a decoder at {self.path}, got "
-                f"{type(vae).__name__} alone; load it in Python, by priory.load."
+                f"expected a model with an encoder and a decoder at {self.path}, got only a "
+                f"{type(vae).__name__}; load it in Python with priory.load."
             )
         if not _is_ready(vae):
             try:
@@ -123,9 +123,9 @@ class Run:
                 training = None
             if training is None:
                 raise ValueError(
-                    f"expected the training data of {self.path}, of which its "
-                    f"{type(vae.prior).__name__} is made, where {CONFIG} names them, found none; "
-                    "put them back."
+                    f"expected the training data of {self.path}, which its "
+                    f"{type(vae.prior).__name__} consists of, where {CONFIG} says they are, found "
+                    "none; put them back."
                 )
             cast(Prior, vae.prior).fit_data(training.tensor(), vae.encoder)
         return vae
@@ -138,36 +138,45 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """The seed of everything random in the run; zero for a model alone."""
+        """The random seed of the run; zero for a saved model."""
         if isinstance(self.config, RefitConfig):
             return self.config.fitting.seed or 0
         return 0 if self.config is None else self.config.training.seed
 
     @property
     def importance_samples(self) -> int:
-        """The importance samples that its NLL was measured with, or would be."""
+        """The number of importance samples for its NLL."""
         measuring = MeasuringOptions() if self.config is None else self.config.measuring
         return measuring.importance_samples
 
     @property
+    def repeats(self) -> "list[Run]":
+        """The runs of the same prior with the further seeds of a comparison."""
+        if not isinstance(self.config, CompareConfig) or self.path == self.home:
+            return []
+        further = self.config.each_seed()[1:]
+        homes = (seed_directory(self.home, one.training.seed) for one in further)
+        return [type(self).open(home / self.path.name, **self.parts) for home in homes]
+
+    @property
     def data_options(self) -> DataOptions | None:
-        """Where its data come from; None where that is not known."""
+        """Where its data come from; None if unknown."""
         options = None if self.config is None else self.config.data
         return options if options is not None and options.data is not None else None
 
     @cached_property
     def data(self) -> Splits:
-        """The data that it was trained, validated and tested on.
+        """Its training, validation and test data.
 
         Raises:
-            FileNotFoundError: If they are no longer there.
+            FileNotFoundError: If they no longer exist.
             ValueError: If it does not say where they come from.
         """
         return self._opened(drawn_once=False)
 
     @cached_property
     def measured(self) -> Splits:
-        """The same, to measure by: grey values of the training data are drawn once."""
+        """The same for measuring: grey values of the training data are binarised once."""
         drawn = self.data_options is not None and self.data_options.binarise == "dynamic"
         return self._opened(drawn_once=True) if drawn else self.data
 
@@ -181,12 +190,12 @@ class Run:
 
     @property
     def test(self) -> Part:
-        """Its test data, or, where it kept none, those it validated on."""
+        """Its test data, or its validation data if it has none."""
         return held_out(self.measured)
 
     @property
     def training(self) -> Part | None:
-        """Its training data to measure by; None where they are no longer known."""
+        """Its training data for measuring; None if unknown."""
         try:
             return None if self.data_options is None else self.measured.train
         except FileNotFoundError:
@@ -194,7 +203,7 @@ class Run:
 
     @cached_property
     def format(self) -> DataFormat | None:
-        """What its data look like; None for a model alone."""
+        """The format of its data; None for a saved model."""
         try:
             return DataFormat.read(self.home)
         except FileNotFoundError:
@@ -206,12 +215,12 @@ class Run:
         labels: str | None = None,
         data_options: Mapping[str, Any] | None = None,
     ) -> Part:
-        """Open further data, read as those trained on were: by default its own test data.
+        """Open data in the same way as the training data; by default the run's test data.
 
         Args:
             data: A file or a folder.
             labels: A file of labels.
-            data_options: Options of its kind.
+            data_options: Options for this kind of data.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -221,20 +230,20 @@ class Run:
             part = self.test
         elif self.format is not None:
             part = self.format.open(data, labels=labels, options=data_options, seed=self.seed)
-        else:  # a model alone does not say what its data looked like
+        else:  # a saved model does not say what its data looked like
             part = open_source(data, labels=labels, options=data_options).whole()
         return part
 
     def labelled_part(self, *further: Any) -> Part:
-        """Open further data, as `part` does, with the labels that the model needs."""
+        """Open data like `part`, with the labels that the model needs."""
         part, data = self.part(*further), next(iter(further), None)
         for needed in self.model.needs:
             if part.annotations[needed] is None:
                 whose = f" ({type(self.model.prior).__name__})" if needed == "labels" else ""
                 advice = "name a file of them with --labels, or " if needed == "labels" else "name "
                 raise ValueError(
-                    f"expected {WORDS[needed]} of {data or 'the test data'}, which the model"
-                    f"{whose} needs, got none; {advice}data that bring them."
+                    f"expected {WORDS[needed]} of {data or 'the test data'}, which the "
+                    f"model{whose} needs, got none; {advice}data that include them."
                 )
         return part
 
@@ -245,7 +254,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """Its numbers, as `metrics.json` has them for this model; nothing where there are none."""
+        """Its numbers from `metrics.json` for this model; empty if there are none."""
         record = read_record(self.home / METRICS, "a run") or {}
         return cast(dict[str, Any], record.get(self.path.name, record))
 
@@ -253,16 +262,17 @@ class Run:
     def check_fits(
         self, x: Tensor, name: str, labels: Tensor | None = None, start: int = 0
     ) -> None:
-        """Check that data are such as the model was trained on.
+        """Check that data suit the model.
 
         Args:
             x: The data, `(N, *data_shape)`.
-            name: What to call them in an error.
-            labels: Their labels, where the model takes them.
+            name: What to call them in an error message.
+            labels: Their labels, if the model takes labels.
             start: The position of the first of them.
 
         Raises:
-            ValueError: If they have another shape, or one is outside the support of the likelihood.
+            ValueError: If they have the wrong shape, or one is outside the support of the
+                likelihood.
         """
         vae = self.model
         if self.format is not None and x.shape[1:] != self.format.data_shape:
@@ -270,7 +280,7 @@ class Run:
         of_any_batch = torch.zeros(1, dtype=torch.long)
         label = None if labels is None else labels[:1]
         context = vae.context_of(label, batch_label=of_any_batch)
-        z = vae.posterior(torch.zeros_like(x[:1]), context).mean  # of x it may not be finite
+        z = vae.posterior(torch.zeros_like(x[:1]), context).mean  # log p(x) may not be finite
         likelihood = vae.likelihood(z, context)
         if x.shape[1:] != likelihood.event_shape:
             raise _unlike(likelihood.event_shape, x, name)
@@ -278,32 +288,32 @@ class Run:
         if not inside.all():
             first = start + int((~inside).nonzero()[0])
             raise ValueError(
-                f"expected data within the support of the model's likelihood, got others in "
-                f"example {first} of {name}; name others with --data."
+                "expected data within the support of the model's likelihood, got values outside "
+                f"it in example {first} of {name}; name other data with --data."
             )
 
 
 def _unlike(shape: Sequence[int], x: Tensor, name: str) -> ValueError:
     return ValueError(
-        f"expected data of shape (N, {', '.join(map(str, shape))}), such as the model was trained "
-        f"on, got {tuple(x.shape)} from {name}; name others with --data."
+        f"expected data of shape (N, {', '.join(map(str, shape))}), like the data that the model "
+        f"was trained on, got {tuple(x.shape)} from {name}; name other data with --data."
     )
 
 
 def held_out(splits: Splits) -> Part:
-    """Return the data to measure on: those to test on, or else those to validate on."""
+    """Return the data to measure on: the test data, or the validation data if there are none."""
     return splits.test if len(splits.test) else splits.validation
 
 
 def read_config(file: Path) -> Config | None:
-    """Read the configuration of a run, checked once, here; it names no class.
+    """Read and check the configuration of a run; it names no class.
 
     Returns:
-        The configuration, of the kind that its options say; None if it names no data, as all do
-        that a command writes.
+        The configuration, in the class that its options imply; None if it names no data, which
+        those written by commands always do.
 
     Raises:
-        ValueError: If it is damaged, or an option is unknown, of the wrong type or out of range.
+        ValueError: If it is invalid, or an option is unknown, of the wrong type or out of range.
     """
     values = without_classes(without_trainer(read_plain(file)), file, refuse=False)
     if "data" not in values:
@@ -316,7 +326,7 @@ def read_config(file: Path) -> Config | None:
 
 
 def write_config(config: Config, directory: Path, **more: Any) -> str:
-    """Write the configuration of a run into its directory, and return its text."""
+    """Write the configuration of a run to its directory, and return its text."""
     values = without_classes({**more, **flat(config)}, directory / CONFIG, refuse=False)
     text: str = yaml.safe_dump(values, sort_keys=False)
     write_whole(directory / CONFIG, text.encode())
@@ -324,8 +334,8 @@ def write_config(config: Config, directory: Path, **more: Any) -> str:
 
 
 def _is_ready(vae: VAE) -> bool:
-    """Whether a loaded prior can be called, or is made of training data that are not saved."""
-    if vae.prior.needs_labels:  # which know no data
+    """Whether a loaded prior can be called, or needs training data that were not saved."""
+    if vae.prior.needs_labels:  # these have no data
         return True
     try:
         vae.prior_distribution()

@@ -1,4 +1,4 @@
-"""The conformance kit: any prior, ours or a user's, can be put through it."""
+"""The conformance kit, which can test any prior, ours or a user's."""
 
 from priory.testing.encoder import TinyEncoder
 from priory.testing.kit import CHECKS, check_prior, conformance_test

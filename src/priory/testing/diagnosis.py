@@ -1,4 +1,4 @@
-"""What lies behind samples and a density that disagree."""
+"""Why samples and a density disagree."""
 
 import math
 from dataclasses import replace

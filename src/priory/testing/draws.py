@@ -1,4 +1,4 @@
-"""Whether draws follow one law and depend on one another, by bounded features of each."""
+"""Whether draws have the same distribution and are independent, from bounded features of each."""
 
 import math
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def training_differs(subject: Subject) -> float:
 
 @dataclass(frozen=True)
 class Dependence:
-    """That draws depend on one another: the p-value, and the cause that fits, where it is small."""
+    """Dependence between draws: the p-value, and the matching cause if it is small."""
 
     p: float
     cause: str
@@ -81,7 +81,7 @@ class Dependence:
 
 @lru_cache(maxsize=8)
 def dependence(subject: Subject, p: Distribution | None = None) -> Dependence:
-    """Test whether the draws of the subject depend on one another, or those of a distribution.
+    """Test whether the draws of the subject, or of a distribution, depend on one another.
 
     Draws of one long `sample_shape` and of one with two dimensions are paired with their
     neighbours, with those half a sample away and with their mirror places; of independent draws no

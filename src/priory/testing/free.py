@@ -60,7 +60,7 @@ class Free:
             return torch.cat([self.with_gradient(part) for part in u.split(_rows(u))])
 
     def log_prob_at(self, z: Tensor) -> Tensor:
-        """Return log p(z) likewise, `(n,)`."""
+        """Return log p(z), `(n,)`."""
         with torch.no_grad():
             return torch.cat([self.p.log_prob(part).double() for part in z.split(_rows(z))])
 
@@ -120,16 +120,19 @@ def support_of(p: Distribution) -> Constraint | None:
 
 def _of_one(support: Constraint) -> Constraint:
     """Return a support of vectors; for a mixture, the smallest that holds all components."""
-    if not isinstance(support, constraints.MixtureSameFamilyConstraint):
-        return support
-    base = support.base_constraint
+    # An older torch gives a mixture the support of its components, with a row for each, itself.
+    is_of_mixture = isinstance(support, getattr(constraints, "MixtureSameFamilyConstraint", ()))
+    base = getattr(support, "base_constraint", support) if is_of_mixture else support
     while isinstance(base, constraints.independent):
         base = base.base_constraint
     low, high = (getattr(base, f"{side}_bound", None) for side in ("lower", "upper"))
+    has_rows = False
     if isinstance(low, Tensor) and low.dim() > 1:
-        low = low.amin(-2)
+        low, has_rows = low.amin(-2), True
     if isinstance(high, Tensor) and high.dim() > 1:
-        high = high.amax(-2)
+        high, has_rows = high.amax(-2), True
+    if not is_of_mixture and not has_rows:
+        return support
     if low is not None and high is not None:
         base = constraints.interval(low, high)
     elif low is not None:

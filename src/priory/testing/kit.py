@@ -1,4 +1,4 @@
-"""The checks by name, and the functions that put a prior through them."""
+"""The checks by name, and the functions that run them on a prior."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -44,7 +44,7 @@ STATISTICAL: dict[str, Check] = {
     "entropy": claims.entropy,
     "kl": claims.kl,
 }
-"""Checks whose threshold is a significance level; a right prior fails one now and then."""
+"""Checks whose threshold is a significance level, which a correct prior occasionally fails."""
 
 CHECKS: dict[str, Check] = {
     "shapes": density.shapes,
@@ -80,10 +80,10 @@ CHECKS: dict[str, Check] = {
 """All checks, in the order in which they run."""
 
 SEVERITY = {"skipped": 0, "passed": 1, "inconclusive": 2, "failed": 3}
-"""Which answer counts where a check is made several times."""
+"""Which result counts if a check runs several times."""
 
 FALSE_ALARMS = 1e-3
-"""How often a right prior may fail any statistical check, by design."""
+"""The probability, by design, that a correct prior fails any statistical check."""
 
 
 def check_prior(
@@ -98,26 +98,26 @@ def check_prior(
     context: Context | None = None,
     num_samples: int = 20_000,
 ) -> Report:
-    r"""Put a prior through every check of the kit.
+    r"""Test a prior with every check of the kit.
 
     Args:
         make_prior: Returns a new prior: a module whose call `prior(encoder)` returns a
             distribution over vectors.
-        encoder: What the prior is called with; the kit's own `TinyEncoder` by default. It is
-            copied, never changed.
+        encoder: The encoder that the prior is called with; by default the kit's `TinyEncoder`. It
+            is copied, never changed.
         reference: The prior's log-density at one point, in nats, from first principles, called as
             `reference(prior, encoder, z)` with z a list of L numbers.
         latent_dim: The number of latent dimensions L of the kit's encoder.
-        seed: The seed of all that is random here. The caller's generators are left alone.
-        jitter: The standard deviation by which every parameter is moved from where `make_prior`
-            leaves it: equal weights and means at the origin hide faults.
+        seed: The random seed. The global random state is not changed.
+        jitter: The standard deviation of the random change to every initial parameter, because
+            equal weights and means at the origin hide faults.
         skip: Names of checks to leave out.
-        num_samples: How many samples the statistical checks share. Fewer are quicker, and see
-            larger faults only.
-        context: Where the prior depends on labels: the labels of a few data, in a
-            context. The prior is then called as `prior(encoder, context)`, every check is made for
-            each of these data, and the worst answer counts; a reference is called as
-            `reference(prior, encoder, z, context)` with the context of one.
+        num_samples: The number of samples that the statistical checks share. Fewer are faster, but
+            detect only larger faults.
+        context: If the prior depends on labels: a few labels, in a context. The prior is then
+            called as `prior(encoder, context)`, every check runs for each of these labels, and the
+            worst result counts; a reference is called as `reference(prior, encoder, z, context)`
+            with the context of one.
 
     Returns:
         A report that prints as a table.
@@ -143,7 +143,7 @@ def check_prior(
     for name in CHECKS:
         if name in skip:
             results.append(replace(skipped("left out"), check=name))
-        elif results and results[0].verdict == "failed":  # nothing else would mean anything
+        elif results and results[0].verdict == "failed":  # other results would be meaningless
             results.append(replace(skipped("the shapes are wrong"), check=name))
         else:
             results.append(run_check(name, subject))
@@ -162,10 +162,10 @@ def conformance_test(
     context: Context | None = None,
     num_samples: int = 20_000,
 ) -> Callable[[str], None]:
-    """Return a pytest function, parametrised over the checks, that puts a prior through them.
+    """Return a pytest function, parametrised over the checks, that tests a prior.
 
     A check that fails or cannot decide fails its test, and one with nothing to check is skipped.
-    The checks share their samples, so that all tests together cost what `check_prior` costs.
+    The checks share their samples, so all tests together cost the same as `check_prior`.
 
     The arguments are those of `check_prior`.
 
@@ -173,7 +173,7 @@ def conformance_test(
         ImportError: If pytest is not installed.
 
     Examples:
-        In a test file, this is all that it takes:
+        In a test file, this is all you need:
 
         >>> from priory import MoGPrior
         >>> from priory.testing import conformance_test
@@ -206,16 +206,16 @@ def new_subject(
     context: Context | None = None,
     num_samples: int = 20_000,
 ) -> Subject:
-    """Return what the checks share, with the arguments of `check_prior`."""
+    """Return the data that the checks share, with the arguments of `check_prior`."""
     encoder = TinyEncoder(latent_dim) if encoder is None else encoder
     level = FALSE_ALARMS / (len(STATISTICAL) + (context is not None))
     return Subject(make_prior, encoder, reference, seed, level, jitter, num_samples, context)
 
 
 def run_check(name: str, subject: Subject) -> Result:
-    """Run one check; an error that the prior raises is a failure of the check.
+    """Run one check; an error raised by the prior is a failure of the check.
 
-    With a context it is run for each example, and the worst answer is returned.
+    With a context it runs for each example, and the worst result is returned.
     """
     if subject.context is not None and name != "context":
         results = [run_check(name, one) for one in subject.each]
@@ -225,7 +225,7 @@ def run_check(name: str, subject: Subject) -> Result:
     try:
         with seeded(subject.seed):
             result = CHECKS[name](subject)
-    except Exception as error:  # whatever a prior raises is an answer
+    except Exception as error:  # anything a prior raises is a result
         of_dtype = ("dtype", "same device", "Double", "double")
         guess = (causes.NO_BUFFER,) if any(word in str(error) for word in of_dtype) else ()
         result = failed(f"{type(error).__name__}: {first_line(error)}", *guess)
@@ -233,7 +233,7 @@ def run_check(name: str, subject: Subject) -> Result:
 
 
 def _in_words(result: Result) -> str:
-    """Return the answer of one check and its likely causes, a line each."""
+    """Return the result of one check and its likely causes, one line each."""
     numbers = ""
     if result.statistic is not None and result.threshold is not None:
         side = "above" if result.is_p_value else "below"

@@ -1,4 +1,4 @@
-"""A mixture of diagonal Gaussians fitted to points, to tell how two sets of points differ."""
+"""A mixture of diagonal Gaussians fitted to points, to find out how two sets of points differ."""
 
 import math
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""P-values, from statistics with a known law and from random signs, drawn from fixed seeds."""
+"""P-values, from statistics with a known distribution and from random signs, with fixed seeds."""
 
 import math
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ from torch import Tensor
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run a block from a seed of torch's generator, and restore its state afterwards."""
+    """Run a block with a seed for torch's generator, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
 def of_means(values: Tensor, expected: Tensor | float) -> float:
-    """Return the p-value that the mean of every column is as expected, corrected for their number.
+    """Return the p-value that all column means are as expected, corrected for their number.
 
-    Each column is a z-test; a column that does not vary must be as expected to rounding.
+    Each column is a z-test; a constant column must be as expected up to rounding.
     """
     n = len(values)
     centred = values.reshape(n, -1) - torch.as_tensor(expected, dtype=values.dtype).reshape(1, -1)
@@ -38,7 +38,7 @@ def of_chi_square(statistic: float, degrees: int) -> float:
 
 
 def of_uniform(u: Tensor) -> float:
-    """Return the Kolmogorov-Smirnov p-value that every column is uniform, corrected likewise."""
+    """Return the corrected Kolmogorov-Smirnov p-value that all columns are uniform."""
     n = len(u)
     ordered = u.sort(0).values
     steps = torch.arange(n, dtype=u.dtype).unsqueeze(-1) / n
@@ -47,7 +47,7 @@ def of_uniform(u: Tensor) -> float:
 
 
 def of_two_samples(a: Tensor, b: Tensor) -> float:
-    """Return the Kolmogorov-Smirnov p-value that columns have one law, corrected for their number.
+    """Return the corrected Kolmogorov-Smirnov p-value that columns have the same distribution.
 
     Equal entries count as equal. Columns may depend on one another.
     """
@@ -62,9 +62,9 @@ def of_two_samples(a: Tensor, b: Tensor) -> float:
 
 
 def of_distance(distance: float, root: float) -> float:
-    """Return the p-value of a Kolmogorov-Smirnov distance, of the root of the number of samples."""
+    """Return the p-value of a Kolmogorov-Smirnov distance times the root of the sample size."""
     reach = (root + 0.12 + 0.11 / root) * distance
-    if reach < 0.3:  # the series is one to rounding, and slow
+    if reach < 0.3:  # the series is one up to rounding, and slow
         return 1.0
     terms = [(-1) ** (k - 1) * math.exp(-2 * (k * reach) ** 2) for k in range(1, 101)]
     return min(1.0, max(0.0, 2 * math.fsum(terms)))
@@ -73,8 +73,8 @@ def of_distance(distance: float, root: float) -> float:
 def of_signs(matrix: Tensor, level: float, seed: int) -> float:
     r"""Return the p-value of $\sum_{ij} M_{ij}$ among $e^T M e$ for random signs e.
 
-    Up to five times as many draws are made as it takes to reach the level at all; they stop early
-    once fifty exceed the sum, when the p-value is known well enough and is not small.
+    There are up to five times as many draws as needed to reach the level at all; they stop early
+    once fifty exceed the sum, because the p-value is then known well enough and is not small.
 
     Reference:
         Chwialkowski et al., *A Kernel Test of Goodness of Fit*, ICML 2016, section 3 (with

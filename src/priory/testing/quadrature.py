@@ -1,4 +1,4 @@
-"""The integral of a density over the whole of R^D, by cells as fine as it takes."""
+"""The integral of a density over all of R^D, with adaptive cells."""
 
 import math
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from priory.testing.clusters import Clusters
 from priory.testing.free import Free
 
 DEPTH = 30
-"""How often a cell may be halved."""
+"""The maximum number of times that a cell is halved."""
 
 BUDGET = 2**17
-"""How many densities an integral may cost."""
+"""The maximum number of density evaluations for an integral."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    r"""The whole of R^D folded into a box: $w = \frac{2}{\pi} \arctan(R^{-1} (u - c))$.
+    r"""All of R^D mapped to a box: $w = \frac{2}{\pi} \arctan(R^{-1} (u - c))$.
 
-    Whatever its tails and wherever its modes lie, all of a density is in the box.
+    The box contains all of a density, whatever its tails and modes.
     """
 
     centre: Tensor
@@ -29,9 +29,9 @@ class Frame:
 
     @classmethod
     def of(cls, samples: Tensor, clusters: Clusters) -> "Frame":
-        """Return the frame in which most samples are standard, with axes as the clusters have.
+        """Return the frame in which most samples are standardised, with the axes of the clusters.
 
-        Its cells have equal sides, and suit clusters that are about as wide one way as the other.
+        Its cells have equal sides, and suit clusters with similar widths in all directions.
         """
         edges = torch.tensor([0.01, 0.99], dtype=samples.dtype)
         low, high = torch.quantile(samples[:20_000], edges, dim=0)
@@ -58,15 +58,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells that fill the box of a frame, each halved as often as its density takes.
+    """Cells that fill the box of a frame, each halved as often as its density requires.
 
     Attributes:
-        depth: How often each was halved, `(N,)`.
+        depth: The number of times that each was halved, `(N,)`.
         index: Its place among those of its depth, `(N, D)`.
         points: In the box, `(N, m, D)`.
         weight: Of the points, `(N, m)`; they sum to the mass of the cell.
         peak: The highest log-density of the points, in the box, `(N,)`.
-        error: By how much that mass may be off, `(N,)`.
+        error: The possible error of that mass, `(N,)`.
     """
 
     depth: Tensor
@@ -90,12 +90,12 @@ class Cells:
 
     @property
     def fields(self) -> tuple[Tensor, ...]:
-        """What the cells hold, in order."""
+        """The masses of the cells, in order."""
         return self.depth, self.index, self.points, self.weight, self.peak, self.error
 
     @cached_property
     def start(self) -> Tensor:
-        """Where each begins on the curve through all cells, `(N,)`; the cells are in that order."""
+        """The start of each on the curve through all cells, `(N,)`; the cells are in that order."""
         return _curve(self.index << (DEPTH - self.depth).unsqueeze(-1))
 
     def ordered(self) -> "Cells":
@@ -103,7 +103,7 @@ class Cells:
         return self[self.start.argsort()]
 
     def holding(self, w: Tensor) -> Tensor:
-        """Return which cell, of ordered ones, holds each point of the box, `(n,)`."""
+        """Return which of the ordered cells contains each point of the box, `(n,)`."""
         place = ((w + 1) / 2 * 2**DEPTH).long().clamp(0, 2**DEPTH - 1)
         return torch.searchsorted(self.start, _curve(place), right=True) - 1
 
@@ -119,11 +119,11 @@ def _curve(place: Tensor) -> Tensor:
 
 
 def quadrature(density: Free, samples: Tensor, frame: Frame) -> tuple[Cells, str]:
-    """Integrate by Gauss's rule in cells that are split until a split changes nothing.
+    """Integrate with Gauss's rule in cells that are split until splitting changes nothing.
 
-    They are also split where samples crowd in a corner of a cell none of whose points is as dense:
-    there lies a mode that these have missed. With the cells, in order, comes what is wrong with
-    them, if anything.
+    They are also split if samples crowd in a corner of a cell none of whose points is as dense,
+    because the points have missed a mode there. It returns the ordered cells and a description of
+    any problem with them.
     """
     size, samples = samples.shape[1], samples[:10_000]
     w = frame.fold(samples)
@@ -160,12 +160,12 @@ def quadrature(density: Free, samples: Tensor, frame: Frame) -> tuple[Cells, str
     elif _missed(cells, w, log_p).any():
         trouble = "samples crowd where no point of the grid is as dense: modes too narrow for it"
     elif error > 0.05:
-        trouble = f"the integral is known to within {error:.2g} only: too narrow for the grid"
+        trouble = f"the integral is only known to within {error:.2g}: too narrow for the grid"
     return cells, trouble
 
 
 def _missed(cells: Cells, w: Tensor, log_p: Tensor) -> Tensor:
-    """Return which of ordered cells hold samples in a corner where no point is as dense, `(N,)`."""
+    """Return which ordered cells have samples in a corner where no point is as dense, `(N,)`."""
     row = cells.holding(w)
     count = torch.bincount(row, minlength=len(cells.depth)).to(w.dtype)
     total = count.clamp(min=1).unsqueeze(-1)
@@ -178,9 +178,9 @@ def _missed(cells: Cells, w: Tensor, log_p: Tensor) -> Tensor:
 
 
 def _beside_smaller(cells: Cells) -> Tensor:
-    """Return which of ordered cells lie beside others less than half as wide, but for empty ones.
+    """Return which of the ordered, non-empty cells are next to others less than half as wide.
 
-    A narrow mode at the border of a wide cell is between its points.
+    A narrow mode at the boundary of a wide cell is between its points.
     """
     size = cells.index.shape[1]
     coarse = torch.zeros(len(cells.depth), dtype=torch.bool)
@@ -210,7 +210,7 @@ def _integrated(density: Free, frame: Frame, depth: Tensor, index: Tensor) -> Ce
 
 
 def _split(density: Free, frame: Frame, cells: Cells) -> Cells:
-    """Return the halves of cells along each axis; by how much they change the mass is the error."""
+    """Return the halves of cells along each axis; the change of the mass is the error."""
     size = cells.index.shape[1]
     corner = torch.cartesian_prod(*[torch.arange(2)] * size).reshape(-1, size)
     index = (2 * cells.index.unsqueeze(1) + corner).reshape(-1, size)

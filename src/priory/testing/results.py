@@ -1,4 +1,4 @@
-"""What the kit answers: a result for each check, and a report of all of them."""
+"""The results of the kit: one per check, and a report of all of them."""
 
 import math
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ Verdict = Literal["passed", "failed", "inconclusive", "skipped"]
 
 @dataclass(frozen=True)
 class Result:
-    """The answer of one check.
+    """The result of one check.
 
     Attributes:
         check: The name of the check.
         verdict: `"passed"`, `"failed"`, `"inconclusive"` (the check could not decide) or
-            `"skipped"` (there is nothing to check, or it was asked to be left out).
-        statistic: What was measured: an error, or a p-value.
-        threshold: What an error must stay below, or a p-value above.
+            `"skipped"` (there is nothing to check, or you asked to leave it out).
+        statistic: The measurement: an error, or a p-value.
+        threshold: The upper limit of an error, or the lower limit of a p-value.
         is_p_value: Whether the statistic is a p-value.
         note: What the statistic is, or why there is none.
-        causes: For a failure, what usually lies behind it, the likeliest first.
+        causes: For a failure, its likely causes, most likely first.
     """
 
     check: str
@@ -35,11 +35,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """The answers of all checks; prints as a table.
+    """The results of all checks; prints as a table.
 
     Attributes:
         name: What was checked.
-        results: One result a check, in the order in which they ran.
+        results: One result per check, in the order in which they ran.
     """
 
     name: str
@@ -62,8 +62,8 @@ class Report:
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """The likely causes of all failures: those that more failures share come first."""
-        # A failure's first guess counts most; ties keep the order of the checks.
+        """The likely causes of all failures; those shared by more failures come first."""
+        # A failure's first cause counts most; ties keep the order of the checks.
         score: dict[str, float] = {}
         for failure in self.failures:
             for rank, cause in enumerate(failure.causes):
@@ -83,7 +83,7 @@ class Report:
         counts = f"{len(self.failures)} failed, {len(self.inconclusive)} inconclusive"
         lines += ["", f"{self.name}: {answer} ({len(self.results)} checks, {counts})"]
         if self.causes:
-            lines += ["", "Likely causes, the likeliest first:"]
+            lines += ["", "Likely causes, most likely first:"]
             for i, cause in enumerate(self.causes, 1):
                 says = ", ".join(r.check for r in self.failures if cause in r.causes)
                 lines.append(f"  {i}. {cause} [{says}]")
@@ -100,7 +100,7 @@ def _row(result: Result) -> tuple[str, str, str, str, str]:
 def by_error(
     error: float, tolerance: float, note: str, causes: tuple[str, ...] = (), bar: float = 0.0
 ) -> Result:
-    """Judge an error that is known to within `bar`: a verdict that the bar could turn is none."""
+    """Judge an error known to within `bar`; inconclusive if the bar could change the verdict."""
     if math.isnan(error):
         note = f"{note}: not a number"
     if not error - bar <= tolerance:
@@ -117,32 +117,32 @@ def by_p_value(p: float, level: float, note: str, causes: tuple[str, ...] = ()) 
 
 
 def inconclusive(note: str) -> Result:
-    """Say that a check could not decide, and why."""
+    """Return that a check could not decide, and why."""
     return Result("", "inconclusive", note=note)
 
 
 def skipped(note: str) -> Result:
-    """Say that there is nothing to check, and why."""
+    """Return that there is nothing to check, and why."""
     return Result("", "skipped", note=note)
 
 
 def failed(note: str, *causes: str) -> Result:
-    """Say that a check failed where there is nothing to measure."""
+    """Return that a check failed without a measurement."""
     return Result("", "failed", note=note, causes=causes)
 
 
 def passed(note: str = "") -> Result:
-    """Say that a check passed where there is nothing to measure."""
+    """Return that a check passed without a measurement."""
     return Result("", "passed", note=note)
 
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:
-    """Return the largest difference, relative where above one; infinite for other shapes."""
+    """Return the largest difference, relative if above one; infinite if shapes differ."""
     if actual.shape != expected.shape:
         return math.inf
     return float(((actual - expected).abs() / (1 + expected.abs())).max().detach())
 
 
 def first_line(error: Exception) -> str:
-    """Return the beginning of what an exception says."""
+    """Return the start of an exception's message."""
     return (str(error).strip() or "no message").splitlines()[0][:240]

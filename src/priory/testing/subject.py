@@ -1,4 +1,4 @@
-"""What the checks see: how to make the prior and an encoder, and evidence that they share."""
+"""The prior under test: how to create it and an encoder, and the samples that the checks share."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -27,11 +27,11 @@ With a context, it is called as `reference(prior, encoder, z, context)`, for one
 """
 
 BARS = 6.0
-"""By how many standard errors an estimate may be off."""
+"""The number of standard errors that an estimate may be off."""
 
 
 class GivenContext(nn.Module):
-    """A prior that is called with the encoder alone, for one example of a context."""
+    """A prior that is called with only the encoder, for one example of a context."""
 
     def __init__(self, prior: nn.Module, context: Context) -> None:
         super().__init__()
@@ -46,17 +46,17 @@ class GivenContext(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A prior under examination.
+    """A prior under test.
 
     Attributes:
         make_prior: Returns a new prior.
         encoder: The encoder that the prior is called with; copied before every use.
         reference: The prior's log-density at one point, from first principles.
-        seed: Where all randomness starts.
+        seed: The random seed.
         level: The significance level of each statistical check.
-        jitter: How far parameters are moved from where `make_prior` leaves them.
-        num_samples: How many samples the statistical checks share.
-        context: What is known of some data, where the prior depends on it.
+        jitter: How far parameters are moved from their initial values.
+        num_samples: The number of samples that the statistical checks share.
+        context: The context of some data, if the prior depends on it.
     """
 
     make_prior: Callable[[], nn.Module]
@@ -70,7 +70,7 @@ class Subject:
 
     @cached_property
     def each(self) -> "tuple[Subject, ...]":
-        """The prior for each example of the context by itself, which share the level."""
+        """The prior for each example of the context separately, sharing the level."""
         assert self.context is not None
         ones = [self.context[slice(row, row + 1)] for row in range(len(self.context))]
         return tuple(self._given(one, self.level / len(ones)) for one in ones)
@@ -91,7 +91,7 @@ class Subject:
         )
 
     def new_prior(self, variant: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
-        """Return a new prior, away from its symmetric start.
+        """Return a new prior, moved away from its symmetric initial values.
 
         Equal weights and means at the origin hide faults, so every parameter is moved at random;
         entries of a matrix with long rows by less, as sums over them grow.
@@ -139,8 +139,8 @@ class Subject:
     ) -> Distribution:
         """Return the distribution of a new prior and a new encoder, without their gradients.
 
-        The prior is in evaluation mode unless told: in training, one whose normaliser is estimated
-        may draw.
+        The prior is in evaluation mode unless specified: in training, one with an estimated
+        normaliser may draw.
         """
         prior = self.new_prior(variant, dtype).requires_grad_(False).train(training)
         with seeded(self.seed):
@@ -195,7 +195,7 @@ class Subject:
     def points(self) -> Tensor:
         """A few points where the density is neither zero nor always high, `(P, L)`.
 
-        Half of them lie as far from the samples as these lie from one another, and half near a
+        Half of them are as far from the samples as these are from one another, and half are near a
         mode, however narrow. All are in the support.
         """
         with seeded(self.seed + 3):

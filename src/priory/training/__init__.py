@@ -1,4 +1,4 @@
-"""Training: one call that fits a model to data, and what it is made of."""
+"""Training: one call that fits a model to data, and its building blocks."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -38,15 +38,15 @@ LAZY = {
     "next_free": "runs",
     "train": "training.loop",
 }
-"""Names that need Lightning, which is heavy, or have moved, and where they are."""
+"""Names that need Lightning, which is slow to import, or have moved, and where they are."""
 MOVED = {
     "FoundRun": "is priory.runs.Run since 0.2.0.",
-    "Training": "a LightningModule, is gone since 0.2.0: train with priory.training.train, or with "
-    "priory.loss in a loop of your own.",
+    "Training": "a LightningModule, was removed in 0.2.0: use priory.training.train, or "
+    "priory.loss in your own loop.",
     "find_run": "is priory.runs.Run.open since 0.2.0.",
     "find_runs": "is priory.runs.Run.open_all since 0.2.0.",
 }
-"""Names of 0.1.0, and what is in their place."""
+"""Names of 0.1.0, and what replaces them."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""From data and choices to an untrained model."""
+"""From data and options to an untrained model."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -39,35 +39,37 @@ def build(
     batch_in_encoder: bool = False,
     seed: int = 0,
 ) -> VAE:
-    """Build a model for data, and show its prior the training data.
+    """Build a model for data, and initialise its prior with the training data.
 
-    A seed gives the same encoder and decoder whatever the prior is; the generator of the caller is
-    left as it was.
+    A seed gives the same encoder and decoder whatever the prior is; the global random state is not
+    changed.
 
     Args:
         splits: The data.
         likelihood: Their likelihood.
-        prior: The name of a prior, a prior, or a function that makes one; with several levels of
-            latents, that of the top.
-        latent_dim: The number of latent dimensions L, of each level where there are several; by
-            default the prior's, or a quarter of the data's, between 2 and 40.
-        num_components: The number of components K; by default one for every 20 data, at most 500.
-        init: Where the components of a prior given by name start: `"random"` or from `"data"`.
-        prior_options: Further arguments of a prior given by name.
-        levels: The number of levels of latents, or the size of each, the first next to the data.
-        inference: How the posterior of several levels is made, as for `make_networks`.
+        prior: The name of a prior, a prior, or a function that returns one; with several levels of
+            latents, the prior of the top.
+        latent_dim: The number of latent dimensions L, per level if there are several; by default
+            the prior's, or a quarter of the data's, between 2 and 40.
+        num_components: The number of components K; by default one for every 20 examples, at most
+            500.
+        init: How to initialise the components of a prior given by name: `"random"` or from
+            `"data"`.
+        prior_options: Other arguments of a prior given by name.
+        levels: The number of levels of latents, or their sizes, starting next to the data.
+        inference: The form of the posterior for several levels, as in `make_networks`.
         network: The kind of networks.
         hidden_sizes: The widths of their hidden layers.
-        encoder: An encoder of the user's own, or a function that makes one.
-        decoder: Likewise a decoder.
-        batch_in_encoder: Whether the encoder is told of batches too, as the decoder is where
-            data have them.
-        seed: The seed of every start.
+        encoder: The user's own encoder, or a function that returns one.
+        decoder: The user's own decoder, or a function that returns one.
+        batch_in_encoder: Whether the encoder takes the batch too, like the decoder, if the data
+            have batches.
+        seed: The random seed of all initial values.
 
     Raises:
-        TypeError: If the prior is none.
-        ValueError: If an argument is out of range, the data are all one value or lack labels that
-            the model needs, or the prior refuses them.
+        TypeError: If the prior is not a prior.
+        ValueError: If an argument is out of range, the data are constant or lack labels that the
+            model needs, or the prior refuses them.
     """
     if not isinstance(prior, str | Prior) and (isinstance(prior, nn.Module) or not callable(prior)):
         raise wrong_part(prior, "prior")
@@ -81,7 +83,7 @@ def build(
     if len(asked) == 1 and inference != "direct":
         raise ValueError(
             f"expected several levels for inference={inference!r}, got one; give levels=2, or "
-            "leave inference out."
+            "leave out inference."
         )
     facts = facts_of(splits, likelihood, asked[-1], num_components, init)
     sizes = tuple(facts["latent_dim"] if size is None else size for size in asked)
@@ -117,16 +119,16 @@ def build(
 def level_sizes(
     levels: int | Sequence[int], latent_dim: int | None = None, prior: object = None
 ) -> tuple[int | None, ...]:
-    """Return the size of each level of latents; None for one that the data decide.
+    """Return the size of each level of latents; None for one that depends on the data.
 
     Args:
-        levels: Their number, or their sizes.
-        latent_dim: The size of each, where their number is given.
-        prior: The prior, or its name: one of several levels says how many there are.
+        levels: The number of levels, or their sizes.
+        latent_dim: The size of each, if their number is given.
+        prior: The prior, or its name: a prior with several levels determines their number.
 
     Raises:
-        ValueError: If there is none, the sizes contradict `latent_dim`, or a prior of several
-            levels is asked for with one.
+        ValueError: If there are no levels, the sizes contradict `latent_dim`, or a prior with
+            several levels is requested with one.
 
     Examples:
         >>> from priory.training.build import level_sizes
@@ -142,19 +144,20 @@ def level_sizes(
         if not sizes or latent_dim not in (None, sizes[-1]):
             raise ValueError(
                 f"expected sizes of levels of which latent_dim={latent_dim} is the last, got "
-                f"levels={list(sizes)}; leave latent_dim out."
+                f"levels={list(sizes)}; leave out latent_dim."
             )
     hierarchical = isinstance(prior, str) and ":" not in prior
     if hierarchical and prior_class(str(prior)) is HierarchicalPrior:
         raise ValueError(
-            "expected the prior of the top level for a model of several, got HierarchicalPrior; "
-            "name the top, such as VampPrior, and the levels, such as levels=2."
+            "expected the prior of the top level for a model with several levels, got "
+            "HierarchicalPrior; name the top, such as VampPrior, and the levels, such as "
+            "levels=2."
         )
     return sizes
 
 
 def _below(encoder: nn.Module, network: str, hidden_sizes: Sequence[int]) -> dict[str, Any]:
-    """Return what makes the levels of a prior below its top."""
+    """Return a factory for the levels of a prior below its top."""
     if getattr(encoder, "generative", None) is not None:
         return {"conditionals": "encoder"}
     kind = "mlp" if network == "mlp" else "gated-mlp"
@@ -168,7 +171,7 @@ def facts_of(
     num_components: int | None = None,
     init: str = "data",
 ) -> dict[str, Any]:
-    """Return what a part of a model may be told: its sizes, and what data look like."""
+    """Return the facts that a part of a model can use: its sizes, and the format of the data."""
     if latent_dim is None:
         latent_dim = min(40, max(2, math.prod(splits.data_shape) // 4))
     if num_components is None:
@@ -190,24 +193,24 @@ def _made(given: nn.Module | Callable[[], nn.Module] | None, ours: nn.Module) ->
 
 
 def _check_different(splits: Splits) -> None:
-    """Check that there is anything to learn; reading ends with the first value that differs."""
+    """Check that the data are not constant; reading stops at the first value that differs."""
     x = splits.train.values
     first = x.flatten()[0]
     if all((x[rows] == first).all() for rows in blocks(len(x), x[0].numel())):
         raise ValueError(
-            f"expected data with different values in {splits.name}, got {first.item():g} alone."
+            f"expected data with different values in {splits.name}, got only {first.item():g}."
         )
 
 
 def _check_known(vae: VAE, splits: Splits) -> None:
-    """Check that the data of every part have labels, and what else the model needs."""
+    """Check that the data of every part have the annotations that the model needs."""
     for name, part in zip(("train", "validate", "test"), splits.parts, strict=True):
         for needed in vae.needs:
             if len(part) and part.annotations[needed] is None:
                 whose = f" ({type(vae.prior).__name__})" if needed == "labels" else ""
                 raise ValueError(
-                    f"expected {WORDS[needed]} of the data to {name} on, which the model needs"
-                    f"{whose}, got none; give data that bring their {WORDS[needed]}, or a "
+                    f"expected {WORDS[needed]} of the data to {name} on, which the model "
+                    f"needs{whose}, got none; give data that include their {WORDS[needed]}, or a "
                     "fraction of those that do."
                 )
     if vae.needs_labels:
@@ -218,7 +221,7 @@ WORDS = {"labels": "labels", "exposure": "exposures", "batch_label": "batches"}
 
 
 def _check_sizes(networks: Callable[[], Sequence[nn.Module]], prior: Any, facts: Any) -> None:
-    """Refuse a model of more weights than there is memory for, before any memory is asked for."""
+    """Refuse a model that is too large for memory, before allocating any."""
     try:
         with torch.device("meta"):
             parts = [*networks()]
@@ -226,8 +229,8 @@ def _check_sizes(networks: Callable[[], Sequence[nn.Module]], prior: Any, facts:
                 parts.append(make_prior(prior, **facts))
     except (RuntimeError, OverflowError) as error:
         raise ValueError(
-            f"expected sizes of a model that can be counted, got more ({short(error)}); take fewer "
-            "or narrower layers, latent dimensions or components."
+            f"expected a model whose size can be computed, got a larger one ({short(error)}); use "
+            "fewer or narrower layers, latent dimensions or components."
         ) from error
     check_size(sum(p.numel() for part in parts for p in part.parameters()), "in the model")
     takes = signature(prior_class(prior)).parameters if isinstance(prior, str) else {}
@@ -237,10 +240,10 @@ def _check_sizes(networks: Callable[[], Sequence[nn.Module]], prior: Any, facts:
 
 
 def check_every_label(splits: Splits) -> None:
-    """Check that every label has an example to train on, or else its components stay untrained.
+    """Check that every label has a training example, which its components need.
 
     Raises:
-        ValueError: If one has none.
+        ValueError: If a label has none.
     """
     counts = [
         torch.zeros(splits.num_labels or 0, dtype=torch.int64)
@@ -253,7 +256,7 @@ def check_every_label(splits: Splits) -> None:
         label = without[0] if splits.label_names is None else splits.label_names[without[0]]
         others = f" and of {len(without) - 1} other labels" if len(without) > 1 else ""
         raise ValueError(
-            f"expected examples to train on of every label, got none of {label!r}{others} "
-            f"({counts[1][without[0]]} to validate, {counts[2][without[0]]} to test); take another "
-            "seed for the split, or leave such labels out of the data."
+            f"expected training examples for every label, got none for {label!r}{others} "
+            f"({counts[1][without[0]]} for validation, {counts[2][without[0]]} for test); use "
+            "another seed for the split, or remove such labels from the data."
         )

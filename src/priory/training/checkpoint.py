@@ -1,4 +1,4 @@
-"""The file that holds the whole state of a training: whole itself, and known to be."""
+"""The checkpoint file with the complete state of training, which is verified when it is read."""
 
 import hashlib
 import io
@@ -15,14 +15,14 @@ from priory.vae import VAE
 
 MARK = b"priory checkpoint "
 LONGER = ("max_epochs", "patience")
-"""The settings that may differ when training goes on."""
+"""The settings that may differ when training continues."""
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values after their checksum; a file there stays until it is whole.
+    """Write a checksum, tensors and plain values; replace the old file once complete.
 
     Raises:
-        OSError: If it cannot be written; the last good checkpoint stays.
+        OSError: If it cannot be written; the last good checkpoint is kept.
     """
     content = io.BytesIO()
     torch.save(state, content)
@@ -40,8 +40,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return the state in a checkpoint: tensors and plain values, never code.
 
     Raises:
-        ValueError: If a byte is missing or another than was written, the file is no checkpoint, or
-            one of version 0.1.0.
+        ValueError: If a byte is missing or has changed, the file is not a checkpoint, or it is one
+            of version 0.1.0.
     """
     content = path.read_bytes()
     if b"pytorch-lightning_version" in content:
@@ -56,23 +56,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         state: Any = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(
-            f"expected a checkpoint in {path}, got a file that is truncated, damaged or holds more "
-            "than tensors; remove it to start again."
+            f"expected a checkpoint in {path}, got a file that is truncated, damaged or contains "
+            "more than tensors; remove it to start again."
         ) from error
     return dict(state)
 
 
 def check_state(state: dict[str, Any], vae: VAE, settings: TrainingSettings, path: Path) -> None:
-    """Check that the state in a file is that of this model, trained in the same way.
+    """Check that the state in a file belongs to this model, trained in the same way.
 
     Raises:
-        ValueError: If it is that of another model or of other settings, or lacks weights.
+        ValueError: If it belongs to a different model or to different settings, or weights are
+            missing.
     """
     shapes = {name: value.shape for name, value in vae.state_dict().items()}
     kinds = ["weights"] + ["best_weights"] * (state["best_elbo"] > -torch.inf)
     if any({n: w.shape for n, w in state[kind].items()} != shapes for kind in kinds):
         raise ValueError(
-            f"expected a checkpoint of this model in {path}, got one of another; resume "
+            f"expected a checkpoint of this model in {path}, got one of a different model; resume "
             "with the options of the run that wrote it."
         )
     for name, value in asdict(settings).items():

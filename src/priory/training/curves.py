@@ -1,4 +1,4 @@
-"""The curves of a training: a row for each epoch, once, also in a run that was resumed."""
+"""The training curves: one row per epoch, also in a resumed run."""
 
 import csv
 import io
@@ -11,25 +11,25 @@ from priory.files import write_whole
 CURVES = "metrics.csv"
 COLUMNS = ["components_in_use", "elbo", "epoch", "rate", "reconstruction", "step", "train_loss"]
 OF_A_LEVEL = "rate_"
-"""How the column of the rate of a level of latents begins, before its number."""
+"""The prefix of the column with the rate of a level of latents, before its number."""
 
 Row = dict[str, float]
 
 
 class Log:
-    """Where the curves go: `metrics.csv`, and what else wants to know of them.
+    """Writes the curves to `metrics.csv` and to a logger.
 
     Args:
-        directory: The directory of `metrics.csv`, which is brought to the rows so far; None writes
-            none.
-        logger: `"csv"` for that file alone, False or None for nothing, `"tensorboard"`, or an
-            object with `log_metrics(metrics, step)` and `finalize(status)`.
-        rows: What was logged before.
+        directory: The directory of `metrics.csv`, which is rewritten with the rows so far; None
+            writes none.
+        logger: `"csv"` for only that file, False or None for nothing, `"tensorboard"`, or an object
+            with `log_metrics(metrics, step)` and `finalize(status)`.
+        rows: The rows logged before.
         levels: The number of levels of latents; with several, the rate of each has a column.
 
     Raises:
-        ImportError: If TensorBoard is asked for and not installed.
-        TypeError: If the logger is none.
+        ImportError: If TensorBoard is requested but not installed.
+        TypeError: If the logger is not a logger.
     """
 
     def __init__(
@@ -43,8 +43,9 @@ class Log:
             self.logger = _tensorboard(directory, rows)
         elif self.logger and not callable(getattr(logger, "log_metrics", None)):
             raise TypeError(
-                "expected the logger 'csv' or 'tensorboard', or an object with log_metrics(metrics,"
-                f" step) and finalize(status), as Lightning Fabric's have, got {logger!r}."
+                "expected the logger 'csv' or 'tensorboard', or an object with "
+                "log_metrics(metrics, step) and finalize(status), like those of Lightning Fabric, "
+                f"got {logger!r}."
             )
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ class Log:
 def _tensorboard(directory: Path | None, rows: list[Row]) -> Any:
     from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
-    after = int(rows[-1]["step"]) + 1 if rows else None  # what a killed run logged later is purged
+    after = int(rows[-1]["step"]) + 1 if rows else None  # later rows of a killed run are removed
     try:
         return TensorBoardLogger(directory or "logs", name="", version="", purge_step=after)
     except ModuleNotFoundError as error:
@@ -86,16 +87,16 @@ def _tensorboard(directory: Path | None, rows: list[Row]) -> Any:
 
 
 def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
-    r"""Return the validation curves of a run: a column of numbers for each, the epochs first.
+    r"""Return the validation curves of a run: one column of numbers each, the epochs first.
 
     Args:
         directory: The directory of the curves.
 
     Returns:
-        The columns; none where there are no curves. What is not a finite number is None.
+        The columns; empty if there are no curves. Values that are not finite numbers are None.
 
     Raises:
-        ValueError: If the file is no table.
+        ValueError: If the file is not a table.
 
     Examples:
         >>> import pathlib, tempfile
@@ -113,10 +114,12 @@ def read_curves(directory: str | Path) -> dict[str, list[float | None]]:
             rows = [row for row in csv.DictReader(file) if row.get("elbo")]
     except csv.Error as error:
         raise ValueError(
-            f"expected training curves in {path}, got a file that is damaged ({error}); remove it, "
-            "and the page is without them."
+            f"expected training curves in {path}, got a damaged file ({error}); remove it to leave "
+            "the curves out of the page."
         ) from error
-    rows = [row for row in rows if (row.get("epoch") or "").isdigit()]  # not one cut by a kill
+    rows = [
+        row for row in rows if (row.get("epoch") or "").isdigit()
+    ]  # skip a row cut short by a kill
     of_levels = sorted(name for name in (rows or [{}])[0] if str(name).startswith(OF_A_LEVEL))
     return {
         name: [_number(row[name]) for row in rows]

@@ -1,4 +1,4 @@
-"""A step of training, an epoch of steps, and one look at the validation data."""
+"""A training step, an epoch of steps, and a validation pass."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -34,10 +34,10 @@ ADVICE = "lower the learning rate, clip the gradient or warm up beta."
 
 @dataclass(frozen=True)
 class SharedNoise:
-    """The noise of a batch that several processes share, as a sampler of posteriors.
+    """A sampler of posteriors whose noise is shared by several processes.
 
-    The noise of the whole batch is drawn and sliced, so that any number of processes draws the
-    same.
+    The noise of the whole batch is drawn and sliced, so that it does not depend on the number of
+    processes.
 
     Attributes:
         start: The number of examples before those of this process.
@@ -48,10 +48,10 @@ class SharedNoise:
     total: int
 
     def __call__(self, q: Distribution, num_samples: int) -> Tensor:
-        """Draw from posteriors with a gradient, `(S, B, L)`.
+        """Draw from posteriors with gradients, `(S, B, L)`.
 
         Raises:
-            TypeError: If the batch is shared and the posteriors are no diagonal Gaussians, nor
+            TypeError: If the batch is shared and the posteriors are neither diagonal Gaussians nor
                 levels of them.
         """
         if self.total == q.batch_shape[0]:
@@ -70,11 +70,11 @@ class SharedNoise:
 
 
 class Step(nn.Module):
-    """The loss of a batch as one forward pass, which precision, processes and the compiler wrap.
+    """The loss of a batch as one forward pass, for wrappers (precision, processes, compiler).
 
     Args:
         vae: The model.
-        settings: How it is trained.
+        settings: The training settings.
     """
 
     def __init__(self, vae: VAE, settings: TrainingSettings) -> None:
@@ -103,7 +103,7 @@ class Step(nn.Module):
         )
 
     def context_of(self, batch: Batch) -> Context:
-        """Return what the model is told of a batch: its data's positions, and what it needs."""
+        """Return the context of a batch: positions, and the annotations that the model needs."""
         return replace(self.vae.context_of(**batch.annotations), index=batch.position)
 
 
@@ -119,7 +119,7 @@ def train_epoch(
 ) -> float:
     """Take a step with each batch and return the mean loss, in nats per example.
 
-    Several processes call `loss_of` for `step`, and distributions may have their arguments checked.
+    Several processes call `loss_of` for `step`. Distributions may validate their arguments.
     """
     vae, settings, steps = step.vae, step.settings, len(batches)
     batches.set_epoch(epoch)
@@ -145,7 +145,7 @@ def train_epoch(
                 raise FloatingPointError(f"{value.item()}")
         total += value.detach() * len(batch.x)
         count += len(batch.x)
-        # Processes average their gradients, whatever the size of their shares.
+        # Processes average their gradients, whatever the sizes of their shares.
         sharing = fabric.world_size if len(batch.x) < batch.total else 1
         fabric.backward(value * (len(batch.x) * sharing / batch.total))
         if (norm := settings.gradient_clip) is not None:
@@ -212,7 +212,7 @@ def validate(step: Step, batches: Batches, fabric: Fabric, epoch: int) -> dict[s
 
 
 def mean(total: Tensor, count: int, fabric: Fabric) -> float:
-    """Return the mean over all processes of what each has the sum and the number of."""
+    """Return the mean over all processes, from each one's sum and count."""
     if fabric.world_size == 1:
         return float(total / count)
     counts = torch.tensor(count, device=fabric.device)
@@ -221,7 +221,7 @@ def mean(total: Tensor, count: int, fabric: Fabric) -> float:
 
 
 def at_home(batch: Batch, fabric: Fabric) -> Batch:
-    """Return a batch on the device, and as precise as the weights."""
+    """Return a batch on the device, in the precision of the weights."""
     precision, device = fabric.strategy.precision, fabric.device
     x = batch.x if isinstance(precision, MixedPrecision) else precision.convert_input(batch.x)
     annotations: Any = {
@@ -231,9 +231,9 @@ def at_home(batch: Batch, fabric: Fabric) -> Batch:
 
 
 def autocast(fabric: Fabric) -> Any:
-    """Return the context of a forward pass, where weights are cast anew each time.
+    """Return the context of a forward pass, in which weights are cast each time.
 
-    A weight that is used twice then adds its two gradients up in full precision.
+    The two gradients of a weight that is used twice are then added in full precision.
     """
     precision = fabric.strategy.precision
     if not isinstance(precision, MixedPrecision):
@@ -243,9 +243,9 @@ def autocast(fabric: Fabric) -> Any:
 
 
 def seed_noise(seed: int) -> None:
-    """Seed torch's generators of the CPU and of those GPUs that are in use.
+    """Seed torch's generators for the CPU and for the GPUs in use.
 
-    `torch.manual_seed` does more, for devices that are not, and takes milliseconds for it.
+    `torch.manual_seed` also seeds unused devices, which takes milliseconds.
     """
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
@@ -256,22 +256,22 @@ def seed_noise(seed: int) -> None:
 def explained(
     vae: VAE, x: Tensor | None, context: Context | None, epoch: int, where: str
 ) -> Iterator[None]:
-    """Let an error that comes of numbers that are not finite say where and from which term.
+    """Make errors caused by non-finite numbers say where and from which term they come.
 
     Raises:
-        FloatingPointError: If the block raises one, or fails because of what is not finite.
+        FloatingPointError: If the block raises one, or fails because of non-finite numbers.
     """
     try:
         yield
     except (FloatingPointError, ValueError, RuntimeError) as error:
-        # Torch refuses NaN with the others; one of anything would fail again with these data.
+        # Torch reports NaN like other errors; a different error would happen again with these data.
         culprits = _culprits(vae, None if isinstance(error, RuntimeError) else x, context)
         ours = isinstance(error, FloatingPointError)
         if not ours and not culprits:
             raise
         raise FloatingPointError(
             f"expected a finite loss, got {error if ours else 'nan'} in epoch {epoch}, {where}, "
-            f"from the {' and the '.join(culprits) or 'gradient of the step before'}; {ADVICE}"
+            f"from the {' and the '.join(culprits) or 'gradient of the previous step'}; {ADVICE}"
         ) from error
 
 
@@ -280,7 +280,7 @@ def _culprits(vae: VAE, x: Tensor | None, context: Context | None) -> list[str]:
     """Return what is not finite: weights, or else terms of the loss."""
     broken = [name for name, value in vae.named_parameters() if not value.isfinite().all()]
     if broken:
-        return [f"weights {broken[0]} after the step before"]
+        return [f"weights {broken[0]} after the previous step"]
     if x is None:
         return []
     q = p = None

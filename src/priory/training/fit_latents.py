@@ -1,4 +1,4 @@
-"""A prior fitted to latents that are there already, without an encoder."""
+"""Fit a prior to existing latents, without an encoder."""
 
 import copy
 import inspect
@@ -26,10 +26,10 @@ from priory.training.maximum_likelihood import (
 from priory.training.prior_fit import CrossEntropy, HowToFit, PriorFit
 
 MOST_FOR_BOUND = 50_000
-"""The most latents whose mixture is evaluated at them: its cost is quadratic."""
+"""The maximum number of latents for evaluating their own mixture: its cost is quadratic."""
 
 FOR_EACH_COMPONENT = 20
-"""The latents for each component that a start from data sees."""
+"""The number of latents per component for initialisation from data."""
 
 
 def fit_latents(
@@ -40,11 +40,11 @@ def fit_latents(
     num_components: int | None = None,
     init: str = "data",
 ) -> PriorFit:
-    """Fit a prior to latents, as `fit_prior` says.
+    """Fit a prior to latents, as described in `fit_prior`.
 
     Raises:
         TypeError: If the prior needs an encoder.
-        ValueError: If there are no latents, or they have other dimensions than the prior.
+        ValueError: If there are no latents, or their dimensions differ from the prior's.
     """
     _refuse_encoders(prior)
     number = num_components or int(getattr(prior, "num_components", None) or 500)
@@ -53,8 +53,8 @@ def fit_latents(
         held = held_out.some(MOST_DATA)[0]
     if not (len(fitted) and len(held)):
         raise ValueError(
-            f"expected latents to fit to and others held out, got {len(fitted)} and {len(held)}; "
-            "give more of them."
+            f"expected latents to fit and held-out latents, got {len(fitted)} and {len(held)}; "
+            "give more latents."
         )
     if isinstance(prior, str):
         labels = latents.labels if isinstance(latents, StoredLatents) else fitted.labels
@@ -62,7 +62,7 @@ def fit_latents(
         prior = make_prior(prior, **facts).to(fitted.z.device)
     if getattr(prior, "latent_dim", None) not in (None, fitted.z.shape[1]):
         raise ValueError(
-            f"expected latents of {prior.latent_dim} dimensions, which are the prior's, got "
+            f"expected latents with {prior.latent_dim} dimensions, like the prior, got "
             f"{fitted.z.shape[1]}."
         )
     device, dtype = home_of(prior) or (fitted.z.device, torch.get_default_dtype())
@@ -84,14 +84,14 @@ def fit_latents(
 
 
 def points(x: Tensor, context: Context | None = None) -> Distribution:
-    """Return latents as posteriors that are points, which is what a prior starts from."""
+    """Return latents as posteriors that are points, for initialising a prior."""
     return Independent(Normal(x, torch.zeros_like(x), validate_args=False), 1, validate_args=False)
 
 
 def _fitted_in_one_pass(
     prior: Prior, latents: StreamedLatents, held: Rows | None, batches: Batches, how: HowToFit
 ) -> PriorFit:
-    """Train on latents that can be read once; their choice is known, and scored, at the end."""
+    """Train on latents that can be read only once, and score the selection at the end."""
     optimizer, start = optimizer_of(prior, how.learning_rate), copy.deepcopy(prior.state_dict())
     if optimizer is not None:
         train_epoch(prior, None, batches(how.seed), optimizer, how.processes)
@@ -120,7 +120,7 @@ def facts_for_latents(
     init: str = "data",
     labels: Tensor | None = None,
 ) -> dict[str, Any]:
-    """Return what a prior may be told of latents, `rows` of them or more, which are all data."""
+    """Return the facts about latents that a prior can use; there are at least `rows` of them."""
     return {
         "latent_dim": rows.z.shape[1],
         "num_components": num_components or min(500, max(1, total // FOR_EACH_COMPONENT)),
@@ -132,7 +132,7 @@ def facts_for_latents(
 
 
 def _refuse_encoders(prior: str | Prior) -> None:
-    """Refuse a prior that is made of an encoder's posteriors."""
+    """Refuse a prior that is built from an encoder's posteriors."""
     classes = prior_classes()
     free = [n for n, cls in classes.items() if "latent_dim" in inspect.signature(cls).parameters]
     if isinstance(prior, Prior):
@@ -142,13 +142,14 @@ def _refuse_encoders(prior: str | Prior) -> None:
         needs = name not in free
     if needs:
         raise TypeError(
-            f"expected a prior that needs no encoder for latents ({', '.join(free)}, or a "
-            f"MixturePrior of free components), got {name}; or give the encoder and the data."
+            f"expected a prior that does not need an encoder for latents ({', '.join(free)}, or a "
+            f"MixturePrior with free components), got {name}; use one of these, or give the "
+            "encoder and the data."
         )
 
 
 def _bound(prior: Prior, latents: LatentSource, seen: Samples) -> Estimate | None:
-    """Return the entropy of the mixture of all posteriors that were fitted to, where it has one."""
+    """Return the entropy of the mixture of all fitted posteriors, if it exists."""
     if not isinstance(latents, StoredLatents) or latents.scales is None or prior.needs_labels:
         return None
     if len(latents) > MOST_FOR_BOUND:

@@ -42,62 +42,62 @@ def fit_prior(
     verbose: bool = True,
     processes: Processes | None = None,
 ) -> PriorFit:
-    r"""Fit a prior to an encoder that stays as it is, or to latents that are there already.
+    r"""Fit a prior to a fixed encoder, or to existing latents.
 
     $$\max_p \; E_{q(z)}[\log p(z)], \qquad q(z) = \frac{1}{N} \sum_n q(z \mid x_n)$$
 
-    As the encoder and the decoder stay, this is all that a prior can do for the ELBO. The data are
-    encoded once, and each epoch draws a new z for each of them; an encoder that returns anything
+    With a fixed encoder and decoder, this is all that a prior can do for the ELBO. The data are
+    encoded once, and each epoch draws a new z for each example; an encoder that returns anything
     but diagonal Gaussians encodes them again in each epoch. Numbers are estimated from at most
-    10,000 data of each part.
+    10,000 examples of each part.
 
-    With `latents` in the place of an encoder and data, only blocks of them are in memory: of an
-    array, a tensor, a `.npy` file (also one mapped into memory) or a folder of such, which are read
-    in chunks whose order is drawn for each epoch; of Parquet, which is first copied to a temporary
-    file; or of an iterable of batches, such as a DataLoader, which is walked over once to choose
-    what numbers are estimated from, and then once in each epoch. An iterator can be walked over a
-    single time and is fitted in one epoch; components that start from data then see its first
-    block, 262,144 latents of 16 dimensions.
+    With `latents` instead of an encoder and data, only blocks of them are in memory. An array, a
+    tensor, a `.npy` file (also memory-mapped) or a folder of such files is read in chunks, in a new
+    random order in each epoch. Parquet is first copied to a temporary file. An iterable of batches,
+    such as a DataLoader, is iterated once to choose the latents that numbers are estimated from,
+    and then once per epoch. An iterator can be read only once and is fitted in one epoch;
+    components initialised from data then use its first block, 262,144 latents with 16 dimensions.
 
     Args:
-        prior: The name of a prior, which then starts as `init` says, or a prior, which starts as
-            its own options say; it is fitted in place.
-        encoder: A trained module whose call returns q(z|x) as a distribution. It is run in
-            evaluation mode, gets no gradient, and is left as it was.
-        data: The data, `(N, *data_shape)`, as the encoder takes them.
-        latents: In their place latents `(N, *latent_shape)`, or batches of them, each also a tuple
-            of latents, their standard deviations and their labels. The prior must need no encoder.
-        scales: The standard deviations of the latents' posteriors, as the latents come; None for
-            latents that are points.
-        held_out: Data, or latents, to stop by; by default one in ten, drawn by the seed. Latents
-            with scales come as a tuple of both.
+        prior: The name of a prior, which is initialised according to `init`, or a prior, which is
+            initialised according to its own options and fitted in place.
+        encoder: A trained module whose call returns q(z|x) as a distribution. It runs in evaluation
+            mode, gets no gradient, and is not changed.
+        data: The data, `(N, *data_shape)`, in the form that the encoder takes.
+        latents: Latents `(N, *latent_shape)` instead, or batches of them, each optionally a tuple
+            of latents, their standard deviations and their labels. The prior must not need an
+            encoder.
+        scales: The standard deviations of the latents' posteriors, in the same format as the
+            latents; None if the latents are points.
+        held_out: Data, or latents, for early stopping; by default one in ten, chosen randomly.
+            Latents with scales are given as a tuple of both.
         labels: The labels of the data, whole numbers `(N,)`, for a prior or an encoder that needs
-            them. The numbers of such a prior are those given the label, and without a bound.
-        held_out_labels: The labels of the data held out.
-        num_components: The number of components K of a prior by name; by default one for every 20
-            data, at most 500.
-        init: Where the components of a prior by name start, in its own words: `"random"`, from
-            `"data"`; for a `MoGPrior` also by `"em"`, for a `VampPrior` also by `"kmeans"`.
-        max_epochs: The most epochs to train, by default 1000; one of an iterator.
-        patience: Epochs without a better held-out cross-entropy after which to stop.
+            them. The numbers for such a prior are those given the label, without a bound.
+        held_out_labels: The labels of the held-out data.
+        num_components: The number of components K of a prior given by name; by default one for
+            every 20 examples, at most 500.
+        init: How to initialise the components of a prior given by name: `"random"` or from
+            `"data"`; for a `MoGPrior` also with `"em"`, for a `VampPrior` also with `"kmeans"`.
+        max_epochs: The maximum number of epochs, by default 1000, or one for an iterator.
+        patience: Stop after this many epochs without a better held-out cross-entropy.
         batch_size: The size of a batch; by default a hundredth of the data, between 64 and 1000.
         learning_rate: The step size of Adam.
-        seed: The seed of the split, the start, the order and the noise; the caller's generator is
-            left as it was.
+        seed: The random seed of everything; the global random state is not changed.
         verbose: Whether to show progress and print the result.
         processes: Processes among which the examples of each batch and the inputs to be encoded are
-            divided, all of which get the prior; by default this one alone.
+            divided; all of them get the prior. By default only this one.
 
     Returns:
-        The prior with the best held-out cross-entropy, its start included, and the numbers.
+        The prior with the best held-out cross-entropy, including its initial state, and the
+        numbers.
 
     Raises:
         FloatingPointError: If the cross-entropy is no longer finite.
-        ImportError: If an extra that it takes is not installed.
-        TypeError: If the prior is none, or the encoder returns no distribution, or none that the
-            prior can use; if latents are none, or the prior needs an encoder.
-        ValueError: If an argument is out of range, or more than one epoch of an iterator is asked
-            for.
+        ImportError: If an extra that it needs is not installed.
+        TypeError: If the prior is not a prior, or the encoder does not return a distribution that
+            the prior can use; if the latents have an unknown type, or the prior needs an encoder.
+        ValueError: If an argument is out of range, or more than one epoch is requested for an
+            iterator.
 
     Reference:
         Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1; Hoffman & Johnson, *ELBO surgery*,
@@ -126,14 +126,14 @@ def fit_prior(
         if latents is not None:
             if encoder is not None or data is not None:
                 raise ValueError(
-                    "expected an encoder and data, or latents, got both; leave one out."
+                    "expected an encoder and data, or latents, got both; leave out one of them."
                 )
             source, held = _opened(latents, scales, labels, held_out, held_out_labels, seed)
             if source.once and max_epochs not in (None, 1):
                 raise ValueError(
-                    f"expected max_epochs=1 for latents of a {type(latents).__name__}, which can "
-                    f"be read once, got {max_epochs}; give a list of batches, a DataLoader, an "
-                    "array or a file."
+                    f"expected max_epochs=1 for latents from a {type(latents).__name__}, which can "
+                    f"be read only once, got {max_epochs}; give a list of batches, a DataLoader, "
+                    "an array or a file."
                 )
             fit = fit_latents(prior, source, held, how, num_components, init)
         elif encoder is None or data is None:
@@ -142,7 +142,7 @@ def fit_prior(
                 "encoder, data) or fit_prior(prior, latents=z)."
             )
         elif scales is not None:
-            raise ValueError("expected scales beside latents, got them beside an encoder.")
+            raise ValueError("expected scales together with latents, got them with an encoder.")
         else:
             parts = _two_parts(encoder, data, labels, held_out, held_out_labels, seed)
             fit = _fit_encoded(prior, encoder, *parts, how, num_components, init)
@@ -159,11 +159,11 @@ def _fit_encoded(
     num_components: int | None,
     init: str,
 ) -> PriorFit:
-    """Fit a prior to data as an encoder sees them."""
+    """Fit a prior to the codes of data."""
     (x, context), processes = fitted, how.processes
     if not (len(x) and len(held_out[0])):
         raise ValueError(
-            f"expected data to fit to and data held out, got {len(x)} and {len(held_out[0])}."
+            f"expected data to fit and held-out data, got {len(x)} and {len(held_out[0])} examples."
         )
     with frozen(encoder, but=None if isinstance(prior, str) else prior):
         together = DividedEncoder(encoder, processes) if processes.count > 1 else encoder
@@ -197,7 +197,7 @@ def _opened(
     held_out_labels: Tensor | Array | None,
     seed: int,
 ) -> tuple[LatentSource, LatentSource | None]:
-    """Return the latents to fit to, and those held out where they are given."""
+    """Return the latents to fit, and those held out if they are given."""
     source = latents
     if not isinstance(latents, LatentSource):
         source = open_latents(latents, scales, _labels(labels), seed, hold_out=held_out is None)
@@ -217,19 +217,20 @@ def prior_for(
     labels: Tensor | Array | None = None,
     **options: Any,
 ) -> Prior:
-    """Build a prior by its name from what an encoder and its data show.
+    """Build a prior by name, with sizes and shapes from an encoder and its data.
 
     Args:
         name: The name of the prior.
-        encoder: The module that returns q(z|x); its `data_range` counts where it has one.
+        encoder: The module that returns q(z|x); its `data_range` is used if it has one.
         x: The data, `(N, *data_shape)`.
-        num_components: The number of components K; by default one for every 20 data, at most 500.
-        init: Where its components start.
+        num_components: The number of components K; by default one for every 20 examples, at most
+            500.
+        init: How to initialise its components.
         labels: The labels of the data, `(N,)`, for a prior that needs them.
-        **options: Further arguments of the prior's own.
+        **options: Other arguments of the prior.
 
     Raises:
-        ValueError: If the name or an option is unknown, or a fact is out of range.
+        ValueError: If the name or an option is unknown, or a value is out of range.
     """
     x, y = taken(x, encoder), _labels(labels)
     with torch.no_grad(), frozen(encoder):
@@ -246,7 +247,7 @@ def facts_for(
     init: str = "data",
     labels: Tensor | None = None,
 ) -> dict[str, Any]:
-    """Return what a prior may be told of an encoder, its codes and its data."""
+    """Return the facts about an encoder, its codes and its data that a prior can use."""
     return {
         "latent_dim": z.shape[-1],
         "num_components": num_components or min(500, max(1, len(x) // 20)),
@@ -265,10 +266,12 @@ def _two_parts(
     held_out_labels: Tensor | Array | None,
     seed: int,
 ) -> tuple[tuple[Tensor, Context], tuple[Tensor, Context]]:
-    """Return the examples to fit to and those held out, with what is known of each."""
+    """Return the examples to fit and those held out, with their context."""
     x, context = taken(data, encoder), Context(labels=_labels(labels))
     if context.labels is not None and len(context.labels) != len(x):
-        raise ValueError(f"expected a label for each of {len(x)} data, got {len(context.labels)}.")
+        raise ValueError(
+            f"expected a label for each of {len(x)} examples, got {len(context.labels)}."
+        )
     if held_out is not None:
         return (x, context), (taken(held_out, encoder), Context(labels=_labels(held_out_labels)))
     part = assign_parts(len(x), test=0.0, seed=seed).to(x.device)

@@ -1,4 +1,4 @@
-"""Samples of z from an encoder that stays as it is."""
+"""Samples of z from a fixed encoder."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,14 +23,14 @@ MOST_SAMPLES = 20_000
 
 @contextmanager
 def frozen(encoder: Encoder, but: nn.Module | None = None) -> Iterator[None]:
-    """Hold an encoder still: in evaluation mode, and without a gradient for its parameters.
+    """Freeze an encoder: evaluation mode, and no gradients for its parameters.
 
-    A gradient still passes through it. Modes and `requires_grad` are put back at the end.
+    Gradients still pass through it. Modes and `requires_grad` are restored at the end.
 
     Args:
-        encoder: The encoder; of a function or a method, the modules that it reaches.
-        but: A module that is left as it is where the encoder reaches it: the prior that is to be
-            trained, when the encoder is a method of the model that holds it.
+        encoder: The encoder; for a function or a method, the modules that it uses.
+        but: A module to leave unchanged if the encoder uses it: the prior to be trained, if the
+            encoder is a method of the model that contains it.
     """
     kept = set() if but is None else {*but.modules()}
     modules = [module for module in all_behind(encoder) if module not in kept]
@@ -52,11 +52,11 @@ def frozen(encoder: Encoder, but: nn.Module | None = None) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of q(z|x) by which a prior is judged.
+    """Samples of q(z|x) for evaluating a prior.
 
     Attributes:
         z: The samples, S for each of N examples, `(S, N, L)`.
-        context: What is known of the examples, for a prior that needs it.
+        context: The context of the examples, for a prior that needs it.
         processes: The processes among which the examples are divided.
     """
 
@@ -66,7 +66,7 @@ class Samples:
 
     @classmethod
     def of(cls, rows: Rows, processes: Processes) -> "Samples":
-        """Draw samples to estimate from: of fewer examples fewer, and of few examples more."""
+        """Draw samples for estimates: from a limited number of examples, several each if few."""
         chosen = rows[torch.randperm(len(rows))[:MOST_DATA].to(rows.z.device)]
         number = max(2, min(10, MOST_SAMPLES // len(chosen))) if chosen.scale is not None else 1
         z = torch.stack([chosen.draw() for _ in range(number)])
@@ -74,12 +74,12 @@ class Samples:
 
     @torch.no_grad()
     def score(self, prior: Prior, encoder: Encoder | None) -> Estimate:
-        """Return the cross-entropy of a prior, which is left in evaluation mode."""
+        """Return the cross-entropy of a prior, and leave the prior in evaluation mode."""
         prior.eval()
         return self.cross_entropy(lambda context: call(prior, encoder, context, "prior"))
 
     def cross_entropy(self, distribution: Callable[[Context], Distribution]) -> Estimate:
-        """Return the cross-entropy of the distribution over z that is made for some examples."""
+        """Return the cross-entropy of a distribution over z that may depend on the examples."""
         number = self.z.shape[1]
         if number < self.processes.count:
             return cross_entropy(distribution(self.context), self.z)
@@ -89,17 +89,17 @@ class Samples:
 
 @dataclass(frozen=True)
 class Latents:
-    """Examples as an encoder that stays as it is sees them.
+    """Examples encoded by a fixed encoder.
 
-    Posteriors that are diagonal Gaussians are made once; those of any other kind are made again for
-    each draw.
+    Posteriors that are diagonal Gaussians are computed once; any others are computed again for each
+    draw.
 
     Attributes:
         encoder: The module that returns q(z|x).
         x: The examples, `(N, *data_shape)`.
-        context: What is known of them, for an encoder or a prior that takes it.
-        posteriors: Means and standard deviations, each `(N, L)`, the latter zero where the encoder
-            gives points; None for another kind.
+        context: Their context, for an encoder or a prior that takes it.
+        posteriors: Means and standard deviations, each `(N, L)`, the latter zero if the encoder
+            returns points; None for any other kind.
     """
 
     encoder: Encoder
@@ -110,12 +110,12 @@ class Latents:
     @classmethod
     @torch.no_grad()
     def of(cls, encoder: Encoder, x: Tensor, context: Context) -> "Latents":
-        """Encode examples, once where that is enough.
+        """Encode examples, only once if possible.
 
         Raises:
-            TypeError: If the encoder returns no distribution over vectors.
+            TypeError: If the encoder does not return a distribution over vectors.
         """
-        call(encoder, x[:1], context[:1])  # where what is no encoder fails
+        call(encoder, x[:1], context[:1])  # something that is not an encoder fails here
         try:
             return cls(encoder, x, context, encode_in_blocks(encoder, x, context))
         except TypeError:
@@ -131,20 +131,20 @@ class Latents:
         return torch.normal(loc[index], scale[index])
 
     def batches(self, size: int, seed: int) -> Iterator[tuple[Tensor, Context]]:
-        """Draw one z for each example, in batches whose order the seed decides."""
+        """Draw one z for each example, in batches, in an order determined by the seed."""
         order = torch.Generator().manual_seed(seed)
         for index in torch.randperm(len(self.x), generator=order).split(size):
             yield self.draw(index), Context(index=index, labels=self.context[index].labels)
 
     def samples(self, processes: Processes) -> Samples:
-        """Draw samples to estimate from: of fewer examples fewer, and of few examples more."""
+        """Draw samples for estimates: from a limited number of examples, several each if few."""
         chosen = torch.randperm(len(self.x))[:MOST_DATA]
         each = max(2, min(10, MOST_SAMPLES // len(chosen)))
         z = torch.stack([self.draw(chosen) for _ in range(each)])
         return Samples(z, self.context[chosen].to(z.device), processes)
 
     def aggregated_posterior(self) -> GaussianMixture | None:
-        """Return q(z); None where it has no density, or is no mixture of Gaussians."""
+        """Return q(z); None if it has no density, or is not a mixture of Gaussians."""
         if self.posteriors is None or not (self.posteriors[1] > 0).all():
             return None
         loc, scale = self.posteriors

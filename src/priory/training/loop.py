@@ -42,21 +42,22 @@ def fit(
     verbose: bool = True,
     **settings: Any,
 ) -> VAE:
-    """Train a VAE on an array, with choices made from the data and printed.
+    """Train a VAE on an array; the choices made from the data are printed.
 
-    One example in ten, drawn by the seed, is kept to validate on.
+    One example in ten, chosen randomly, is used for validation.
 
     Args:
-        x: Data, `(N, *data_shape)`; their values decide the likelihood, as in
+        x: Data, `(N, *data_shape)`; their values determine the likelihood, as in
             `priory.likelihoods.choose_likelihood`.
-        prior: The name of a prior, which then starts from the data where it can, or a prior, which
-            does as its own options say.
+        prior: The name of a prior, which is initialised from the data if possible, or a prior,
+            which is initialised according to its own options.
         latent_dim: The number of latent dimensions L; by default the prior's, or a quarter of the
             data's, between 2 and 40.
-        num_components: The number of components K; by default one for every 20 data, at most 500.
+        num_components: The number of components K; by default one for every 20 examples, at most
+            500.
         hidden_sizes: The widths of the hidden layers of the encoder and the decoder.
         verbose: Whether to print the choices and the progress.
-        **settings: How to train: `max_epochs`, `seed` and all else that
+        **settings: How to train: `max_epochs`, `seed` and everything else that
             [`TrainingSettings`][priory.training.TrainingSettings] takes.
 
     Returns:
@@ -64,7 +65,7 @@ def fit(
 
     Raises:
         ImportError: If Lightning is not installed.
-        ValueError: If the data fit no likelihood, or an argument is out of range.
+        ValueError: If no likelihood suits the data, or an argument is out of range.
 
     Examples:
         >>> import torch, priory
@@ -89,9 +90,9 @@ def fit(
         seed=how.seed,
     )
     console.print(
-        f"{len(splits.train)} data of shape {tuple(x.shape[1:])} to train on, "
-        f"{len(splits.validation)} to validate; {likelihood}; "
-        f"{vae.prior}; hidden layers {tuple(hidden_sizes)}; {how}."
+        f"{len(splits.train)} examples of shape {tuple(x.shape[1:])} for training, "
+        f"{len(splits.validation)} for validation; {likelihood}; {vae.prior}; hidden layers "
+        f"{tuple(hidden_sizes)}; {how}."
     )
     train(vae, splits, how, console=console)
     return vae
@@ -99,7 +100,7 @@ def fit(
 
 @dataclass(frozen=True)
 class History:
-    """How training went.
+    """The result of training.
 
     Attributes:
         epochs: Epochs trained.
@@ -112,14 +113,14 @@ class History:
 
 @dataclass
 class State:
-    """Where a training is, beside its weights and its optimiser.
+    """The state of training, apart from its weights and its optimiser.
 
     Attributes:
         epoch: The epochs trained.
         without_better: The epochs since the best validation ELBO.
-        best_elbo: That ELBO, in nats per example.
-        best_weights: The weights that had it, on the CPU.
-        curves: What was logged, a row for each epoch.
+        best_elbo: The best validation ELBO, in nats per example.
+        best_weights: The weights with the best validation ELBO, on the CPU.
+        curves: The logged values, one row per epoch.
     """
 
     epoch: int = 0
@@ -129,7 +130,7 @@ class State:
     curves: list[Row] = field(default_factory=list)
 
     def judge(self, elbo: float, vae: VAE, epochs: int) -> None:
-        """Keep the weights if they are better than those before, so many epochs ago."""
+        """Keep the weights if they are better than the best so far."""
         if elbo > self.best_elbo:
             self.best_elbo, self.without_better = elbo, 0
             self.best_weights = {n: w.detach().cpu().clone() for n, w in vae.state_dict().items()}
@@ -138,11 +139,11 @@ class State:
 
 
 class Average:
-    """An exponential moving average of the weights of a model, which begins after a step.
+    """An exponential moving average of the weights of a model, which starts after a step.
 
     Args:
         vae: The model.
-        decay: The share of the average that a step keeps.
+        decay: The fraction of the average that a step keeps.
     """
 
     def __init__(self, vae: VAE, decay: float) -> None:
@@ -152,7 +153,7 @@ class Average:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take up the weights of the model after a step."""
+        """Update the average with the weights of the model after a step."""
         if not self.weights:
             self.weights = [value.clone() for value in self.parameters]
             return
@@ -162,7 +163,7 @@ class Average:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Let the model have the average for its weights within a block."""
+        """Use the average as the model's weights within a block."""
         self._swap()
         try:
             yield
@@ -192,38 +193,38 @@ def train(
 ) -> History:
     """Train a VAE until its validation ELBO stops rising, and keep the best weights.
 
-    A run that is killed and called again with the same arguments goes on from its checkpoint, and
-    ends with the same weights as one that was never interrupted. One that has ended goes on when it
-    is called with more epochs or more patience.
+    A run that is killed and called again with the same arguments continues from its checkpoint, and
+    ends with the same weights as an uninterrupted run. A finished run continues if it is called
+    with more epochs or more patience.
 
     The noise of a training step is drawn anew from (seed, epoch, step), and that of validation is
-    the same every time, so that early stopping follows the model and not the dice. Distributions
-    check their arguments in validation and in the first epoch, also in the first that a resumed run
-    trains; later a step looks at the loss alone.
+    the same every time, so that early stopping depends on the model and not on chance.
+    Distributions validate their arguments in validation and in the first epoch, including the first
+    epoch of a resumed run; later steps only check the loss.
 
     Args:
         vae: The model; it is trained in place.
         splits: The data.
         settings: How to train.
         machine: Where to train.
-        logger: What else is told of the curves beside `metrics.csv`: `"tensorboard"`, or an object
-            with `log_metrics(metrics, step)` and `finalize(status)`, as Lightning Fabric's loggers
-            have; `"csv"` is no more than that file, and False not even that.
-        console: Where to show progress; None shows none.
-        curves: A directory for the training curves (`metrics.csv`); None keeps none.
-        checkpoint: The file of the checkpoint, from which training goes on where it exists; None
-            writes none.
-        checkpoint_seconds: The least time between two checkpoints; the last is written in any case.
-        trainer: Arguments of Lightning's `Trainer`, which 0.1.0 used; they are translated with a
+        logger: Where to send the curves in addition to `metrics.csv`: `"tensorboard"`, or an object
+            with `log_metrics(metrics, step)` and `finalize(status)`, like Lightning Fabric's
+            loggers; `"csv"` writes only that file, and False nothing.
+        console: The console for progress; None shows none.
+        curves: A directory for the training curves (`metrics.csv`); None writes none.
+        checkpoint: The checkpoint file; training continues from it if it exists. None writes none.
+        checkpoint_seconds: The minimum time between two checkpoints, in seconds; the last one is
+            always written.
+        trainer: Arguments of Lightning's `Trainer`, which 0.1.0 used; they are translated, with a
             warning.
 
     Returns:
-        How training went; the model itself is left in evaluation mode.
+        The result of training; the model itself is left in evaluation mode.
 
     Raises:
-        ValueError: If the checkpoint is damaged or that of another model, components are to be
-            re-seeded where the prior has none that can be, or a device is not there.
-        FloatingPointError: If the loss is no longer finite; the last checkpoint stays.
+        ValueError: If the checkpoint is damaged or belongs to another model, components should be
+            re-seeded but the prior does not support it, or a device does not exist.
+        FloatingPointError: If the loss is no longer finite; the last checkpoint is kept.
     """
     settings, machine = settings or TrainingSettings(), machine or Machine()
     if trainer:
@@ -234,7 +235,7 @@ def train(
     if settings.reseed_every is not None and not isinstance(vae.prior, Reseedable):
         raise ValueError(
             "expected a prior whose components can be re-seeded, such as a VampPrior, got "
-            f"{type(vae.prior).__name__}; leave reseed_every out."
+            f"{type(vae.prior).__name__}; leave out reseed_every."
         )
     levels = len(getattr(vae.prior, "latent_dims", (1,)))
     settings.check_levels(levels)
@@ -297,7 +298,7 @@ def train(
             if progress:
                 progress.show(state.epoch, row, state.without_better)
             due = time.monotonic() - written >= checkpoint_seconds or not left
-            if checkpoint and fabric.broadcast(due):  # the first process says whether it is
+            if checkpoint and fabric.broadcast(due):  # the first process decides
                 if first:
                     whole = {
                         **vars(state),

@@ -1,4 +1,4 @@
-"""Where to train: on which devices, in how many processes and threads, in which precision."""
+"""Where to train: the devices, the number of processes and threads, and the precision."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ OLDER_PRECISIONS = {"32": "32-true", "64": "64-true", "16": "16-mixed", "bf16": 
 
 KEPT = ("accelerator", "devices", "num_nodes", "strategy", "precision")
 TRANSLATED = (*KEPT, "check_val_every_n_epoch", "logger")
-"""Arguments of Lightning's Trainer that 0.1.0 took and that are still understood."""
+"""Arguments of Lightning's Trainer that 0.1.0 accepted and that are still supported."""
 
 REPLACED = {
     "max_epochs": "max_epochs",
@@ -36,34 +36,35 @@ REPLACED = {
     "enable_progress_bar": "quiet",
     "callbacks": "a logger, whose log_metrics is called after each epoch",
     "default_root_dir": "out",
-    "limit_val_batches": "validation, the share of the data to validate on",
+    "limit_val_batches": "validation, the fraction of the data for validation",
 }
-"""Others, and what to use instead; for what is not here a loop of one's own."""
+"""Others, and what to use instead; for anything else users need their own loop."""
 
 MOST_PROCESSES = 1024
 SMALL_STEP = 2e8
-"""Multiplications in a step below which more threads cost more than they give."""
+"""Below this number of multiplications in a step, more threads cost more than they gain."""
 
 
 @dataclass(frozen=True)
 class Machine:
     """Where to train.
 
-    Under `torchrun` the number of processes is that of `torchrun`.
+    Under `torchrun`, it determines the number of processes.
 
     Args:
-        accelerator: The kind of device: `"cpu"`, `"gpu"`, `"cuda"` or `"mps"`; `"auto"` takes the
-            best that is there.
-        devices: The number of devices on each machine, with a process for each; `"auto"` takes all,
-            and `"0,2"` those two.
+        accelerator: The kind of device: `"cpu"`, `"gpu"`, `"cuda"` or `"mps"`; `"auto"` uses the
+            best one available.
+        devices: The number of devices on each machine, with one process each; `"auto"` uses all of
+            them, and `"0,2"` those two.
         num_nodes: The number of machines.
-        strategy: How processes work together: `"ddp"` is what `"auto"` takes for several, and
-            `"ddp_find_unused_parameters_true"` is for models that leave parts out of some steps.
+        strategy: How processes work together: `"auto"` uses `"ddp"` for several processes;
+            `"ddp_find_unused_parameters_true"` is for models that do not use all parameters in
+            every step.
         precision: The precision of the weights (`"32-true"`, `"64-true"`, `"bf16-true"`,
-            `"16-true"`), or of the computation alone (`"bf16-mixed"`, `"16-mixed"`).
-        compile: Whether the loss is compiled by `torch.compile`, after the first epoch; what is
-            drawn is the same, and the sums are equal up to rounding.
-        threads: The threads of each process; None leaves them as they are.
+            `"16-true"`), or of only the computation (`"bf16-mixed"`, `"16-mixed"`).
+        compile: Whether to compile the loss with `torch.compile` after the first epoch; the random
+            draws are the same, and sums are equal up to rounding.
+        threads: The number of threads of each process; None does not change it.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -97,8 +98,8 @@ class Machine:
                 )
         if not re.fullmatch(r"auto|-1|0*[1-9]\d*|\d+(,\d+)*,|\d+(,\d+)+", str(self.devices)):
             raise ValueError(
-                "expected a number of devices, 'auto' for all, or the positions of some, such as "
-                f"'0,2', got devices={self.devices!r}."
+                "expected a number of devices, 'auto' for all, or their positions, such as '0,2', "
+                f"got devices={self.devices!r}."
             )
         within(1, MOST_PROCESSES, num_nodes=self.num_nodes, threads=self.threads)
         if str(self.devices).isdecimal():
@@ -115,8 +116,8 @@ class Machine:
                 `logger` and `check_val_every_n_epoch`, each a plain value.
 
         Returns:
-            The arguments of a `Machine`, the logger and the epochs between validations; None where
-            nothing is said of them.
+            The arguments of a `Machine`, the logger and the epochs between validations; None for
+            those not given.
 
         Raises:
             ValueError: If there is any other argument, or a value is not plain.
@@ -136,13 +137,13 @@ class Machine:
                 near = did_you_mean(name, TRANSLATED, "trainer.{}".format, "")
                 raise ValueError(
                     f"expected of Lightning's Trainer only {', '.join(TRANSLATED)}, got "
-                    f"trainer.{name}{near or '; write a loop of your own with priory.loss for it.'}"
+                    f"trainer.{name}{near or '; write your own loop with priory.loss for it.'}"
                 )
             if not isinstance(value, str | int | float | None):
                 raise ValueError(
                     f"expected text, a number, true or false for trainer.{name}, got "
-                    f"{type(value).__name__}; say it by the option of that name, which for the "
-                    "logger also takes one of your own."
+                    f"{type(value).__name__}; use the option of that name, which for the logger "
+                    "also accepts your own."
                 )
         given = {name: value for name, value in options.items() if value is not None}
         if not given:
@@ -152,23 +153,24 @@ class Machine:
         if "precision" in changes:
             precision = str(changes["precision"])
             changes["precision"] = OLDER_PRECISIONS.get(precision, precision)
-        Machine(**changes)  # an error says more than the warning
+        Machine(**changes)  # an error is more informative than the warning
         words = [f"{name}={value!r}" for name, value in changes.items()]
         words += [f"logger={logger!r}"] * (logger is not None)
         words += [f"validate_every={every!r}"] * (every is not None)
         warnings.warn(
-            f"the mapping trainer is of 0.1.0 and will go; say {', '.join(words)} instead.",
+            f"the mapping trainer is from 0.1.0 and will be removed; use {', '.join(words)} "
+            "instead.",
             DeprecationWarning,
             stacklevel=2,
         )
         return changes, logger, every
 
     def fabric(self) -> "Fabric":
-        """Return the Lightning Fabric of this machine, its processes started.
+        """Start the processes and return the Lightning Fabric of this machine.
 
         Raises:
             ImportError: If Lightning is not installed.
-            ValueError: If there are no such devices.
+            ValueError: If these devices do not exist.
         """
         make, misconfigured = _lightning()
         devices, num_nodes = self.devices, self.num_nodes
@@ -178,7 +180,7 @@ class Machine:
             if devices not in (1, local, str(local), "auto", -1, "-1"):
                 raise ValueError(
                     f"expected as many devices as torchrun has processes here, {local}, got "
-                    f"devices={devices!r}; leave devices out."
+                    f"devices={devices!r}; leave out devices."
                 )
             devices, num_nodes = local, int(os.environ["WORLD_SIZE"]) // local
         try:
@@ -198,13 +200,13 @@ class Machine:
             reason = " ".join(str(error).split()).partition(". ")[0].rstrip(".!")
             raise ValueError(
                 f"expected devices that this machine has, got accelerator={self.accelerator!r}, "
-                f"devices={self.devices!r} and strategy={self.strategy!r} ({reason}); ask for "
-                "others, or for accelerator='cpu' with a number of processes."
+                f"devices={self.devices!r} and strategy={self.strategy!r} ({reason}); choose "
+                "others, or accelerator='cpu' with a number of processes."
             ) from error
         return fabric
 
     def check_compiler(self) -> None:
-        """Check that there is a compiler where one is needed.
+        """Check that there is a compiler if one is needed.
 
         Raises:
             ValueError: If there is none.
@@ -221,7 +223,7 @@ class Machine:
 
     @contextmanager
     def own_threads(self) -> Iterator[None]:
-        """Let torch use the threads that were asked for, and afterwards those of before."""
+        """Set torch's number of threads within a block, and restore it afterwards."""
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads or before)
         try:
@@ -239,15 +241,15 @@ def _lightning() -> tuple[Any, Any]:
 
 
 def threads_for(vae: VAE, batch_size: int) -> int:
-    """Return the threads with which a step of training costs least: one for a small model.
+    """Return the fastest number of threads for a training step: one for a small model.
 
     Args:
         vae: The model.
         batch_size: The number of examples in a batch.
 
     Returns:
-        One where a step has fewer than two hundred million multiplications, and otherwise as many
-        as torch would take.
+        One if a step has fewer than two hundred million multiplications, and otherwise torch's
+        default.
 
     Examples:
         >>> from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder, StandardPrior
@@ -260,7 +262,7 @@ def threads_for(vae: VAE, batch_size: int) -> int:
 
 
 def multiplications(vae: VAE, batch_size: int) -> int:
-    """Return about how many a forward pass takes: each weight meets examples or components."""
+    """Estimate the multiplications of a forward pass, with each weight per example or component."""
     encoder, decoder = (sum(p.numel() for p in n.parameters()) for n in (vae.encoder, vae.decoder))
     components = int(getattr(vae.prior, "num_components", None) or 0)
     return (batch_size + components) * encoder + batch_size * decoder
@@ -268,7 +270,7 @@ def multiplications(vae: VAE, batch_size: int) -> int:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Let Lightning say nothing below a warning."""
+    """Silence Lightning's messages below a warning."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -23,24 +23,25 @@ COLUMNS = (
 )
 
 Batches = Callable[[int], Iterable[tuple[Tensor, Context]]]
-"""What returns the batches of an epoch, in an order that a seed decides: samples of z, `(B, L)`,
-and what is known of each."""
+"""Returns the batches of an epoch, in an order determined by a seed: samples of z, `(B, L)`, and
+their context.
+"""
 
 
 def maximise_likelihood(
     prior: Prior, encoder: Encoder | None, batches: Batches, held_out: Samples, how: HowToFit
 ) -> int:
-    """Train a prior until its held-out cross-entropy no longer falls, and keep the best of it.
+    """Train a prior until its held-out cross-entropy no longer falls, and keep the best state.
 
     Args:
         prior: The prior; it is trained in place and left in evaluation mode.
-        encoder: What the prior is called with; only the prior's own parameters are trained.
-        batches: The samples to fit to.
-        held_out: Samples to stop by.
+        encoder: The encoder that the prior is called with; only the prior's parameters are trained.
+        batches: The samples to fit.
+        held_out: Samples for early stopping.
         how: How to train.
 
     Returns:
-        The epochs trained; none where there is nothing to learn.
+        The number of epochs trained; zero if there is nothing to learn.
 
     Raises:
         FloatingPointError: If the cross-entropy is no longer finite.
@@ -67,11 +68,11 @@ def maximise_likelihood(
 
 
 def optimizer_of(prior: Prior, learning_rate: float) -> torch.optim.Adam | None:
-    """Return what trains a prior's own parameters; None where there are none to train."""
+    """Return an optimiser for a prior's parameters; None if there are none to train."""
     learned = [parameter for parameter in prior.parameters() if parameter.requires_grad]
     if not learned:
         return None
-    # In half precision Adam's own 1e-8 is zero, and what has no gradient yet becomes NaN.
+    # In half precision Adam's default 1e-8 is zero, and parameters without a gradient become NaN.
     eps = max(1e-8, *(torch.finfo(parameter.dtype).tiny for parameter in learned))
     return torch.optim.Adam(learned, learning_rate, eps=eps)
 
@@ -83,14 +84,14 @@ def train_epoch(
     optimizer: torch.optim.Adam,
     processes: Processes,
 ) -> None:
-    """Take a step of the optimiser for each batch, which the processes divide."""
+    """Take an optimiser step for each batch, divided among the processes."""
     learned = optimizer.param_groups[0]["params"]
     prior.train()
     for z, context in batches:
         rows, share = _share(processes, len(z))
         loss = -share * prior(encoder, context[rows].to(z.device)).log_prob(z[rows]).mean()
         optimizer.zero_grad()
-        loss.backward(inputs=learned)  # a plain function may hide a network
+        loss.backward(inputs=learned)  # a plain function may contain a network
         gradients = [p.grad for p in learned if p.grad is not None]
         processes.sum_in_place(loss.detach(), *gradients)
         if not loss.isfinite():
@@ -101,9 +102,9 @@ def train_epoch(
 
 
 def _share(processes: Processes, total: int) -> tuple[slice, float]:
-    """Return the rows of a batch that are this process's, and their share of the mean.
+    """Return this process's rows of a batch, and their share of the mean.
 
-    A batch of fewer examples than there are processes is done by each of them.
+    If a batch has fewer examples than there are processes, each process computes all of it.
     """
     if total < processes.count:
         return slice(None), 1 / processes.count

@@ -1,4 +1,4 @@
-"""An untrained encoder and decoder for data: networks by name, on one level or several."""
+"""An untrained encoder and decoder for data: networks by name, with one or several levels."""
 
 import itertools
 import math
@@ -55,28 +55,31 @@ def make_networks(
     num_batches: int | None = None,
     batch_in_encoder: bool = False,
 ) -> tuple[nn.Module, nn.Module]:
-    """Return an untrained encoder and decoder for data of that likelihood and shape.
+    """Return an untrained encoder and decoder for data with this likelihood and shape.
 
-    The decoder is told of all levels of latents, side by side.
+    The decoder takes all levels of latents, concatenated.
 
     Args:
-        likelihood: The likelihood, as `choose_likelihood` gives it.
-        data_shape: The shape of one example; of an image, `(H, W)` or `(C, H, W)`, for `"conv"`.
-        latent_dim: The number of latent dimensions L; or those of several levels, the first next to
+        likelihood: The likelihood, as returned by `choose_likelihood`.
+        data_shape: The shape of one example; for `"conv"`, that of an image, `(H, W)` or `(C, H,
+            W)`.
+        latent_dim: The number of latent dimensions L, or those of several levels, starting next to
             the data.
-        hidden_sizes: The widths of the hidden layers of the encoder and the decoder; of `"conv"`,
+        hidden_sizes: The widths of the hidden layers of the encoder and the decoder; for `"conv"`,
             those of the dense layers between the convolutions and the latents.
         network: `"mlp"` for fully connected layers, `"gated-mlp"` for gated ones, `"normed-mlp"`
             for normalised ones, `"conv"` for gated convolutions.
-        inference: How several levels are inferred: `"direct"` with networks of each level's own, in
-            a [`HierarchicalEncoder`][priory.networks.HierarchicalEncoder]; `"ladder"` in a
-            [`LadderEncoder`][priory.networks.LadderEncoder], which shares the way down with p(z).
-        num_batches: The number of batches that data were measured in, of which the decoder is told.
-        batch_in_encoder: Whether the encoder is told of them too.
+        inference: How several levels are inferred: `"direct"` with separate networks for each
+            level, in a [`HierarchicalEncoder`][priory.networks.HierarchicalEncoder]; `"ladder"` in
+            a [`LadderEncoder`][priory.networks.LadderEncoder], which shares its downward networks
+            with p(z).
+        num_batches: The number of batches that the data were measured in, which the decoder takes
+            as an input.
+        batch_in_encoder: Whether the encoder takes the batch too.
 
     Raises:
-        ValueError: If a size is below one, the data are no images for `"conv"`, there are batches
-            and `"conv"`, or there is no such network or inference.
+        ValueError: If a size is below one, the data are not images for `"conv"`, there are batches
+            and `"conv"`, or the network or inference is unknown.
 
     Examples:
         >>> import torch
@@ -113,7 +116,7 @@ def make_networks(
 def _direct(
     sizes: Shape, data: Shape, hidden: Shape, to_latents: _ToLatents, between: _Between
 ) -> Callable[..., nn.Module]:
-    """Return what makes an encoder with networks of each level's own."""
+    """Return a factory for an encoder with separate networks for each level."""
     *first, last = hidden or (math.prod(data),)
     below = [
         JoinedGaussian(
@@ -128,7 +131,7 @@ def _direct(
 def _ladder(
     sizes: Shape, data: Shape, hidden: Shape, to_latents: _ToLatents, between: _Between
 ) -> Callable[..., nn.Module]:
-    """Return what makes an encoder that shares the way down with the prior."""
+    """Return a factory for an encoder that shares its downward networks with the prior."""
     width = hidden[-1] if hidden else math.prod(data)
     bottom_up = [to_latents(data, (width,), hidden)]
     bottom_up += [between((width,), (width,), hidden[:1]) for _ in sizes[1:]]
@@ -141,4 +144,4 @@ def _ladder(
 
 
 INFERENCE = {"direct": _direct, "ladder": _ladder}
-"""How the posterior of several levels is made."""
+"""The forms of the posterior for several levels."""

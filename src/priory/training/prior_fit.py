@@ -1,4 +1,4 @@
-"""How a prior is to be fitted, and what came of it."""
+"""The settings for fitting a prior, and the result."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class CrossEntropy:
 
     Attributes:
         train: On the data that it was fitted to.
-        held_out: On data that it was not.
+        held_out: On held-out data.
     """
 
     train: Estimate
@@ -28,14 +28,14 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class PriorFit:
-    r"""A prior that was fitted, and how well it does.
+    r"""A fitted prior, and how good the fit is.
 
     Attributes:
         prior: The prior, in evaluation mode.
-        before: Its cross-entropy where it started: after `fit_data`, before the first step.
-        after: Its cross-entropy in the end.
+        before: Its initial cross-entropy: after `fit_data`, before the first step.
+        after: Its final cross-entropy.
         bound: The entropy $E_{q(z)}[-\log q(z)]$ of the exact aggregated posterior of the training
-            data, which on these data no prior is below; None where the encoder returns points or
+            data, below which no prior can be on these data; None if the encoder returns points or
             anything but diagonal Gaussians, and for latents that are points, arrive in batches or
             are more than 50,000.
         epochs: Epochs trained.
@@ -48,10 +48,10 @@ class PriorFit:
     epochs: int
 
     def table(self) -> Table:
-        """Return the numbers as a table to print."""
+        """Return the numbers as a table for printing."""
         table = Table(
             title=f"{type(self.prior).__name__}: E[-log p(z)] under q(z), in nats",
-            caption="± a standard error over data",
+            caption="± one standard error over data",
             box=box.SIMPLE_HEAD,
             pad_edge=False,
         )
@@ -66,11 +66,11 @@ class PriorFit:
 
 @dataclass(frozen=True)
 class HowToFit:
-    """How a prior is fitted; the arguments are those of `fit_prior`.
+    """The settings for fitting a prior; the arguments are those of `fit_prior`.
 
     Attributes:
         processes: The processes among which each batch is divided.
-        console: Where to show progress.
+        console: The console for progress.
     """
 
     max_epochs: int
@@ -93,5 +93,5 @@ class HowToFit:
             )
 
     def batch_size_for(self, number: int) -> int:
-        """Return the size of a batch of so many data: a hundredth of them, from 64 to 1000."""
+        """Return the batch size for this many examples: a hundredth, between 64 and 1000."""
         return self.batch_size or min(1000, max(64, number // 100))

@@ -1,4 +1,4 @@
-"""A line that says how far a training is."""
+"""A progress line for training."""
 
 import time
 from datetime import timedelta
@@ -17,16 +17,16 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """The epoch, the terms of the validation ELBO, the patience and the time that are left.
+    """The epoch, the terms of the validation ELBO, the remaining patience and the remaining time.
 
-    A terminal shows one line that changes; anywhere else a line is printed now and then, and at
+    A terminal shows one line that is updated; elsewhere a line is printed from time to time, and at
     the end.
 
     Args:
-        title: What to write before the line.
-        settings: How long to train.
-        console: Where to write.
-        epoch: The epochs trained already.
+        title: The text before the line.
+        settings: The training settings.
+        console: The console to write to.
+        epoch: The number of epochs trained so far.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Progress:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.live.stop()  # which leaves the last line standing
+        self.live.stop()  # this keeps the last line
 
     def show(self, epoch: int, row: Row, without_better: int) -> None:
-        """Show where the training is.
+        """Show the progress.
 
         Args:
             epoch: The epochs trained so far.
-            row: What was measured after the last of them.
+            row: The measurements after the last epoch.
             without_better: The epochs since the best.
         """
         self.latest = row if "elbo" in row else self.latest

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, get_args
@@ -9,6 +10,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.overrides import TorchFunctionMode
 
 from priory.arguments import MOST_SEED, above_zero, within
 from priory.vae import VAE
@@ -18,40 +20,40 @@ MOST_SAMPLES = 10_000
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How to train: what is optimised, for how long, in which steps.
+    """How to train: the objective, the duration and the steps.
 
     Args:
-        max_epochs: The most epochs to train.
-        patience: Epochs without a better validation ELBO after which training stops; none trains
-            all epochs.
-        batch_size: The number of data in a batch, over all processes; by default a hundredth of the
-            data, between 64 and 1000.
-        optimizer: The optimiser; `muon` takes far fewer steps where networks are fully connected.
+        max_epochs: The maximum number of epochs.
+        patience: Stop after this many epochs without a better validation ELBO; none trains all
+            epochs.
+        batch_size: The number of examples in a batch, over all processes; by default a hundredth of
+            the data, between 64 and 1000.
+        optimizer: The optimiser; `muon` needs far fewer steps if the networks are fully connected.
         learning_rate: Its step size.
-        weight_decay: How much weights shrink in each step beside the loss, as a share of the step
-            size: with `muon` the matrices of the networks, with `adamw` all that is learned, the
-            prior too; none takes 0.01 for `adamw` and zero for `muon`.
+        weight_decay: How much weights shrink in each step, independent of the loss, as a fraction
+            of the step size: the weight matrices of the networks with `muon`, all parameters
+            including the prior's with `adamw`; none means 0.01 for `adamw` and zero for `muon`.
         schedule: Whether the step size stays constant or falls to zero along half a cosine.
-        gradient_clip: The largest norm of the gradient; none leaves it as it is.
+        gradient_clip: The largest norm of the gradient; none does not clip.
         ema_decay: Validate and keep an exponential moving average of the weights, with this decay
-            per step; none keeps the weights themselves.
+            per step; none uses the weights themselves.
         beta: The weight of the rate in the loss; one is the ELBO.
-        warmup_epochs: Epochs over which that weight rises from zero, in equal steps; with several
-            levels of latents, one number for all or one for each, such as `[20,100]`.
-        free_bits: The mean rate of a level of latents, in nats, below which it costs no less; one
-            number for all levels or one for each.
-        gradient: The gradient of the rate for the posterior: all of it, or that along the path
-            through z alone, which has the same mean and less noise.
+        warmup_epochs: The number of epochs over which that weight rises from zero, in equal steps;
+            with several levels of latents, one number for all or one for each, such as `[20,100]`.
+        free_bits: The mean rate of a level of latents, in nats, below which the loss does not fall
+            further; one number for all levels or one for each.
+        gradient: The gradient of the rate for the posterior: the full one, or only that along the
+            path through z, which has the same mean and less noise.
         objective: What to maximise: the evidence lower bound, or the importance-weighted bound with
             the doubly reparameterised gradient.
-        num_samples: Samples of z per example in a step.
-        reseed_every: Epochs between searches for components that no example uses, which then start
-            again from data that the prior explains worst; none never does.
-        seed: The seed of the order and the noise.
-        validate_every: Epochs from one validation to the next.
+        num_samples: The number of samples of z per example in a step.
+        reseed_every: Look for components that no example uses every so many epochs, and restart
+            them from the data that the prior explains worst; none never does.
+        seed: The random seed of the order and the noise.
+        validate_every: Validate every so many epochs.
 
     Raises:
-        ValueError: If a setting is out of range, or two exclude each other.
+        ValueError: If a setting is out of range, or two settings exclude each other.
     """
 
     max_epochs: int = 1000
@@ -88,17 +90,17 @@ class TrainingSettings:
                 within(0, **{name: value})
         if self.validate_every > self.max_epochs:
             raise ValueError(
-                f"expected to validate at least once in {self.max_epochs} epochs, as the best "
-                "validation ELBO says which weights to keep, got validate_every="
-                f"{self.validate_every}; train longer or validate more often."
+                f"expected to validate at least once in {self.max_epochs} epochs, because the best "
+                "validation ELBO determines which weights to keep, got "
+                f"validate_every={self.validate_every}; train longer or validate more often."
             )
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"expected ema_decay between 0 and 1, got {self.ema_decay}.")
         if self.weight_decay is not None and self.optimizer not in ("adamw", "muon"):
             raise ValueError(
-                "expected optimizer='adamw' or 'muon' to shrink weights, got weight_decay="
-                f"{self.weight_decay:g} with {self.optimizer!r}; the others would take it for a "
-                "gradient."
+                "expected optimizer='adamw' or 'muon' to shrink weights, got "
+                f"weight_decay={self.weight_decay:g} with {self.optimizer!r}; the others would "
+                "treat it as a gradient."
             )
         for name in ("optimizer", "schedule", "objective", "gradient"):
             choices, value = get_args(TrainingSettings.__annotations__[name]), getattr(self, name)
@@ -115,12 +117,12 @@ class TrainingSettings:
             )
         if self.objective == "importance-weighted" and self.gradient != "reparameterised":
             raise ValueError(
-                "expected the gradient to be left out with the importance-weighted bound, whose "
+                "expected no choice of gradient with the importance-weighted bound, whose "
                 f"gradient is the doubly reparameterised one, got gradient={self.gradient!r}."
             )
 
     def __str__(self) -> str:
-        """Return the settings in a line."""
+        """Return the settings in one line."""
         length = f"at most {self.max_epochs} epochs"
         if self.patience is not None:
             length += f", stopping after {self.patience} without a better validation ELBO"
@@ -129,24 +131,24 @@ class TrainingSettings:
         return f"{self.optimizer} at {self.learning_rate:g}{decay}, {size}{length}"
 
     def batch_size_for(self, num_data: int) -> int:
-        """Return the number of data in a batch, of so many to train on."""
+        """Return the number of examples in a batch, for this many training examples."""
         return self.batch_size or min(1000, max(64, num_data // 100))
 
     def epochs_left(self, epoch: int, without_better: int) -> int:
-        """Return the epochs to go after so many, should the validation ELBO not rise again."""
+        """Return the number of epochs left if the validation ELBO does not rise again."""
         left = self.max_epochs - epoch
         if self.patience is not None:
             left = min(left, self.patience - without_better)
         return max(left, 0)
 
     def share_at(self, progress: float) -> float:
-        """Return the share of the step size after a part of all steps, by the schedule."""
+        """Return the fraction of the step size after a fraction of all steps, by the schedule."""
         if self.schedule == "constant":
             return 1.0
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
     def beta_at(self, epoch: int) -> float | tuple[float, ...]:
-        """Return the weight of the rate in an epoch, counted from zero; or that of each level."""
+        """Return the weight of the rate in an epoch, from zero; one per level if several."""
 
         def after(warmup: int) -> float:
             return self.beta * min(1.0, (epoch + 1) / (warmup + 1))
@@ -156,10 +158,10 @@ class TrainingSettings:
         return tuple(map(after, self.warmup_epochs))
 
     def check_levels(self, number: int) -> None:
-        """Check that what is given for each level of latents is given for as many as there are.
+        """Check that settings for each level of latents have one value per level.
 
         Raises:
-            ValueError: If it is not.
+            ValueError: If they do not.
         """
         for name in ("warmup_epochs", "free_bits"):
             value = getattr(self, name)
@@ -171,25 +173,25 @@ class TrainingSettings:
 
 
 class Muon(Optimizer):
-    r"""Muon for the matrices of a model's networks, Adam for all else.
+    r"""Muon for the weight matrices of a model's networks, Adam for everything else.
 
-    A matrix moves along its momentum with all singular values made one, which a few steps of
-    Newton and Schulz approximate,
+    A matrix moves along its momentum with all singular values set to one, approximated by a few
+    Newton-Schulz iterations,
 
     $$W \leftarrow W - 0.2\,\eta \sqrt{\max(m, n)}\; U V^\top, \qquad U S V^\top = M,$$
 
-    so that its entries move as far, in the mean square, as Adam would move them at the same rate
-    $\eta$. Matrices are the weights of the linear layers of the encoder and the decoder; biases,
-    convolutions and the whole prior, with its pseudo-inputs, are left to Adam.
+    so that its entries move as far, in the mean square, as with Adam at the same rate $\eta$.
+    Matrices are the weights of the linear layers of the encoder and the decoder; Adam updates
+    biases, convolutions and the whole prior, including its pseudo-inputs.
 
     Args:
         vae: The model.
-        lr: The step size η of both.
-        weight_decay: The share λ by which matrices shrink in each step before they move, by the
-            factor $1 - \eta \lambda$.
+        lr: The step size η for both.
+        weight_decay: The weight decay λ: matrices shrink by the factor $1 - \eta \lambda$ before
+            each step.
 
     Raises:
-        ValueError: If torch has no Muon, before version 2.9, or there is no linear layer.
+        ValueError: If torch has no Muon (before version 2.9), or there are no linear layers.
 
     Reference:
         Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024; Liu et al.,
@@ -210,14 +212,14 @@ class Muon(Optimizer):
         if not hasattr(torch.optim, "Muon"):
             raise ValueError(
                 f"expected torch 2.9 or later for the optimiser muon, got {torch.__version__}; "
-                "update it, or take adam."
+                "update it, or use adam."
             )
         layers = chain(vae.encoder.modules(), vae.decoder.modules())
         matrices = list(dict.fromkeys(m.weight for m in layers if isinstance(m, nn.Linear)))
         if not matrices:
             raise ValueError(
                 "expected an encoder or a decoder with linear layers for the optimiser muon, got "
-                "none; take adam."
+                "none; use adam."
             )
         known = set(matrices)
         others = [p for p in vae.parameters() if p not in known]
@@ -231,22 +233,41 @@ class Muon(Optimizer):
         self._share()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Move all parameters, by the gradients that the closure leaves where there is one."""
+        """Update all parameters, with the gradients from the closure if there is one."""
         with torch.enable_grad():
             loss: Tensor | None = None if closure is None else closure()
-        for part in self.parts:
-            part.step()
+        matrices, others = self.parts
+        with _Float32() if self._bfloat16_is_slow else nullcontext():
+            matrices.step()
+        others.step()
         return loss
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the state of an optimiser of the same model."""
+        """Load the state of an optimiser for the same model."""
         super().load_state_dict(state_dict)
         self._share()
 
+    @property
+    def _bfloat16_is_slow(self) -> bool:
+        """Whether products in bfloat16 are emulated, which takes 30 times as long as in float32."""
+        on_cpu = self.param_groups[0]["params"][0].device.type == "cpu"
+        return on_cpu and "AVX512" not in torch.backends.cpu.get_cpu_capability()
+
     def _share(self) -> None:
-        """Let both parts work on the groups and the state of the whole."""
+        """Let both parts use the groups and the state of the whole optimiser."""
         for part, group in zip(self.parts, self.param_groups, strict=True):
             part.param_groups, part.state = [group], self.state
+
+
+class _Float32(TorchFunctionMode):
+    """Keep what is converted to bfloat16, as torch's Muon does before it multiplies, in float32."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is Tensor.bfloat16:
+            return args[0].to(torch.float32, copy=True)
+        return func(*args, **(kwargs or {}))
 
 
 def _whole(optimizer: type[Optimizer]) -> Callable[[VAE, float, float | None], Optimizer]:

@@ -1,1 +1,1 @@
-"""Data as they lie on disk, one kind a file."""
+"""Readers for data on disk, one kind per file."""

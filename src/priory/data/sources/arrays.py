@@ -32,8 +32,8 @@ def open_array(path: str | Path) -> Source:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no numeric array with at least one dimension beside the data's, or
-            holds NaN or an infinite value; its example is named.
+        ValueError: If it is not a numeric array with at least two dimensions, or contains NaN or an
+            infinite value, naming the example.
 
     Examples:
         >>> import tempfile
@@ -58,7 +58,7 @@ def map_array(path: str | Path) -> NDArray[Any]:
     path = existing_file(path)
     what, advice = f"a numeric array in {path}", "; write it with numpy.save"
     with readable(what, "NumPy's", advice, ValueError, EOFError, OSError, OverflowError, TypeError):
-        # "c": changes, which torch cannot forbid, never reach the file
+        # "c": torch cannot forbid changes, but they never reach the file
         array = np.load(path, mmap_mode="c", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         array.close()
@@ -67,7 +67,7 @@ def map_array(path: str | Path) -> NDArray[Any]:
 
 
 def open_npz(path: str | Path) -> Source:
-    """Open a `.npz` file: one array, or several with the names of `source_from_arrays`.
+    """Open a `.npz` file: one array, or several with the names in `source_from_arrays`.
 
     Args:
         path: The file; pickled objects in it are refused.
@@ -78,7 +78,7 @@ def open_npz(path: str | Path) -> Source:
     """
     path = existing_file(path)
     damaged = (ValueError, EOFError, OSError, TypeError, zipfile.BadZipFile, zlib.error)
-    foreign = (RuntimeError, MemoryError)  # encrypted, compressed otherwise, or of a wrong size
+    foreign = (RuntimeError, MemoryError)  # encrypted, compressed differently, or of the wrong size
     what, advice = f"numeric arrays in {path}", "; write it with numpy.savez"
     guard = readable(what, "NumPy's", advice, *damaged, *foreign)
     with guard, np.load(path, allow_pickle=False) as file:
@@ -89,21 +89,25 @@ def open_npz(path: str | Path) -> Source:
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 PLAIN = (*FLOATS, torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-WIDER = (torch.uint16, torch.uint32, torch.uint64)  # torch can store these, and little more
+WIDER = (
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+)  # torch can store these, but do little else with them
 
 
 def open_tensors(path: str | Path) -> Source:
-    """Open a `.pt` file: a tensor, or a dict of tensors with the names of `source_from_arrays`.
+    """Open a `.pt` file: a tensor, or a dict of tensors with the names in `source_from_arrays`.
 
-    Only tensors are read, and stay on disk where they can; objects and code in the file are refused
-    without being run.
+    Only tensors are read, and stay on disk if possible; objects and code in the file are refused
+    and never run.
 
     Args:
         path: A file written by `torch.save`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, or holds anything but tensors of numbers.
+        ValueError: If it cannot be read, or contains anything but tensors of numbers.
     """
     path = existing_file(path)
     loaded = _load(path)
@@ -128,7 +132,7 @@ def open_tensors(path: str | Path) -> Source:
 
 
 def _wider(tensor: Tensor, where: str) -> Tensor:
-    """Return a tensor in a type that torch can work with; what lies on disk already stays there."""
+    """Return a tensor in a dtype that torch can work with; data on disk stay there."""
     if tensor.dtype not in WIDER:
         return tensor
     return as_tensor(tensor.numpy(), where)
@@ -140,12 +144,12 @@ def _load(path: Path) -> Any:
         with readable(f"tensors in {path}", "torch's", "; write it with torch.save", *errors):
             try:
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            except RuntimeError:  # the format of old cannot be mapped
+            except RuntimeError:  # the old format cannot be mapped
                 return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"expected tensors alone in {path}, got a file that is damaged or holds other objects "
-            "or code, which are never run; write it with torch.save from tensors."
+            f"expected only tensors in {path}, got a file that is damaged or contains other "
+            "objects or code, which are never run; write it with torch.save from tensors."
         ) from error
 
 
@@ -157,9 +161,9 @@ PART_LABELS = {name: (f"{name}_labels", f"y_{name}") for name in PARTS}
 def source_from_arrays(arrays: Mapping[str, Tensor], path: Path) -> Source:
     """Return the data in a file of named arrays.
 
-    One array alone is the data. So is the one called `x` or `data`, with `labels` or `y` beside it,
-    and perhaps `train`, `validation` and `test` with the positions of the data in each part. Or the
-    data lie in `train`, `validation` and `test` themselves (also `x_train`, ...), with
+    A single array is the data. So is one named `x` or `data`, optionally with `labels` or `y`, and
+    with `train`, `validation` and `test` as the positions of the data in each part. Alternatively,
+    the data are in `train`, `validation` and `test` themselves (also `x_train`, ...), with
     `train_labels` (also `y_train`), ...
     """
     if len(arrays) == 1:
@@ -203,13 +207,13 @@ def _positions(parts: Mapping[str, Tensor | None], n: int, path: Path) -> Tensor
             found = found.nonzero().squeeze(1)
         if found.dim() != 1 or found.is_floating_point() or found.dtype == torch.bool:
             raise ValueError(
-                f"expected the positions of data under {name!r} in {path.name}, which also holds "
-                f"x, got {found.dtype} of shape {tuple(found.shape)}."
+                f"expected the positions of data under {name!r} in {path.name}, which also has x, "
+                f"got {found.dtype} of shape {tuple(found.shape)}."
             )
         if len(found) and (found.min() < 0 or found.max() >= n or (part[found.long()] >= 0).any()):
             raise ValueError(
-                f"expected positions from 0 to {n - 1} under {name!r} in {path.name}, each in one "
-                "part alone, got others."
+                f"expected positions from 0 to {n - 1} under {name!r} in {path.name}, each in only "
+                "one part, got others."
             )
         part[found.long()] = which
     if (part < 0).any():

@@ -1,4 +1,4 @@
-"""Data sets with names: the digits of scikit-learn, MNIST and Fashion-MNIST."""
+"""Built-in data sets: the digits of scikit-learn, MNIST and Fashion-MNIST."""
 
 import warnings
 from pathlib import Path
@@ -12,7 +12,7 @@ from priory.extras import needs
 
 
 def open_digits() -> Source:
-    """Return the digits: the first 1000 to train, the next 350 to validate, the last 447 to test.
+    """Return the digits: 1000 for training, then 350 for validation and 447 for testing.
 
     Raises:
         ImportError: If scikit-learn is not installed.
@@ -46,16 +46,16 @@ CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankl
 
 
 def open_mnist(folder: str | Path | None = None) -> Source:
-    """Open MNIST: 50,000 images of 28×28 to train on, 10,000 to validate, 10,000 to test.
+    """Open MNIST: 50,000 images of 28×28 for training, 10,000 for validation, 10,000 for testing.
 
     Args:
-        folder: The folder that holds its four files; by default the images come from OpenML through
-            scikit-learn, which keeps them in its cache.
+        folder: The folder with its four files; by default the images come from OpenML through
+            scikit-learn, which caches them.
 
     Raises:
         FileNotFoundError: If the folder lacks a file, or OpenML cannot be reached.
         ImportError: If there is no folder, and scikit-learn or pandas is not installed.
-        ValueError: If a file is truncated or holds something else.
+        ValueError: If a file is truncated or contains something else.
 
     Reference:
         LeCun, Bottou, Bengio & Haffner, *Gradient-Based Learning Applied to Document Recognition*,
@@ -66,9 +66,9 @@ def open_mnist(folder: str | Path | None = None) -> Source:
 
 
 def open_fashion_mnist(folder: str | Path | None = None) -> Source:
-    """Open Fashion-MNIST: images of ten kinds of clothes, split as MNIST.
+    """Open Fashion-MNIST: images of ten kinds of clothes, split like MNIST.
 
-    The folder and what is raised are those of `open_mnist`.
+    The folder and the errors are those of `open_mnist`.
 
     Reference:
         Xiao, Rasul & Vollgraf, *Fashion-MNIST*, 2017.
@@ -79,7 +79,7 @@ def open_fashion_mnist(folder: str | Path | None = None) -> Source:
 def _open(name: str, openml: str, names: tuple[str, ...], folder: str | Path | None) -> Source:
     source = _fetch(name, openml) if folder is None else open_idx_folder(folder, name)
     labels = source.labels
-    if labels is not None and source.label_names is not None:  # perhaps not of every class
+    if labels is not None and source.label_names is not None:  # perhaps without some labels
         labels = torch.tensor([*map(int, source.label_names)])[labels]
     if labels is None or int(labels.max()) >= len(names):
         raise ValueError(f"expected labels from 0 to {len(names) - 1} in {name}, got others.")
@@ -91,12 +91,12 @@ def _fetch(name: str, openml: str) -> Source:
         from sklearn.datasets import fetch_openml
     try:
         with needs("data"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of each try to reach the network
+            warnings.simplefilter("ignore")  # one for each attempt to reach the network
             fetched = fetch_openml(openml, version=1, as_frame=False, parser="pandas", n_retries=1)
     except (OSError, ValueError) as error:
         raise FileNotFoundError(
             f"expected {name} in a folder or from OpenML, which cannot be reached; give the folder "
-            f"that holds its four files as {name}:FOLDER."
+            f"with its four files as {name}:FOLDER."
         ) from error
     x = torch.from_numpy(np.asarray(fetched.data, np.uint8).reshape(-1, 28, 28))
     labels = torch.from_numpy(np.asarray(fetched.target).astype(np.int64))

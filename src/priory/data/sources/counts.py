@@ -36,16 +36,16 @@ def open_counts(
 ) -> Source:
     """Open the counts of an `.h5ad` file, cells by genes, sparse or not.
 
-    All genes are taken. Which are variable enough to be worth it is for you to say beforehand, as
-    with `scanpy.pp.highly_variable_genes`.
+    All genes are used. Select the most variable ones yourself beforehand, for example with
+    `scanpy.pp.highly_variable_genes`.
 
     Args:
         path: A file written by AnnData.
-        layer: The layer that holds the counts, or `"raw"`; by default `X`.
-        label: The column of `obs` that holds classes.
-        batch_key: The column of `obs` that says in which batch a cell was measured.
-        exposure: The column of `obs` that says to which depth a cell was sequenced.
-        part: The column of `obs` that says train, validation or test.
+        layer: The layer with the counts, or `"raw"`; by default `X`.
+        label: The column of `obs` with the labels.
+        batch_key: The column of `obs` with the batch of each cell.
+        exposure: The column of `obs` with the sequencing depth of each cell.
+        part: The column of `obs` with train, validation or test.
 
     Returns:
         The counts as whole numbers, `(N, D)`, with the names of the genes as `columns` and those of
@@ -54,7 +54,7 @@ def open_counts(
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If AnnData is not installed.
-        ValueError: If the file cannot be read, lacks the layer or the column, holds anything but
+        ValueError: If the file cannot be read, lacks the layer or the column, contains anything but
             counts, would take more than 8 GiB of memory, or an exposure is not above zero.
 
     Reference:
@@ -75,18 +75,18 @@ def open_counts_like(
     label_names: tuple[str, ...] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Source:
-    """Open the counts of those genes that a model was trained on, whatever their order.
+    """Open the counts of the genes that a model was trained on, in any order.
 
-    Labels, batches and exposures are those of the columns before, where the file has them.
+    Labels, batches and exposures come from the same columns as before, if the file has them.
 
     Args:
         path: A file written by AnnData; genes that are not among the columns are left out.
-        columns: The genes, and the columns of `obs` that are taken.
+        columns: The genes, and the columns of `obs` to use.
         label_names: The names of the labels.
-        options: Those of `open_counts`, where they are not those trained on.
+        options: Options of `open_counts`, if they differ from those of the training data.
 
     Raises:
-        ValueError: If a gene is missing, which is named, or as for `open_counts`.
+        ValueError: If a gene is missing, naming it, or as for `open_counts`.
     """
     path, options = existing_file(path), dict(options or {})
     layer = options.get("layer", columns.layer)
@@ -95,14 +95,14 @@ def open_counts_like(
     if absent := [gene for gene in columns.names if gene not in place]:
         more = f" and {len(absent) - MOST_NAMED} others" if len(absent) > MOST_NAMED else ""
         raise ValueError(
-            f"expected the {len(columns.names)} genes trained on in {path.name}, got none of "
-            f"{', '.join(map(repr, absent[:MOST_NAMED]))}{more}; add them, with zeros where they "
+            f"expected the {len(columns.names)} genes of the training data in {path.name}, missing "
+            f"are {', '.join(map(repr, absent[:MOST_NAMED]))}{more}; add them, with zeros if they "
             "were not measured."
         )
     if (extra := len(held.genes) - len(columns.names)) > 0:
         warnings.warn(
-            f"{extra} of the {len(held.genes)} genes in {path.name} are left out, as the model was "
-            "not trained on them.",
+            f"{extra} of the {len(held.genes)} genes in {path.name} are left out, because the "
+            "model was not trained on them.",
             stacklevel=2,
         )
     held.tables[layer or "X"] = held.tables[layer or "X"][:, [place[g] for g in columns.names]]
@@ -114,7 +114,7 @@ def open_counts_like(
 
 
 class _Held(NamedTuple):
-    """What a file holds: all tables by name, what is known of cells, their names, and the genes."""
+    """The contents of a file: tables by name, annotations and names of cells, and genes."""
 
     tables: dict[str, Any]
     cells: Any
@@ -129,7 +129,7 @@ def _opened(
     part: str | None,
     label_names: tuple[str, ...] | None = None,
 ) -> Source:
-    """Return counts, `(N, D)`, with what is said of the cells."""
+    """Return counts, `(N, D)`, with the annotations of the cells."""
     where, layer = path.name, columns.layer or "X"
     table, cells = held.tables[layer], Table(held.cells, f"obs in {where}")
     bytes_needed = 4 * table.shape[0] * table.shape[1]
@@ -137,7 +137,7 @@ def _opened(
         raise ValueError(
             f"expected counts of at most {MOST_BYTES / 2**30:g} GiB in {where}, got "
             f"{table.shape[0]} cells of {table.shape[1]} genes, which take "
-            f"{bytes_needed / 2**30:.0f}; keep the most variable genes, or fewer cells."
+            f"{bytes_needed / 2**30:.0f} GiB; keep only the most variable genes, or fewer cells."
         )
     try:
         dense = _dense(table, columns.names, where)
@@ -161,7 +161,7 @@ def _opened(
 
 def _exposures(cells: Cells) -> Float[Tensor, " N"]:
     values = cells.numbers()
-    bad = ~(values > 0)  # a value that is missing is NaN
+    bad = ~(values > 0)  # a missing value is NaN
     if bad.any():
         raise cells.wrong(
             "exposures above zero",
@@ -177,7 +177,7 @@ def _read(path: Path, layer: str | None) -> _Held:
     errors = (OSError, ValueError, KeyError, TypeError, AttributeError)
     guard = readable(f"cells and genes in {path}", "AnnData's", "", *errors)
     with guard, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names that are not unique, and of old formats
+        warnings.simplefilter("ignore")  # about names that are not unique, and old formats
         file = anndata.read_h5ad(path)
     names = file.var_names
     tables = {"X": file.X, **{name: file.layers[name] for name in file.layers if name}}
@@ -189,27 +189,27 @@ def _read(path: Path, layer: str | None) -> _Held:
         held = ", ".join(name for name, table in tables.items() if table is not None)
         raise ValueError(
             f"expected counts in {path.name} under one of {held}, got "
-            f"{'nothing there' if layer in (None, 'X') else short(repr(layer))}; say which layer."
+            f"{'nothing there' if layer in (None, 'X') else short(repr(layer))}; name the layer."
         )
     genes = [str(name) for name in names]
     if len(set(genes)) < len(genes):
         twice = names[names.duplicated()][0]
         raise ValueError(
-            f"expected different names of genes in {path.name}, got {twice!r} twice; make them "
-            "unique with AnnData.var_names_make_unique."
+            f"expected unique gene names in {path.name}, got {twice!r} twice; make them unique "
+            "with AnnData.var_names_make_unique."
         )
     return _Held(tables, file.obs.reset_index(drop=True), tuple(map(str, file.obs_names)), genes)
 
 
 def _with_advice(error: ValueError, tables: dict[str, Any], chosen: str) -> ValueError:
-    """Say which layer holds counts, where another one does."""
+    """Name the layer that contains counts, if another one does."""
     if not str(error).startswith("expected counts"):
         return error
     others = (name for name, table in tables.items() if name != chosen and table is not None)
     layer = next((name for name in others if _holds_counts(tables[name])), None)
     advice = (
-        "normalised values and logarithms are not counts, and no other layer holds counts; keep "
-        "them as a layer before they are normalised"
+        "normalised values and logarithms are not counts, and no other layer contains counts; "
+        "keep the counts as a layer before you normalise"
         if layer is None
         else f"they are in {layer!r}: give --data-options '{{layer: {layer}}}'"
     )

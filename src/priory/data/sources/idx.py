@@ -27,30 +27,30 @@ VALIDATE_ONE_IN = 6
 
 
 def open_idx(path: str | Path) -> Source:
-    """Open one IDX file of shape `(N, *data_shape)`; it stays on disk where it is not compressed.
+    """Open one IDX file of shape `(N, *data_shape)`; it stays on disk unless it is compressed.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is truncated or holds something else.
+        ValueError: If it is truncated or contains something else.
     """
     path = Path(path)
     return Source(path.name.split(".")[0], check_data(read_idx(path), path.name))
 
 
 def open_idx_folder(folder: str | Path, name: str | None = None) -> Source:
-    """Open a folder that holds the four files of MNIST, or of a data set of its kind.
+    """Open a folder with the four files of MNIST, or of a similar data set.
 
-    The test file tests, and the last sixth of the training file validates: of MNIST's 60,000 images
-    the first 50,000 train.
+    The test file is for testing, and the last sixth of the training file for validation: of MNIST's
+    60,000 images, the first 50,000 are for training.
 
     Args:
         folder: The folder of `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-            `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each with `.gz` or without.
-        name: What to call the data; by default the name of the folder.
+            `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each with or without `.gz`.
+        name: The name of the data; by default that of the folder.
 
     Raises:
-        FileNotFoundError: If a file is not there.
-        ValueError: If a file is truncated or holds something else, or the files do not match.
+        FileNotFoundError: If a file is missing.
+        ValueError: If a file is truncated or contains something else, or the files do not match.
 
     Reference:
         LeCun, Bottou, Bengio & Haffner, *Gradient-Based Learning Applied to Document Recognition*,
@@ -66,7 +66,7 @@ def open_idx_folder(folder: str | Path, name: str | None = None) -> Source:
         path = find_idx(folder, f"{start}-labels", 1)
         labels.append(check_labels(read_idx(path), len(images[-1]), path.name))
     train, test = images
-    check_alike(train, test, folder, "to test on")
+    check_alike(train, test, folder, "for testing")
     part = torch.zeros(len(train) + len(test), dtype=torch.int8)
     part[len(train) - len(train) // VALIDATE_ONE_IN : len(train)] = VALIDATION
     part[len(train) :] = TEST
@@ -75,7 +75,7 @@ def open_idx_folder(folder: str | Path, name: str | None = None) -> Source:
 
 
 def is_idx_folder(folder: str | Path) -> bool:
-    """Return whether a folder holds at least one IDX file with the name of one of MNIST's."""
+    """Return whether a folder has at least one IDX file with a name from MNIST."""
     return any(
         path.name.startswith(("train-images", "train-labels", "t10k-images", "t10k-labels"))
         for path in Path(folder).iterdir()
@@ -84,7 +84,7 @@ def is_idx_folder(folder: str | Path) -> bool:
 
 
 def find_idx(folder: Path, start: str, dims: int) -> Path:
-    """Find a file by the start of its name, in the spellings that are about."""
+    """Find a file by the start of its name, in all common spellings."""
     for join in ("-", "."):
         for end in ("", ".gz"):
             path = folder / f"{start}{join}idx{dims}-ubyte{end}"
@@ -98,7 +98,7 @@ def find_idx(folder: Path, start: str, dims: int) -> Path:
 def read_idx(path: str | Path) -> Tensor:
     """Read an IDX file: two zeros, a type, a number of dimensions, the dimensions, the values.
 
-    What is not compressed, of one byte a value, stays on disk.
+    An uncompressed file with one byte per value stays on disk.
 
     Reference:
         The format is given at the end of LeCun, Cortes & Burges, *The MNIST Database*.
@@ -113,22 +113,22 @@ def read_idx(path: str | Path) -> Tensor:
             length = offset + math.prod(shape) * dtype.itemsize
             if packed and length > MOST_UNPACKED:
                 raise ValueError(
-                    f"expected at most {MOST_UNPACKED / 2**30:g} GiB in {path}, which says it "
-                    f"holds shape {shape}; unpack it, so that it stays on disk."
+                    f"expected at most {MOST_UNPACKED / 2**30:g} GiB in {path}, whose header gives "
+                    f"shape {shape}; decompress it, so that it stays on disk."
                 )
-            more = max(0, length - len(start)) + 1  # and no more than the file says it holds
+            more = max(0, length - len(start)) + 1  # and no more than the header of the file says
             content = bytearray(start + file.read(more)) if packed else None
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(
-            f"expected a whole gzip file at {path}, got one that is truncated or corrupt; "
-            "fetch it again."
+            f"expected a complete gzip file at {path}, got one that is truncated or corrupt; "
+            "download it again."
         ) from error
     size = path.stat().st_size if content is None else len(content)
     if size != length:
         got = f"{size}" if content is None or size < length else "more"
         raise ValueError(
-            f"expected {length} bytes in {path}, which says it holds shape {shape}, got {got}; "
-            "fetch it again."
+            f"expected {length} bytes in {path}, whose header gives shape {shape}, got {got}; "
+            "download it again."
         )
     if content is not None:
         array = np.frombuffer(content, dtype, offset=offset).reshape(shape)
@@ -138,17 +138,17 @@ def read_idx(path: str | Path) -> Tensor:
 
 
 def _header(start: bytes, path: Path) -> tuple[int, np.dtype[Any], tuple[int, ...]]:
-    """Return where the values of an IDX file begin, of which type they are, and their shape."""
+    """Return where the values of an IDX file start, their type and their shape."""
     dims = start[3] if len(start) > 3 else 0
     offset = 4 + 4 * dims
     if start[:2] != b"\0\0" or start[2:3] == b"" or start[2] not in DTYPES or len(start) < offset:
         raise ValueError(
-            f"expected an IDX file at {path}, which begins with 0x0000, a type and a number of "
+            f"expected an IDX file at {path}, which starts with 0x0000, a type and a number of "
             f"dimensions, got the magic number 0x{start[:4].hex()}."
         )
     shape = struct.unpack(f">{dims}I", start[4:offset])
     if not all(shape):
-        raise ValueError(f"expected data in {path}, got none: it says it holds shape {shape}.")
+        raise ValueError(f"expected data in {path}, got none: its header gives shape {shape}.")
     return offset, np.dtype(DTYPES[start[2]]), shape
 
 

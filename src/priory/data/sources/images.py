@@ -22,23 +22,23 @@ MODES = (*GREY, *WITH_ALPHA, "P", "RGB", "CMYK", "YCbCr")
 
 
 def open_images(folder: str | Path) -> Source:
-    """Open a folder of images of one size, in any format that Pillow reads.
+    """Open a folder of images with the same size, in any format that Pillow reads.
 
-    The folders inside it are the labels. Folders called `train`, `validation` (or `val`) and `test`
-    are the split, and the folders inside those the labels. Without folders there are no labels.
+    Its subfolders are the labels. Subfolders named `train`, `validation` (or `val`) and `test` are
+    the split, and their subfolders the labels. Without subfolders there are no labels.
 
     Args:
-        folder: The folder; files whose names begin with a dot are passed over.
+        folder: The folder; files whose names start with a dot are ignored.
 
     Returns:
-        Grey images as `(N, H, W)`; as `(N, 3, H, W)` if one is coloured, with a warning if others
-        are grey; of type uint8, turned as their EXIF orientation says.
+        Grey images as `(N, H, W)`; as `(N, 3, H, W)` if one is in colour, with a warning if others
+        are grey; of dtype uint8, rotated according to their EXIF orientation.
 
     Raises:
         FileNotFoundError: If there is no such folder.
         ImportError: If Pillow is not installed.
-        ValueError: If there are no images in it, a file is none, sizes differ, or an image is
-            transparent, has several frames or more than 8 bits; the file is named.
+        ValueError: If it has no images, a file is not an image, sizes differ, or an image is
+            transparent, has several frames or more than 8 bits; the message names the file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -56,13 +56,13 @@ def open_images(folder: str | Path) -> Source:
         part = torch.tensor([PARTS[above[0].lower()] for above in inside], dtype=torch.int8)
         inside = [above[1:] for above in inside]
     if part is not None and not (part == 0).any():
-        raise ValueError(f"expected images to train on in {folder}, got none.")
+        raise ValueError(f"expected training images in {folder}, got none.")
     classes = sorted({above[0] for above in inside if above})
     if classes and not all(inside):
         loose = paths[[bool(above) for above in inside].index(False)]
         raise ValueError(
             f"expected each image of {folder} in a folder with the name of its label, got "
-            f"{loose.relative_to(folder)} beside such folders."
+            f"{loose.relative_to(folder)} outside these folders."
         )
     x = check_data(_decode(paths), folder)
     names = {name: k for k, name in enumerate(classes)}
@@ -82,20 +82,20 @@ def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
                 mode, frames = image.mode, getattr(image, "n_frames", 1)
                 shape = image.size[::-1] if _lies_on_its_side(image) else image.size
         except (*errors, Image.DecompressionBombError) as error:
-            raise ValueError(f"expected images alone, got {path}, which is none.") from error
+            raise ValueError(f"expected only images, got {path}, which is not an image.") from error
         if mode not in MODES:
             raise ValueError(
-                f"expected images of 8 bits a channel, got mode {mode} in {path}; convert it."
+                f"expected images with 8 bits per channel, got mode {mode} in {path}; convert it."
             )
         if frames > 1:
             raise ValueError(
-                f"expected a single image in each file, got {frames} frames in {path}; keep one."
+                f"expected a single image per file, got {frames} frames in {path}; keep one."
             )
         size = size or shape
         if shape != size:
             raise ValueError(
-                f"expected images of one size, got {size[0]} by {size[1]} pixels in {paths[0]} "
-                f"and {shape[0]} by {shape[1]} in {path}; resize or crop them first."
+                f"expected images with the same size, got {size[0]} by {size[1]} pixels in "
+                f"{paths[0]} and {shape[0]} by {shape[1]} in {path}; resize or crop them first."
             )
         modes.setdefault(mode in GREY, (path, mode))
     assert size is not None
@@ -103,8 +103,8 @@ def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
     if len(modes) == 2:
         (colour, mode), (grey, _) = modes[False], modes[True]
         warnings.warn(
-            f"{colour} is in colour (mode {mode}) and {grey} is grey, so that all images are read "
-            "in colour; convert those in colour if they are to be grey.",
+            f"{colour} is in colour (mode {mode}) and {grey} is grey, so all images are read in "
+            "colour; convert the colour images if you want grey ones.",
             stacklevel=3,
         )
     array = np.empty((len(paths), size[1], size[0], *((3,) if coloured else ())), np.uint8)
@@ -116,7 +116,9 @@ def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
                 alpha = np.asarray(image.convert("RGBA"))[..., 3] if see_through else None
                 array[row] = np.asarray(image.convert("RGB" if coloured else "L"))
         except errors as error:
-            raise ValueError(f"expected whole images, got {path}, which is truncated.") from error
+            raise ValueError(
+                f"expected complete images, got {path}, which is truncated."
+            ) from error
         if alpha is not None and alpha.min() < 255:
             raise ValueError(
                 f"expected opaque images, got {path} with transparent pixels; put it on a "
@@ -127,13 +129,13 @@ def _decode(paths: Sequence[Path]) -> UInt8[Tensor, "N ..."]:
 
 
 def _lies_on_its_side(image: Any) -> bool:
-    """Whether an image is to be turned by a quarter; a PNG would be read whole to search for it."""
+    """Whether an image must be rotated by 90 degrees; for a PNG that takes a full read."""
     described = image.format != "PNG" or "exif" in image.info
     return described and image.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
 
 
 def _turned(image: Any) -> Any:
-    """Return an image the right way up, where its camera said that it is not."""
+    """Return an image the right way up, according to its EXIF orientation."""
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(image)

@@ -1,4 +1,4 @@
-"""The split that data bring of their own."""
+"""The split that the data provide."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,17 +15,17 @@ PARTS = {"train": 0, "training": 0, "validation": 1, "valid": 1, "val": 1, "test
 def complete_parts(
     part: Tensor, validation: float = 0.1, test: float = 0.1, seed: int = 0
 ) -> Tensor:
-    """Draw from the training data what a split leaves out; a split that is whole stays as it is.
+    """Draw missing parts of a split from the training data; a complete split is not changed.
 
     Args:
-        part: Where each example belongs, `(N,)`: 0 to train, 1 to validate, 2 to test.
-        validation: The fraction of the training data to validate on, if there are none yet; at
-            zero none are drawn.
-        test: The fraction of the training data to test on, if there are none yet.
-        seed: The seed of the draw.
+        part: The part of each example, `(N,)`: 0 for training, 1 for validation, 2 for testing.
+        validation: The fraction of the training data to use for validation, if there are no
+            validation data yet; zero for none.
+        test: The fraction of the training data to use for testing, if there are no test data yet.
+        seed: The random seed.
 
     Returns:
-        Where each example belongs, `(N,)` of type int8.
+        The part of each example, `(N,)`, of dtype int8.
 
     Raises:
         ValueError: If there are too few training data to draw from.
@@ -38,7 +38,7 @@ def complete_parts(
     """
     training = (part == TRAIN).nonzero().squeeze(1)
     if len(training) == 0:
-        raise ValueError("expected data to train on in the split of the data, got none.")
+        raise ValueError("expected training data in the split of the data, got none.")
     validate = validation > 0 and not (part == VALIDATION).any()
     testing = test > 0 and not (part == TEST).any()
     whole = part.to(torch.int8, copy=True)

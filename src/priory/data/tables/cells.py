@@ -1,4 +1,4 @@
-"""The cells of a column as numbers, categories or labels, with the first wrong one named."""
+"""The cells of a column as numbers, categories or labels; errors name the first invalid cell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ Value = str | int | float | bool
 
 
 class ColumnError(ValueError):
-    """A column that cannot be taken as it is.
+    """A column that cannot be read as it is.
 
     Attributes:
         name: The column.
-        remedies: Options with which a table can be read all the same, the best first.
+        remedies: Options with which the table can still be read, best first.
     """
 
     def __init__(self, sentence: str, name: str, *remedies: dict[str, Any]) -> None:
@@ -40,9 +40,10 @@ class Cells:
     Attributes:
         column: A `pandas.Series`.
         name: The name of the column.
-        where: What to call the table in an error.
-        dialect: How numbers and missing values are written in text.
-        typed: Whether the column has a type that says what is missing, and not just text.
+        where: What to call the table in an error message.
+        dialect: How numbers and missing values are formatted in text.
+        typed: Whether the column has a type that marks missing values, rather than being plain
+            text.
     """
 
     column: Any
@@ -53,14 +54,14 @@ class Cells:
 
     @cached_property
     def is_text(self) -> bool:
-        """Whether every cell is text, but for those without a value."""
+        """Whether every cell with a value is text."""
         with needs("data"):
             import pandas as pd
         return bool(pd.api.types.infer_dtype(self.column, skipna=True) == "string")
 
     @cached_property
     def texts(self) -> Any:
-        """The cells without spaces around them, where they are text."""
+        """The cells, stripped of surrounding spaces if they are text."""
         return self.column.astype(object).str.strip()
 
     @cached_property
@@ -77,13 +78,13 @@ class Cells:
         return ColumnError(sentence, self.name, *remedies)
 
     def quoted(self, row: int) -> str:
-        """Return a cell, as it is quoted in an error."""
+        """Return a cell as quoted in an error message."""
         cell = self.column.iloc[row]
         return f"{short(repr(cell) if isinstance(cell, str) else str(cell))} in row {row}"
 
     @cached_property
     def parsed(self) -> NDArray[np.float64]:
-        """The numbers among the cells, and NaN where there is none, `(N,)`."""
+        """The numbers in the cells, and NaN for anything else, `(N,)`."""
         with needs("data"):
             import pandas as pd
         column = self.texts if self.is_text else self.column
@@ -100,7 +101,7 @@ class Cells:
         """Return the numbers, with NaN where a value is missing, `(N,)`.
 
         Raises:
-            ColumnError: If a cell holds something else.
+            ColumnError: If a cell contains anything else.
         """
         if getattr(self.column.dtype, "kind", "O") in "Mmc":
             raise self.wrong("numbers or text", f"{self.column.dtype}", {"drop": [self.name]})
@@ -113,7 +114,7 @@ class Cells:
         return self.parsed
 
     def _other_than_numbers(self, others: NDArray[np.bool_]) -> ColumnError:
-        """Return the error about the first cell that is no number."""
+        """Return the error about the first cell that is not a number."""
         row, drop, decimal = int(others.argmax()), {"drop": [self.name]}, self.dialect.decimal
         if not self.is_text:
             return self.wrong("numbers or text", self.quoted(row), drop)
@@ -131,9 +132,9 @@ class Cells:
         return self.wrong(f"a number such as 19{decimal}5", got, *remedies)
 
     def is_categorical(self) -> bool:
-        """Return whether the cells are categories: text, booleans, or a type that says so.
+        """Return whether the cells are categories: text, booleans, or a categorical type.
 
-        Numbers with some text among them are none, nor are numbers or dates in another writing.
+        Numbers mixed with some text are not categories, nor are formatted numbers or dates.
 
         Raises:
             ColumnError: If they are neither categories nor numbers.
@@ -162,7 +163,7 @@ class Cells:
         raise self.wrong("text alone", self.quoted(int(numbers.argmax())), *remedies)
 
     def categories(self) -> tuple[Value, ...]:
-        """Return the different values, in order, or in that of a type that declares them."""
+        """Return the distinct values, sorted or in the order that their type declares."""
         with needs("data"):
             import pandas as pd
         if isinstance(self.column.dtype, pd.CategoricalDtype):
@@ -175,12 +176,12 @@ class Cells:
         return tuple(v if isinstance(v, Value) else str(v) for v in values)
 
     def codes(self, categories: Sequence[Value]) -> NDArray[np.int64]:
-        """Return the position of each cell among the categories, `(N,)`, −1 where none is there.
+        """Return the position of each cell among the categories, `(N,)`, or −1 for a missing cell.
 
-        Cells and categories are compared as text, so that what is written is read again.
+        Cells and categories are compared as text, so that written files can be read again.
 
         Raises:
-            ColumnError: If a cell is none of them.
+            ColumnError: If a cell is not one of them.
         """
         with needs("data"):
             import pandas as pd
@@ -211,13 +212,13 @@ class Cells:
         return codes
 
     def refuse_missing(self, missing: NDArray[np.bool_], option: str | None = None) -> None:
-        """Refuse missing values, of which the first is named, and the option that fills them in."""
+        """Refuse missing values, naming the first one and the option that fills them in."""
         if not missing.any():
             return
         row = int(missing.argmax())
         cell = self.column.iloc[row]
         is_word = isinstance(cell, str) and cell.strip()
-        got = f"{self.quoted(row)}, a word for none" if is_word else f"none in row {row}"
+        got = f"{self.quoted(row)}, a word for a missing value" if is_word else f"none in row {row}"
         many = f" and {int(missing.sum()) - 1:,} others" if missing.sum() > 1 else ""
         fill = [{option: "mean" if option == "missing_numbers" else "own"}] if option else []
         keep: list[dict[str, Any]] = (
@@ -228,13 +229,13 @@ class Cells:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table as it is read.
+    """A table as read from a file.
 
     Attributes:
         frame: A `pandas.DataFrame`.
-        where: What to call it in an error.
-        dialect: How numbers and missing values are written in text.
-        typed: Whether columns have types, and are not all text.
+        where: What to call it in an error message.
+        dialect: How numbers and missing values are formatted in text.
+        typed: Whether columns have types, rather than all being text.
     """
 
     frame: Any
@@ -251,13 +252,13 @@ class Table:
         return [str(name) for name in self.frame.columns]
 
     def cells(self, name: str) -> Cells:
-        """Return the cells of a column, once `check_name` finds it there."""
+        """Return the cells of a column, after `check_name`."""
         self.check_name(name)
         column = self.frame.iloc[:, self.names.index(name)]
         return Cells(column, name, self.where, self.dialect, self.typed)
 
     def check_name(self, name: str) -> None:
-        """Refuse the name of a column that is not there, and suggest one that is."""
+        """Refuse the name of a column that does not exist, and suggest one that does."""
         if name not in self.names:
             others = f"; it has {len(self.names)} others."
             raise ValueError(
@@ -267,7 +268,7 @@ class Table:
 
 
 def key_of(value: Any) -> str:
-    """Return a category as text, the same whether a file kept its type or not.
+    """Return a category as text, which is the same whether or not a file kept its type.
 
     Examples:
         >>> from priory.data.tables.cells import key_of
@@ -289,7 +290,7 @@ def _number(value: Any) -> float:
 
 
 def _typed(texts: list[str]) -> list[Any]:
-    """Return texts as booleans, whole numbers or numbers, if that loses nothing of any of them."""
+    """Return texts as booleans, whole numbers or numbers, if no information is lost."""
     if set(texts) <= {"True", "False"}:
         return [text == "True" for text in texts]
     for kind in (int, float):
@@ -305,12 +306,12 @@ def _typed(texts: list[str]) -> list[Any]:
 def classes_of(
     cells: Cells, names: tuple[str, ...] | None = None
 ) -> tuple[Int64[Tensor, " N"], tuple[str, ...]]:
-    """Return the class of each row, of text, booleans or whole numbers, and the classes' names.
+    """Return the label of each row, from text, booleans or whole numbers, and the labels' names.
 
-    These are the names that are known, or by default those that the column has, in order.
+    The names are those given, or by default those in the column, sorted.
 
     Raises:
-        ColumnError: If there are numbers that are not whole, or too many classes.
+        ColumnError: If there are numbers that are not whole, or too many labels.
     """
     without = {"label": None, "drop": [cells.name]}
     try:
@@ -322,7 +323,7 @@ def classes_of(
         measured = not np.isnan(numbers).any() and bool((numbers % 1).any())
         if len(values) > MOST_LABELS or measured:
             raise cells.wrong(
-                f"at most {MOST_LABELS} classes, in words or whole numbers,",
+                f"at most {MOST_LABELS} labels, as words or whole numbers,",
                 f"{len(values)} different values such as {cells.quoted(0)}",
             )
         named = tuple(map(key_of, values))

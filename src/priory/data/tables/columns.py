@@ -1,4 +1,4 @@
-"""What the columns of a table mean: from cells to numbers a model can take, and back."""
+"""What the columns of a table mean: from cells to numbers for a model, and back."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +19,9 @@ from priory.suggestions import exact, short
 
 MOST_COUNT = 2**31
 MOST_SAID = 20
-"""The most columns that one error names."""
+"""The maximum number of columns that one error names."""
 OWN = "missing"
-"""The category of cells without a value, where they have one of their own."""
+"""The category of missing values, if they have one of their own."""
 Kind = Literal["numeric", "categorical", "count"]
 
 
@@ -29,20 +29,20 @@ Kind = Literal["numeric", "categorical", "count"]
 class Column:
     """One column of a table.
 
-    Scikit-learn's scalers, encoders and imputers have no way back from JSON but to set the
-    attributes that fitting leaves, keep no type of a category, and name no row in an error.
+    Scikit-learn's scalers, encoders and imputers can only be restored from JSON by setting their
+    fitted attributes, do not keep the types of categories, and do not name rows in errors.
 
     Attributes:
         name: Its name.
         kind: `"numeric"` is standardised, (value − mean) / scale; `"categorical"` is a one-hot
-            vector; `"count"` stays as it is.
+            vector; `"count"` is unchanged.
         mean: The mean over the training rows.
         scale: The standard deviation over the training rows.
         categories: The categories, in the order of their dimensions.
-        fill: What stands for a missing value; None refuses missing values.
-        low: The smallest number that was seen, below which none is made; None for no limit.
-        high: The largest, likewise.
-        whole: Whether all numbers that were seen are whole.
+        fill: The value that replaces a missing one; None refuses missing values.
+        low: The smallest number in the file, the lower limit of decoded numbers; None for no limit.
+        high: The largest number in the file, the upper limit; None for no limit.
+        whole: Whether all numbers in the file are whole.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Column:
 
     @property
     def width(self) -> int:
-        """The number of dimensions the column takes."""
+        """The number of dimensions of the column."""
         return len(self.categories) if self.kind == "categorical" else 1
 
     def encode(self, column: Any, where: str) -> NDArray[np.float64]:
@@ -101,10 +101,10 @@ class Column:
         return ((values - self.mean) / self.scale)[:, None]
 
     def decode(self, x: NDArray[np.float64]) -> Any:
-        """Return the cells that dimensions `(N, width)` stand for.
+        """Return the cells that dimensions `(N, width)` represent.
 
-        Of categories the largest counts, as text if they are of several types. A number is moved
-        into the range that was seen, and rounded where all were whole.
+        The category with the largest value wins; categories of several types become text. A number
+        is moved into the range in the file, and rounded if all numbers in the file are whole.
         """
         if self.kind == "categorical":
             return [self._shown[k] for k in x.argmax(1)]
@@ -130,7 +130,7 @@ class Column:
 
     @property
     def _shown(self) -> tuple[Value, ...]:
-        """The categories as they are written: all of one type, which every file can keep."""
+        """The categories as written to files: all of one type, which every format can store."""
         types = {type(category) for category in self.categories}
         return tuple(map(str, self.categories)) if len(types) > 1 else self.categories
 
@@ -139,18 +139,18 @@ class Column:
 class Columns:
     """The columns of a table, in the order of their dimensions.
 
-    Numeric columns are standardised by the mean and the standard deviation of the training rows,
+    Numeric columns are standardised with the mean and the standard deviation of the training rows,
     and categorical columns are one-hot, so that a row of the table is a vector of D numbers, where
-    D is the number of numeric columns plus all numbers of categories.
+    D is the number of numeric columns plus the total number of categories.
 
     Attributes:
         columns: The columns that are data.
-        label: The column kept apart as labels.
-        ignored: Columns of the table that are neither.
-        batch: The column that says in which batch a row was measured.
+        label: The column used as labels.
+        ignored: Columns of the table that are neither data nor labels.
+        batch: The column with the batch in which each row was measured.
         exposure: The column of exposures.
-        layer: The layer of an `.h5ad` file that holds counts, where it is not `X`.
-        dialect: How the cells of its file are written.
+        layer: The layer of an `.h5ad` file with the counts, if it is not `X`.
+        dialect: How the cells of its file are formatted.
 
     Examples:
         >>> import pandas as pd
@@ -182,8 +182,8 @@ class Columns:
     def __post_init__(self) -> None:
         if not self.columns or len(set(self.names)) < len(self.columns):
             raise ValueError(
-                "expected one or more columns, each with a name of its own, got "
-                f"{len(self.columns)} with {len(set(self.names))} names."
+                f"expected one or more columns with unique names, got {len(self.columns)} with "
+                f"{len(set(self.names))} names."
             )
 
     @property
@@ -202,7 +202,7 @@ class Columns:
 
     @property
     def log_scale(self) -> float:
-        """By how many nats log p of a standardised row is above that in the columns' own units."""
+        """The nats by which log p of a standardised row exceeds that in the original units."""
         return sum(math.log(column.scale) for column in self.columns)
 
     def encode(self, table: Any, where: str = "the table") -> Float[Tensor, "N D"]:
@@ -210,29 +210,29 @@ class Columns:
 
         Args:
             table: A `pandas.DataFrame` with these columns, in any order.
-            where: What to call it in an error.
+            where: What to call it in an error message.
 
         Returns:
             The rows, `(N, D)`.
 
         Raises:
-            ValueError: If a column is missing or unknown, or a cell does not fit its column; row
-                and column are named.
+            ValueError: If a column is missing or unknown, or a cell does not suit its column; the
+                message names the row and the column.
         """
         return self.encode_table(Table(table, where))
 
     def encode_table(self, table: Table) -> Float[Tensor, "N D"]:
-        """Turn a table into numbers, as `encode` does, by what is known of how it is written."""
+        """Turn a table into numbers, like `encode`, using how it is formatted."""
         expected = {*self.names, *self.ignored, self.label}
         if absent := [name for name in self.names if name not in table.names]:
             raise ValueError(
                 f"expected the column {absent[0]!r} in {table.where}, got {len(table.names)} "
-                "columns without it; give it the columns of the table trained on."
+                "columns without it; use the columns of the training table."
             )
         if extra := [name for name in table.names if name not in expected]:
             raise ValueError(
-                f"expected no other columns in {table.where} than those of the table trained on, "
-                f"got {extra[0]!r}; drop it."
+                f"expected only the columns of the training table in {table.where}, got "
+                f"{extra[0]!r} too; drop it."
             )
         x = torch.empty(len(table), self.spans[-1][2])
         wrong: list[str] = []
@@ -242,17 +242,17 @@ class Columns:
             except ColumnError as error:
                 wrong.append(str(error).removesuffix("."))
         if wrong:
-            more = f"; {len(wrong) - MOST_SAID} other columns are wrong too"
+            more = f"; there are problems with {len(wrong) - MOST_SAID} other columns too"
             raise ValueError(
                 "; ".join(wrong[:MOST_SAID]) + (more if len(wrong) > MOST_SAID else "") + "."
             )
         return x
 
     def decode(self, x: Float[Tensor, "N D"]) -> Any:
-        """Turn numbers back into a table, in its own units.
+        """Turn numbers back into a table, in its original units.
 
         Args:
-            x: Rows, `(N, D)`; of the dimensions of a categorical column, the largest counts.
+            x: Rows, `(N, D)`; for a categorical column, the largest dimension wins.
 
         Returns:
             A `pandas.DataFrame`.
@@ -290,15 +290,15 @@ class Columns:
         return torch.from_numpy(answers).to(x.device)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `json.dump` can write and `from_json` reads."""
+        """Return a value that `json.dump` can write and `from_json` can read."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, description: Mapping[str, Any]) -> "Columns":
-        """Rebuild the columns from what `to_json` returned, once read back from JSON.
+        """Rebuild the columns from the result of `to_json` after it has been read back from JSON.
 
         Raises:
-            ValueError: If it describes no columns.
+            ValueError: If it does not describe columns.
         """
         try:
             columns = tuple(
@@ -307,22 +307,22 @@ class Columns:
             )
             label, ignored = description["label"], tuple(description["ignored"])
             kept = {name: description.get(name) for name in ("batch", "exposure", "layer")}
-            dialect = dict(description.get("dialect", {}))  # of 0.1.0 there is none
+            dialect = dict(description.get("dialect", {}))  # 0.1.0 has none
             if "missing_words" in dialect:
                 dialect["missing_words"] = tuple(dialect["missing_words"])
             return cls(columns, label, ignored, **kept, dialect=Dialect(**dialect))
         except (KeyError, TypeError) as error:
             raise ValueError(
-                f"expected a description of columns as to_json writes it, got {error} wrong."
+                f"expected a description of columns as written by to_json, got an invalid {error}."
             ) from error
 
 
 def check_counts(
     values: NDArray[Any], name: str | Sequence[str], where: str, first_row: int = 0
 ) -> None:
-    """Refuse what is no count, in a column, `(N,)`, or in several, `(N, D)`; the cell is named.
+    """Refuse values that are not counts, in one column, `(N,)`, or several, `(N, D)`.
 
-    The first of the values stands in row `first_row` of the table.
+    The first of the values is in row `first_row` of the table.
     """
     bad = ~((values >= 0) & (values < MOST_COUNT) & (values == np.round(values)))
     if bad.any():

@@ -1,4 +1,4 @@
-"""A table in a file of text, every cell as it is written."""
+"""A table in a text file, with every cell as text."""
 
 import json
 import warnings
@@ -15,17 +15,17 @@ MISSING_WORDS = (
     *("NA", "N/A", "n/a", "<NA>", "#N/A", "#N/A N/A", "#NA", "NaN", "nan", "-NaN", "-nan"),
     *("NULL", "null", "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 )
-"""What pandas takes for a missing value."""
+"""The words that pandas treats as missing values."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the cells of a file of text are written.
+    """How the cells of a text file are formatted.
 
     Attributes:
-        separator: What stands between cells; None for a comma, or a tab where the file is a `.tsv`.
-        decimal: What stands before the decimals of a number.
-        missing_words: Words that stand for a missing value, as an empty cell does.
+        separator: The character between cells; None for a comma, or a tab if the file is a `.tsv`.
+        decimal: The decimal mark of numbers.
+        missing_words: Words for a missing value, in addition to an empty cell.
     """
 
     separator: str | None = None
@@ -40,7 +40,8 @@ class Dialect:
             )
         if self.separator == self.decimal:
             raise ValueError(
-                f"expected another separator than the decimal mark, got {self.decimal!r} for both."
+                "expected a separator that differs from the decimal mark, got "
+                f"{self.decimal!r} for both."
             )
 
 
@@ -48,10 +49,10 @@ PLAIN = Dialect()
 
 
 def read_csv(path: Path, dialect: Dialect) -> Any:
-    """Return a file of text as a data frame of text: a name for each column, and its cells.
+    """Return a text file as a data frame of text: the column names and the cells.
 
     Raises:
-        ValueError: If it cannot be read so, or its cells stand between other characters.
+        ValueError: If it cannot be read, or its cells are separated by a different character.
     """
     with needs("data"):
         import pandas as pd
@@ -71,14 +72,14 @@ def read_csv(path: Path, dialect: Dialect) -> Any:
     except errors as error:
         advice = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
         raise ValueError(
-            f"expected a table in {path.name}, rows of cells under a line of names, got a file "
-            f"that cannot be read as one: {short(error).rstrip('.')}{advice}."
+            f"expected a table in {path.name}, with rows of cells below a line of names, got a "
+            f"file that cannot be read as one: {short(error).rstrip('.')}{advice}."
         ) from error
     if cells is None:
         option = json.dumps({"separator": _others_in(names, separator)})
         raise ValueError(
-            f"expected cells between {separator!r} in {path.name}, got one column "
-            f"{short(names[0])!r}; say --data-options '{option}'."
+            f"expected cells separated by {separator!r} in {path.name}, got a single column "
+            f"{short(names[0])!r}; use --data-options '{option}'."
         )
     table = cells.iloc[1:].reset_index(drop=True)
     table.columns = names
@@ -86,6 +87,6 @@ def read_csv(path: Path, dialect: Dialect) -> Any:
 
 
 def _others_in(names: list[str], separator: str) -> str | None:
-    """Return what seems to stand between cells, where all names are taken for one."""
+    """Guess the separator of a file whose column names were read as a single name."""
     others = (c for c in ";\t|," if c != separator and c in names[0])
     return next(others, None) if len(names) == 1 else None

@@ -1,4 +1,4 @@
-"""What do the columns of a table mean, by its training rows?"""
+"""What do the columns of a table mean, according to its training rows?"""
 
 import json
 import shlex
@@ -16,7 +16,7 @@ from priory.data.tables.columns import MOST_SAID, OWN, Column, Columns
 
 MOST_CATEGORIES = 256
 MOST_WHOLE = 2**53
-"""Beyond which a float of 64 bits has no decimals to tell a whole number by."""
+"""From here on a 64-bit float has no decimals that show whether it is whole."""
 
 MissingNumbers = Literal["refuse", "mean", "median"]
 MissingCategories = Literal["refuse", "frequent", "own"]
@@ -24,7 +24,7 @@ MissingCategories = Literal["refuse", "frequent", "own"]
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is asked of a table; the attributes are arguments of `open_table`."""
+    """How to read a table; the attributes are arguments of `open_table`."""
 
     label: str | None = None
     part: str | None = None
@@ -44,7 +44,7 @@ class Wishes:
 
 
 class TableError(ValueError):
-    """A table some of whose columns cannot be taken as they are."""
+    """A table with columns that cannot be read as they are."""
 
     def __init__(self, wrong: Sequence[ColumnError]) -> None:
         super().__init__("; ".join(str(error).removesuffix(".") for error in wrong[:MOST_SAID]))
@@ -52,14 +52,14 @@ class TableError(ValueError):
 
 
 def fit_columns(table: Table, training: NDArray[np.bool_], wishes: Wishes) -> Columns:
-    """Find the kinds of a table's columns, and their means, scales, ranges and categories.
+    """Determine the kinds of a table's columns, and their means, scales, ranges and categories.
 
-    Text, booleans and columns asked for are categorical, other columns numeric. Means, scales and
-    what fills a gap come from the training rows alone; the categories and the ranges are those of
-    all rows.
+    Text, booleans and the columns named are categorical, other columns numeric. Means, scales and
+    the values that fill gaps come from the training rows only; categories and ranges come from all
+    rows.
 
     Raises:
-        TableError: If columns cannot be taken, all of them.
+        TableError: If columns cannot be read, naming all of them.
     """
     for name in (*wishes.apart, *wishes.categorical, *filter(None, [wishes.label])):
         table.check_name(name)
@@ -126,7 +126,7 @@ def _categorical(
     elif missing == "own" and cells.missing.any():
         if OWN in categories:
             raise cells.wrong(
-                f"no category called {OWN!r} beside missing values that shall be one",
+                f"no category called {OWN!r} in addition to that for missing values",
                 "one",
                 {"missing_categories": "frequent"},
                 {"drop": [cells.name]},
@@ -141,29 +141,29 @@ def _categorical(
 def _constant(cells: Cells, values: Sequence[Value]) -> ColumnError:
     got = f"{values[0]!r} alone" if values else "none"
     drop = {"drop": [cells.name]}
-    return cells.wrong("different values", f"{got} in the rows to train on", drop)
+    return cells.wrong("different values", f"{got} in the training rows", drop)
 
 
 def advised(
     attempt: Callable[[dict[str, Any]], object], options: dict[str, Any], error: TableError
 ) -> str:
-    """Return an error about a table with options that were tried, and with which it can be read.
+    """Return an error about a table, with options that were tried and do read it.
 
     Args:
-        attempt: What reads the table with options.
-        options: Those that it was read with.
-        error: What was wrong.
+        attempt: Reads the table with options.
+        options: The options it was read with.
+        error: The error.
     """
     said = str(error)
     if len(error.wrong) > MOST_SAID:
-        said += f"; {len(error.wrong) - MOST_SAID} other columns are wrong too"
-    # A decimal mark is one for all columns, and so may be right for one and wrong for another.
+        said += f"; there are problems with {len(error.wrong) - MOST_SAID} other columns too"
+    # One decimal mark applies to all columns, so it can be right for one and wrong for another.
     working = [_working(attempt, options, error, skipped) for skipped in ((), ("decimal",))]
     best = min(filter(None, working), key=lambda tried: len(tried.get("drop", ())), default=None)
     if best is None:
-        return f"{said}; correct that."
+        return f"{said}; correct this."
     given = shlex.quote(json.dumps(best, ensure_ascii=False))
-    return f"{said}; correct that, or read the table with --data-options {given}."
+    return f"{said}; correct this, or read the table with --data-options {given}."
 
 
 def _working(
@@ -172,7 +172,7 @@ def _working(
     error: TableError,
     skipped: Sequence[str],
 ) -> dict[str, Any] | None:
-    """Return options with which a table can be read: each column's first remedy, or the next."""
+    """Return options that read a table: the first remedy of each column, or the next."""
     told: Counter[str] = Counter()
     for _ in range(5):
         for wrong in error.wrong:
@@ -193,7 +193,7 @@ def _working(
 
 
 def _with(options: dict[str, Any], remedy: dict[str, Any]) -> dict[str, Any]:
-    """Return options with a remedy added; a column that is dropped is nothing else any more."""
+    """Return options with a remedy added; a dropped column has no other role."""
     new = dict(options)
     for name, value in remedy.items():
         new[name] = [*new.get(name, ()), *value] if isinstance(value, list) and value else value

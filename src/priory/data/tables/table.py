@@ -30,9 +30,9 @@ from priory.extras import needs
 
 T = TypeVar("T")
 ADDED = ("component", "draw")
-"""Columns that stand beside the data's own where samples are written."""
+"""Columns that are added to those of the data when samples are written."""
 WRITTEN = ("separator", "decimal", "missing_words")
-"""Options that say how a file is written, and so may differ from one file to the next."""
+"""Options that say how a file is formatted, and so may differ between files."""
 
 
 def open_table(
@@ -54,33 +54,33 @@ def open_table(
     """Open a table: numeric columns standardised over the training rows, categorical ones one-hot.
 
     Args:
-        path: A CSV file with a line of names above its rows, or a Parquet file.
-        label: The column that holds classes, kept apart as labels.
-        part: The column that says train, validation or test; by default the split is drawn.
+        path: A CSV file with a header line, or a Parquet file.
+        label: The column with the labels.
+        part: The column with train, validation or test; by default the split is random.
         drop: Columns to leave out.
-        categorical: Columns of numbers that stand for categories.
-        missing_numbers: `"mean"` or `"median"` of the training rows where a number is missing;
-            `"refuse"` refuses it.
-        missing_categories: `"frequent"` puts the most frequent category of the training rows where
-            one is missing, `"own"` a category of its own; `"refuse"` refuses it.
-        separator: What stands between the cells of a CSV file; by default a comma, and a tab where
+        categorical: Columns of numbers that are categories.
+        missing_numbers: `"mean"` or `"median"` replaces missing numbers with that of the training
+            rows; `"refuse"` refuses them.
+        missing_categories: `"frequent"` replaces missing categories with the most frequent one in
+            the training rows, `"own"` with a separate category; `"refuse"` refuses them.
+        separator: The character between the cells of a CSV file; by default a comma, or a tab if
             the name ends in `.tsv`.
-        decimal: What stands before the decimals of a number in text, `"."` or `","`.
-        missing_words: Words in a CSV file that stand for a missing value, as an empty cell does;
-            with none, `NA` and `None` are text as any other.
-        validation: The fraction of rows to validate on, where no column says so.
-        test: The fraction of rows to test on, where no column says so.
+        decimal: The decimal mark of numbers in text, `"."` or `","`.
+        missing_words: Words in a CSV file for a missing value, in addition to an empty cell; with
+            an empty list, `NA` and `None` are ordinary text.
+        validation: The fraction of rows for validation, unless a column says so.
+        test: The fraction of rows for testing, unless a column says so.
         seed: The seed of the split.
 
     Returns:
         The rows as `(N, D)`, with their split and their `columns`, which turn rows of D numbers
-        back into a table in its own units.
+        back into a table in its original units.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ImportError: If pandas, or pyarrow for a Parquet file, is not installed.
-        ValueError: If the file cannot be read, or columns or cells are not as expected; all such
-            columns are named, with options by which the table can be read, if there are any.
+        ValueError: If the file cannot be read, or columns or cells are not as expected; the message
+            names all such columns, and options with which the table can be read, if there are any.
     """
     options = {
         "label": label,
@@ -112,7 +112,7 @@ def open_table(
 def _source(
     table: Table, wishes: Wishes, path: Path, validation: float, test: float, seed: int
 ) -> Source:
-    """Return the data of a table, or all that is wrong with it."""
+    """Return the data of a table, or raise all its problems."""
     wrong: list[ColumnError] = []
     said = torch.zeros(len(table), dtype=torch.int8)
     if (part := wishes.part) is not None:
@@ -124,7 +124,7 @@ def _source(
             wrong.append(ColumnError(str(error)[:-1], part, {"part": None, "drop": [part]}))
     parts = complete_parts(said, validation, test, seed)
     if (training := int((parts == 0).sum())) < 2:
-        raise ValueError(f"expected at least 2 rows to train on in {table.where}, got {training}.")
+        raise ValueError(f"expected at least 2 training rows in {table.where}, got {training}.")
     try:
         columns = fit_columns(table, (parts == 0).numpy(), wishes)
     except TableError as error:
@@ -148,15 +148,15 @@ def open_table_like(
     label_names: tuple[str, ...] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Source:
-    """Open a further table as the one that was trained on: with its means, scales and categories.
+    """Open another table like the training table: with its means, scales and categories.
 
-    It may be written as that one, or as Priory writes samples.
+    It may have the format of the training table, or that of samples written by Priory.
 
     Args:
         path: The file; `.npy` too, of named fields.
         columns: What the columns mean.
-        label_names: The names of the classes.
-        options: How it is written, and columns to `drop`.
+        label_names: The names of the labels.
+        options: How it is formatted, and columns to `drop`.
     """
 
     def read(table: Table, named: Table) -> Source:
@@ -206,7 +206,7 @@ def read_like(
         try:
             return attempt(ours)
         except ValueError:
-            pass  # the error about what was trained on says more
+            pass  # the error about the training columns says more
         raise
 
 
@@ -218,7 +218,7 @@ def _beside(table: Table, columns: Columns) -> dict[str, Sequence[Any]]:
 
 
 def _options() -> dict[str, Any]:
-    """Return the options of a table, and what they are if nobody says."""
+    """Return the options of a table and their defaults."""
     facts = ("path", "validation", "test", "seed")
     parameters = inspect.signature(open_table).parameters
     return {name: p.default for name, p in parameters.items() if name not in facts}
@@ -231,7 +231,7 @@ def _dialect(options: Mapping[str, Any]) -> Dialect:
 
 
 def read_table(path: str | Path, dialect: Dialect = PLAIN) -> Table:
-    """Read a file with rows, and a name for each column: CSV, Parquet, or an array of fields."""
+    """Read a file with rows and named columns: CSV, Parquet, or an array with named fields."""
     path = existing_file(path)
     with needs("data"):
         import pandas as pd
@@ -241,20 +241,20 @@ def read_table(path: str | Path, dialect: Dialect = PLAIN) -> Table:
     elif typed:
         rows = map_array(path)
         if rows.dtype.names is None or rows.ndim != 1:
-            raise ValueError(f"expected rows of named fields in {path.name}, got {rows.dtype}.")
+            raise ValueError(f"expected rows with named fields in {path.name}, got {rows.dtype}.")
         frame = pd.DataFrame({name: rows[name] for name in rows.dtype.names})
     else:
         frame = read_csv(path, dialect)
     names = [str(name) for name in frame.columns]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(
-            f"expected different names of columns in {path.name}, got {twice[0]!r} twice; rename "
-            "one of them."
+            f"expected unique column names in {path.name}, got {twice[0]!r} twice; rename one of "
+            "them."
         )
     if nameless := [place for place, name in enumerate(names) if not name.strip()]:
         raise ValueError(
-            f"expected a name above each column of {path.name}, got column {nameless[0]} without; "
-            "name it, or remove it if it counts the rows."
+            f"expected a name for each column of {path.name}, got column {nameless[0]} without "
+            "one; name it, or remove it if it only numbers the rows."
         )
     if len(frame) == 0:
         raise ValueError(f"expected rows in {path.name}, got a table without any.")
@@ -269,11 +269,11 @@ def _read_parquet(path: Path) -> Any:
     guard = readable(f"a table in {path.name}", "Parquet's", "", *errors)
     with guard, parquet.ParquetFile(path) as file:
         names, table = file.schema_arrow.names, file.read()
-        if len(set(names)) < len(names):  # which pandas would not take
+        if len(set(names)) < len(names):  # which pandas would refuse
             return SimpleNamespace(columns=names)
         try:
             return table.to_pandas().reset_index(drop=True)
-        except Exception:  # whatever a description by pandas that is wrong leads to
+        except Exception:  # an invalid pandas description can raise anything
             frame = table.replace_schema_metadata(None).to_pandas()
             index = [name for name in names if re.fullmatch(r"__index_level_\d+__", name)]
             return frame.drop(columns=index)

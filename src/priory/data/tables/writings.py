@@ -1,4 +1,4 @@
-"""Numbers and dates in other writings than a plain number's, told by how a cell looks."""
+"""Recognise formatted numbers and dates by how a cell looks."""
 
 import re
 from typing import NamedTuple
@@ -34,12 +34,12 @@ PLAIN = {
 
 
 class Writing(NamedTuple):
-    """How a cell is written.
+    """How a cell is formatted.
 
     Attributes:
         name: What it is.
         is_date: Whether it is a date or a time.
-        is_decimal: Whether another mark stands before its decimals, and that is all.
+        is_decimal: Whether it differs from a plain number only in its decimal mark.
     """
 
     name: str
@@ -48,11 +48,11 @@ class Writing(NamedTuple):
 
 
 def writing_of(text: str, decimal: str = ".") -> Writing | None:
-    """Return how a cell that is no plain number is written; None if it looks like none at all.
+    """Return how a cell that is not a plain number is formatted; None if it is no number or date.
 
     Args:
         text: The cell, without spaces around it.
-        decimal: What stands before the decimals of a plain number.
+        decimal: The decimal mark of a plain number.
 
     Examples:
         >>> from priory.data.tables.writings import writing_of
@@ -74,8 +74,8 @@ def writing_of(text: str, decimal: str = ".") -> Writing | None:
     if match["before"] or match["after"]:
         return Writing("an amount of money")
     if GROUPED.fullmatch(digits):
-        return Writing("a number with its thousands apart")
+        return Writing("a number with a thousands separator")
     if PLAIN[other].fullmatch(digits) and other in digits:
         mark = "comma" if other == "," else "point"
         return Writing(f"a number with a decimal {mark}", is_decimal=True)
-    return Writing("a number in another writing")
+    return Writing("a number in a different format")

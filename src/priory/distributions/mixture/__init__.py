@@ -1,1 +1,1 @@
-"""The mixture of diagonal Gaussians: its class, its kernel, and the blocks the kernel works in."""
+"""The mixture of diagonal Gaussians: its class, its kernel, and the blocks of the kernel."""

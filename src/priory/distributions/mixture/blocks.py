@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 WORKING_MEMORY = 32 * 2**20
-"""About the bytes that a block needs while it is worked on."""
+"""The approximate number of bytes that a block needs while it is processed."""
 
 SMALL = 4096
-"""Up to this many numbers B·K·L the direct form is the faster, for it needs no preparation."""
+"""Up to this value of B·K·L the direct form is faster, because it needs no preparation."""
 
 FEW = 4
-"""Below this many points to a mixture the preparation for the expanded form is not repaid."""
+"""Below this many points per mixture, the preparation for the expanded form is not worth it."""
 
 WITHOUT_FLOAT64 = {"mps"}
-"""The kinds of device that have no float64."""
+"""The kinds of device without float64."""
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
@@ -25,7 +25,7 @@ Gradients = tuple[Tensor | None, ...]
 
 
 def working_dtype(device: torch.device) -> torch.dtype:
-    """Return the type in which sums are worked out on a device: float64 wherever there is one.
+    """Return the dtype for sums on a device: float64 if available.
 
     Examples:
         >>> import torch
@@ -37,20 +37,21 @@ def working_dtype(device: torch.device) -> torch.dtype:
 
 
 def widened(tensor: Tensor) -> Tensor:
-    """Return a tensor in the type in which sums are worked out on its device."""
+    """Return a tensor in the dtype for sums on its device."""
     return tensor.to(working_dtype(tensor.device))
 
 
 def direct_form(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Return each component's weighted log-density as it is written, for arguments that broadcast.
+    r"""Return each component's weighted log-density in the direct form, for broadcasting arguments.
 
     $$\log w_k - \sum_l \log \sigma_{kl} - \tfrac{L}{2} \log 2\pi
     - \tfrac12 \sum_l \Big(\frac{z_l - \mu_{kl}}{\sigma_{kl}}\Big)^2$$
 
-    It is as exact as its arguments, takes memory for B·K·L numbers, and consists of operations that
+    It is as precise as its arguments, needs memory for B·K·L numbers, and uses operations that
     every transform, compiler and runtime knows.
 
-    Returned are the log-densities in nats, `(*batch, K)`, and what is squared, `(*batch, K, L)`.
+    It returns the log-densities in nats, `(*batch, K)`, and the standardised differences, `(*batch,
+    K, L)`.
     """
     standardised = (z.unsqueeze(-2) - loc) / scale
     log_volume = scale.log().sum(-1) + HALF_LOG_TWO_PI * scale.shape[-1]
@@ -63,8 +64,8 @@ def flattened(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, torch.Size]:
     """Return the arguments of blocks, and the shape of the log-density.
 
-    Of the dimensions, the last are those of mixtures with components of their own, before them
-    come those of mixtures that differ in weights alone, and first those of the points of each.
+    The last dimensions are those of mixtures with their own components, before them are those of
+    mixtures that differ only in their weights, and first those of the points of each.
     """
     dims, components = loc.shape[-1], logits.shape[-1]
     mixtures = torch.broadcast_shapes(loc.shape[:-2], scale.shape[:-2])
@@ -111,7 +112,7 @@ def are_per_point(logits: Tensor, scale: Tensor) -> bool:
 
 
 def in_turn(values: Tensor, logits: Tensor) -> Tensor:
-    """Return what belongs to points, `(*P, S·R, N)`, as `(*P, S, R, N)`."""
+    """Reshape a quantity of points, `(*P, S·R, N)`, to `(*P, S, R, N)`."""
     points, sets = values.shape[-2], logits.shape[-2]
     return cast(Tensor, values.unflatten(-2, (points // max(1, sets), sets)))
 
@@ -163,7 +164,7 @@ class DirectBlock:
 
 
 class ExpandedBlock:
-    r"""A block whose quadratic form is a matrix product, about the mean $c$ of the block's means.
+    r"""A block whose quadratic form is a matrix product, centred at the mean $c$ of its means.
 
     With $y = z - c$, $m_k = \mu_k - c$ and the precisions $\tau_k = 1 / \sigma_k^2$,
 
@@ -171,9 +172,9 @@ class ExpandedBlock:
     \tau_k m_k, -\tfrac12 \sum_l \tau_{kl} m_{kl}^2],$$
 
     and the gradients are products of the same factors with the responsibilities. The terms cancel,
-    and what is left is wrong by about the rounding error of the largest: see `rounding`.
+    and the result has about the rounding error of the largest: see `rounding`.
 
-    It takes what a `DirectBlock` takes.
+    Its arguments are those of a `DirectBlock`.
     """
 
     def __init__(self, z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> None:
@@ -182,7 +183,7 @@ class ExpandedBlock:
         self.means = loc - centre
         self.inverse_scale = scale.to(z.dtype, copy=True).reciprocal_()
         self.precision = self.inverse_scale.square()
-        # Written in place: what is new in memory costs more than the numbers that go there.
+        # Written in place: allocating memory costs more than computing the numbers.
         self.features = z.new_empty(*z.shape[:-1], 2 * dims + 1)
         square, self.points, ones = self.features.split([dims, dims, 1], -1)
         torch.sub(z, centre, out=self.points)
@@ -199,7 +200,7 @@ class ExpandedBlock:
             bias.squeeze(-1).add_(logits)
 
     def rounding(self) -> float:
-        """Return about how far rounding may move the log-densities, in nats; NaN if they are."""
+        """Estimate the rounding error of the log-densities, in nats; NaN if they are NaN."""
         furthest = self.features[..., : self.points.shape[-1]].amax(-2).unsqueeze(-1)
         terms = 0.5 * (self.precision @ furthest).squeeze(-1) - self.offset
         return 2 * torch.finfo(terms.dtype).eps * float(terms.max())
@@ -236,22 +237,22 @@ class ExpandedBlock:
 
 
 def is_small(z: Tensor, loc: Tensor) -> bool:
-    """Return whether the number of operations is the cost, and not their size."""
+    """Return whether the number of operations determines the cost, rather than their size."""
     return z.numel() * loc.shape[-2] <= SMALL
 
 
 def component_blocks(
     z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor, tolerance: float
 ) -> Iterator[tuple[slice, DirectBlock | ExpandedBlock]]:
-    """Yield the components block by block, each with its range, in the type of z.
+    """Yield the components in blocks, each with its range, in the dtype of z.
 
-    A block is expanded unless that is slower, or less exact than it has to be.
+    A block is expanded unless that is slower, or not precise enough.
 
     The arguments are those of a block; rounding may move a log-density by `tolerance` nats.
     """
     (*mixtures, points, dims), components = z.shape, loc.shape[-2]
     size = math.prod(mixtures) * z.dtype.itemsize
-    # A type narrower than float64 cannot afford to cancel.
+    # Types narrower than float64 lose too much precision to cancellation.
     expands = points >= FEW and z.numel() > 0 and z.dtype == torch.float64
     for start, stop in _ranges(0, components, size * (points + 14 * dims)):
         if expands:
@@ -264,7 +265,7 @@ def component_blocks(
 
 
 def _ranges(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
-    """Cut a range of components, each of which takes `size` bytes while it is worked on."""
+    """Split a range of components, each of which needs `size` bytes while it is processed."""
     step = max(1, WORKING_MEMORY // max(1, size))
     return ((first, min(first + step, stop)) for first in range(start, stop, step))
 

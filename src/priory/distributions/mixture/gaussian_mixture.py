@@ -22,16 +22,16 @@ class GaussianMixture(
     \qquad w = \mathrm{softmax}(\text{logits})$$
 
     The density of a component is that of the whole vector: dimensions are summed inside a component
-    before components are summed. Densities are in nats.
+    before summing over components. Densities are in nats.
 
-    Arguments broadcast. What lacks a batch dimension is shared along it and stays one in memory:
-    a batch of weights, `(B, K)`, over one set of components, `(K, L)`, costs what one mixture does.
+    Arguments broadcast. An argument without a batch dimension is shared along it and stored once: a
+    batch of weights, `(B, K)`, over one set of components, `(K, L)`, costs the same as one mixture.
 
     Args:
-        logits: Unnormalised log-weights, `(*batch, K)`. A weight of zero is a logit of `-inf`.
+        logits: Unnormalised log-weights, `(*batch, K)`. A logit of `-inf` is a weight of zero.
         loc: Means, `(*batch, K, L)`.
         scale: Standard deviations, `(*batch, K, L)`.
-        validate_args: As for every distribution of torch.
+        validate_args: As in every torch distribution.
 
     Attributes:
         logits: Normalised log-weights, `(*batch, K)`.
@@ -39,7 +39,7 @@ class GaussianMixture(
         scale: Standard deviations, `(*batch, K, L)`.
 
     Raises:
-        ValueError: If the shapes do not fit together, a scale is not positive or no weight is.
+        ValueError: If the shapes do not match, a scale is not positive or no weight is positive.
 
     Reference:
         Tomczak, *Deep Generative Modeling*, 2022, section 4.4.1, equation 4.47.
@@ -77,7 +77,7 @@ class GaussianMixture(
                 f"got {tuple(logits.shape)}, {tuple(loc.shape)} and {tuple(scale.shape)}; "
                 "put the components in the dimension before the last."
             )
-        if loc.shape != scale.shape:  # an expansion that changes nothing still costs a step
+        if loc.shape != scale.shape:  # an expansion that changes nothing still costs time
             loc, scale = torch.broadcast_tensors(loc, scale)
         logits = logits.log_softmax(-1)
         self.logits, self.loc, self.scale = self._unexpanded = logits, loc, scale
@@ -85,7 +85,9 @@ class GaussianMixture(
             shape = logits.shape
         else:
             shape = torch.broadcast_shapes(logits.shape, loc.shape[:-1])
-        if 0 in shape or is_exporting():  # torch refuses to check no vectors, or to trace a check
+        if (
+            0 in shape or is_exporting()
+        ):  # torch cannot validate an empty set of vectors, or trace a validation
             validate_args = False
         super().__init__(Size(shape[:-1]), Size(loc.shape[-1:]), validate_args=validate_args)
         if logits.shape != loc.shape[:-1]:
@@ -110,7 +112,7 @@ class GaussianMixture(
 
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
-        """Draw a component by its weight, then a vector from that component alone."""
+        """Draw a component by its weight, then a vector from that component."""
         return self.drawn(sample_shape, self.logits, self.parameters_of)
 
     def drawn(
@@ -121,7 +123,7 @@ class GaussianMixture(
     ) -> Tensor:
         """Return samples by weights, `(*batch, K)`, from the components that a function returns."""
         batch, count = self.batch_shape, math.prod(sample_shape)
-        if 0 in (count, *batch):  # which multinomial refuses
+        if 0 in (count, *batch):  # multinomial refuses this
             return self.loc.new_empty(*sample_shape, *batch, *self.event_shape)
         weights = logits.exp().reshape(-1, logits.shape[-1])
         component = torch.multinomial(weights, count, replacement=True)  # (batch, count)
@@ -150,14 +152,14 @@ class GaussianMixture(
         _, loc, scale = self._unexpanded
         if self.batch_shape == loc.shape[:-2]:
             return self._average(scale.square() + (loc - self.mean.unsqueeze(-2)).square())
-        # Mixtures that share components take these about one centre, and the terms cancel.
+        # Mixtures that share components compute these around one centre, and the terms cancel.
         loc, scale = widened(loc), widened(scale)
         offset = loc - loc.mean(-2, keepdim=True)
         square = self._average(scale.square() + offset.square())
         return (square - self._average(offset).square()).clamp_min(0).to(self.loc.dtype)
 
     def _average(self, values: Tensor) -> Tensor:
-        """Return the mean over components of what each has, `(*batch, L)`."""
+        """Return the mean over components of a quantity of each, `(*batch, L)`."""
         weights = self._unexpanded[0].exp().unsqueeze(-2)
-        average = widened(weights) @ widened(values)  # in a type that autocast leaves alone
+        average = widened(weights) @ widened(values)  # in a dtype that autocast does not change
         return average.squeeze(-2).to(values.dtype).expand(*self.batch_shape, *self.event_shape)

@@ -1,4 +1,4 @@
-"""The log-density of a mixture of diagonal Gaussians: the one hot loop of the library."""
+"""The log-density of a mixture of diagonal Gaussians: the only hot loop of the library."""
 
 import math
 from collections.abc import Sequence
@@ -24,15 +24,17 @@ from priory.distributions.mixture.operators import opaque
 from priory.distributions.torch_distributions import is_exporting
 
 KEPT_MEMORY = 64 * 2**20
-"""Bytes that a call may keep for its backward pass; what needs more is computed again."""
+"""The number of bytes that a call may keep for its backward pass; beyond it, values are recomputed.
+"""
 
 NOTHING = -700.0
-"""The exponential of less is lost in a sum that holds a one, and takes a processor five times as
-long, for it is no normal number."""
+"""Exponentials of smaller numbers are lost in a sum that contains a one, and take a CPU five times
+as long, because they are not normal numbers.
+"""
 
 Piece = tuple[slice, DirectBlock | ExpandedBlock]
 
-# Torch has no public way to ask; without these a transform is refused by torch with a reason.
+# Torch has no public function for this; without these, torch refuses a transform with a reason.
 _transforms_are_active = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
 _is_batched = getattr(torch._C._functorch, "is_legacy_batchedtensor", lambda tensor: False)
 
@@ -45,7 +47,8 @@ def component_log_prob(
 ) -> Float[Tensor, "*batch K"]:
     r"""Return $\log w_k + \log \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$ for each k.
 
-    Without a gradient the work is done in blocks, as for `log_prob`; with one, in the direct form.
+    Without gradients this is computed in blocks, as in `log_prob`; with gradients, in the direct
+    form.
     """
     inputs = (z, logits, loc, scale)
     if _is_subclassed(*inputs):
@@ -69,13 +72,13 @@ def log_prob(
 ) -> Float[Tensor, "*batch"]:
     r"""Return $\log \sum_k w_k\, \mathcal{N}(z \mid \mu_k, \mathrm{diag}\,\sigma_k^2)$ in nats.
 
-    It is in float32 at the least. The logits are normalised; one of -inf is a weight of zero.
+    It is at least in float32. The logits are normalised; one of -inf is a weight of zero.
 
     The sum over dimensions is taken inside each component, before the log-sum-exp over components.
-    The work is done in float64 and in blocks of components, so that memory grows neither with
-    B·K·L nor, beyond a budget, with B·K. Points whose mixtures have the same components, each with
-    weights of its own, share the work: `loc` and `scale` then lack those dimensions. Second
-    derivatives, forward mode and the transforms of `torch.func` take the direct form, and its
+    Everything is computed in float64 and in blocks of components, so that memory grows neither with
+    B·K·L nor, beyond a budget, with B·K. Points whose mixtures have the same components but
+    different weights share the work: `loc` and `scale` then lack those dimensions. Second
+    derivatives, forward mode and the transforms of `torch.func` use the direct form, and its
     memory.
     """
     inputs = (z, logits, loc, scale)
@@ -95,7 +98,7 @@ def log_prob(
 
 
 def _is_subclassed(*inputs: Tensor) -> bool:
-    """Return whether one of these wants to see what is done to it."""
+    """Return whether one of these needs to see every operation."""
     return not torch.compiler.is_compiling() and has_torch_function(inputs)
 
 
@@ -117,7 +120,7 @@ def _density(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
     small, compiles = is_small(z, loc), torch.compiler.is_compiling()
     if small and compiles:
         return _direct_density(*inputs)
-    if compiles:  # to whom the kernel is opaque, for its choices depend on the data
+    if compiles:  # the kernel is opaque to it, because its choices depend on the data
         return _operator(*inputs)[0]
     if not _needs_gradient(*inputs):
         return _direct_density(*inputs) if small else _evaluate(*inputs, keeps=False)[0]
@@ -132,13 +135,13 @@ def _direct_density(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> Te
 
 
 def _widened(z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor) -> tuple[Tensor, ...]:
-    """Return the arguments in such types that all is worked out in the working type."""
+    """Return the arguments in dtypes such that everything is computed in the working dtype."""
     dtype = working_dtype(z.device)
     return z.to(dtype), logits, loc, scale.to(dtype)
 
 
 class _SmallFunction(torch.autograd.Function):
-    """The log-density and its gradient in as few operations as it takes: they are what it costs."""
+    """The log-density and its gradient with as few operations as possible."""
 
     @staticmethod
     def forward(ctx: Any, *inputs: Tensor) -> Tensor:
@@ -146,7 +149,7 @@ class _SmallFunction(torch.autograd.Function):
         ctx.block = DirectBlock(z.to(working_dtype(z.device)), *parameters)
         joint = ctx.block.log_prob()
         total = joint.logsumexp(-1, keepdim=True)
-        # Where no component has a weight, none is responsible, and nothing has a gradient.
+        # If no component has a weight, none is responsible, and nothing has a gradient.
         ctx.responsibilities = joint.sub_(total.clamp_min(torch.finfo(total.dtype).min)).exp_()
         ctx.save_for_backward(*inputs)
         density: Tensor = total.squeeze(-1).to(_result_dtype(*inputs))
@@ -168,14 +171,14 @@ class _SmallFunction(torch.autograd.Function):
 def _evaluate(
     z: Tensor, logits: Tensor, loc: Tensor, scale: Tensor, *, keeps: bool = True
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, list[Piece]]:
-    """Return the log-density, and what its gradient needs.
+    """Return the log-density, and the tensors that its gradient needs.
 
-    That is, at each point: the largest of the components' log-densities, the sum of all densities
-    relative to it; and, if they are to be kept and fit into the budget, these relative densities
-    and the blocks.
+    These are, for each point: the largest of the components' log-densities, and the sum of all
+    densities relative to it; and, if they should be kept and fit into the budget, these relative
+    densities and the blocks.
     """
     points = z.to(working_dtype(z.device))
-    lowest = torch.finfo(points.dtype).min  # in the place of -inf, whose differences are NaN
+    lowest = torch.finfo(points.dtype).min  # instead of -inf, whose differences are NaN
     result = _result_dtype(z, logits, loc, scale)
     blocks = component_blocks(points, logits, loc, scale, _tolerance(result))
     kept: list[Piece] = []
@@ -188,7 +191,7 @@ def _evaluate(
                 if piece.start == 0:
                     densities = points.new_empty((*points.shape[:-1], components))
                 block.log_prob(out=densities[..., piece])
-            every = every and isinstance(block, ExpandedBlock)  # a direct one holds B·K·L numbers
+            every = every and isinstance(block, ExpandedBlock)  # a direct one has B·K·L numbers
             kept = [*kept, (piece, block)] if every else []
         peak = densities.amax(-1, keepdim=True).clamp_min_(lowest)
         total = densities.sub_(peak).exp_().sum(-1, keepdim=True)
@@ -217,13 +220,13 @@ def _gradients(
     of_points: bool = True,
     of_parameters: bool = True,
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradients for z and for logits, loc and scale; None where not asked for."""
+    """Return the gradients for z and for logits, loc and scale; None if not requested."""
     z, logits, loc, scale = inputs
-    # The sum is below one only where no component has a weight, and there nothing has a gradient.
+    # The sum is below one only if no component has a weight, and then nothing has a gradient.
     factor = grad.to(peak.dtype).unsqueeze(-1) / total.clamp_min(1)
     grad_z: Tensor | None = None
     grads: list[Tensor | None] = [None, None, None]
-    again = not densities.numel()  # they were too many to be kept
+    again = not densities.numel()  # there were too many to keep
     for piece, block in kept or component_blocks(
         z.to(peak.dtype), logits, loc, scale, _tolerance(_result_dtype(*inputs))
     ):
@@ -238,7 +241,7 @@ def _gradients(
 def _placed(
     whole: Tensor | None, part: Tensor | None, piece: slice, like: Tensor, dim: int
 ) -> Tensor | None:
-    """Return the whole, of the shape and type of another tensor, with a part put in its place."""
+    """Return a tensor with the shape and dtype of another, with a part filled in."""
     if part is None or part.shape == like.shape:
         return None if part is None else part.to(like.dtype)
     whole = torch.empty_like(like) if whole is None else whole

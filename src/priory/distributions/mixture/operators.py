@@ -1,4 +1,4 @@
-"""The kernel as the compiler takes it: two operators that it does not look into."""
+"""The kernel for the compiler: two opaque operators."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -17,10 +17,10 @@ def opaque(
     result_dtype: Callable[..., torch.dtype],
     is_kept: Callable[..., bool],
 ) -> Callable[..., Four]:
-    """Return an operator that evaluates the kernel, and whose gradient is one too.
+    """Return an operator that evaluates the kernel and whose gradient is an operator too.
 
-    What evaluates it returns the log-density and three tensors that the gradients are worked out
-    from, the last of which is empty unless `is_kept` says otherwise.
+    Evaluating it returns the log-density and three tensors for computing the gradients, the last of
+    which is empty unless `is_kept`.
     """
 
     @torch.library.custom_op("priory::mixture_log_prob", mutates_args=())

@@ -1,4 +1,4 @@
-"""The mixture of diagonal Gaussians whose components are shared out among processes."""
+"""A mixture of diagonal Gaussians whose components are divided among processes."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -17,28 +17,28 @@ from priory.processes import Processes
 class ShardedGaussianMixture(
     Expandable, expands={"_local": 0, "_log_mass": 0}, keeps=("processes", "_given")
 ):
-    r"""A mixture of diagonal Gaussians, each process of a group holding some of the components.
+    r"""A mixture of diagonal Gaussians in which each process of a group has some of the components.
 
     $$\log p(z) = \log \sum_{p=1}^P \exp \ell_p(z), \qquad
     \ell_p(z) = \log \sum_{k \in \mathcal{K}_p} w_k \, \mathcal{N}(z \mid \mu_k,
     \mathrm{diag}\,\sigma_k^2), \qquad \sum_{p=1}^P \sum_{k \in \mathcal{K}_p} w_k = 1$$
 
     It is the `GaussianMixture` of all components in the order of the processes: density, gradients
-    and samples are the same, within rounding, and no process ever holds the components of another.
-    All processes make the same calls with the same points; $\ell_p$, the logarithm of a process's
-    own sum, is all that a density exchanges, one number for each point. Weights are normalised over
-    all components. In one process, and without torch.distributed, it is a `GaussianMixture`.
+    and samples are the same, up to rounding, and no process ever has the components of another. All
+    processes must make the same calls with the same points; a density only exchanges $\ell_p$, the
+    logarithm of a process's own sum, one number per point. Weights are normalised over all
+    components. In one process, and without torch.distributed, it is a `GaussianMixture`.
 
-    Gradients are those of a loss that every process computes alike: a process has the gradients of
-    its own components, and all have the same gradient of the points. What requires one has to do so
-    in all processes. There are no second derivatives.
+    Gradients are those of a loss that every process computes in the same way: a process has the
+    gradients of its own components, and all processes have the same gradient for the points. A
+    tensor must require gradients in all processes or in none. There are no second derivatives.
 
     Args:
-        logits: Unnormalised log-weights of this process's components, `(*batch, K)`, where K may be
-            another in each process, and zero. A weight of zero is a logit of `-inf`.
+        logits: Unnormalised log-weights of this process's components, `(*batch, K)`, where K may
+            differ between processes, and may be zero. A logit of `-inf` is a weight of zero.
         loc: Their means, `(*batch, K, L)`.
         scale: Their standard deviations, `(*batch, K, L)`.
-        validate_args: As for every distribution of torch.
+        validate_args: As in every torch distribution.
         processes: The processes; by default those of torch.distributed's default group.
 
     Attributes:
@@ -47,8 +47,8 @@ class ShardedGaussianMixture(
         scale: Their standard deviations, `(*batch, K, L)`.
 
     Raises:
-        ValueError: If the shapes do not fit together, a scale is not positive or, over all
-            processes, no weight is.
+        ValueError: If the shapes do not match, a scale is not positive or, over all processes, no
+            weight is positive.
 
     Examples:
         >>> import torch
@@ -73,10 +73,11 @@ class ShardedGaussianMixture(
         self.processes = Processes() if processes is None else processes
         self._given = logits
         if logits.dim() and loc.dim() > 1 and 0 in (logits.shape[-1], loc.shape[-2]):
-            # A component of no weight, which takes part in what others wait for, gradients too.
+            # A component without weight, so that this process takes part in all exchanges,
+            # including gradients.
             logits, loc = pad(logits, (0, 1), value=-torch.inf), pad(loc, (0, 0, 0, 1))
             scale = pad(scale, (0, 0, 0, 1), value=1.0)
-        # A process may have no weight at all; its own mixture needs some.
+        # A process may have no weight at all, but its own mixture needs some.
         weightless = logits.isneginf().all(-1)
         logits = logits.masked_fill(weightless.unsqueeze(-1), 0)
         self._local = GaussianMixture(logits, loc, scale, validate_args)
@@ -117,9 +118,9 @@ class ShardedGaussianMixture(
 
     @torch.no_grad()
     def sample(self, sample_shape: Sequence[int] = ()) -> Float[Tensor, "... L"]:
-        """Draw what a `GaussianMixture` of all components draws; the same in every process.
+        """Draw the same samples as a `GaussianMixture` of all components, in every process.
 
-        The generators of all processes are brought in step with that of the first.
+        The random generators of all processes are synchronised with that of the first.
         """
         self.processes.get_in_step(self.loc.device)
         logits = self._given.expand(*self.batch_shape, -1)
@@ -152,7 +153,7 @@ class ShardedGaussianMixture(
         return self._local.log_prob(_known_to_all(value, self.processes)) + self._log_mass
 
     def _sum(self, values: Tensor) -> Tensor:
-        """Return the mean over the processes of what each has, weighted by their components."""
+        """Return the mean over processes of a quantity of each, weighted by their components."""
         weighted = self._log_mass.exp().unsqueeze(-1) * values
         if self.processes.count == 1:
             return weighted
@@ -164,7 +165,7 @@ def _log_sum_exp(values: Tensor, processes: Processes) -> Tensor:
 
 
 def _known_to_all(values: Tensor, processes: Processes) -> Tensor:
-    """Return what all processes have alike and each puts to its own use, with all its gradients."""
+    """Return a tensor that all processes share and use differently, with its full gradient."""
     return values if processes.count == 1 else _apply(_Summed, values, processes, False)
 
 
@@ -173,7 +174,7 @@ def _apply(function: type[torch.autograd.Function], *inputs: Any) -> Tensor:
 
 
 class _Summed(torch.autograd.Function):
-    """The sum over processes, of which all make the same; or values whose gradients are summed."""
+    """The sum over processes, used in the same way by all; or values whose gradients are summed."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, processes: Processes, forwards: bool) -> Tensor:
@@ -187,12 +188,12 @@ class _Summed(torch.autograd.Function):
 
 
 class _LogSumExp(torch.autograd.Function):
-    """The log-sum-exp over processes, of which all make the same."""
+    """The log-sum-exp over processes, used in the same way by all."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, processes: Processes) -> Tensor:
         total = processes.every(values).logsumexp(0)
-        # Where there is no density at all, no process has a share of it.
+        # If there is no density at all, no process has a share of it.
         ctx.save_for_backward((values - total.clamp_min(torch.finfo(total.dtype).min)).exp())
         return total
 

@@ -1,4 +1,4 @@
-"""What mixture priors are made of: components, inputs and weights."""
+"""The parts of mixture priors: components, inputs and weights."""
 
 from priory.priors.parts.base import (
     Components,
@@ -7,10 +7,10 @@ from priory.priors.parts.base import (
     InputsPart,
     Part,
     Weights,
-    holds_examples,
     mapping_of,
     part_of,
 )
+from priory.priors.parts.base import holds_examples as holds_examples
 from priory.priors.parts.exemplars import Exemplars
 from priory.priors.parts.free import FreeComponents
 from priory.priors.parts.generated import GeneratedInputs
@@ -34,7 +34,6 @@ __all__ = [
     "PseudoInputs",
     "SheetComponents",
     "Weights",
-    "holds_examples",
     "mapping_of",
     "part_of",
 ]

@@ -1,4 +1,4 @@
-"""What the parts of a mixture prior have in common, and how they are made from plain mappings."""
+"""What the parts of a mixture prior have in common, and how to build them from mappings."""
 
 import inspect
 from abc import ABC, abstractmethod
@@ -15,19 +15,19 @@ from priory.suggestions import did_you_mean
 
 
 class Part(nn.Module, ABC):
-    """A part of a mixture prior, of one of three roles: components, inputs or weights.
+    """A part of a mixture prior, in one of three roles: components, inputs or weights.
 
-    Every argument of a constructor is kept as an attribute of the same name. As a plain mapping a
-    part is its kind beside these arguments, `{"kind": "generated", "hidden_sizes": [300], ...}`;
-    `part_of` makes a part of a mapping, and `mapping_of` a mapping of a part.
+    Every constructor argument is stored as an attribute of the same name. As a mapping, a part is
+    its kind with these arguments, `{"kind": "generated", "hidden_sizes": [300], ...}`; `part_of`
+    builds a part from a mapping, and `mapping_of` a mapping from a part.
     """
 
     role: ClassVar[str]
     kind: ClassVar[str]
     num_labels: int | None = None
-    """The number of labels that each have elements of their own; None where all share them."""
+    """The number of labels with separate elements; None if all labels share them."""
     can_be_placed: bool = False
-    """Whether elements can be put at examples, one by one."""
+    """Whether elements can be placed at examples individually."""
 
     @abstractmethod
     def select(self, kept: Int[Tensor, " K"]) -> Any:
@@ -42,9 +42,9 @@ class Components:
     """Diagonal Gaussians, for one step.
 
     Attributes:
-        loc: Their means, `(K, L)`, or `(C, K, L)` where each label has its own.
+        loc: Their means, `(K, L)`, or `(C, K, L)` if each label has its own.
         scale: Their standard deviations, of the same shape.
-        index: The positions in the training set of the examples that they stand for, `(K,)`.
+        index: The positions in the training set of the examples that they represent, `(K,)`.
         log_shares: The logarithm of each label's share in each component, `(K, C)`.
     """
 
@@ -56,11 +56,11 @@ class Components:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is sent through the encoder to make components, for one step.
+    """The inputs of the encoder whose posteriors are the components, for one step.
 
     Attributes:
-        u: The inputs, `(K, *data_shape)`; where each label has K, `(C K, *data_shape)`.
-        context: What the encoder is told of them.
+        u: The inputs, `(K, *data_shape)`, or `(C K, *data_shape)` if each label has K.
+        context: The context of the inputs for the encoder.
         log_shares: The logarithm of each label's share in each input, `(K, C)`.
     """
 
@@ -78,25 +78,25 @@ class ComponentsPart(Part):
 
     @abstractmethod
     def forward(self, encoder: Encoder | None, context: Context) -> Components:
-        """Return the components, of the posteriors of the encoder or without it."""
+        """Return the components, computed with or without the encoder."""
 
     def check(self, x: Tensor) -> None:
-        """Refuse examples for which components cannot stand: of another shape, out of range."""
+        """Refuse examples that components cannot represent: of the wrong shape, or out of range."""
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> Tensor | None:
-        """See the training data once, before training, to check them or to start from them.
+        """Process the training data once, before training: check them or initialise from them.
 
         Returns:
-            The log-weights that belong to a start from data; None without.
+            The log-weights that result from initialisation with data, or None.
         """
         return None
 
     def place(self, at: Tensor, x: Tensor, loc: Tensor, scale: Tensor) -> None:
-        """Put components in the place of others, where they can be placed.
+        """Replace components, if they can be placed individually.
 
         Args:
             at: The positions of the components to replace, `(D,)`.
-            x: The examples that they are to stand for, `(D, *data_shape)`.
+            x: The examples that they will represent, `(D, *data_shape)`.
             loc: The means of q(z|x), `(D, L)`.
             scale: Its standard deviations, `(D, L)`.
         """
@@ -109,7 +109,7 @@ class InputsPart(Part):
 
     @property
     def holds_examples(self) -> bool:
-        """Whether the inputs are training examples, or started from them."""
+        """Whether the inputs are training examples, or were initialised from them."""
         return getattr(self, "init", "random") != "random"
 
     @abstractmethod
@@ -117,17 +117,17 @@ class InputsPart(Part):
         """Return the inputs for the examples of a context."""
 
     def check(self, x: Tensor) -> None:
-        """Refuse examples that could be no inputs: of another shape or beyond the range."""
+        """Refuse examples that cannot be inputs: of the wrong shape, or out of range."""
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
-        """See the training data once, before training, to check them or to start from them."""
+        """Process the training data once, before training: check them or initialise from them."""
 
     def place(self, at: Tensor, x: Tensor) -> None:
-        """Put inputs at examples in the place of others, where they can be placed."""
+        """Replace inputs with examples, if they can be placed individually."""
 
 
 def holds_examples(prior: nn.Module) -> bool:
-    """Whether a prior has inputs that are training examples, or started from them.
+    """Whether a prior has inputs that are training examples, or were initialised from them.
 
     Examples:
         >>> from priory import StandardPrior, VampPrior
@@ -144,24 +144,24 @@ class Weights(Part):
     role = "weights"
 
     def __eq__(self, other: object) -> bool:
-        """Return whether they are the same; a word is compared with their kind, as in 0.1."""
+        """Compare weights; a string is compared with their kind, as in 0.1."""
         return self.kind == other if isinstance(other, str) else self is other
 
     __hash__ = nn.Module.__hash__
 
     @abstractmethod
     def forward(self, loc: Float[Tensor, "*C K L"]) -> Tensor:
-        """Return log-weights of components with these means, `(K,)`, or `(C, K)` for each label."""
+        """Return log-weights of components with these means, `(K,)`, or `(C, K)` if per label."""
 
     def start(self, log_weights: Tensor) -> None:
-        """Start from these log-weights, for weights that are learned."""
+        """Initialise learned weights with these log-weights."""
 
     def give(self, at: Tensor, mass: float) -> None:
-        """Give components at these positions a mass each; the others keep their proportions."""
+        """Give components at these positions this mass each; the others keep their proportions."""
 
 
 def below(cls: Any, package: str) -> Iterator[Any]:
-    """Walk over the classes of a package that derive from one."""
+    """Iterate over the classes of a package that inherit from a class."""
     for derived in cls.__subclasses__():
         if derived.__module__.startswith(f"{package}."):
             yield derived
@@ -169,7 +169,7 @@ def below(cls: Any, package: str) -> Iterator[Any]:
 
 
 def kinds(role: str | None = None) -> dict[str, type[Part]]:
-    """Return the allow-list: every part of a role by its kind; of all roles by `role kind`."""
+    """Return the allow-list: parts with a role by kind, or with any role by `role kind`."""
     final = [cls for cls in below(Part, "priory") if not inspect.isabstract(cls)]
     if role is None:
         return {f"{cls.role} {cls.kind}": cls for cls in final}
@@ -177,16 +177,16 @@ def kinds(role: str | None = None) -> dict[str, type[Part]]:
 
 
 def part_of(role: str, description: str | Mapping[str, Any] | Part, **facts: Any) -> Any:
-    """Return a part from its kind, from a mapping, or as it is.
+    """Return a part from its kind or from a mapping; a part is returned unchanged.
 
     Args:
         role: `"components"`, `"inputs"` or `"weights"`.
         description: A kind, a mapping of `kind` and arguments, or a part.
-        **facts: What is known of the model; the part takes what its mapping does not say.
+        **facts: Sizes and shapes of the model, for arguments that are not in the mapping.
 
     Raises:
-        ValueError: If there is no such kind, it takes no such argument, or one is missing.
-        TypeError: If the part is of another role.
+        ValueError: If the kind is unknown, it does not take an argument, or one is missing.
+        TypeError: If the part has a different role.
 
     Examples:
         >>> from priory.priors.parts import part_of
@@ -216,7 +216,7 @@ def part_of(role: str, description: str | Mapping[str, Any] | Part, **facts: Any
 
 
 def mapping_of(part: Part) -> dict[str, Any]:
-    """Return a part as a mapping that `part_of` takes, of plain values as JSON has them."""
+    """Return a part as a mapping for `part_of`, with plain values as in JSON."""
     names = inspect.signature(type(part)).parameters
     values = {name: getattr(part, name) for name in names}
     plain = {n: mapping_of(v) if isinstance(v, Part) else v for n, v in values.items()}

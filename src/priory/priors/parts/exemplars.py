@@ -1,4 +1,4 @@
-"""Inputs that are the training data themselves."""
+"""Inputs that are the training data."""
 
 import torch
 from jaxtyping import Int
@@ -10,10 +10,10 @@ from priory.priors.parts.base import Inputs, InputsPart
 
 
 class Exemplars(InputsPart):
-    """The training data, or the subset of a step, of `subset_size` examples (None takes all).
+    """The training data, or a subset of `subset_size` examples in each step (None uses all).
 
-    A call for examples whose positions are known takes a subset, and says which examples its inputs
-    are; a call without takes all. The exemplars arrive with `fit_data`. They move with the part but
+    A call for examples with known positions uses a subset, and says which examples its inputs are;
+    a call without positions uses all. `fit_data` sets the exemplars. They move with the part but
     are not saved with it.
 
     Raises:
@@ -34,11 +34,11 @@ class Exemplars(InputsPart):
         self.register_buffer("labels", None, persistent=False)
 
     def forward(self, context: Context) -> Inputs:
-        """Return the exemplars of a step, or all; there are none before `fit_data`."""
+        """Return the exemplars of a step, or all of them; there are none before `fit_data`."""
         if len(self.exemplars) == 0:
             raise RuntimeError(
-                "expected the exemplars of an ExemplarPrior, got a call before "
-                "fit_data(x, encoder); a loaded prior has to be given its training data again."
+                "expected the exemplars of an ExemplarPrior, got a call before fit_data(x, "
+                "encoder); a loaded prior needs its training data again."
             )
         if context.index is None:
             return Inputs(self.exemplars, Context(labels=self.labels))
@@ -52,14 +52,16 @@ class Exemplars(InputsPart):
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
-        """Take the training data as exemplars, in their order, with labels where these are known.
+        """Store the training data as exemplars, in order, with their labels if known.
 
         Raises:
             ValueError: If there are fewer than two examples.
         """
         if len(x) < 2:
             raise ValueError(f"expected at least two training examples, got {len(x)}.")
-        like = x if self.exemplars.is_meta else self.exemplars  # of a prior loaded without its data
+        like = (
+            x if self.exemplars.is_meta else self.exemplars
+        )  # for a prior loaded without its data
         self.exemplars = x.detach().to(like, copy=True)
         self.labels = None if context.labels is None else context.labels.to(self.exemplars.device)
 

@@ -1,4 +1,4 @@
-"""Components that are parameters themselves, and where they may start."""
+"""Components that are parameters, and their initial values."""
 
 import warnings
 from typing import Any, Literal
@@ -21,7 +21,7 @@ class FreeComponents(ComponentsPart):
     r"""Diagonal Gaussians with trainable means and scales, $\mathcal{N}(\mu_k, \sigma_k^2)$.
 
     The arguments are those of a [`MoGPrior`][priory.priors.MoGPrior], and `num_labels`: the number
-    of labels C that each have K components of their own, or None where all examples share them.
+    of labels C with K components each, or None if all examples share them.
 
     Raises:
         ValueError: If a number is below one, `spread` is negative or `init` is unknown.
@@ -58,11 +58,11 @@ class FreeComponents(ComponentsPart):
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> Tensor | None:
-        """Start from encoded data where `init` says so, and return the log-weights of that start.
+        """Initialise from encoded data if `init` says so, and return the resulting log-weights.
 
         Raises:
-            ValueError: If there are fewer examples, or fewer of a label, than components, or no
-                labels where they are needed.
+            ValueError: If there are fewer examples, in total or for a label, than components, or
+                labels are needed and missing.
         """
         if self.init == "random":
             return None
@@ -93,7 +93,7 @@ class FreeComponents(ComponentsPart):
 
     @torch.no_grad()
     def place(self, at: Any, x: Tensor, loc: Tensor, scale: Tensor) -> None:
-        """Put components at the posteriors of examples."""
+        """Place components at the posteriors of examples."""
         self.loc[at] = loc.to(self.loc)
         self.log_scale[at] = scale.log().to(self.loc)
 
@@ -123,9 +123,9 @@ def kmeans_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Sta
 
 
 def em_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Start:
-    """Return the mixture of diagonal Gaussians that expectation-maximisation fits to samples.
+    """Fit a mixture of diagonal Gaussians to samples with expectation-maximisation.
 
-    It starts from k-means clusters itself.
+    It starts from k-means clusters.
 
     Reference:
         Dempster, Laird & Rubin, *Maximum likelihood from incomplete data via the EM algorithm*,
@@ -137,7 +137,7 @@ def em_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Start:
     samples = to_numpy(z)
     em = GaussianMixture(num_components, covariance_type="diag", random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from there
+        warnings.simplefilter("ignore", ConvergenceWarning)  # training continues from there
         em.fit(samples.astype(np.float64))
     weights, loc, variance = (
         torch.from_numpy(t.astype(samples.dtype)) for t in (em.weights_, em.means_, em.covariances_)
@@ -146,7 +146,7 @@ def em_start(z: Float[Tensor, "N L"], num_components: int, seed: int) -> Start:
 
 
 def _floor(z: Tensor, share: float) -> Tensor:
-    # No component may collapse onto a lone sample.
+    # No component may collapse onto a single sample.
     return share * z.std(0, correction=0) + torch.finfo(z.dtype).tiny
 
 

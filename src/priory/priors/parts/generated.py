@@ -1,4 +1,4 @@
-"""Pseudo-inputs that a network makes, from one code for each."""
+"""Pseudo-inputs that a network generates, from one code each."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ from priory.priors.parts.posteriors import PseudoInputs
 class GeneratedInputs(PseudoInputs):
     r"""Pseudo-inputs $f(\sqrt{K} e_k)$ from the rows $e_k$ of an identity matrix.
 
-    A linear layer starts with weights of about $1/\sqrt{K}$, so that codes of this length let the
-    inputs begin well apart. They start at random.
+    A linear layer starts with weights of about $1/\sqrt{K}$, so codes of this length make the
+    initial inputs well separated. They are initialised randomly.
 
     The arguments are those of a [`VampPrior`][priory.priors.VampPrior], and `hidden_sizes`: the
-    widths of the hidden layers of f; with none, it is the linear layer of the reference's code.
+    widths of the hidden layers of f; with none, it is the linear layer in the reference's code.
 
     Raises:
         ValueError: If a size is below one, or the range is empty.
@@ -44,12 +44,12 @@ class GeneratedInputs(PseudoInputs):
 
     @property
     def unit_inputs(self) -> Tensor:
-        """What the network makes, about the middle of the range."""
+        """The output of the network, around the middle of the range."""
         points: Tensor = self.network()
         return 0.5 + points
 
     def select(self, kept: Int[Tensor, " K"]) -> "GeneratedInputs":
-        """Return inputs that are only those at these positions."""
+        """Return only the inputs at these positions."""
         new = type(self)(len(kept), self.data_shape, self.data_range, self.hidden_sizes)
         new.to(self.low).network.load_state_dict(self.network.state_of(kept))
         return new
@@ -70,10 +70,10 @@ class _Generator(nn.Module):
         return points
 
     def state_of(self, kept: Tensor) -> dict[str, Tensor]:
-        """Return the state of a generator that makes only the points at these positions."""
+        """Return the state of a generator for only the points at these positions."""
         state: dict[str, Tensor] = {**self.state_dict()}
         del state["codes"]
-        first = state["network.layers.0.weight"]  # a column for each code
+        first = state["network.layers.0.weight"]  # one column per code
         shorter = (len(kept) / first.shape[1]) ** 0.5
         state["network.layers.0.weight"] = first[:, kept] / shorter
         return state

@@ -1,4 +1,4 @@
-"""The grid in the plane from which a GTM comes: inputs made from it, and a sheet of components."""
+"""The grid in the plane of a GTM: inputs generated from it, and a sheet of components."""
 
 import math
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from priory.priors.parts.posteriors import PseudoInputs
 
 
 class GridInputs(PseudoInputs):
-    """Pseudo-inputs that a network draws from the points of a square grid.
+    """Pseudo-inputs that a network generates from the points of a square grid.
 
-    At the start they lie near the middle of the range. The arguments are those of a
+    Initially they are near the middle of the range. The arguments are those of a
     [`GTMVampPrior`][priory.priors.GTMVampPrior].
 
     Raises:
@@ -52,17 +52,17 @@ class GridInputs(PseudoInputs):
 
     @property
     def unit_inputs(self) -> Tensor:
-        """What the network makes of the grid, about the middle of the range."""
+        """The output of the network for the grid, around the middle of the range."""
         points: Tensor = self.network(self.grid)
         return 0.5 + points
 
     def select(self, kept: Int[Tensor, " K"]) -> NoReturn:
-        """Refuse, as a grid is whole."""
-        raise ValueError("expected inputs of which some can be left out, got those of a grid.")
+        """Refuse, because a grid is complete."""
+        raise ValueError("expected inputs that can be selected individually, got those of a grid.")
 
 
 def side_of(num_components: int | None, grid_side: int | None) -> int:
-    """Return the side that is asked for, or else the smallest that holds as many components.
+    """Return the requested side, or else the smallest for this many components.
 
     Examples:
         >>> from priory.priors.parts.grid import side_of
@@ -98,10 +98,10 @@ RIDGE = 1e-4
 
 
 class SheetComponents(ComponentsPart):
-    """Gaussians whose means and scales a network draws from the points of a square grid.
+    """Gaussians whose means and scales a network computes from the points of a square grid.
 
-    It starts as a flat sheet, as a [`GTMPrior`][priory.priors.GTMPrior] does, whose arguments it
-    has.
+    It starts as a flat sheet, like a [`GTMPrior`][priory.priors.GTMPrior], and has the same
+    arguments.
 
     Raises:
         ValueError: If `latent_dim`, `num_components`, `grid_side` or a width is below one, or
@@ -140,17 +140,17 @@ class SheetComponents(ComponentsPart):
         return Components(loc, log_scale.exp())
 
     def select(self, kept: Int[Tensor, " K"]) -> NoReturn:
-        """Refuse, as a sheet is whole."""
-        raise ValueError("expected components of which some can be left out, got a sheet.")
+        """Refuse, because a sheet is complete."""
+        raise ValueError("expected components that can be selected individually, got a sheet.")
 
 
 @torch.no_grad()
 def plane_start(grid: Tensor, latent_dim: int) -> tuple[Tensor, float]:
-    """Return where the points of a square grid start, `(K, L)`, and the scale of components there.
+    """Return the initial positions of the points of a square grid, `(K, L)`, and their scale.
 
-    That is the grid itself with a standard deviation of one along each side, in the plane of the
-    first two dimensions out of two and in a random plane out of more. The scale is that of the
-    standard prior across the plane, or half the distance of neighbours where nothing is across.
+    This is the grid itself with a standard deviation of one along each side, in the plane of two
+    dimensions or in a random plane of more. The scale is that of the standard prior if there are
+    dimensions outside the plane, or else half the distance of neighbours.
     """
     spread = grid[:, 0].std(correction=0)
     if spread == 0:  # one point
@@ -167,14 +167,14 @@ def plane_start(grid: Tensor, latent_dim: int) -> tuple[Tensor, float]:
 
 @torch.no_grad()
 def fit_last_layer(network: MLP, x: Tensor, y: Tensor) -> None:
-    """Choose the last layer so that x maps to y, `(N, C)`, by least squares with a small ridge."""
+    """Fit the last layer so that x maps to y, `(N, C)`, by least squares with a small ridge."""
     *hidden, last = network.layers
     assert isinstance(last, nn.Linear)
     features = widened(nn.Sequential(*hidden)(x.flatten(1)))
     features = torch.cat([features, torch.ones_like(features[:, :1])], dim=-1)
     gram = features.mT @ features
     penalty = RIDGE * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
-    penalty[-1, -1] = 1e-9  # the offset is free
+    penalty[-1, -1] = 1e-9  # the offset is not penalised
     weights = torch.linalg.solve(gram + penalty, features.mT @ widened(y))
     last.weight.copy_(weights[:-1].mT)
     last.bias.copy_(weights[-1])

@@ -1,4 +1,4 @@
-"""Pseudo-inputs with a label, or with shares of labels, beside them."""
+"""Pseudo-inputs with a label, or with shares of labels."""
 
 import math
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from priory.priors.parts.posteriors import PseudoInputs
 from priory.priors.parts.starts import refuse_too_few
 
 OWN_SHARE = 0.9
-"""The share that a pseudo-input which starts from an example gives that example's label."""
+"""The initial share of the label of the example that a pseudo-input is initialised from."""
 
 
 class LabelledInputs(PseudoInputs):
-    r"""Trainable pseudo-inputs that the encoder is given with labels.
+    r"""Trainable pseudo-inputs that the encoder receives together with labels.
 
     The arguments are those of a
     [`ConditionalVampPrior`][priory.priors.ConditionalVampPrior].
@@ -66,7 +66,7 @@ class LabelledInputs(PseudoInputs):
 
     @property
     def pseudo_labels(self) -> Tensor:
-        """What the encoder is given beside each input: its label, or `(K, C)` shares."""
+        """What the encoder receives with each input: its label, or `(K, C)` shares."""
         return self.label_of_input if self.labels == "fixed" else self.covariate_logits.softmax(-1)
 
     def forward(self, context: Context) -> Inputs:
@@ -78,11 +78,11 @@ class LabelledInputs(PseudoInputs):
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
-        """Check that the data lie in the range; start from them where `init="data"`.
+        """Check that the data are in range, and initialise from them if `init="data"`.
 
         Raises:
-            ValueError: If data have another shape or lie beyond the range, there are no labels, or
-                there are fewer examples, or fewer of a label, than components.
+            ValueError: If the data have a different shape or are out of range, there are no labels,
+                or there are fewer examples, in total or for a label, than components.
         """
         self.check(x)
         if self.init == "random":
@@ -103,5 +103,5 @@ class LabelledInputs(PseudoInputs):
             self.covariate_logits.copy_(math.log(OWN_SHARE / (1 - OWN_SHARE) * others) * one_hot)
 
     def select(self, kept: Int[Tensor, " K"]) -> NoReturn:
-        """Refuse, as labels do not use the same inputs."""
+        """Refuse, because labels do not share the same inputs."""
         raise ValueError("expected pseudo-inputs that all labels share, got labelled ones.")

@@ -1,4 +1,4 @@
-"""Components that are posteriors at inputs, and inputs that are trained."""
+"""Components that are posteriors at inputs, and trainable inputs."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -25,21 +25,22 @@ OTHER_IN_TRAINING = (
     nn.MultiheadAttention,
     nn.RNNBase,
 )
-"""The modules of torch that are others in training than in evaluation."""
+"""The modules of torch that behave differently in training and evaluation mode."""
 
 
 class Posteriors(ComponentsPart):
     r"""The encoder's posteriors at inputs, $q(z \mid u_k)$.
 
-    An encoder that takes labels is given each input with each label where the examples have labels,
-    so that an example meets $q(z \mid u_k, y)$ with its own; labelled inputs bring theirs.
+    If the encoder takes labels and the examples have labels, it receives each input with each
+    label, so that an example uses $q(z \mid u_k, y)$ with its own label; labelled inputs have their
+    own labels.
 
-    An encoder that is another in training than in evaluation (it holds batch statistics, or drops
-    units) is run in evaluation mode, so that inputs and data do not shift each other's statistics.
+    An encoder that behaves differently in training (batch statistics, dropout) is run in evaluation
+    mode, so that inputs and data do not affect each other's statistics.
 
     Args:
-        inputs: The inputs, as a part or as a mapping.
-        scale: `"posterior"` takes the standard deviations of the posteriors; `"shared"` learns one
+        inputs: The inputs, as a part or a mapping.
+        scale: `"posterior"` uses the standard deviations of the posteriors; `"shared"` learns one
             for all components and dimensions.
 
     Raises:
@@ -89,11 +90,11 @@ class Posteriors(ComponentsPart):
         return Components(loc, scale, inputs.context.index, inputs.log_shares)
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
-        """Show the training data to the inputs."""
+        """Pass the training data to the inputs."""
         self.inputs.fit_data(x, encoder, context)
 
     def check(self, x: Tensor) -> None:
-        """Check that examples could be inputs."""
+        """Check that examples can be inputs."""
         self.inputs.check(x)
 
     def select(self, kept: Int[Tensor, " K"]) -> "Posteriors":
@@ -104,7 +105,7 @@ class Posteriors(ComponentsPart):
         return new
 
     def place(self, at: Tensor, x: Tensor, loc: Tensor, scale: Tensor) -> None:
-        """Put inputs at examples."""
+        """Place inputs at examples."""
         self.inputs.place(at, x)
 
 
@@ -113,7 +114,7 @@ def encode_in_blocks(
 ) -> tuple[Tensor, Tensor]:
     """Return the means and the scales of the posteriors of data, each `(N, L)`.
 
-    No more than `most` are encoded at a time; by default as `blocks` says.
+    At most `most` are encoded at a time; by default the number from `blocks`.
     """
     if len(x) <= (ROWS if most is None else most):
         return loc_and_scale(call(encoder, x, context))
@@ -124,7 +125,7 @@ def encode_in_blocks(
 
 
 class PseudoInputs(InputsPart):
-    """Inputs that stay in the range of the data, as a [`VampPrior`][priory.priors.VampPrior] says.
+    """Inputs that stay in the range of the data, as in [`VampPrior`][priory.priors.VampPrior].
 
     Raises:
         ValueError: If a size is below one, or the range is empty.
@@ -153,7 +154,7 @@ class PseudoInputs(InputsPart):
     @property
     @abstractmethod
     def unit_inputs(self) -> Tensor:
-        """The inputs before they are folded, `(K, *data_shape)`, where the range is from 0 to 1."""
+        """The inputs before folding, `(K, *data_shape)`, where the range is from 0 to 1."""
 
     @property
     def pseudo_inputs(self) -> Tensor:
@@ -165,14 +166,14 @@ class PseudoInputs(InputsPart):
         return Inputs(self.pseudo_inputs, Context())
 
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
-        """Check that the training data have the shape and lie in the range of the inputs."""
+        """Check that the training data have the shape and range of the inputs."""
         self.check(x)
 
     def check(self, x: Tensor) -> None:
-        """Check that examples could be inputs.
+        """Check that examples can be inputs.
 
         Raises:
-            ValueError: If they are of another shape or beyond the range.
+            ValueError: If they have a different shape or are out of range.
         """
         dtype = x.dtype if x.is_floating_point() else None
         low, high = (
@@ -189,7 +190,7 @@ class PseudoInputs(InputsPart):
 
 
 class FreeInputs(PseudoInputs):
-    """Pseudo-inputs that are parameters themselves.
+    """Pseudo-inputs that are parameters.
 
     The arguments are those of a [`VampPrior`][priory.priors.VampPrior].
 
@@ -219,10 +220,10 @@ class FreeInputs(PseudoInputs):
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:
-        """Check the training data, and start from them unless `init` is `"random"`.
+        """Check the training data, and initialise from them unless `init` is `"random"`.
 
         Raises:
-            ValueError: If there are fewer data than components, or others than the prior's.
+            ValueError: If there are fewer examples than components, or they do not suit the prior.
         """
         super().fit_data(x, encoder, context)
         if self.init != "random":
@@ -230,9 +231,9 @@ class FreeInputs(PseudoInputs):
 
     @torch.no_grad()
     def place(self, at: Any, x: Tensor) -> None:
-        """Put inputs at examples in the place of others."""
+        """Replace inputs with examples."""
         unit = (x.to(self.unfolded) - self.low) / self.width
-        self.unfolded[at] = unit.clamp(0, 1)  # k-means may round past the border
+        self.unfolded[at] = unit.clamp(0, 1)  # k-means may round past the boundary
 
     def select(self, kept: Int[Tensor, " K"]) -> "FreeInputs":
         """Return the inputs at these positions."""
@@ -244,7 +245,7 @@ class FreeInputs(PseudoInputs):
 def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
     """Fold the real line into a range, by a triangle wave of period two.
 
-    Of t, 0 stands for the lower end of the range and 1 for the upper.
+    t = 0 is the lower end of the range and t = 1 the upper.
 
     Examples:
         >>> import torch
@@ -257,9 +258,9 @@ def fold(t: Tensor, low: Tensor, width: Tensor) -> Tensor:
 
 
 def other_in_training(encoder: Callable[..., Any]) -> list[nn.Module]:
-    """Return the modules in training mode behind an encoder, if any of them is another then.
+    """Return an encoder's modules in training mode, if any of them behaves differently then.
 
-    Those of this library and most of torch's are the same in both modes.
+    Modules of this library, and most of torch's, are the same in both modes.
     """
     roots = [encoder] if isinstance(encoder, nn.Module) else modules_behind(encoder)
     training = [module for root in roots for module in root.modules() if module.training]

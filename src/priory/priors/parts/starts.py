@@ -1,4 +1,4 @@
-"""Where pseudo-inputs start: at data, or at what stands for clusters of data."""
+"""Initial values of pseudo-inputs: data, or representatives of clusters of data."""
 
 from typing import Literal, get_args
 
@@ -16,16 +16,16 @@ STARTS: tuple[Start, ...] = get_args(Start)
 
 @torch.no_grad()
 def starting_inputs(x: Tensor, count: int, init: Start) -> Tensor:
-    """Return inputs to start from, `(count, *data_shape)`.
+    """Return initial inputs, `(count, *data_shape)`.
 
-    With `"data"` they are drawn from the data; with `"kmeans"` they are the centres of k-means, and
-    with `"kmedoids"` of each of its clusters the medoid, the member with the smallest sum of
+    With `"data"` they are drawn from the data; with `"kmeans"` they are the k-means centres; with
+    `"kmedoids"` they are the medoids of the k-means clusters, the members with the smallest sum of
     distances to the others.
 
     Reference:
         Arthur & Vassilvitskii, *k-means++*, SODA 2007; the medoid of a cluster: Kaufman &
         Rousseeuw, *Finding Groups in Data*, 1990, chapter 2; Park & Jun, *A simple and fast
-        algorithm for K-medoids clustering*, 2009, whose update step this is, taken once.
+        algorithm for K-medoids clustering*, 2009, whose update step is used once.
     """
     refuse_too_few(len(x), count)
     seed = int(torch.randint(2**31, ()))
@@ -42,16 +42,16 @@ def starting_inputs(x: Tensor, count: int, init: Start) -> Tensor:
 
 
 def refuse_too_few(number: int, least: int, whose: str = "data") -> None:
-    """Refuse to start from fewer data than there are components."""
+    """Refuse to initialise from fewer data than there are components."""
     if number < least:
         raise ValueError(
-            f"expected at least {least} {whose}, one for each component, got {number}; ask for "
-            "fewer components or use init='random'."
+            f"expected at least {least} {whose}, one for each component, got {number}; use fewer "
+            "components or init='random'."
         )
 
 
 def kmeans(x: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the centres of k-means, from k-means++ seeds, and the cluster of each row."""
+    """Return the k-means centres, with k-means++ seeds, and the cluster of each row."""
     with needs("train"):
         from sklearn.cluster import KMeans
     fitted = KMeans(count, init="k-means++", n_init=1, random_state=seed).fit(to_numpy(x))
@@ -59,7 +59,7 @@ def kmeans(x: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def _medoid(flat: Tensor, inside: Tensor, centre: Tensor) -> Tensor:
-    """Return the position of a cluster's medoid, or of the point next to an empty one's centre."""
+    """Return the position of a cluster's medoid; if empty, of the point nearest to its centre."""
     flat, (position,) = flat.to(centre), inside.nonzero(as_tuple=True)
     if len(position) == 0:
         return torch.cdist(centre.unsqueeze(0), flat)[0].argmin()

@@ -1,4 +1,4 @@
-"""How much of the data each component of a mixture explains, and what may be done about it."""
+"""How much of the data each component of a mixture explains, and pruning and re-seeding."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from priory.priors.parts.base import ComponentsPart, Weights
 Mixture = GaussianMixture | FactorizedGaussianMixture
 
 DEAD = 0.01
-"""A component is dead below this part of an equal share of the data."""
+"""A component is dead below this fraction of an equal share of the data."""
 
 
 @torch.no_grad()
@@ -40,7 +40,7 @@ def mean_responsibilities(p: Mixture, z: Float[Tensor, "*points L"]) -> Float[Te
 
 
 def dead_positions(share: Float[Tensor, " K"], threshold: float = DEAD) -> Int[Tensor, " D"]:
-    """Return which components have less than a part `threshold` of an equal share, 1/K."""
+    """Return which components have less than a fraction `threshold` of an equal share, 1/K."""
     (dead,) = (share < threshold / len(share)).nonzero(as_tuple=True)
     return dead
 
@@ -68,7 +68,7 @@ class Explained:
 def explain(
     prior: Callable[..., Mixture], encoder: Encoder, x: Tensor | Array, context: Context | None
 ) -> Explained:
-    """Encode data and ask the prior for the density and the responsibilities, batch by batch."""
+    """Encode data and compute the density and the responsibilities of the prior, in batches."""
     x = taken(x, encoder)
     if len(x) == 0:
         raise ValueError("expected at least one example, got none.")
@@ -91,7 +91,7 @@ def _batches(x: Tensor, context: Context | None) -> Iterator[tuple[Tensor, Conte
 def log_prob_of(
     prior: Callable[..., Mixture], encoder: Encoder, z: Tensor, context: Context | None
 ) -> Tensor:
-    """Return log p(z) in nats, `(N,)`, batch by batch."""
+    """Return log p(z) in nats, `(N,)`, in batches."""
     parts = [prior(encoder, part).log_prob(batch) for batch, part in _batches(z, context)]
     return torch.cat(parts)
 
@@ -101,11 +101,11 @@ class Pruned:
     r"""A prior with fewer components.
 
     Attributes:
-        prior: The new prior; the old one is as it was.
+        prior: The new prior; the old one is not changed.
         loss_in_nats: $\mathbb{E}_q[\log p_\text{before}(z) - \log p_\text{after}(z)]$ over one
             sample of q(z|x) for each example.
         standard_error: Its standard error over data.
-        kept: The positions that the components had, `(K',)`, in rising order.
+        kept: The original positions of the components, `(K',)`, in ascending order.
     """
 
     prior: Prior
@@ -122,7 +122,7 @@ class WithComponents(Protocol):
         """Return p(z)."""
 
     def select(self, kept: Tensor) -> Prior:
-        """Return a new prior of the components at these positions, their weights renormalised."""
+        """Return a new prior with the components at these positions and renormalised weights."""
 
 
 @torch.no_grad()
@@ -133,19 +133,19 @@ def prune(
     keep: int | float,
     context: Context | None = None,
 ) -> Pruned:
-    """Keep the components that explain most of the data, and measure what that costs.
+    """Keep the components that explain most of the data, and measure the loss.
 
     Args:
         prior: A mixture prior with a method `select`.
         encoder: The module that returns q(z|x) as a diagonal Gaussian.
-        data: Data to judge by, `(N, *data_shape)`.
-        keep: How many components to keep, or the fraction of the data (as a mean responsibility)
-            that those that are kept have to explain.
-        context: What is known of the data.
+        data: The data to evaluate on, `(N, *data_shape)`.
+        keep: The number of components to keep, or the fraction of the data (as a mean
+            responsibility) that the kept ones must explain.
+        context: The context of the data.
 
     Raises:
-        ValueError: If `keep` is no number of components from 1 to K and no fraction above 0 up to
-            1.0, or there are no data.
+        ValueError: If `keep` is neither a number of components from 1 to K nor a fraction above 0
+            and up to 1.0, or there are no data.
     """
     before = explain(prior, encoder, data, context)
     share, order = before.share.sort(descending=True)
@@ -161,7 +161,7 @@ def prune(
 
 
 def _number(keep: int | float, share: Tensor) -> int:
-    """Return how many components to keep of those with these shares, largest first."""
+    """Return how many components with these shares, largest first, to keep."""
     if isinstance(keep, bool) or not (0 < keep <= (len(share) if isinstance(keep, int) else 1)):
         raise ValueError(
             f"expected to keep from 1 to {len(share)} components, or a fraction of the data "
@@ -174,29 +174,28 @@ def _number(keep: int | float, share: Tensor) -> int:
 
 
 MOST_MASS = 0.5
-"""The mass that new components share at the most: the others lose no more than log 2 nats."""
+"""The maximum total mass of new components: the others lose at most log 2 nats."""
 
 
 @runtime_checkable
 class Reseedable(Protocol):
-    """A prior whose dead components can be put to use again while it is trained.
+    """A prior whose dead components can be reused during training.
 
-    A trainer that wants it calls `reseed` between steps, with the training data (or a part of
-    them), the encoder and what is known of these data, where `isinstance(prior, Reseedable)` says
-    that it may. The call changes parameters in place and without a gradient, draws from torch's
-    generator, and leaves the modes of all modules as they are. What an optimiser remembers of the
-    components that were replaced is about others; it fades by itself.
+    A trainer can call `reseed` between steps, with the training data (or part of them), the encoder
+    and the context of these data, if `isinstance(prior, Reseedable)`. The call changes parameters
+    in place without gradients, draws from torch's generator, and leaves the modes of all modules
+    unchanged. The optimiser's state for the replaced components is outdated, but fades on its own.
     """
 
     def reseed(self, x: Tensor | Array, encoder: Encoder, context: Context | None = None) -> int:
-        """Move the dead components and return how many there were."""
+        """Move the dead components and return their number."""
 
 
 @torch.no_grad()
 def move_dead(explained: Explained, x: Tensor, components: ComponentsPart, weights: Weights) -> int:
-    """Move the dead components of a mixture to the examples that it explains worst, in place.
+    """Move the dead components of a mixture, in place, to the examples that it explains worst.
 
-    Return how many were dead.
+    Return the number of dead components.
     """
     dead = dead_positions(explained.share)[: len(explained.z)]
     if len(dead) == 0:
@@ -210,10 +209,9 @@ def move_dead(explained: Explained, x: Tensor, components: ComponentsPart, weigh
 
 @torch.no_grad()
 def worst_explained(explained: Explained, count: int, mass: float) -> Tensor:
-    """Return the positions of examples for new components, one at a time the worst explained.
+    """Return examples for new components: at each step, the worst explained one.
 
-    Each joins the mixture before the next is looked for, so that neighbours are not all taken.
-
+    Each is added to the mixture before the next search, so that neighbours are not all chosen.
     Each will have the mixing weight `mass`.
     """
     log_prob, log_mass, taken = explained.log_prob.clone(), math.log(mass), []

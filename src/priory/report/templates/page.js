@@ -303,7 +303,8 @@ function listen() {
 function redraw() {
   legend();
   redrawMap();
-  if (DATA.beside.length) drawBeside(at("beside"));
+  if (DATA.beside.length) drawBeside(at("beside"), DATA.beside);
+  if (DATA.apart.length) drawBeside(at("apart"), DATA.apart);
   drawCurves(at("curves"));
 }
 

@@ -129,31 +129,40 @@ function drawUmap(element, model, shown, by) {
 }
 
 /** Draw all priors on the same axes, as many beside each other as there is room for. */
-function drawBeside(element) {
-  const colours = theme(), maps = DATA.beside, width = widthOf(element);
+function drawBeside(element, maps) {
+  const colours = theme(), width = widthOf(element);
   const columns = Math.max(1, Math.min(maps.length, 4, Math.floor(width / 250)));
   const rows = Math.ceil(maps.length / columns);
   const gap = 34, side = (width - 40 - gap * (columns - 1)) / columns;
-  const height = rows * (side + 52) + 8;
+  const head = 44, each = side + head + 26, height = rows * each + 8;
   const top = Math.max(...maps.map((map) => map.density.top));
   const all = layout(colours, { width, height, margin: { l: 0, t: 0, r: 0, b: 0 }, annotations: [] });
   const traces = [];
   maps.forEach((map, n) => {
     const id = n ? String(n + 1) : "", column = n % columns, row = Math.floor(n / columns);
-    const left = 36 + column * (side + gap), above = 26 + row * (side + 52);
+    const left = 36 + column * (side + gap), above = head + row * each;
     const range = [map.low, map.high], line = !map.points[1];
     const where = { xaxis: `x${id}`, yaxis: `y${id}` };
     all[`xaxis${id}`] = axis(colours, { range, domain: [left / width, (left + side) / width], anchor: `y${id}` });
     all[`yaxis${id}`] = axis(colours, { range: line ? [top - DEPTH, top + 1] : range, anchor: `x${id}`,
       domain: [1 - (above + side) / height, 1 - above / height] });
-    all.annotations.push({ text: plain(map.name), showarrow: false, xref: "paper", yref: "paper", xanchor: "left",
+    all.annotations.push({ text: plain(map.name) + (map.note ? `<br><span style="font-size:11px">${plain(map.note)}</span>` : ""), align: "left", showarrow: false, xref: "paper", yref: "paper", xanchor: "left",
       yanchor: "bottom", x: left / width, y: 1 - above / height, font: { color: colours.ink, size: 13 } });
     traces.push(line
       ? { type: "scatter", mode: "lines", x: map.density.x, y: map.density.z[0], line: { color: colours.accent }, ...where }
       : contour(map.density, colours, top, where));
-    const y = map.points[1] ?? map.points[0].map(() => top - DEPTH + 0.3);
-    traces.push({ ...dots("scatter", map.points[0], y, map.name, null, colours), ...where });
-    traces.at(-1).marker.size = 3;
+    const level = (xs) => xs.map(() => top - DEPTH + 0.3);
+    const y = map.points[1] ?? level(map.points[0]);
+    for (const [number, xs, ys] of byClass([map.points[0], y], map.labels, DATA.labelNames)) {
+      traces.push({ ...dots("scatter", xs, ys, map.name, number, colours), ...where });
+      Object.assign(traces.at(-1).marker, { symbol: "circle", size: 4, line: { width: 0 } });
+    }
+    if (map.holes) {
+      for (const [color, size] of [[colours.paper, 4], [colours.ink, 1.6]]) {
+        traces.push({ type: "scatter", mode: "markers", name: "holes", x: map.holes[0], y: map.holes[1] ?? level(map.holes[0]),
+          hoverinfo: "skip", marker: { symbol: "x-thin", size: 6, color, line: { width: size, color } }, ...where });
+      }
+    }
   });
   Plotly.react(element, traces, all, { ...QUIET, staticPlot: true });
 }

@@ -1,1 +1,1 @@
-"""The checks, one family a file: each is a function from a subject to a result."""
+"""The checks, one family per file: each is a function from a subject to a result."""

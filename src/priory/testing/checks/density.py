@@ -1,4 +1,4 @@
-"""The density is one, and the same however it is asked."""
+"""The density integrates to one, and does not depend on how it is computed."""
 
 import math
 
@@ -84,7 +84,7 @@ def normalisation(subject: Subject) -> Result:
     # Twice the one-sided level of a normal, with its error bar; a wide bar settles nothing.
     bar = mass.error * math.sqrt(2 * math.log(2 / subject.level)) + estimated
     if bar > 0.1 and gap <= bar:
-        return inconclusive(f"the integral is known to within {bar:.2g} only")
+        return inconclusive(f"the integral is only known to within {bar:.2g}")
     return by_error(gap, bar, "|integral - 1|, by importance sampling", guess)
 
 

@@ -1,4 +1,4 @@
-"""The prior moves, copies and saves whole."""
+"""The prior moves, copies and saves completely."""
 
 import io
 from copy import deepcopy
@@ -29,7 +29,7 @@ def moves(subject: Subject) -> Result:
 
 
 def state_dict(subject: Subject) -> Result:
-    """Check that the state_dict holds no tensor twice, no encoder, and no more after a call."""
+    """Check that the state_dict has no tensor twice, no encoder, and nothing new after a call."""
     prior, encoder = subject.new_prior(), subject.new_encoder()
     keys = list(prior.state_dict())
     prior(encoder)
