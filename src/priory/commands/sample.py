@@ -83,6 +83,8 @@ def sample(
         if batch is not None:
             batch_code = _code(vae.num_batches is not None, "batch", form.batch_names, batch)
         order, weights = components_to_draw(vae, code, component, per_component)
+        if estimate is not None and code is not None and code >= estimate.num_labels:
+            raise ValueError(f"expected a label from 0 to {estimate.num_labels - 1}, got {code}.")
         if order is not None and estimate is not None and code is not None:
             raise ValueError(
                 "expected a label or components for a model that takes no labels, got both; "

@@ -190,7 +190,7 @@ def rows_of(columns: Columns, real: Tensor, made: Tensor, most: int = 8) -> Rows
         columns: What they mean.
         real: Held-out rows, `(N, D)`; none where they are not to be shown.
         made: Rows that a model made, `(M, D)`.
-        most: The most rows of each.
+        most: At most this many rows of each.
     """
     shown = columns.columns[:MOST_COLUMNS]
     both = [_texts(columns, rows[:most]) for rows in (real, made)]
@@ -283,7 +283,7 @@ def heatmap(
         genes: Which of them, `(G,)`.
         counts: The counts, `(N, D)`.
         groups: The group of each row, `(N,)`.
-        names: The names of the groups; the sixteen with the most rows are shown.
+        names: The names of the groups; the sixteen largest are shown.
         title: What the groups are.
         fewest: A group with fewer rows is left out.
     """
@@ -308,7 +308,7 @@ def changes(columns: Columns, along: Tensor, most: int = 6) -> list[Change]:
     Args:
         columns: What the data mean.
         along: The data expected at each stop, `(stops, D)`.
-        most: The most columns.
+        most: At most this many columns.
     """
     spans = columns.spans
     moved = along.log1p() if all(kind == "count" for kind, _, _ in spans) else along
