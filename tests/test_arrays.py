@@ -203,7 +203,7 @@ FUNCTIONS = {
     "posterior_of_all": lambda x, z, y: posterior_of_all(model(), x).mean,
     "evaluate": lambda x, z, y: ev.evaluate(conditional(), x, 8, context=Context(labels=y)).nll,
     "measure": lambda x, z, y: ev.measure(model(), x, x, num_samples=4).memorisation.z_score,
-    "nll": lambda x, z, y: ev.negative_log_likelihood(model(), x, 9).per_datum,
+    "nll": lambda x, z, y: ev.negative_log_likelihood(model(), x, 9).per_example,
     "surgery": lambda x, z, y: ev.surgery(model(), x).elbo.value,
     "latent_use": lambda x, z, y: ev.latent_use(model(), x).information,
     "model_holes": lambda x, z, y: ev.model_holes(model(), x).prior_in_holes,

@@ -73,7 +73,7 @@ def test_a_kind_goes_from_end_to_end(kind, tmp_path, monkeypatch, capsys, reques
     main(["encode", "run", *given, "--out", "z.npy"])
     main(["score", "run", *given, *SAMPLES, "--out", "s.csv"])
     model, form = priory.load("run"), DataFormat.read(Path("run"))
-    z, scores = np.load("z.npy"), np.genfromtxt("s.csv", names=True)["log_prob"]
+    z, scores = np.load("z.npy"), np.genfromtxt("s.csv", delimiter=",", names=True)["log_prob"]
     assert z.shape == (len(scores), 3)
     assert np.isfinite(z).all()
     assert np.isfinite(scores).all()
@@ -153,7 +153,7 @@ def test_labels_are_asked_for_where_the_model_needs_them(tmp_path, monkeypatch, 
     main(labelled)
     refused(["score", "run", "--data", "more.npy"], "name a file of them with --labels", capsys)
     main(["score", "run", "--data", "x.npy", "--labels", "y.npy", *SAMPLES])
-    assert np.isfinite(np.genfromtxt("scores.csv", skip_header=1)).all()
+    assert np.isfinite(np.genfromtxt("scores.csv", delimiter=",", skip_header=1)).all()
     main(["refit", "run", "--prior", "ConditionalVampPrior", "--max-epochs", "1", *SAMPLES])
     assert json.loads(Path("runs/refit-1/metrics.json").read_text())["after"]["given_labels"]
 
@@ -164,7 +164,7 @@ def test_a_prior_made_of_training_data_is_given_them_to_score(tmp_path, monkeypa
     npy()
     main(["train", "--data", "x.npy", "--prior", "ExemplarPrior", *QUICK, *SAMPLES, "--out", "run"])
     main(["score", "run", *SAMPLES])
-    assert np.isfinite(np.genfromtxt("scores.csv", skip_header=1)).all()
+    assert np.isfinite(np.genfromtxt("scores.csv", delimiter=",", skip_header=1)).all()
     Path("x.npy").rename("y.npy")
     refused(["score", "run", "--data", "y.npy", "--out", "s.npy"], "put them back", capsys)
 

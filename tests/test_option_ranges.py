@@ -26,6 +26,7 @@ BASE = {
     "encode": ["run", "--out", "OUT.npy"],
     "sample": ["run", "-n", "3", "--out", "OUT.npy"],
     "interpolate": ["run", "--out", "OUT.npy"],
+    "impute": ["run", "--data", "x.npy", "--out", "OUT.npy"],
     "check": ["nothing:here"],
 }
 HOSTILE = (
@@ -145,4 +146,5 @@ def stop_before_work(patch, name: str) -> None:
     called = {"train": "train", "compare": "train", "report": "entry", "refit": "fit_prior"}
     called |= {"evaluate": "measure", "score": "negative_log_likelihood", "sample": "decode"}
     called |= {"interpolate": "find_path", "check": "check_prior", "encode": "write_columns"}
+    called |= {"impute": "open_run"}
     patch.setattr(getattr(module, of[name]) if name in of else module, called[name], begun)

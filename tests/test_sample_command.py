@@ -165,7 +165,7 @@ def test_labels_choose_the_prior(table):
     assert np.allclose(np.diff(means), step, atol=abs(step) / 4)
 
 
-def test_labels_are_as_frequent_as_in_the_data(tmp_path, monkeypatch):
+def test_labels_are_as_frequent_as_in_the_data(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.savez("x.npz", x=np.zeros((40, 5)), labels=np.repeat([0, 1], [4, 36]))
     prior = ConditionalMoGPrior(2, num_components=2, num_labels=2)
@@ -176,6 +176,11 @@ def test_labels_are_as_frequent_as_in_the_data(tmp_path, monkeypatch):
     assert 0.75 < label.mean() < 1
     main(["sample", "run", "-n", "5", "--label", "0", "--out", "y.csv"])
     assert np.loadtxt("y.csv", delimiter=",", skiprows=1)[:, 0].tolist() == [0] * 5
+    plain = VAE(vae.encoder, vae.decoder, StandardPrior(2))
+    written(Path("plain"), plain, DataFormat("x", (5,), "float64"), data="x.npz", test=0.5)
+    main(["sample", "plain", "-n", "5", "--label", "1", "--out", "z.csv"])  # an estimate
+    assert np.loadtxt("z.csv", delimiter=",", skiprows=1)[:, 0].tolist() == [1] * 5
+    refused(["plain", "--label", "7"], "expected a label from 0 to 1, got 7", capsys)
 
 
 def test_a_prior_made_of_training_data_is_given_them(tmp_path, monkeypatch, capsys):

@@ -1,7 +1,7 @@
 """Write numbers for each example, in the format of the file extension."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ SUFFIXES = (".csv", ".parquet", ".npy")
 
 
 def write_columns(
-    path: Path, numbers: Tensor, names: list[str], examples: Sequence[str] | None = None
+    path: Path,
+    numbers: Tensor,
+    names: list[str],
+    known_by: Mapping[str, Sequence[Any]] | None = None,
 ) -> None:
     """Write one row per example.
 
@@ -24,16 +27,15 @@ def write_columns(
         path: The file; `.npy` contains only the array.
         numbers: The numbers, `(N, C)`, or `(N,)` for a single column.
         names: The names of the C columns.
-        examples: The names of the N examples, if they have any; they become the first column.
+        known_by: Columns before the others, by name, that identify the N examples.
     """
     array = to_numpy(numbers)
     content = io.BytesIO()
-    if examples is not None and path.suffix != ".npy":
+    if known_by and path.suffix != ".npy":
         with needs("data"):
             import pandas as pd
-        table = pd.DataFrame(array.reshape(len(array), -1), columns=names)
-        table.insert(0, "name", list(examples))
-        write_table(path, table)
+        columns = dict(zip(names, array.reshape(len(array), -1).T, strict=True))
+        write_table(path, pd.DataFrame({**known_by, **columns}))
         return
     if path.suffix == ".npy":
         np.save(content, array)

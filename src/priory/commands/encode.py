@@ -69,6 +69,7 @@ def encode(
             for n in chosen
             for number in range(1, levels[n - 1].shape[1] + 1)
         ]
-        write_columns(path, z, names, part.own_names)
+        names_of_rows = part.own_names
+        write_columns(path, z, names, None if names_of_rows is None else {"name": names_of_rows})
     where = f" of level {level}" if level is not None and len(levels) > 1 else ""
     plain_console().print(f"{len(z)} examples in {z.shape[1]} latent dimensions{where}: {path}.")

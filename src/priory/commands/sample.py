@@ -12,6 +12,7 @@ from priory.commands.samples_file import Samples, check_count, endings, write_sa
 from priory.data import DataFormat
 from priory.evaluation import decode
 from priory.evaluation.draws import components_to_draw, draw, draw_from
+from priory.evaluation.latent_labels import LatentLabels, latent_labels
 from priory.files import checked_file
 from priory.networks.context import Context
 from priory.printing import plain_console
@@ -38,8 +39,10 @@ def sample(
     """Write samples from a model, as a picture or in the data's original units.
 
     If a model takes labels or batches, they are as frequent as in the run's test data, unless you
-    name one. The exposures of counts, such as the sequencing depth of a cell, are drawn from those
-    in the batch.
+    name one. If it takes no labels but its training data have some, the labels of samples are an
+    estimate: for a mixture from its components, for any other prior from a classifier of latents.
+    The exposures of counts, such as the sequencing depth of a cell, are drawn from those in the
+    batch.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
@@ -47,7 +50,7 @@ def sample(
         n: The number of samples, 64 by default; with `--per-component`, 8 from each component.
         component: Sample only from this component of a mixture, numbered from 0.
         per_component: Sample from each component of a mixture, one row each, the heaviest first.
-        label: Sample only this label, by name or number.
+        label: Sample only this label, by name or number; an estimate if the model takes no labels.
         batch: Sample only this batch, by name or number.
         mean: Write the mean of p(x|z) for each z, which is smooth, instead of a sample.
         seed: The random seed.
@@ -74,19 +77,56 @@ def sample(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         code, batch_code = None, None
+        estimate = None if vae.needs_labels else _estimate(opened, form, label)
         if label is not None:
-            code = _code(vae.needs_labels, "label", form.label_names, label)
+            code = _code(vae.needs_labels or estimate is not None, "label", form.label_names, label)
         if batch is not None:
             batch_code = _code(vae.num_batches is not None, "batch", form.batch_names, batch)
         order, weights = components_to_draw(vae, code, component, per_component)
+        if estimate is not None and code is not None and code >= estimate.num_labels:
+            raise ValueError(f"expected a label from 0 to {estimate.num_labels - 1}, got {code}.")
+        if order is not None and estimate is not None and code is not None:
+            raise ValueError(
+                "expected a label or components for a model that takes no labels, got both; "
+                "leave one out."
+            )
         total = n if order is None else n * len(order)
         check_count(path, total)
         labels, batches = _labels_and_batches(opened, code, batch_code, total)
-        z = draw(vae, labels, total) if order is None else draw_from(vae, code, order, n)
-        x = decode(vae, z, Context(labels=labels, batch_label=batches), mean)
+        if order is not None:
+            z = draw_from(vae, code, order, n)
+        elif estimate is not None and code is not None:
+            z = estimate.draw(code, total)
+        else:
+            z = draw(vae, labels, total)
+        outside = None if form.columns is None else form.columns.outside
+        x = decode(vae, z, Context(labels=labels, batch_label=batches), mean, outside)
+        about = ""
+        if estimate is not None:
+            about = f"; labels are an estimate, {estimate.how}"
+            labels = estimate.labels_at(z) if code is None else torch.full((total,), code)
     samples = Samples(x, form, labels, order if per_component else None, weights, batches)
     write_samples(path, samples, getattr(vae.encoder, "data_range", None))
-    plain_console().print(f"{len(x)} samples of {title_of(vae.prior)}: {path}.")
+    plain_console().print(f"{len(x)} samples of {title_of(vae.prior)}: {path}{about}.")
+
+
+def _estimate(run: Run, form: DataFormat, label: str | None) -> LatentLabels | None:
+    """Return where labels lie in the latent space, for a model that takes no labels.
+
+    None where nobody asks: no label is named, and the data are no table with a column of labels.
+    """
+    if label is None and (form.columns is None or form.columns.label is None):
+        return None
+    part = run.training
+    if part is None or part.labels is None:
+        if label is None:
+            return None
+        raise ValueError(
+            "expected training data with labels, or no label for a model that takes none, got "
+            f"{label}; leave it out."
+        )
+    vae, count = run.model, len(form.label_names or ()) or int(part.labels.max()) + 1
+    return latent_labels(vae, part.tensor(), part.labels, count, vae.context_of(**part.annotations))
 
 
 def _code(is_told: bool, what: str, names: Sequence[str] | None, given: str) -> int:

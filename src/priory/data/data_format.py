@@ -11,6 +11,7 @@ import torch
 from priory.data.open import open_like
 from priory.data.splits import Part, Source, Splits
 from priory.data.tables.columns import Columns
+from priory.data.tables.gaps import TableWithGaps, open_gaps
 from priory.files import write_whole
 
 FILE = "data.json"
@@ -80,6 +81,31 @@ class DataFormat:
             raise ValueError(
                 f"expected the format of a run's data in {file}, got a damaged file."
             ) from error
+
+    def open_gaps(
+        self,
+        path: str | Path,
+        *,
+        options: Mapping[str, Any] | None = None,
+        labelled: bool = False,
+    ) -> TableWithGaps:
+        """Open a further table some of whose cells are missing.
+
+        Args:
+            path: The file.
+            options: Further options of the table.
+            labelled: Whether the model needs its labels.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the run was not trained on a table, or the file does not fit.
+        """
+        if self.columns is None or any(column.kind == "count" for column in self.columns.columns):
+            raise ValueError(
+                f"expected a run trained on a table, got one trained on {self.name}; missing cells "
+                "are those of a table."
+            )
+        return open_gaps(path, self.columns, self.label_names, options, labelled=labelled)
 
     def open(
         self,

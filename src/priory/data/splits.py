@@ -1,5 +1,6 @@
 """Data from a source, and the same data in three parts, which are read on demand."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +34,7 @@ class Source:
         batch_names: The names of the batches.
         exposure: The exposure of each example, `(N,)`, or None.
         names: The name of each example, or None.
+        ids: The columns of a table that are neither data nor labels, by name, or None.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Source:
     batch_names: tuple[str, ...] | None = None
     exposure: Tensor | None = None
     names: tuple[str, ...] | None = None
+    ids: Mapping[str, Sequence[Any]] | None = None
 
     def __init__(  # arguments may be arrays, but attributes are tensors
         self,
@@ -58,6 +61,7 @@ class Source:
         batch_names: tuple[str, ...] | None = None,
         exposure: Tensor | Array | None = None,
         names: tuple[str, ...] | None = None,
+        ids: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
         arrays = {
             **{"x": x, "labels": labels, "part": part},
@@ -65,7 +69,7 @@ class Source:
         }
         tensors = {key: None if a is None else as_tensor(a) for key, a in arrays.items()}
         vars(self).update(tensors, name=name, label_names=label_names, columns=columns)
-        vars(self).update(batch_names=batch_names, names=names)
+        vars(self).update(batch_names=batch_names, names=names, ids=ids)
 
     def rows(self, index: Tensor) -> "Part":
         """Return the examples at some positions, `(N,)`."""
@@ -73,7 +77,7 @@ class Source:
         of_rows: dict[str, Any] = {
             n: None if t is None else t[index] for n, t in annotations.items()
         }
-        return Part(self.x, index, names=self.names, **of_rows)
+        return Part(self.x, index, names=self.names, ids=self.ids, **of_rows)
 
     def whole(self) -> "Part":
         """Return all examples."""
@@ -93,6 +97,7 @@ class Part:
         exposure: The exposure of each example of this part, `(N,)`, or None.
         batch_label: The batch of each example of this part, `(N,)`, or None.
         names: The name of each example of the whole source, or None.
+        ids: The columns of the whole table that are neither data nor labels, or None.
     """
 
     values: Tensor
@@ -102,6 +107,7 @@ class Part:
     exposure: Tensor | None = None
     batch_label: Tensor | None = None
     names: tuple[str, ...] | None = None
+    ids: Mapping[str, Sequence[Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -115,6 +121,16 @@ class Part:
     def own_names(self) -> tuple[str, ...] | None:
         """The name of each example of this part."""
         return None if self.names is None else tuple(self.names[n] for n in self.index.tolist())
+
+    @property
+    def known_by(self) -> dict[str, Sequence[Any]]:
+        """What each example is known by: its name, or its row in a table and its cells beside."""
+        if self.names is not None:
+            return {"name": self.own_names or ()}
+        if self.ids is None:
+            return {}
+        rows = self.index.tolist()
+        return {"row": rows, **{name: [cells[n] for n in rows] for name, cells in self.ids.items()}}
 
     @property
     def data_shape(self) -> tuple[int, ...]:
@@ -156,7 +172,9 @@ class Part:
         positions = torch.arange(len(self))
         for rows in blocks(len(self), bits[:1].numel()):
             bits[rows] = drawn.read(positions[rows], generator).to(torch.uint8)
-        return replace(self, values=bits, index=positions, names=self.own_names, grey=None)
+        return replace(
+            self, values=bits, index=positions, names=self.own_names, ids=None, grey=None
+        )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from priory.evaluation.exhibit import Exhibit, exhibit, sample_data
 from priory.evaluation.exploration import DecodedPlane, Exploration, explore
 from priory.evaluation.gene_agreement import Agreement, gene_agreement, told_apart
 from priory.evaluation.holes import Holes, holes, in_holes, model_holes
+from priory.evaluation.imputation import Imputation, impute
 from priory.evaluation.interpolation import Interpolation, interpolate
 from priory.evaluation.latent_use import LatentUse, latent_use
 from priory.evaluation.log_prob import LogProb
@@ -48,6 +49,7 @@ __all__ = [
     "Exhibit",
     "Exploration",
     "Holes",
+    "Imputation",
     "Interpolation",
     "LatentUse",
     "LogProb",
@@ -75,6 +77,7 @@ __all__ = [
     "explore",
     "gene_agreement",
     "holes",
+    "impute",
     "in_holes",
     "interpolate",
     "latent_use",

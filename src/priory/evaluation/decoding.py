@@ -1,5 +1,7 @@
 """Which data do points of the latent space represent?"""
 
+from collections.abc import Callable
+
 import torch
 from torch import Size, Tensor
 from torch.distributions import Categorical, Distribution, Independent
@@ -12,6 +14,9 @@ from priory.networks.home import taken
 from priory.vae import VAE
 
 DRAWS = 16
+REDRAWS = 20
+Outside = Callable[[Tensor], Tensor]
+"""Which values of data, `(B, *data_shape)`, the data could not hold, of the same shape."""
 
 
 def expected(likelihood: Distribution) -> Tensor:
@@ -44,9 +49,31 @@ def expected(likelihood: Distribution) -> Tensor:
         return likelihood.sample(Size((DRAWS,))).mean(0)
 
 
+def drawn_within(likelihood: Distribution, outside: Outside | None) -> Tensor:
+    """Draw from p(x|z), and draw values that the data could not hold again, twenty times at most.
+
+    The values of an example are expected to be independent given z.
+
+    Args:
+        likelihood: p(x|z).
+        outside: Which values those are; None for no such values.
+    """
+    x = likelihood.sample()
+    for _ in range(0 if outside is None else REDRAWS):
+        assert outside is not None
+        if not (wrong := outside(x)).any():
+            break
+        x = torch.where(wrong, likelihood.sample(), x)
+    return x
+
+
 @torch.no_grad()
 def decode(
-    vae: VAE, z: Tensor | Array, context: Context | None = None, mean: bool = False
+    vae: VAE,
+    z: Tensor | Array,
+    context: Context | None = None,
+    mean: bool = False,
+    outside: Outside | None = None,
 ) -> Tensor:
     r"""Draw an example from p(x|z) for each z, or take its mean, in blocks.
 
@@ -56,6 +83,7 @@ def decode(
         context: The context, for a decoder that takes labels or batches. Missing exposures are
             drawn from those of the training data, or their median is used for a mean.
         mean: Whether to return $E[x \mid z]$, like `expected`, instead of a sample.
+        outside: Which values the data cannot have; those are drawn again, as in `drawn_within`.
 
     Returns:
         The data, `(M, *data_shape)`.
@@ -75,7 +103,7 @@ def decode(
         if not mean:
             told = vae.with_drawn_exposure(len(z[rows]), told)
         likelihood = vae.likelihood(z[rows], told)
-        parts.append(expected(likelihood) if mean else likelihood.sample())
+        parts.append(expected(likelihood) if mean else drawn_within(likelihood, outside))
     return torch.cat(parts)
 
 

@@ -26,6 +26,8 @@ from priory.training import read_curves
 from priory.vae import VAE
 
 MOST_COMPONENTS = 500
+NUM_SAMPLES, MOST_SAMPLES = 64, 1000
+"""How many data are drawn to be looked at, and how many where their columns are shown."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,8 @@ def entry(
         ValueError: If the file of measures is damaged.
     """
     x, context = part.tensor(), vae.context_of(**part.annotations)
-    shown = exhibit(vae, x, seed=seed, context=context, examples=examples)
+    drawn = MOST_SAMPLES if x.dim() == 2 else NUM_SAMPLES
+    shown = exhibit(vae, x, drawn, seed=seed, context=context, examples=examples)
     return Entry(
         name,
         evaluation or evaluated(vae, part, importance_samples, seed),

@@ -18,6 +18,7 @@ from priory.networks.data_range import DataRange
 from priory.report.entries import Entry, notes
 from priory.report.page_data import MOST_POINTS, explored, page_data
 from priory.report.pictures import Pictures
+from priory.report.table_view import table_view
 from priory.report.tables import Row, density_unit, errors_of, measures_table
 from priory.report.verdict import Verdict, verdict
 
@@ -129,6 +130,7 @@ def write_page(
         "batchNames": _names([e.batches for e in entries], subject.batch_names),
     }
     most = MOST_POINTS // len(entries)
+    examples = any(len(entry.exhibit.data) for entry in entries)
     page = environment.get_template("page.html").render(
         subject=subject,
         further=further,
@@ -140,7 +142,14 @@ def write_page(
         bars=pictures.bars,
         labelled=any(entry.labels is not None for entry in entries),
         apart=bool(data["apart"]),
-        examples=any(len(entry.exhibit.data) for entry in entries),
+        examples=examples,
+        views=[
+            table_view(
+                one, subject.columns, data["labelNames"], examples, data_too=one is entries[0]
+            )
+            for one in entries
+        ],
+        label_names=data["labelNames"],
         version=version("priory"),
         subset=most if any(len(e.exhibit.z) > most for e in entries) else None,
         data=Markup(json_for_script(data)),

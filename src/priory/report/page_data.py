@@ -11,7 +11,7 @@ from torch import Tensor
 from priory.arrays import as_tensor, to_numpy
 from priory.evaluation import ComponentView, DecodedPlane, Exploration
 from priory.evaluation.holes import SHARE_IN_HOLES
-from priory.report.entries import Entry
+from priory.report.entries import NUM_SAMPLES, Entry
 from priory.report.latent_map import LatentMap, common_limits, latent_map
 from priory.report.pictures import Pictures
 
@@ -98,7 +98,7 @@ def _model(entry: Entry, pictures: Pictures, most: int) -> dict[str, Any]:
         if seen.components is None
         else _components(seen.components, seen, pictures),
         "samples": pictures.encode(seen.decoded_samples),
-        "draws": pictures.encode(shown.samples),
+        "draws": pictures.encode(shown.samples[:NUM_SAMPLES]),
         "data": pictures.encode(shown.data),
         "reconstructions": pictures.encode(shown.reconstructions),
         "fixedTop": None

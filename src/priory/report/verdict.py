@@ -9,6 +9,7 @@ from priory.evaluation.components import COMPONENTS_IN_USE
 from priory.evaluation.evidence import NLL, RATE
 from priory.evaluation.holes import SHARE_IN_HOLES
 from priory.evaluation.levels import DEAD_RATE, dead_levels
+from priory.evaluation.measure import MINUS
 from priory.evaluation.surgery import MARGINAL_KL, MUTUAL_INFORMATION
 from priory.report.differences import (
     Difference,
@@ -146,7 +147,8 @@ def _share(entry: Entry) -> float | None:
 def _nll_reason(
     first: Entry, tied: list[Entry], behind: list[Entry], gaps: dict[str, Difference]
 ) -> str:
-    measured = ", ".join(f"{_nll(e):.2f} ({e.name})" for e in (first, *tied[1:], *behind))
+    order = (first, *tied[1:], *behind)
+    measured = ", ".join(f"{_nll(e):.2f} ({e.name})".replace("-", MINUS, 1) for e in order)
     said = f"NLL in nats, lower is better: {measured}."
     if len(tied) > 1:
         close = ", ".join(f"{gaps[e.name]} to {e.name}" for e in tied[1:])

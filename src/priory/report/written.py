@@ -11,7 +11,7 @@ from priory.aggregate import marginal_prior
 from priory.evaluation import top_level
 from priory.networks.context import Context
 from priory.networks.data_range import DataRange
-from priory.report.entries import Entry
+from priory.report.entries import NUM_SAMPLES, Entry
 from priory.report.figures import density_comparison, density_figure, grid_figure
 from priory.report.latent_map import common_limits, latent_map
 from priory.report.page import Chapter, Recipe, Subject, write_page
@@ -41,7 +41,7 @@ def write_figures(run: Path, entries: Sequence[Entry], data_range: DataRange) ->
         shown, own = entry.exhibit, run / entry.name
         density = density_figure(map_of(entry))
         _save(density, own / "density.png", with_pdf=True)
-        _save(grid_figure(shown.samples, data_range), own / "samples.png")
+        _save(grid_figure(shown.samples[:NUM_SAMPLES], data_range), own / "samples.png")
         if len(shown.data):
             both = cat((shown.data, shown.reconstructions))
             _save(grid_figure(both, data_range), own / "reconstructions.png")

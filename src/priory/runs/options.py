@@ -197,6 +197,19 @@ class FurtherData:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """Data.
+
+    Args:
+        data: A table of the columns trained on, some of whose cells are missing.
+        data_options: Options of its kind, such as `{separator: ;}`.
+    """
+
+    data: str | None = None
+    data_options: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class OwnNetworks:
     """Your own classes.
 

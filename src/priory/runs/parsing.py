@@ -53,7 +53,9 @@ class Parser(jsonargparse.ArgumentParser):
             settings["default"] = default
         if hint is bool:
             del settings["type"]
-            settings["action"] = jsonargparse.ActionYesNo(yes_prefix="", no_prefix="no-")
+            # The opposite of an option that begins with "no" would be taken for the option itself.
+            opposite = None if name.startswith("no_") else "no-"
+            settings["action"] = jsonargparse.ActionYesNo("", opposite)  # type: ignore[arg-type]
         elif hint == list[int] | None:  # two values, one after the other
             settings |= {"type": int, "nargs": 2}
         elif hint == list[str]:

@@ -1,13 +1,13 @@
 """What the columns of a table mean: from cells to numbers for a model, and back."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +20,8 @@ from priory.suggestions import exact, short
 MOST_COUNT = 2**31
 MOST_SAID = 20
 """The maximum number of columns that one error names."""
+OWN = "missing"
+"""The category of missing values, if they have one of their own."""
 Kind = Literal["numeric", "categorical", "count"]
 
 
@@ -111,6 +113,20 @@ class Column:
         low = -np.inf if self.low is None else self.low
         values = np.clip(values, low, np.inf if self.high is None else self.high)
         return values.astype(np.int64) if self.whole else values
+
+    def outside(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which rows of `(N, width)` are numbers beyond the range that was seen, `(N,)`."""
+        if self.low is None or self.high is None:
+            return np.zeros(len(x), bool)
+        values = x[:, 0] * self.scale + self.mean
+        values = np.round(values) if self.whole else values
+        return np.asarray((values < self.low) | (values > self.high))
+
+    def without_value(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which rows of `(N, width)` have the category of cells without a value, `(N,)`."""
+        if self.kind != "categorical" or self.fill != OWN:
+            return np.zeros(len(x), bool)
+        return np.asarray(x.argmax(1) == self.categories.index(OWN))
 
     @property
     def _shown(self) -> tuple[Value, ...]:
@@ -255,6 +271,23 @@ class Columns:
                 for column, (_, start, stop) in zip(self.columns, self.spans, strict=True)
             }
         )
+
+    def outside(self, x: Float[Tensor, "N D"]) -> Bool[Tensor, "N D"]:
+        """Return which dimensions of rows stand for numbers beyond the range that was seen."""
+        return self._of_cells(x, Column.outside)
+
+    def without_value(self, x: Float[Tensor, "N D"]) -> Bool[Tensor, "N D"]:
+        """Return which dimensions of rows stand for the category of cells without a value."""
+        return self._of_cells(x, Column.without_value)
+
+    def _of_cells(
+        self, x: Tensor, test: Callable[[Column, NDArray[np.float64]], NDArray[np.bool_]]
+    ) -> Tensor:
+        array = x.detach().cpu().double().numpy()
+        answers = np.zeros(array.shape, bool)
+        for column, (_, start, stop) in zip(self.columns, self.spans, strict=True):
+            answers[:, start:stop] = test(column, array[:, start:stop])[:, None]
+        return torch.from_numpy(answers).to(x.device)
 
     def to_json(self) -> dict[str, Any]:
         """Return a value that `json.dump` can write and `from_json` can read."""

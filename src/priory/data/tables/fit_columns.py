@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from priory.arguments import one_of
 from priory.data.tables.cells import Cells, ColumnError, Table, Value
-from priory.data.tables.columns import MOST_SAID, Column, Columns
+from priory.data.tables.columns import MOST_SAID, OWN, Column, Columns
 
 MOST_CATEGORIES = 256
 MOST_WHOLE = 2**53
 """From here on a 64-bit float has no decimals that show whether it is whole."""
-OWN = "missing"
 
 MissingNumbers = Literal["refuse", "mean", "median"]
 MissingCategories = Literal["refuse", "frequent", "own"]

@@ -2,11 +2,11 @@
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -28,10 +28,11 @@ from priory.data.tables.fit_columns import (
 )
 from priory.extras import needs
 
+T = TypeVar("T")
+ADDED = ("component", "draw")
+"""Columns that are added to those of the data when samples are written."""
 WRITTEN = ("separator", "decimal", "missing_words")
 """Options that say how a file is formatted, and so may differ between files."""
-ADDED = ("component",)
-"""Columns that are added to those of the data when samples are written."""
 
 
 def open_table(
@@ -137,7 +138,8 @@ def _source(
     if wrong:
         raise TableError(wrong)
     x = check_data(columns.encode_table(table), table.where)
-    return Source(path.name.split(".")[0], x, labels, names, parts, columns)
+    ids = _beside(table, columns)
+    return Source(path.name.split(".")[0], x, labels, names, parts, columns, ids=ids)
 
 
 def open_table_like(
@@ -156,42 +158,63 @@ def open_table_like(
         label_names: The names of the labels.
         options: How it is formatted, and columns to `drop`.
     """
+
+    def read(table: Table, named: Table) -> Source:
+        x = check_data(columns.encode_table(named), table.where, least=1)
+        name, ids = table.where.split(".")[0], _beside(table, columns)
+        if columns.label is None or columns.label not in named.names:
+            return Source(name, x, columns=columns, ids=ids)
+        labels, names = classes_of(named.cells(columns.label), label_names)
+        return Source(name, x, labels, names, columns=columns, ids=ids)
+
+    return read_like(read, path, columns, options)
+
+
+def read_like(
+    read: Callable[[Table, Table], T],
+    path: str | Path,
+    columns: Columns,
+    options: Mapping[str, Any] | None = None,
+) -> T:
+    """Read a further table, whether it is written as the one trained on or as Priory writes one.
+
+    Args:
+        read: What reads it, from the whole table and from that without columns left out.
+        path: The file.
+        columns: What the columns mean.
+        options: How it is written, and columns to `drop`.
+    """
     options = dict(options or {})
     only(options, _options(), f"a table, {path}")
+
+    def attempt(dialect: Dialect) -> T:
+        table = read_table(path, dialect)
+        for name in (drop := options.get("drop", ())):
+            table.check_name(name)
+        left_out = [*drop, *(name for name in ADDED if name not in columns.names)]
+        kept = [place for place, name in enumerate(table.names) if name not in left_out]
+        return read(table, replace(table, frame=table.frame.iloc[:, kept]))
+
     written = {name: value for name, value in options.items() if name in WRITTEN}
     dialect = replace(columns.dialect, **vars(_dialect(vars(columns.dialect) | written)))
     try:
-        return _source_like(path, columns, label_names, dialect, options.get("drop", ()))
+        return attempt(dialect)
     except ValueError:
         ours = replace(dialect, separator=None, decimal=".")
         if written or ours == dialect:
             raise
         try:
-            return _source_like(path, columns, label_names, ours, options.get("drop", ()))
+            return attempt(ours)
         except ValueError:
             pass  # the error about the training columns says more
         raise
 
 
-def _source_like(
-    path: str | Path,
-    columns: Columns,
-    label_names: tuple[str, ...] | None,
-    dialect: Dialect,
-    drop: Sequence[str],
-) -> Source:
-    table = read_table(path, dialect)
-    for name in drop:
-        table.check_name(name)
-    left_out = [*drop, *(name for name in ADDED if name not in columns.names)]
-    kept = [place for place, name in enumerate(table.names) if name not in left_out]
-    table = replace(table, frame=table.frame.iloc[:, kept])
-    x = check_data(columns.encode_table(table), table.where, least=1)
-    name = table.where.split(".")[0]
-    if columns.label is None or columns.label not in table.names:
-        return Source(name, x, columns=columns)
-    labels, names = classes_of(table.cells(columns.label), label_names)
-    return Source(name, x, labels, names, columns=columns)
+def _beside(table: Table, columns: Columns) -> dict[str, Sequence[Any]]:
+    """Return the columns of a table that are neither data nor labels."""
+    apart = (*columns.names, columns.label)
+    places = {name: place for place, name in enumerate(table.names) if name not in apart}
+    return {name: table.frame.iloc[:, place].tolist() for name, place in places.items()}
 
 
 def _options() -> dict[str, Any]:
