@@ -26,7 +26,10 @@ def test_models_and_numbers_show_themselves():
     assert "over the held-out examples (NLL, ELBO" in found._repr_html_()
 
 
-def test_what_is_printed_in_a_notebook_needs_no_widgets(monkeypatch, capsys):
+def test_what_is_printed_in_a_notebook_is_plain_text(monkeypatch, capsys):
     monkeypatch.setattr(pytest.importorskip("rich.console"), "_is_jupyter", lambda: True)
-    plain_console().print("fitted")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as the output of a notebook counts as a terminal
+    console = plain_console()
+    console.print("fitted")
+    assert not console.is_terminal
     assert capsys.readouterr().out == "fitted\n"

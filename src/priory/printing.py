@@ -33,4 +33,6 @@ def plain_console(*, quiet: bool = False) -> Any:
         "highlight": False,
         "soft_wrap": True,
     }
-    return PlainConsole(quiet=quiet, force_jupyter=False, **text_only)  # without its widgets
+    if Console().is_jupyter:  # without widgets, and without a cursor that moves
+        text_only |= {"force_jupyter": False, "force_terminal": False}
+    return PlainConsole(quiet=quiet, **text_only)
