@@ -69,7 +69,7 @@ def write_wrong() -> None:
         ("--data nan.npy", "got nan in example 40000 at [1]"),
         ("--data x.npy --labels few.npy", "each of 120 examples in few.npy"),
         ("--data one.npy", "expected at least 2 examples"),
-        ("--data constant.npy", "different values in constant, got 1 alone"),
+        ("--data constant.npy", "different values in constant, got only 1"),
         ("--data code.pt", "code, which are never run"),
         ("--data text.csv --data-options {lable: species}", "did you mean label?"),
         ("--config misspelt.yaml", "did you mean max_epochs?"),

@@ -149,7 +149,9 @@ def test_the_verdict_follows_from_the_numbers(entry):
     assert "Plain by 3.00 ± 0.0" in found.reasons[0]
     assert "--seeds 3" in found.caution
     found = verdict([tied, plain])
-    assert found.answer.startswith("No reliable difference between Plain and Tied: Plain is the si")
+    assert found.answer.startswith(
+        "No reliable difference between Plain and Tied: Plain is the simplest"
+    )
     assert "No reliable difference from" in found.reasons[0]
     found = verdict([plain, tied, closed])
     assert found.answer.startswith("Ahead in this run: Closed: ")

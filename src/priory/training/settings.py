@@ -191,7 +191,7 @@ class Muon(Optimizer):
             each step.
 
     Raises:
-        ValueError: If torch has no Muon (before version 2.9), or there are no linear layers.
+        ValueError: If there are no linear layers.
 
     Reference:
         Jordan et al., *Muon: An optimizer for hidden layers in neural networks*, 2024; Liu et al.,
@@ -209,11 +209,6 @@ class Muon(Optimizer):
     """
 
     def __init__(self, vae: VAE, lr: float, weight_decay: float | None = None) -> None:
-        if not hasattr(torch.optim, "Muon"):
-            raise ValueError(
-                f"expected torch 2.9 or later for the optimiser muon, got {torch.__version__}; "
-                "update it, or use adam."
-            )
         layers = chain(vae.encoder.modules(), vae.decoder.modules())
         matrices = list(dict.fromkeys(m.weight for m in layers if isinstance(m, nn.Linear)))
         if not matrices:
