@@ -121,7 +121,7 @@ def check_same_estimates(ours: NLL, theirs: Tensor) -> float:
     """Return by how many standard errors of their noise the estimates differ at the most."""
     variance = 1 / ours.effective_sample_size.double() - 1 / ours.num_samples
     error = (2 * variance[: len(theirs)]).sqrt()
-    difference = float(((ours.per_datum[: len(theirs)].double() - theirs) / error).abs().max())
+    difference = float(((ours.per_example[: len(theirs)].double() - theirs) / error).abs().max())
     assert difference < 5, f"the estimates differ by {difference} standard errors"
     return difference
 
@@ -171,7 +171,7 @@ def main() -> None:
     results = {
         "machine": machine(),
         "samples": args.samples,
-        "seconds_per_datum": seconds,
+        "seconds_per_example": seconds,
         "over_ours": ratios,
         "log_weights_differ_by_nats": weights,
         "estimates_differ_by_standard_errors": max(errors),

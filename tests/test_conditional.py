@@ -223,7 +223,7 @@ def test_the_nll_given_labels_is_that_of_the_model_of_each_label():
         expected = negative_log_likelihood(vae, X[own], 4000, alone)
         sizes = nll.effective_sample_size[own], expected.effective_sample_size
         error = sum(1 / size for size in sizes).sqrt()
-        assert ((nll.per_datum[own] - expected.per_datum).abs() < 4 * error).all()
+        assert ((nll.per_example[own] - expected.per_example).abs() < 4 * error).all()
 
 
 def test_numbers_given_the_label_say_so():

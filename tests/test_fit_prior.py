@@ -83,10 +83,10 @@ def test_the_bound_is_the_entropy():
 def test_the_cross_entropy_is_a_mean_over_data():
     z = torch.randn(7, 20, 2)
     p = StandardPrior(2)()
-    per_datum = -p.log_prob(z).mean(0)
+    per_example = -p.log_prob(z).mean(0)
     estimate = cross_entropy(p, z)
-    assert estimate.value == pytest.approx(per_datum.mean().item(), rel=1e-6)
-    assert estimate.standard_error == pytest.approx(per_datum.std().item() / 20**0.5, rel=1e-6)
+    assert estimate.value == pytest.approx(per_example.mean().item(), rel=1e-6)
+    assert estimate.standard_error == pytest.approx(per_example.std().item() / 20**0.5, rel=1e-6)
     assert math.isnan(cross_entropy(p, z[:, :1]).standard_error)
 
 

@@ -43,14 +43,14 @@ def test_the_exact_posterior_leaves_no_gap(vae):
     weights = log_weights(vae, X, 7)
     torch.testing.assert_close(weights, truth.expand(7, 2), rtol=0, atol=1e-6)
     nll = negative_log_likelihood(vae, X, 16)
-    torch.testing.assert_close(nll.per_datum, -truth, rtol=0, atol=1e-6)
+    torch.testing.assert_close(nll.per_example, -truth, rtol=0, atol=1e-6)
 
 
 def test_the_nll_is_the_truth_for_a_posterior_that_is_not_exact():
     vae = hierarchical_vae(moved=0.1)
     nll = negative_log_likelihood(vae, X, 2000)
-    torch.testing.assert_close(nll.per_datum, -data_distribution().log_prob(X), rtol=0, atol=0.02)
-    assert (elbo(vae, X, 500).elbo < -nll.per_datum - 0.005).all()
+    torch.testing.assert_close(nll.per_example, -data_distribution().log_prob(X), rtol=0, atol=0.02)
+    assert (elbo(vae, X, 500).elbo < -nll.per_example - 0.005).all()
 
 
 def test_terms_of_the_elbo_are_those_of_the_equations():

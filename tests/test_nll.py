@@ -29,7 +29,7 @@ def test_the_nll_is_that_of_the_model():
     nll = negative_log_likelihood(linear_vae(StandardPrior(2)), X, 2000, pareto_data=40)
     exact = -data_distribution().log_prob(X)
     error = nll.effective_sample_size.rsqrt()
-    assert ((nll.per_datum - exact).abs() < 5 * error).all()
+    assert ((nll.per_example - exact).abs() < 5 * error).all()
     assert abs(nll.mean - float(exact.mean())) < 4 * float(error.square().sum().sqrt()) / len(X)
     assert nll.standard_error == pytest.approx(float(exact.std()) / len(X) ** 0.5, rel=0.05)
     assert len(nll.pareto_k) == 40
@@ -61,11 +61,11 @@ def test_the_effective_sample_size_and_the_curve_are_those_of_the_weights(monkey
     p, q = vae.prior(None), vae.encoder(x)
     assert z.shape == (53, 70, 2)
     weights = (vae.decoder(z).log_prob(x) + p.log_prob(z) - q.log_prob(z)).exp()
-    torch.testing.assert_close(nll.per_datum, -weights.mean(0).log())
+    torch.testing.assert_close(nll.per_example, -weights.mean(0).log())
     size = weights.sum(0).square() / weights.square().sum(0)
     torch.testing.assert_close(nll.effective_sample_size, size)
     assert nll.curve_samples == (1, 2, 5, 10, 20, 26, 50, 53)
-    for samples, value in zip(nll.curve_samples, nll.curve_per_datum, strict=True):
+    for samples, value in zip(nll.curve_samples, nll.curve_per_example, strict=True):
         torch.testing.assert_close(value, -weights[:samples].mean(0).log())
 
 
@@ -138,17 +138,17 @@ def test_leaving_components_out_can_only_raise_the_nll():
     vae = VAE(GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,))), prior)
     x = (torch.rand(6, 9) < 0.5).float()
 
-    def per_datum(number):
+    def per_example(number):
         torch.manual_seed(1)
-        return negative_log_likelihood(vae, x, 64, max_components=number).per_datum
+        return negative_log_likelihood(vae, x, 64, max_components=number).per_example
 
-    whole = per_datum(None)
-    assert per_datum(12).equal(whole)
-    one, some = per_datum(1), per_datum(6)
+    whole = per_example(None)
+    assert per_example(12).equal(whole)
+    one, some = per_example(1), per_example(6)
     assert (one > some).all()
     assert (some > whole).all()
     with pytest.raises(ValueError, match="at least one component, got max_components=0"):
-        per_datum(0)
+        per_example(0)
 
 
 class Images(nn.Module):
@@ -193,7 +193,7 @@ def test_a_decoder_of_vectors_in_a_row_is_enough(num_labels):
     torch.testing.assert_close(
         vae.likelihood(z[0, 0, 0], one).mean, decoder(z[0, 0, :1], one).mean[0]
     )
-    assert negative_log_likelihood(vae, x, 16, context).per_datum.isfinite().all()
+    assert negative_log_likelihood(vae, x, 16, context).per_example.isfinite().all()
     assert elbo(vae, x, 8, context=context).elbo.isfinite().all()
     surgery(vae, x, 2, context=context)
     evaluate(vae, x, 16, context=context)
@@ -206,7 +206,7 @@ def test_a_network_of_ones_own_in_a_decoder_of_ours_is_given_vectors_in_a_row():
     vae = VAE(GaussianEncoder(MLP((4, 2, 2), (4,))), BernoulliDecoder(body), StandardPrior(2))
     p = vae.likelihood(torch.randn(5, 6, 2))
     assert (p.batch_shape, p.event_shape) == ((5, 6), (4, 2, 2))
-    assert negative_log_likelihood(vae, torch.ones(6, 4, 2, 2), 8).per_datum.isfinite().all()
+    assert negative_log_likelihood(vae, torch.ones(6, 4, 2, 2), 8).per_example.isfinite().all()
 
 
 def test_a_function_is_a_decoder():

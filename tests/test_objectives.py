@@ -128,8 +128,8 @@ def test_the_nll_is_the_integral_over_z():
         joint = vae.decoder(z).log_prob(X) + p.log_prob(z)
         exact = -(joint.double().logsumexp(0) + math.log(24 / 20_000))
     nll = negative_log_likelihood(vae, X, num_samples=20_000)
-    torch.testing.assert_close(nll.per_datum.double(), exact, atol=0.03, rtol=0)
-    assert nll.standard_error == pytest.approx(nll.per_datum.std().item() / 3**0.5)
+    torch.testing.assert_close(nll.per_example.double(), exact, atol=0.03, rtol=0)
+    assert nll.standard_error == pytest.approx(nll.per_example.std().item() / 3**0.5)
     bound = elbo(vae, X, num_samples=2000).elbo
     assert (bound < -exact + 0.01).all()
 
@@ -138,8 +138,8 @@ def test_the_nll_does_not_depend_on_the_blocks():
     vae, copies = make_one_dimensional_vae(), 30  # in blocks of different sizes
     alone = negative_log_likelihood(vae, X, num_samples=3000)
     together = negative_log_likelihood(vae, X.repeat(copies, 1), num_samples=3000)
-    expected = alone.per_datum.repeat(copies)
-    torch.testing.assert_close(together.per_datum, expected, atol=0.1, rtol=0)
+    expected = alone.per_example.repeat(copies)
+    torch.testing.assert_close(together.per_example, expected, atol=0.1, rtol=0)
 
 
 def test_evaluation_repeats_itself_and_leaves_the_generator_alone():

@@ -207,7 +207,7 @@ def test_advice_on_components_follows_the_mutual_information(entry):
 
     assert "more may help: `--num-components 6`" in advice(2.0)
     assert "0.27 nats" in advice(0.27)
-    assert "about 1 of them apart. More would not help." in advice(0.27)
+    assert "distinguish about 1 of them. More would not help." in advice(0.27)
     without = with_numbers(entry, "MoGPrior", surgery=None, components_in_use=3.0, rate=0.1)
     assert "0.10 nats, the rate lets a code" in " ".join(verdict([without]).reasons)
 
@@ -254,7 +254,7 @@ def test_a_single_prior_is_told_what_to_try(entry):
     assert "25.0% ± 1.0% of its samples" in text
     assert "one in 4" in text
     assert "priory refit" in text
-    assert "fewer would do: `--num-components 2`" in text
+    assert "fewer would be enough: `--num-components 2`" in text
     assert "1.25 ± 0.05 nats" in text
     shut = with_nll(entry, "MoGPrior", 50 + torch.randn(24), share_in_holes=0.011)
     assert "near the perfect" in " ".join(verdict([shut]).reasons)

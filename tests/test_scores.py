@@ -99,7 +99,10 @@ def test_one_is_measured_as_it_always_was_and_leaves_the_generator_alone():
         rate = (q.log_prob(z) - p.log_prob(z)).mean()
     assert found.nll == nll.mean
     assert found.rate == pytest.approx(rate.item(), abs=1e-5)
-    assert found.nll_per_datum == tuple(nll.per_datum.tolist())
+    assert found.nll_per_example == tuple(nll.per_example.tolist())
+    assert found.nll_per_datum == found.nll_per_example  # as 0.1 called it
+    assert nll.per_datum is nll.per_example
+    assert nll.curve_per_datum is nll.curve_per_example
     assert found.warnings == nll.warnings
     with pytest.raises(AttributeError, match="elb"):
         _ = found.elb
@@ -116,8 +119,8 @@ def test_log_prob_is_stored_and_pairs_the_same_examples_alone(tmp_path):
     again = replace(entry, evaluation=replace(entry.evaluation, log_prob=stored))
     gap = nll_difference(again, replace(entry, evaluation=other))
     assert gap.paired
-    differences = torch.tensor(entry.evaluation.nll_per_datum)[order]
-    differences = differences - torch.tensor(other.nll_per_datum)
+    differences = torch.tensor(entry.evaluation.nll_per_example)[order]
+    differences = differences - torch.tensor(other.nll_per_example)
     assert gap.value == pytest.approx(differences.mean().item(), abs=1e-5)
     assert gap.error == pytest.approx(differences.std().item() / len(X) ** 0.5, rel=1e-4)
     fewer = evaluate(make_vae("vamp"), X[1:], 8)

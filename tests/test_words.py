@@ -42,8 +42,8 @@ AVOIDED = {
 """Regular expressions, and what to write instead."""
 PATTERN = re.compile(rf"\b(?:{'|'.join(AVOIDED)})\b", re.IGNORECASE)
 FOLDERS = ("src/priory", "docs", "benchmarks", "recipes")
-SUFFIXES = {".md", ".html", ".js", ".yaml"}
-NAMES = re.compile(r"`[^`\n]*`|per_datum|DATUM|\w*_datum\w*")
+SUFFIXES = {".md", ".html", ".ipynb", ".js", ".yaml"}
+NAMES = re.compile(r"`[^`\n]*`|\w*_datum")
 """Code in prose, which may name what version 0.1 called so."""
 
 

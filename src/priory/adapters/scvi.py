@@ -75,8 +75,8 @@ def with_prior(model_class: Any) -> Any:
         ) -> None:
             if adata is None and not args and "registry" not in kwargs:
                 raise ValueError("expected adata, whose counts the prior is built for, got none.")
-            own = {"prior": "standard_normal"} if of_system else {}
-            model_class.__init__(self, adata, *args, **own, **kwargs)
+            system_options = {"prior": "standard_normal"} if of_system else {}
+            model_class.__init__(self, adata, *args, **system_options, **kwargs)
             made, resolved = _make(self, prior, prior_options)
             if of_system:
                 self.module.prior = _SysPrior(made)
@@ -280,10 +280,10 @@ class _Plan(TrainingPlan):  # type: ignore[misc]
     def configure_optimizers(self) -> Any:
         config = super().configure_optimizers()
         group = config["optimizer"].param_groups[0]
-        own = {id(parameter) for parameter in self.module.prior.parameters()}
-        prior = [p for p in group["params"] if id(p) in own]
+        prior_ids = {id(parameter) for parameter in self.module.prior.parameters()}
+        prior = [p for p in group["params"] if id(p) in prior_ids]
         if prior and "eps" in group:
-            group["params"] = [p for p in group["params"] if id(p) not in own]
+            group["params"] = [p for p in group["params"] if id(p) not in prior_ids]
             config["optimizer"].add_param_group({"params": prior, "eps": 1e-8})
         return config
 

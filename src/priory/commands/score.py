@@ -54,7 +54,7 @@ def score(
         nll = negative_log_likelihood(vae, x, samples, context, processes=processes)
     if processes.rank > 0:  # the first process writes
         return
-    log_prob = -nll.per_datum
+    log_prob = -nll.per_example
     test = log_prob if data.data is None else _of_test_data(opened)
     if path.suffix == ".npy":
         write_columns(path, log_prob, [])

@@ -37,8 +37,8 @@ def describe(data: Source | Splits) -> str:
         count = sum(sizes)
     else:
         x, labels, batches, count = data.x, data.labels, data.batch_label, len(data.x)
-        found = Counter([] if data.part is None else data.part.tolist())
-        sizes = [found[TRAIN], found[VALIDATION], found[TEST]]
+        counts = Counter([] if data.part is None else data.part.tolist())
+        sizes = [counts[TRAIN], counts[VALIDATION], counts[TEST]]
     low, high = observed_range(x)
     dtype = str(x.dtype).removeprefix("torch.")
     said = f"{data.name}: {count} {_shape(x, data.columns)} ({dtype}, {low:.4g} to {high:.4g})"

@@ -139,8 +139,8 @@ def open_source(
     facts = {"validation": validation, "test": test, "seed": seed}
     parameters = inspect.signature(opener).parameters.values()
     takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    own = [name for name in takes if name not in facts]
-    only(options, own, str(spec))
+    option_names = [name for name in takes if name not in facts]
+    only(options, option_names, str(spec))
     _check_types(options, opener)
     facts = {name: value for name, value in facts.items() if name in takes}
     source = opener(*arguments, **facts, **options)

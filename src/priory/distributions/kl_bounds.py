@@ -66,9 +66,9 @@ def kl_upper_bound(
         return -entropy(scale) - expected.to(loc.dtype)
     q_mixture, p_mixture = _with_finite_weights(q_mixture), _with_finite_weights(p_mixture)
     weights = q_mixture.logits.exp()
-    own = _log_overlap(q_mixture.loc, q_mixture.scale, q_mixture) + entropy(q_mixture.scale)
+    overlap = _log_overlap(q_mixture.loc, q_mixture.scale, q_mixture) + entropy(q_mixture.scale)
     divergences = _pairwise_kl(q_mixture, p_mixture)
-    apart = weights @ (own - (p_mixture.logits - divergences).logsumexp(-1))
+    apart = weights @ (overlap - (p_mixture.logits - divergences).logsumexp(-1))
     paired = _paired_bound(q_mixture.logits, p_mixture.logits, divergences, num_iterations)
     return torch.minimum(apart, paired)
 
@@ -110,9 +110,9 @@ def kl_lower_bound(q: Distribution, p: Distribution) -> Float[Tensor, "*batch"]:
     q_mixture, p_mixture = _mixtures(q, p)
     if isinstance(q, GaussianMixture):
         q_mixture, p_mixture = _with_finite_weights(q_mixture), _with_finite_weights(p_mixture)
-        own = (q_mixture.logits - _pairwise_kl(q_mixture, q_mixture)).logsumexp(-1)
+        log_overlap = (q_mixture.logits - _pairwise_kl(q_mixture, q_mixture)).logsumexp(-1)
         cross = _log_overlap(q_mixture.loc, q_mixture.scale, p_mixture)
-        return q_mixture.logits.exp() @ (own - entropy(q_mixture.scale) - cross)
+        return q_mixture.logits.exp() @ (log_overlap - entropy(q_mixture.scale) - cross)
     if p_mixture.loc.shape[-2] == 1:
         return kl_divergence(q_mixture, p_mixture)
     loc, scale = q_mixture.loc.squeeze(-2), q_mixture.scale.squeeze(-2)
@@ -147,9 +147,9 @@ def kl_variational(q: GaussianMixture, p: Distribution) -> Float[Tensor, ""]:
         True
     """
     q, p = map(_with_finite_weights, _mixtures(q, p))
-    own = (q.logits - _pairwise_kl(q, q)).logsumexp(-1)
+    log_mass = (q.logits - _pairwise_kl(q, q)).logsumexp(-1)
     cross = (p.logits - _pairwise_kl(q, p)).logsumexp(-1)
-    return q.logits.exp() @ (own - cross)
+    return q.logits.exp() @ (log_mass - cross)
 
 
 def _mixtures(q: Distribution, p: Distribution) -> tuple[GaussianMixture, GaussianMixture]:

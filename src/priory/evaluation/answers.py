@@ -109,9 +109,14 @@ class Scores:
     readings = property(rows)
 
     @property
-    def nll_per_datum(self) -> tuple[float, ...] | None:
+    def nll_per_example(self) -> tuple[float, ...] | None:
         """The NLL of each example, if it was kept."""
         return None if self.log_prob is None else tuple((-self.log_prob.values).tolist())
+
+    @property
+    def nll_per_datum(self) -> tuple[float, ...] | None:
+        """The name of `nll_per_example` before version 0.2."""
+        return self.nll_per_example
 
     def as_json(self) -> dict[str, Any]:
         """Return the contents of a JSON file; numbers that are not finite are None."""

@@ -59,12 +59,14 @@ def cross_entropy(
     """
     z = as_points(z)
     if prior.batch_shape:
-        per_datum = -widened(prior.log_prob(z)).mean(0)
+        per_example = -widened(prior.log_prob(z)).mean(0)
     else:
         points = z.flatten(0, 1)
         parts = [prior.log_prob(points[rows]) for rows in blocks(len(points))]
-        per_datum = -widened(torch.cat(parts)).unflatten(0, z.shape[:2]).mean(0)
+        per_example = -widened(torch.cat(parts)).unflatten(0, z.shape[:2]).mean(0)
     if processes is not None:
-        per_datum = processes.gather(per_datum)
-    error = float(per_datum.std()) / math.sqrt(len(per_datum)) if len(per_datum) > 1 else math.nan
-    return Estimate(float(per_datum.mean()), error)
+        per_example = processes.gather(per_example)
+    error = (
+        float(per_example.std()) / math.sqrt(len(per_example)) if len(per_example) > 1 else math.nan
+    )
+    return Estimate(float(per_example.mean()), error)

@@ -176,11 +176,11 @@ def _fixed_top(vae: VAE, tops: Tensor, label: int | None) -> Tensor | None:
 def _pairs(labels: Tensor | None, count: int, most: int = 3) -> list[tuple[int, int]]:
     """Return pairs among the first examples, each used once, with different labels if possible."""
     left = list(range(min(count, 200)))
-    found: list[tuple[int, int]] = []
-    while len(left) > 1 and len(found) < most:
+    pairs: list[tuple[int, int]] = []
+    while len(left) > 1 and len(pairs) < most:
         first = left.pop(0)
         other = (n for n in left if labels is None or labels[n] != labels[first])
         second = next(other, left[0])
         left.remove(second)
-        found.append((first, second))
-    return found
+        pairs.append((first, second))
+    return pairs

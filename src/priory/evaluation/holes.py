@@ -210,8 +210,8 @@ def in_holes(
         tensor([False,  True])
     """
     alone = Processes.alone()
-    own = _log_prob(reference, held_out.sample(Size((num_samples,))), alone)
-    return _log_prob(reference, as_points(z), alone) < _quantile(own, level)
+    held_out_log_prob = _log_prob(reference, held_out.sample(Size((num_samples,))), alone)
+    return _log_prob(reference, as_points(z), alone) < _quantile(held_out_log_prob, level)
 
 
 def _log_prob(distribution: Distribution, z: Tensor, processes: Processes) -> Tensor:
@@ -289,10 +289,10 @@ def holes_of(study: Study) -> Holes | None:
 
 
 def _in_holes(study: Study) -> Value | None:
-    found = holes_of(study)
-    if found is None:
+    shares = holes_of(study)
+    if shares is None:
         return None
-    return Value(found.prior_in_holes, found.prior_in_holes_standard_error)
+    return Value(shares.prior_in_holes, shares.prior_in_holes_standard_error)
 
 
 _share = partial(

@@ -124,12 +124,12 @@ def interpolate(
             optimiser.step()
             schedule.step()
     with torch.no_grad():
-        found = bent(bends)
-        lengths = _length(density, found).nan_to_num(torch.inf)
+        path = bent(bends)
+        lengths = _length(density, path).nan_to_num(torch.inf)
         best = lengths.argmin(0)
         rows = torch.arange(pairs)
         shorter = lengths[best, rows] < straight_length * (1 - 1e-5)  # not just by rounding
-        z = torch.where(shorter[:, None, None], found[best, rows], lines)
+        z = torch.where(shorter[:, None, None], path[best, rows], lines)
         z = _evenly(z)
         return Interpolation(
             z=z.to(dtype),

@@ -96,11 +96,11 @@ def latent_use(
     q = aggregated_posterior(vae.encoder, x, context=context)
     p = marginal_prior(vae, context) if prior is None else prior
     chosen = torch.randperm(len(x), device=q.loc.device)[:num_samples]
-    own = Normal(q.loc[chosen], q.scale[chosen], validate_args=False)
-    z = own.sample()
+    posteriors = Normal(q.loc[chosen], q.scale[chosen], validate_args=False)
+    z = posteriors.sample()
     marginals = marginals_of(q)
     assert marginals is not None  # a mixture without a batch shape has marginals
-    gain = widened(own.log_prob(z)) - widened(marginals.log_prob(z.unsqueeze(-1)))
+    gain = widened(posteriors.log_prob(z)) - widened(marginals.log_prob(z.unsqueeze(-1)))
     return LatentUse(
         variance_of_mean=widened(q.loc).var(0),
         information=gain.mean(0),

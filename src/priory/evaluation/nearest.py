@@ -61,7 +61,7 @@ def nearest(
     if not 1 <= k <= len(others) - itself:
         raise ValueError(f"expected at least {k + itself} points to search, got {len(others)}.")
     points, others = points.flatten(1), others.flatten(1)
-    found = []
+    neighbours = []
     for rows in blocks(len(points), most=1024):  # for pairs with this many others
         block = widened(points[rows])
         distance = block.new_empty(len(block), 0)
@@ -75,8 +75,8 @@ def nearest(
             index = torch.cat([index, at.expand(len(block), -1)], 1)
             distance, chosen = distance.topk(min(k, distance.shape[1]), largest=False)
             index = index.gather(1, chosen)
-        found.append((distance, index))
-    return Nearest(*(torch.cat(part) for part in zip(*found, strict=True)))
+        neighbours.append((distance, index))
+    return Nearest(*(torch.cat(part) for part in zip(*neighbours, strict=True)))
 
 
 def features_of(data: Tensor | Array, features: Features | None) -> Float[Tensor, "N F"]:

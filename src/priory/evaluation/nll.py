@@ -45,39 +45,39 @@ class NLL:
     r"""An importance-sampled estimate of −log p(x), in nats, and how far to trust it.
 
     Attributes:
-        per_datum: The estimate for each example, `(N,)`.
+        per_example: The estimate for each example, `(N,)`.
         num_samples: The number of importance samples S per example.
         effective_sample_size: The number of equal weights that would be as good as those of each
             example, $(\sum_s w_s)^2 / \sum_s w_s^2$, from 1 to S, `(N,)`.
         curve_samples: The numbers of samples of the curve: 1, 2, 5, 10, ..., also S/2, and S.
-        curve_per_datum: The estimate from that many of the same samples, `(C, N)`.
+        curve_per_example: The estimate from that many of the same samples, `(C, N)`.
         pareto_k: The shape of the tail of the weights of some of the examples, `(M,)`; None if not
             requested.
     """
 
-    per_datum: Float[Tensor, " N"]
+    per_example: Float[Tensor, " N"]
     num_samples: int
     effective_sample_size: Float[Tensor, " N"]
     curve_samples: tuple[int, ...]
-    curve_per_datum: Float[Tensor, "C N"]
+    curve_per_example: Float[Tensor, "C N"]
     pareto_k: Float[Tensor, " M"] | None = None
 
     @property
     def mean(self) -> float:
         """The mean over data."""
-        return float(self.per_datum.mean())
+        return float(self.per_example.mean())
 
     @property
     def standard_error(self) -> float:
         """The standard error of the mean over data; NaN for a single example."""
-        if len(self.per_datum) < 2:
+        if len(self.per_example) < 2:
             return math.nan
-        return float(self.per_datum.std()) / math.sqrt(len(self.per_datum))
+        return float(self.per_example.std()) / math.sqrt(len(self.per_example))
 
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:
         """The mean over data for each number of samples; it falls towards the true value."""
-        means = widened(self.curve_per_datum).mean(1).tolist()
+        means = widened(self.curve_per_example).mean(1).tolist()
         return tuple(zip(self.curve_samples, means, strict=True))
 
     @property
@@ -91,7 +91,7 @@ class NLL:
         if self.num_samples < 2:
             return math.nan
         half = self.curve_samples.index(self.num_samples // 2)
-        fall = widened(self.curve_per_datum[half] - self.curve_per_datum[-1])
+        fall = widened(self.curve_per_example[half] - self.curve_per_example[-1])
         fall = fall / (self.num_samples / (self.num_samples // 2) - 1)
         error = float(fall.std()) / math.sqrt(len(fall)) if len(fall) > 1 else 0.0
         mean = float(fall.mean())
@@ -146,12 +146,22 @@ class NLL:
     def _repr_html_(self) -> str:
         rows: dict[str, object] = {
             "NLL": f"{self.mean:.2f} ± {self.standard_error:.2f} nats",
-            "data": len(self.per_datum),
+            "data": len(self.per_example),
             "importance samples": self.num_samples,
             "least effective sample size": float(self.effective_sample_size.min()),
             "warnings": " ".join(self.warnings) or "none",
         }
         return html_table("Negative log-likelihood", rows)
+
+    @property
+    def per_datum(self) -> Tensor:
+        """The name of `per_example` before version 0.2."""
+        return self.per_example
+
+    @property
+    def curve_per_datum(self) -> Tensor:
+        """The name of `curve_per_example` before version 0.2."""
+        return self.curve_per_example
 
     @property
     def trustworthy(self) -> bool:
@@ -207,7 +217,7 @@ def negative_log_likelihood(
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
         >>> vae = VAE(encoder, decoder, StandardPrior(latent_dim=2))
         >>> nll = negative_log_likelihood(vae, torch.zeros(5, 9))
-        >>> nll.per_datum.shape, nll.curve_samples
+        >>> nll.per_example.shape, nll.curve_samples
         (torch.Size([5]), (1, 2, 5, 10, 20, 50, 100, 200, 256, 500, 512))
     """
     x = taken(x, vae.encoder)
@@ -230,10 +240,10 @@ def negative_log_likelihood(
     sums, tails = [], []
     for start in range(0, len(x), size):
         rows = slice(start, start + size)
-        known = given(context)[rows]
-        p = vae.prior_distribution(known) if prior is None else prior
+        block_context = given(context)[rows]
+        p = vae.prior_distribution(block_context) if prior is None else prior
         of_block = chosen[(chosen >= start) & (chosen < start + size)] - start
-        block = _Block(vae, x[rows], known, p, of_block, max_components)
+        block = _Block(vae, x[rows], block_context, p, of_block, max_components)
         sums.append(block.sums(stops, step, processes, turns))
         tails.append(torch.cat(block.tail))
     total, squares = (
@@ -242,11 +252,11 @@ def negative_log_likelihood(
     )
     curve = (total.new_tensor(stops).log().unsqueeze(-1) - total).to(block.dtype)
     return NLL(
-        per_datum=curve[-1],
+        per_example=curve[-1],
         num_samples=num_samples,
         effective_sample_size=(2 * total[-1] - squares[-1]).exp().to(block.dtype),
         curve_samples=stops,
-        curve_per_datum=curve,
+        curve_per_example=curve,
         pareto_k=pareto_k(processes.sum(torch.cat(tails, 1))) if len(chosen) else None,
     )
 

@@ -98,12 +98,12 @@ def planes(
         return (_with_ends(z.new_zeros(dims), torch.eye(dims).to(z), names, z, spread),)
     few = len(z) < 3  # these have fewer directions than a plane; any others complete it
     leading = torch.linalg.svd(widened(z - z.mean(0)), full_matrices=few).Vh[:3].mT.to(z)
-    found = []
+    shown = []
     for pair in list(combinations(range(leading.shape[1]), 2))[:most]:
         names = tuple(ORDINALS[number] for number in pair)
         names = (f"{names[0]} principal direction of q(z)", names[1])
-        found.append(_with_ends(z.mean(0), leading[:, list(pair)], names, z, spread))
-    return tuple(found)
+        shown.append(_with_ends(z.mean(0), leading[:, list(pair)], names, z, spread))
+    return tuple(shown)
 
 
 def _with_ends(

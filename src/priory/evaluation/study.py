@@ -45,7 +45,7 @@ class Study:
         >>> from priory.evaluation import Study
         >>> encoder, decoder = GaussianEncoder(MLP((9,), (4,))), BernoulliDecoder(MLP((2,), (9,)))
         >>> study = Study(VAE(encoder, decoder, StandardPrior(latent_dim=2)), torch.zeros(5, 9))
-        >>> study.z is study.z, study.nll.per_datum.shape
+        >>> study.z is study.z, study.nll.per_example.shape
         (True, torch.Size([5]))
     """
 
@@ -126,7 +126,7 @@ class Study:
     @property
     def log_prob(self) -> LogProb | None:
         """Log p(x) of each held-out example, if the NLL was requested."""
-        return LogProb.of(self.x, -self.nll.per_datum) if "nll" in self._kept else None
+        return LogProb.of(self.x, -self.nll.per_example) if "nll" in self._kept else None
 
     @property
     def given_prior(self) -> Distribution:

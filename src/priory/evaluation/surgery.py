@@ -163,11 +163,11 @@ def surgery(
     q = aggregated_posterior(DividedEncoder(top.encoder, processes), x, context=context)
     processes.get_in_step(q.loc.device)
     p = marginal_prior(top, context) if prior is None else prior
-    own = Independent(Normal(q.loc, q.scale, validate_args=False), 1)
+    posteriors = Independent(Normal(q.loc, q.scale, validate_args=False), 1)
     size = max(1, samples_at_once(vae, x, context) // num_samples)
     blocks = zip(q.loc.split(size), q.scale.split(size), strict=True)
     z = torch.cat([torch.normal(*(t.expand(num_samples, *t.shape) for t in b)) for b in blocks], 1)
-    log_own, terms = widened(own.log_prob(z)), widened(z.new_zeros(3, *z.shape[:2]))
+    log_own, terms = widened(posteriors.log_prob(z)), widened(z.new_zeros(3, *z.shape[:2]))
     share = processes.share(len(x))
     for start in range(share.start, share.stop, size):
         rows = slice(start, min(start + size, share.stop))

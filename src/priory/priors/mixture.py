@@ -213,8 +213,8 @@ class MixturePrior(Prior):
             logits = logits if logits.dim() == 1 else logits[labels]
             loc, scale = (t if t.dim() == 2 else t[labels] for t in (loc, scale))
         if components.index is not None and context.index is not None:
-            own = context.index.to(loc.device).unsqueeze(-1) == components.index  # (B, K)
-            logits = logits.expand(own.shape).masked_fill(own, -torch.inf)
+            is_own = context.index.to(loc.device).unsqueeze(-1) == components.index  # (B, K)
+            logits = logits.expand(is_own.shape).masked_fill(is_own, -torch.inf)
         return MIXTURES[self.mixture](logits, loc, scale)
 
     @torch.no_grad()

@@ -49,14 +49,14 @@ def prior_class(name: str) -> type[Prior]:
         'VampPrior'
     """
     classes = prior_classes(composed=True)
-    known = {full.lower().removesuffix("prior"): cls for full, cls in classes.items()}
+    by_short_name = {full.lower().removesuffix("prior"): cls for full, cls in classes.items()}
     short = name.lower().removesuffix("prior")
-    if short not in known:
+    if short not in by_short_name:
         raise ValueError(
             f"expected one of the priors {', '.join(prior_classes())}, got {name!r}"
-            + did_you_mean(short, known, lambda near: known[near].__name__)
+            + did_you_mean(short, by_short_name, lambda near: by_short_name[near].__name__)
         )
-    return known[short]
+    return by_short_name[short]
 
 
 def make_prior(

@@ -99,14 +99,14 @@ class Entry(Measured):
     What it shows, and its curves, are those of the first seed.
 
     Attributes:
-        exhibit: What it has to show.
-        epochs: Epochs trained; None where that is not known.
+        exhibit: Its samples and reconstructions.
+        epochs: Epochs trained; None if unknown.
         seconds: Seconds of training; None if unknown.
-        exploration: What a reader can walk through; the page needs it, the figures do not.
-        labels: The classes of the test data, where there are any.
+        exploration: The interactive view for the page; figures do not need it.
+        labels: The labels of the test data, if there are any.
         curves: Its training curves: columns of numbers, of which `epoch` is one.
         parameters: The number of parameters of the prior alone.
-        batches: The batches of the test data, where there are any.
+        batches: The batches of the test data, if there are any.
     """
 
     exhibit: Exhibit
@@ -125,13 +125,15 @@ class Entry(Measured):
 
 
 def notes(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Return what the marks of numbers mean, a sentence for each mark that is used."""
+    """Return what the marks of numbers mean, one sentence per mark in use."""
     errors = [one.prior_standard_error for one in evaluations]
     estimated = [error for error in errors if error is not None]
     said = []
     if estimated:
         most = max(estimated)
-        said.append(f"≈ : the prior's normaliser is estimated (± {most:.2g} nats, over its draws).")
+        said.append(
+            f"≈ : the prior's normaliser is estimated (± {most:.2g} nats, over its samples)."
+        )
     for one in evaluations:
         said += getattr(one.findings.get("depth"), "warnings", ())
     if any(one.given_labels for one in evaluations):
@@ -142,7 +144,7 @@ def notes(evaluations: Sequence[Evaluation]) -> list[str]:
 def about_examples(entries: Sequence[Entry]) -> str:
     """Say whether a page shows examples of the data, in a sentence."""
     if not any(len(entry.exhibit.data) for entry in entries):
-        return "It shows no example of the data."
+        return "It shows no examples of the data."
     return "It shows examples of the data; --no-examples leaves them out."
 
 
@@ -169,22 +171,23 @@ def entry(
     num_entries: int = 1,
     examples: bool = True,
 ) -> Entry:
-    """Measure a model, and walk through it.
+    """Measure a model, and explore its latent space.
 
     Args:
-        name: What to call it.
+        name: Its name.
         vae: The model.
         part: Held-out data.
-        importance_samples: The importance samples per example for the NLL.
+        importance_samples: The number of importance samples per example for the NLL.
         seed: The seed of the noise.
-        evaluation: Its numbers, where they are known.
+        evaluation: Its numbers, if known.
         epochs: Epochs trained.
         seconds: Seconds of training.
         curves: The directory of the training curves.
-        measures: The file that `priory evaluate` wrote; one that is not there is none.
+        measures: The file that `priory evaluate` wrote, which may be missing.
         repeats: Its numbers of other seeds.
-        num_entries: How many share the page; with many, fewer components of each are shown.
-        examples: Whether to show examples of the data, and pseudo-inputs that started from them.
+        num_entries: The number of priors on the page; with many, fewer components of each are
+            shown.
+        examples: Whether to show examples of the data, and pseudo-inputs initialised from them.
 
     Raises:
         ValueError: If the file of measures is damaged.

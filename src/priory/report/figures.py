@@ -153,11 +153,11 @@ def _draw_density(ax: "Axes", shown: LatentMap, top: float) -> Any:
         "k" if shown.labels is None else [COLOURS[n % len(COLOURS)] for n in shown.labels.tolist()]
     )
     across, along = to_numpy(shown.points.T)
-    ax.scatter(across, along, s=5, c=colours, linewidths=0)
+    ax.scatter(across, along, s=5, c=colours, linewidths=0, zorder=3)
     if shown.in_holes is not None:
         across, along = to_numpy(shown.in_holes.T)
         for colour, width in (("white", 2.4), ("black", 1.0)):  # a halo, and the cross
-            ax.scatter(across, along, s=18, c=colour, marker="x", linewidths=width)
+            ax.scatter(across, along, s=18, c=colour, marker="x", linewidths=width, zorder=4)
     if shown.outside:
         said = f"{shown.outside} of {len(shown.points)} beyond the axes"
         ax.text(0.98, 0.02, said, transform=ax.transAxes, ha="right", fontsize=8)

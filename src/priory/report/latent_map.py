@@ -20,8 +20,8 @@ class LatentMap:
 
     Attributes:
         title: The name of the prior.
-        x: Where the columns lie, `(W,)`.
-        y: Where the rows lie, `(H,)`; one row for a single latent dimension.
+        x: The positions of the columns, `(W,)`.
+        y: The positions of the rows, `(H,)`; one row for a single latent dimension.
         log_density: log p(z), `(H, W)`, in nats.
         points: Samples of q(z|x), one for each example, `(N, 2)`; `(N, 1)` for a single dimension.
         axes: The names of the axes.
@@ -100,7 +100,7 @@ def latent_map(
 
 
 def common_limits(maps: list[LatentMap]) -> tuple[float, float]:
-    """Return the ends of axes that hold every map."""
+    """Return the limits of axes that contain every map."""
     return min(float(m.x[0]) for m in maps), max(float(m.x[-1]) for m in maps)
 
 

@@ -1,4 +1,4 @@
-"""One self-contained page: it opens from disk, and asks the network for nothing."""
+"""A self-contained page that opens from disk and makes no network requests."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Tables of measures: for the page, and for the shell."""
+"""Tables of measures, for the page and for the command line."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NONE = "n/a"
 ON_THE_PAGE = (ELBO_OF_DATA, RECONSTRUCTION, MUTUAL_INFORMATION)
-"""What is measured of every prior, but left out of the table of the shell for its width."""
+"""Measures left out of the table on the command line to save width."""
 UNRELIABLE = "no reliable difference"
 
 
@@ -27,9 +27,9 @@ class Cell:
     """A number of one prior.
 
     Attributes:
-        text: The number, or what stands for none.
+        text: The number, or a placeholder.
         error: Its standard error, or nothing.
-        best: Whether it is better than all others by more than the noise.
+        best: Whether it is reliably better than all others.
         note: What else there is to say of it.
         there: Whether there is a number.
     """
@@ -47,7 +47,7 @@ class Row:
 
     Attributes:
         name: What is measured.
-        how: What to read it by.
+        how: How to read it.
         cells: The numbers, one for each prior.
     """
 
@@ -57,7 +57,7 @@ class Row:
 
 
 def measures_table(entries: Sequence[Entry]) -> list[Row]:
-    """Return the rows of the page's table: the measures that have a number, and what training took.
+    """Return the rows of the page's table: the measures with a number, and the cost of training.
 
     A number is best where its difference to every other is beyond the noise, as a `Difference` has
     it: above two standard errors, and, of several seeds, the same under all of them.
@@ -109,13 +109,13 @@ def _differences(entries: Sequence[Measured]) -> Row:
 
 
 def density_unit(columns: Columns | None) -> tuple[str, float]:
-    """Say of what log p(x) is a density, and how far it is from one in the columns' own units.
+    """Say what log p(x) is a density of, and the offset to one in the columns' original units.
 
     Args:
         columns: The columns of a table; None for data that are no table.
 
     Returns:
-        The unit in words, and the nats to add to an NLL for that in the columns' own units.
+        The unit in words, and the nats to add to an NLL to get the columns' original units.
 
     Examples:
         >>> from priory.data import Column, Columns
@@ -129,7 +129,7 @@ def density_unit(columns: Columns | None) -> tuple[str, float]:
     if columns is None or not any(column.kind == "numeric" for column in columns.columns):
         return "nats per example", 0.0
     constant = columns.log_scale
-    added = f"add {constant:.2f} to the NLL for their own units".replace("-", MINUS)
+    added = f"add {constant:.2f} to the NLL for their original units".replace("-", MINUS)
     return f"nats per example, of standardised columns ({added})", constant
 
 
@@ -138,14 +138,14 @@ def comparison_table(
     title: str,
     columns: Columns | None = None,
 ) -> "Table":
-    """Return a table for the shell: a row for each prior, a column for each quick measure.
+    """Return a table for the command line: one row per prior, one column per quick measure.
 
-    After the NLL comes its difference to the first prior, in brackets where it is not reliable.
+    After the NLL comes its difference to the first prior, in brackets if it is not reliable.
 
     Args:
         entries: The priors, or their numbers by name.
-        title: What to write above it.
-        columns: The columns of a table, where the data are one.
+        title: Its title.
+        columns: The columns, if the data are a table.
     """
     priors = _measured(entries)
     nll, *others = [
@@ -201,12 +201,12 @@ def _seconds(entry: Entry) -> str:
 
 
 def scores_table(found: Scores, title: str, columns: Columns | None = None) -> "Table":
-    """Return a table for the shell: a row for each measure of one model.
+    """Return a table for the command line: one row per measure of one model.
 
     Args:
-        found: What the measures say.
-        title: What to write above it.
-        columns: The columns of a table, where the data are one.
+        found: The results of the measures.
+        title: Its title.
+        columns: The columns, if the data are a table.
     """
     unit = f"The NLL, the ELBO and its terms are in {density_unit(columns)[0]}."
     caption = "\n".join((unit, found.errors))
@@ -250,7 +250,7 @@ def _row(
 
 
 def _best(measure: Measure, entries: Sequence[Entry], values: Sequence[Value | None]) -> int | None:
-    """Return the position of the entry that is better than every other by more than the noise."""
+    """Return the position of the entry that is reliably better than every other."""
     doubtful = any(value is not None and value.mark == DOUBTFUL for value in values)
     if measure.better is None or doubtful or (measure.unit == "nats" and not comparable(entries)):
         return None

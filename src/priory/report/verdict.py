@@ -9,6 +9,7 @@ from priory.evaluation.components import COMPONENTS_IN_USE
 from priory.evaluation.evidence import NLL, RATE
 from priory.evaluation.holes import SHARE_IN_HOLES
 from priory.evaluation.levels import DEAD_RATE, dead_levels
+from priory.evaluation.measure import MINUS
 from priory.evaluation.surgery import MARGINAL_KL, MUTUAL_INFORMATION
 from priory.report.differences import (
     Difference,
@@ -57,8 +58,8 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
             "No choice follows from the NLL: some of these priors are given the label of an "
             "example and others are not.",
             _holes_reasons(entries, entries),
-            "Compare those marked “| y” with one another only: a label is worth up to the log of "
-            "the number of classes, in nats.",
+            "Compare those marked “| y” only with one another: a label is worth up to the log of "
+            "the number of labels, in nats.",
         )
     first = min(entries, key=_nll)
     gaps = {entry.name: nll_difference(entry, first) for entry in entries if entry is not first}
@@ -69,8 +70,8 @@ def of_many(entries: Sequence[Entry]) -> Verdict:
     better = _fewer_holes(entries, chosen[0])
     if better is not None and better not in chosen:
         reasons.append(
-            f"If samples matter more than densities, look at {better.name}: fewer of its samples "
-            "fall into holes, beyond the noise."
+            f"If samples matter more than densities, consider {better.name}: reliably fewer of its "
+            "samples fall into holes."
         )
     if len(chosen) == len(entries):
         answer = f"No reliable difference between {_names(chosen)}: {why}."
@@ -95,15 +96,15 @@ def _caution(seeds: int, paired: bool) -> str:
     if seeds > 1:
         return (
             f"Each prior was trained with {seeds} seeds, and numbers are means over them. A "
-            "difference counts where it has the same sign under every seed, is more than twice "
-            "their spread, and is more than two standard errors over the test examples. Otherwise "
-            "there is no reliable difference."
+            "difference counts if it has the same sign for every seed, is more than twice their "
+            "spread, and is more than two standard errors over the test examples; anything less "
+            "is “no reliable difference”."
         )
     same = ", that of a difference over the same examples" if paired else ""
     return (
-        f"± is one standard error over the test examples{same}; a difference counts from two of "
-        "them on. It says nothing of training: these are single runs, and another seed moves the "
-        "numbers too. Repeat them with `priory compare --seeds 3` before you choose."
+        f"± is one standard error over the test examples{same}; a difference counts if it is at "
+        "least two of them. This does not cover training: these are single runs, and another seed "
+        "changes the numbers too. Repeat them with `priory compare --seeds 3` before you choose."
     )
 
 
@@ -113,7 +114,7 @@ def of_one(entry: Entry) -> Verdict:
     said = "given its label " if e.given_labels else ""
     answer = (
         f"Under {entry.name}, a test example {said}costs {_shown(entry, NLL)} nats: at most "
-        f"{-e.elbo:.2f} by the ELBO, of which the code takes {e.rate:.2f}."
+        f"{-e.elbo:.2f} by the ELBO, of which the rate is {e.rate:.2f}."
     )
     if e.share_in_holes is not None:
         share = _shown(entry, SHARE_IN_HOLES)
@@ -123,15 +124,15 @@ def of_one(entry: Entry) -> Verdict:
         else:
             reasons.append(
                 f"{where}, where 1% is perfect: about one in {1 / e.share_in_holes:.0f} is decoded "
-                "from a place that no data led to. A prior fitted afterwards may close them: "
-                "`priory refit RUN --prior mog`."
+                "from a place where there are no data. A prior fitted after training may fill "
+                "them: `priory refit RUN --prior mog`."
             )
     reasons += _levels_reasons(entry) + _components_reasons(entry) + _marginal_reasons(entry)
     return Verdict(
         answer,
         tuple(reasons),
-        "± is one standard error over the test examples. A number by itself is neither good nor "
-        "bad: train another prior on the same data, and give both runs to `priory report`.",
+        "± is one standard error over the test examples. A single number is neither good nor bad: "
+        "train another prior on the same data, and pass both runs to `priory report`.",
     )
 
 
@@ -146,21 +147,22 @@ def _share(entry: Entry) -> float | None:
 def _nll_reason(
     first: Entry, tied: list[Entry], behind: list[Entry], gaps: dict[str, Difference]
 ) -> str:
-    measured = ", ".join(f"{_nll(e):.2f} ({e.name})" for e in (first, *tied[1:], *behind))
+    order = (first, *tied[1:], *behind)
+    measured = ", ".join(f"{_nll(e):.2f} ({e.name})".replace("-", MINUS, 1) for e in order)
     said = f"NLL in nats, lower is better: {measured}."
     if len(tied) > 1:
         close = ", ".join(f"{gaps[e.name]} to {e.name}" for e in tied[1:])
         said += f" No reliable difference from {first.name}: {close}."
     if behind:
         beyond = ", ".join(f"{e.name} by {gaps[e.name]}" for e in behind)
-        said += f" Beyond the noise it is below {beyond}."
+        said += f" It is reliably below {beyond}."
     return said
 
 
 def _chosen(
     tied: list[Entry], behind: list[Entry], gaps: dict[str, Difference]
 ) -> tuple[list[Entry], str]:
-    """Choose by the NLL, then by holes; return all priors that neither tells apart."""
+    """Choose by the NLL, or else by holes; if neither decides, return all the tied priors."""
     if len(tied) == 1:
         nearest = min(behind, key=lambda e: gaps[e.name].value)
         return tied, f"its NLL is the lowest, by {gaps[nearest.name]} nats per example"
@@ -171,11 +173,11 @@ def _chosen(
         if all(gap is not None and gap.is_clear for gap in holes):
             others = _names(e for e in tied if e is not fewest)
             return [fewest], (
-                f"its NLL is that of {others} within the noise, and fewer of its samples fall into "
-                "holes"
+                f"its NLL does not differ reliably from that of {others}, and fewer of its samples "
+                "fall into holes"
             )
     tied = sorted(tied, key=lambda e: (e.parameters or 0, _nll(e)))
-    plainest = f"{tied[0].name} is the plainest"
+    plainest = f"{tied[0].name} is the simplest"
     if not behind:
         return tied, f"{plainest}, and does as well"
     nearest = min(behind, key=lambda e: gaps[e.name].value)
@@ -192,8 +194,8 @@ def _holes_reasons(entries: Sequence[Entry], tied: Sequence[Entry]) -> tuple[str
     known.sort(key=lambda e: _share(e) or 0.0)
     shares = ", ".join(f"{_shown(e, SHARE_IN_HOLES)} ({e.name})" for e in known)
     few = _share(known[0]) or 0.0
-    end = "" if few < 2 * PERFECT else "; none of them closes the holes"
-    return (f"Share of samples that fall into holes of q(z), 1% is perfect: {shares}{end}.",)
+    end = "" if few < 2 * PERFECT else "; none of them fills the holes"
+    return (f"Share of samples in holes of q(z), where 1% is perfect: {shares}{end}.",)
 
 
 def _fewer_holes(entries: Sequence[Entry], chosen: Entry) -> Entry | None:
@@ -210,21 +212,20 @@ def _of_top(entry: Entry) -> str:
 
 
 def _levels_reasons(entry: Entry) -> list[str]:
-    """Say what each level of latents carries, and what to do about one that carries nothing."""
+    """Say what the rate of each level of latents is, and what to do about a dead one."""
     rates = entry.evaluation.record.get("level_rates")
     if rates is None:
         return []
     spent = ", ".join(f"{rate:.2f}" for rate in rates)
-    reasons = [f"Its {len(rates)} levels take {spent} nats, from the one next to the data upwards."]
+    reasons = [f"Its {len(rates)} levels have rates of {spent} nats, starting next to the data."]
     for level in dead_levels(entry.evaluation.record):
         others = [DEAD_RATE if n == level else 0 for n in range(1, len(rates) + 1)]
         bits = ",".join("1" if bits else "0" for bits in others)
         name = "The top level" if level == len(rates) else f"Level {level}"
         reasons.append(
-            f"{name} is dead: less than {DEAD_RATE} nats are spent on it. Train again and let the "
-            "rate rise more slowly, `--warmup-epochs 50`, or let it cost nothing below some nats, "
-            f"`--free-bits [{bits}]`; if it stays dead, one level fewer does as well, `--levels "
-            f"{len(rates) - 1}`."
+            f"{name} is dead: its rate is below {DEAD_RATE} nats. Train again with a slower "
+            f"warm-up, `--warmup-epochs 50`, or with free bits, `--free-bits [{bits}]`; if it "
+            f"stays dead, use one level fewer, `--levels {len(rates) - 1}`."
         )
     return reasons
 
@@ -236,9 +237,11 @@ def _components_reasons(entry: Entry) -> list[str]:
         return []
     sentence = f"The data use the equivalent of {used:.1f} of its {seen.total:,} components"
     if seen.unused:
-        sentence += f", and {seen.unused} of them hardly at all"
+        sentence += f", and hardly use {seen.unused} of them"
     if used < 0.5 * seen.total:
-        return [f"{sentence}: fewer would do: `--num-components {max(1, round(1.5 * used))}`."]
+        return [
+            f"{sentence}; fewer would be enough: `--num-components {max(1, round(1.5 * used))}`."
+        ]
     if used <= 0.9 * seen.total or seen.total == 1:
         return [f"{sentence}."]
     nats, what = entry.number(MUTUAL_INFORMATION), "the mutual information"
@@ -246,10 +249,10 @@ def _components_reasons(entry: Entry) -> list[str]:
         nats, what = entry.number(RATE) or 0.0, "the rate"
     tells = math.exp(min(max(nats, 0.0), 50.0))
     if tells > seen.total:
-        return [f"{sentence}: more may help: `--num-components {2 * seen.total}`."]
+        return [f"{sentence}; more may help: `--num-components {2 * seen.total}`."]
     return [
-        f"{sentence}, but they overlap: at {nats:.2f} nats, {what} lets a code tell about "
-        f"{tells:.0f} of them apart. More would not help."
+        f"{sentence}, but they overlap: at {nats:.2f} nats, {what} lets a code distinguish about "
+        f"{tells:.0f} of them. More would not help."
     ]
 
 

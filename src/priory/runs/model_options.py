@@ -132,8 +132,8 @@ class ModelOptions:
         for name in ("encoder", "decoder", "prior"):
             options = getattr(self, f"{name}_options")
             if name in classes:
-                known = facts if name == "prior" else of_all
-                told = arguments_for(classes[name], options, known)
+                part_facts = facts if name == "prior" else of_all
+                told = arguments_for(classes[name], options, part_facts)
                 changed |= {name: GIVEN, f"{name}_options": told}
             elif getattr(self, name) == GIVEN:
                 raise ValueError(

@@ -32,13 +32,13 @@ def features(subject: Subject, u: Tensor) -> Tensor:
     if size > MOST:
         with seeded(subject.seed + 9):
             turn = torch.linalg.qr(torch.randn(size, MOST, dtype=u.dtype)).Q
-        u, seen = u @ turn, inside @ turn
+        u, features = u @ turn, inside @ turn
     else:
-        seen = inside
+        features = inside
     large = clusters.share.argsort(descending=True)[:8]
     large = large[clusters.share[large] > 0.1]  # of rare ones no correlation is normal
     belongs = (member.unsqueeze(-1) == large).to(u.dtype)
-    return torch.cat([u, seen, inside.square().sum(-1, keepdim=True), belongs], dim=-1)
+    return torch.cat([u, features, inside.square().sum(-1, keepdim=True), belongs], dim=-1)
 
 
 def law_differs(subject: Subject, draws: Tensor) -> float:

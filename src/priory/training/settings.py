@@ -221,8 +221,8 @@ class Muon(Optimizer):
                 "expected an encoder or a decoder with linear layers for the optimiser muon, got "
                 "none; use adam."
             )
-        known = set(matrices)
-        others = [p for p in vae.parameters() if p not in known]
+        in_matrices = set(matrices)
+        others = [p for p in vae.parameters() if p not in in_matrices]
         groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others}]
         super().__init__(groups, {"lr": lr})
         self.parts: tuple[Optimizer, ...] = (

@@ -190,10 +190,10 @@ def source_from_arrays(arrays: Mapping[str, Tensor], path: Path) -> Source:
 
 
 def _take(arrays: dict[str, Tensor], keys: tuple[str, ...], path: Path) -> Tensor | None:
-    found = [arrays.pop(key) for key in keys if key in arrays]
-    if len(found) > 1:
+    given = [arrays.pop(key) for key in keys if key in arrays]
+    if len(given) > 1:
         raise ValueError(f"expected one of {' and '.join(keys)} in {path.name}, got both.")
-    return found[0] if found else None
+    return given[0] if given else None
 
 
 def _positions(parts: Mapping[str, Tensor | None], n: int, path: Path) -> Tensor | None:

@@ -111,8 +111,11 @@ class ShardedGaussianMixture(
 
     def responsibilities(self, value: Float[Tensor, "*#points L"]) -> Float[Tensor, "... K"]:
         r"""Return the posterior over this process's components, $w_k p_k(z) / p(z)$."""
-        own = self._own_density(value)
-        share = (own - _known_to_all(_log_sum_exp(own, self.processes), self.processes)).exp()
+        local_density = self._own_density(value)
+        share = (
+            local_density
+            - _known_to_all(_log_sum_exp(local_density, self.processes), self.processes)
+        ).exp()
         among_own = self._local.responsibilities(_known_to_all(value, self.processes))
         return (among_own * share.unsqueeze(-1))[..., : self._given.shape[-1]]
 
@@ -131,8 +134,12 @@ class ShardedGaussianMixture(
         def parameters_of(component: Tensor) -> tuple[Tensor, Tensor]:
             place = component - first
             ours = ((place >= 0) & (place < logits.shape[-1])).unsqueeze(-1)
-            own = self._local.parameters_of(place.clamp(0, self._local.loc.shape[-2] - 1))
-            loc, scale = self.processes.sum(torch.stack([t.where(ours, 0) for t in own]))
+            local_parameters = self._local.parameters_of(
+                place.clamp(0, self._local.loc.shape[-2] - 1)
+            )
+            loc, scale = self.processes.sum(
+                torch.stack([t.where(ours, 0) for t in local_parameters])
+            )
             return loc, scale
 
         return self._local.drawn(sample_shape, every.log_softmax(-1), parameters_of)

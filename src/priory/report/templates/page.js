@@ -146,7 +146,7 @@ function caption() {
     `Dots: one sample of q(z|x) for each ${shown < numData ? `of ${shown.toLocaleString("en")} of the ${numData.toLocaleString("en")}` : `of the ${numData.toLocaleString("en")}`} test data${codes ? `, a symbol for each ${state.by}` : ""}.`,
     components ? "Rings: means of the components, the larger the heavier." : "",
     hole ? `Crosses: the ${count} of ${hole.length.toLocaleString("en")} samples of the prior that are in holes of q(z).` : "",
-    plane().exact ? "" : "Decoded is the point of the plane through the mean of q(z); what lies off the plane is not seen.",
+    plane().exact ? "" : "Points are decoded in the plane through the mean of q(z); nothing outside the plane is visible.",
   ].filter(Boolean).join(" ");
 }
 
@@ -177,7 +177,7 @@ function layers() {
 
 function legend() {
   const { codes, names } = by();
-  at("legend").setAttribute("aria-label", state.by === "batch" ? "Batches shown" : "Classes shown");
+  at("legend").setAttribute("aria-label", state.by === "batch" ? "Batches shown" : "Labels shown");
   if (!codes) return at("legend").replaceChildren();
   const present = new Set(codes);
   at("legend").replaceChildren(...[...present].sort((a, b) => a - b).map((label) => {

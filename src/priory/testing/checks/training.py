@@ -101,9 +101,9 @@ def trainable_parameters(
     prior: nn.Module, encoder: nn.Module
 ) -> Iterator[tuple[str, nn.Parameter]]:
     """Yield the parameters of the prior, and then of the encoder as `encoder: name`."""
-    own = {id(parameter) for parameter in encoder.parameters()}
+    encoder_ids = {id(parameter) for parameter in encoder.parameters()}
     for name, parameter in prior.named_parameters():
-        if parameter.requires_grad and id(parameter) not in own:
+        if parameter.requires_grad and id(parameter) not in encoder_ids:
             yield name, parameter
     for name, parameter in encoder.named_parameters():
         if parameter.requires_grad:
