@@ -236,13 +236,15 @@ def _of_numbers(column: Column, real: NDArray[Any], made: NDArray[Any], fewest: 
     one, other = (x[:, 0] * column.scale + column.mean for x in (real, made))
     if column.whole or column.kind == "count":
         one, other = np.round(one), np.round(other)
+    # So many that a bin has some rows, as one with fewer than the fewest shows none.
+    bins = min(MOST_BINS, max(4, len(one) // (4 * max(1, fewest))))
     end = min(0.25, max(0.005, fewest / len(one)))
     low, high = (float(value) for value in np.quantile(one, [end, 1 - end]))
-    whole = (column.whole or column.kind == "count") and high - low < MOST_BINS
+    whole = (column.whole or column.kind == "count") and high - low < bins
     edges = (
         np.arange(low, high + 2) - 0.5
         if whole
-        else np.linspace(low, high if high > low else low + 1, MOST_BINS + 1)
+        else np.linspace(low, high if high > low else low + 1, bins + 1)
     )
     counts = np.stack([np.histogram(x, edges)[0] for x in (one, other)])
     shares = _shares(counts, fewest, (len(one), len(other)))
