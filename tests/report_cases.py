@@ -1,9 +1,11 @@
 """What the tests of the page show on it."""
 
+from dataclasses import replace
+
 import torch
 
 from priory import MLP, VAE, BernoulliDecoder, GaussianEncoder
-from priory.evaluation import evaluate, exhibit, explore
+from priory.evaluation import LogProb, evaluate, exhibit, explore
 from priory.priors import make_prior
 from priory.report import Entry, Recipe, Subject
 
@@ -29,3 +31,27 @@ def make_entry(
 
 
 X = (torch.rand(24, 6, 5, generator=torch.Generator().manual_seed(1)) < 0.4).float()
+
+
+def with_nll(
+    entry: Entry, name: str, nll: torch.Tensor, data: torch.Tensor | None = None, **more: object
+) -> Entry:
+    error = float(nll.std()) / len(nll) ** 0.5
+    numbers = {"nll": float(nll.mean()), "nll_standard_error": error, **more}
+    evaluation = replace(
+        entry.evaluation,
+        record={**entry.evaluation.record, **numbers},
+        log_prob=LogProb.of(X if data is None else data, -nll),
+    )
+    return replace(entry, name=name, evaluation=evaluation)
+
+
+def with_numbers(entry: Entry, name: str, **numbers: object) -> Entry:
+    record = {**entry.evaluation.record, **numbers}
+    return replace(entry, name=name, evaluation=replace(entry.evaluation, record=record))
+
+
+def with_seeds(name: str, *seeds: Entry) -> Entry:
+    """Return a prior that was trained with several seeds, measured as these."""
+    first, *others = seeds
+    return replace(first, name=name, repeats=tuple(one.evaluation for one in others))
