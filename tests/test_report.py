@@ -158,7 +158,7 @@ def test_the_verdict_follows_from_the_numbers(entry):
     assert "fewer of its samples fall into holes" in found.answer
     found = verdict([better, closed])
     assert found.answer.startswith("Ahead in this run: Better")
-    assert any("look at Closed" in reason for reason in found.reasons)
+    assert any("consider Closed" in reason for reason in found.reasons)
     assert "20.0% ± 1.0% (Better)" in found.reasons[1]
     labelled = with_nll(entry, "Labelled", 40 + hard, given_labels=True)
     assert verdict([plain, labelled]).answer.startswith("No choice follows")
