@@ -224,7 +224,7 @@ def test_what_a_likelihood_takes_for_exposures():
     assert (given.exposure, given.exposures[0][0], given.exposures[0][-1]) == ("given", 1.0, 5.0)
     x[4] = 0
     assert choose_likelihood(x, "poisson").exposure is None
-    with pytest.raises(ValueError, match="above zero, got 0 for example 4; leave such"):
+    with pytest.raises(ValueError, match="above zero, got 0 for example 4; leave out such"):
         choose_likelihood(x, "poisson", exposure="total")
     vae = make_vae(counts())
     with pytest.raises(ValueError, match="exposures above zero, got 0 for example 1"):

@@ -282,7 +282,7 @@ def test_bad_latents_are_refused_in_one_sentence(arguments, message):
 
 
 def test_latents_of_another_size_than_the_prior_are_refused():
-    with pytest.raises(ValueError, match=r"latents of 3 dimensions, .* got 2"):
+    with pytest.raises(ValueError, match=r"latents with 3 dimensions, .* got 2"):
         fit_prior(MoGPrior(3, 2), latents=two_heaps(), **QUIET)
 
 

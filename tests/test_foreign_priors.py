@@ -215,12 +215,12 @@ def test_a_module_gets_what_it_asks_for():
         (
             lambda: Independent(Normal(torch.zeros(2), nn.Parameter(torch.zeros(2)).exp()), 1),
             ValueError,
-            "got base_dist_scale that was computed from parameters .* a module",
+            "got base_dist_scale, which was computed from parameters .* a module",
         ),
         (
             lambda: MultivariateNormal(torch.zeros(2), nn.Parameter(torch.eye(2)).T),
             ValueError,
-            "covariance_matrix that was computed",
+            "covariance_matrix, which was computed",
         ),
         (lambda: flow()(), ValueError, "a module computes|computed from parameters"),
         (lambda: flow(context=3), TypeError, "use a flow without a context"),

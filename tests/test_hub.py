@@ -198,7 +198,7 @@ def test_a_part_of_the_users_own_is_given(fake):
     vae = small_vae()
     vae.encoder = torch.nn.Sequential(vae.encoder)
     hub.push_to_hub(vae, "me/model")
-    with pytest.raises(ValueError, match="encoder to be given"):
+    with pytest.raises(ValueError, match="the encoder as an argument"):
         priory.load("hf://me/model")
     own = torch.nn.Sequential(small_vae().encoder)
     assert hub.from_pretrained("me/model", encoder=own).encoder is own

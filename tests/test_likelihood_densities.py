@@ -229,7 +229,7 @@ def test_values_outside_the_support_are_refused():
         (lambda n: NegativeBinomialDecoder(n, (0,)), "at least one"),
         (lambda n: NegativeBinomialDecoder(n, (4,), min_dispersion=0.0), "min_dispersion"),
         (lambda n: MixedDecoder(n, []), "at least one span"),
-        (lambda n: MixedDecoder(n, [("numeric", 1, 2)]), "side by side"),
+        (lambda n: MixedDecoder(n, [("numeric", 1, 2)]), "adjacent spans"),
         (lambda n: MixedDecoder(n, [("ordinal", 0, 2)]), "numeric or count or categorical"),
         (lambda n: MixedDecoder(n, [("numeric", 0, 1)], min_scale=-1.0), "min_scale"),
     ],

@@ -141,7 +141,7 @@ def test_big_data_are_taken_in_blocks(monkeypatch, tmp_path):
         ([[0.0, 1]], {"name": "mixed"}, "expected spans"),
         ([[0.0, 1]], {"spans": []}, "at least one span"),
         ([[0.0, 1]], {"spans": SPANS}, r"shape \(N, 5\)"),
-        ([[0.0, 1]], {"spans": [("numeric", 0, 1), ("numeric", 2, 3)]}, "side by side"),
+        ([[0.0, 1]], {"spans": [("numeric", 0, 1), ("numeric", 2, 3)]}, "adjacent spans"),
         ([[0.0, 1, 1, 1, 0]], {"spans": SPANS}, r"single 1 among zeros .* example 0 at \[2\]"),
         ([[0.0, 1, 0, 0.5, 0.5]], {"spans": SPANS}, "single 1 among zeros"),
     ],

@@ -209,11 +209,11 @@ def test_processes_are_as_many_as_torchrun_started(splits, monkeypatch):
 
 def test_arguments_of_the_trainer_are_translated_with_a_warning(splits, tmp_path):
     old = {"precision": "64", "check_val_every_n_epoch": 2, "logger": True, "accelerator": "cpu"}
-    with pytest.warns(DeprecationWarning, match="say .*precision='64-true'.* validate_every=2"):
+    with pytest.warns(DeprecationWarning, match="use .*precision='64-true'.* validate_every=2"):
         changes, logger, every = Machine.from_trainer(old)
     assert (changes, logger, every) == ({"accelerator": "cpu", "precision": "64-true"}, True, 2)
     vae = make_vae(splits)
-    with pytest.warns(DeprecationWarning, match="of 0.1.0") as warned:
+    with pytest.warns(DeprecationWarning, match="from 0.1.0") as warned:
         train(vae, splits, TrainingSettings(max_epochs=2), trainer=old, curves=tmp_path)
     assert len(warned) == 1
     assert read_curves(tmp_path)["epoch"] == [1]

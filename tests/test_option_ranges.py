@@ -28,6 +28,7 @@ BASE = {
     "interpolate": ["run", "--out", "OUT.npy"],
     "impute": ["run", "--data", "x.npy", "--out", "OUT.npy"],
     "check": ["nothing:here"],
+    "demo": ["--out", "OUT"],
 }
 HOSTILE = (
     "0",
@@ -137,7 +138,8 @@ def remove(path: Path) -> None:
 
 def stop_before_work(patch, name: str) -> None:
     """Let a command stop with status 0 where all that it was asked is taken."""
-    module = importlib.import_module(f"priory.commands.{name}")
+    home = "comparison" if name == "compare" else name
+    module = importlib.import_module(f"priory.commands.{home}")
 
     def begun(*_: object, **__: object) -> None:
         raise SystemExit(0)
@@ -146,5 +148,5 @@ def stop_before_work(patch, name: str) -> None:
     called = {"train": "train", "compare": "train", "report": "entry", "refit": "fit_prior"}
     called |= {"evaluate": "measure", "score": "negative_log_likelihood", "sample": "decode"}
     called |= {"interpolate": "find_path", "check": "check_prior", "encode": "write_columns"}
-    called |= {"impute": "open_run"}
+    called |= {"impute": "open_run", "demo": "_compared"}
     patch.setattr(getattr(module, of[name]) if name in of else module, called[name], begun)

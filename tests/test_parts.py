@@ -131,7 +131,7 @@ OLD_AND_NEW = [
 @pytest.mark.parametrize(("old", "new"), OLD_AND_NEW)
 def test_the_words_of_version_0_1_are_translated_with_one_warning(old, new):
     torch.manual_seed(0)
-    with pytest.warns(DeprecationWarning, match="is from version 0.1; say .* instead") as caught:
+    with pytest.warns(DeprecationWarning, match="is from version 0.1; use .* instead") as caught:
         before = old()
     assert len(caught) == 1
     torch.manual_seed(0)

@@ -363,9 +363,9 @@ def test_one_image_in_colour_among_grey_ones_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("raise RuntimeError('no')", "RuntimeError: no; mend wrong"),
-        ("import sys; sys.exit(3)", "SystemExit: 3; mend wrong"),
-        ("raise SystemExit", "SystemExit; mend wrong"),
+        ("raise RuntimeError('no')", "RuntimeError: no; fix wrong"),
+        ("import sys; sys.exit(3)", "SystemExit: 3; fix wrong"),
+        ("raise SystemExit", "SystemExit; fix wrong"),
         ("import no_such_package", "no module 'no_such_package'"),
         ("from math import no_such_name", "cannot import name"),
         ("raise BaseException('x')", "BaseException: x"),

@@ -260,7 +260,7 @@ def test_folders_without_images_of_one_kind_are_refused(tmp_path):
     refused(ValueError, r"1\.png, which is truncated", tmp_path)
     (tmp_path / "1.png").unlink()
     write_images(tmp_path, sizes=((30, 20),), mode="RGB", a="b/1.png")
-    refused(ValueError, r"got 0\.png beside such folders", tmp_path)
+    refused(ValueError, r"got 0\.png outside these folders", tmp_path)
 
 
 # Whatever the kind

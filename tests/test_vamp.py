@@ -158,7 +158,10 @@ def test_a_group_is_needed_and_has_to_exist(context, message):
     ("options", "message"),
     [
         ({"weights": per_label(0)}, "num_labels of at least 1, got 0"),
-        ({"inputs": generated(), "init": "data"}, "kind generated to start at random, got init='d"),
+        (
+            {"inputs": generated(), "init": "data"},
+            "inputs of kind generated, got init='d",
+        ),
         ({"inputs": generated(0)}, "at least one"),
         ({"inputs": {"kind": "generatd"}}, "did you mean generated"),
         ({"inputs": {"kind": "generated", "width": 3}}, "among num_components, .*got width"),

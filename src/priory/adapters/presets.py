@@ -27,7 +27,7 @@ def pythae(model: Any) -> GaussianFromMoments:
         >>> posterior.pythae(3)
         Traceback (most recent call last):
         ...
-        TypeError: expected a model of pythae, with an encoder, got int.
+        TypeError: expected a pythae model, with an encoder, got int.
     """
     if not callable(getattr(model, "encoder", None)):
         raise TypeError(f"expected a pythae model, with an encoder, got {kind_of(model)}.")

@@ -47,10 +47,10 @@ def demo(seeds: int = 3, out: str | None = None) -> None:
     Examples:
         priory demo --out runs/first-look
     """
-    console = plain_console()
+    repeats, console = RepeatOptions(seeds=seeds), plain_console()
     target = Path(out) if out is not None else next_free("runs", "demo")
     with new_run_directory(target) as run:
-        rings, digits = (_compared(data, seeds, run / data, console) for data in SETTINGS)
+        rings, digits = (_compared(data, repeats, run / data, console) for data in SETTINGS)
         digits.write(run / "digits", target / "digits")
         chapter = Chapter(
             "And digits, where the prior hardly matters",
@@ -72,13 +72,13 @@ def demo(seeds: int = 3, out: str | None = None) -> None:
     console.print(f"The page is {target / PAGE}. Open it in a browser.")
 
 
-def _compared(data: str, seeds: int, directory: Path, console: Any) -> Comparison:
+def _compared(data: str, repeats: RepeatOptions, directory: Path, console: Any) -> Comparison:
     sizes, training = SETTINGS[data]
     config = CompareConfig(
         data=DataOptions(data=data),
         model=ComparedOptions(hidden_sizes=sizes),
         training=training,
-        repeats=RepeatOptions(seeds=seeds),
+        repeats=repeats,
         measuring=ReportOptions(importance_samples=IMPORTANCE_SAMPLES),
     )
     directory.mkdir()

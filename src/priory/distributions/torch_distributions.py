@@ -84,9 +84,9 @@ class Independent(distributions.Independent):  # type: ignore[type-arg]
 
 def log_prob_of(distribution: Distribution, value: Tensor) -> Float[Tensor, "..."]:
     """Return the log-density of a distribution, also for empty values, which torch's may refuse."""
-    match distribution:
-        case distributions.Independent(base_dist=base, reinterpreted_batch_ndims=1):
-            return cast(Tensor, base.log_prob(value).sum(-1))
+    independent = isinstance(distribution, distributions.Independent)
+    if independent and distribution.reinterpreted_batch_ndims == 1:
+        return cast(Tensor, distribution.base_dist.log_prob(value).sum(-1))
     return distribution.log_prob(value)
 
 

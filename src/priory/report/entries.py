@@ -119,6 +119,15 @@ class Entry(Measured):
     batches: Tensor | None = None
 
     @property
+    def row(self) -> tuple[str, ...]:
+        """The name, the quick measures, of which the first has its standard error, and the time."""
+        measures = [measure for measure in self.evaluation.measures if measure.title]
+        (first, error), *others = (measure.text(self.value(measure)) for measure in measures)
+        named = f"{self.name} | y" if self.evaluation.given_labels else self.name
+        time = "not known" if self.seconds is None else f"{self.seconds:.0f} s"
+        return (named, f"{first} {error}".strip(), *(number for number, _ in others), time)
+
+    @property
     def num_levels(self) -> int:
         """The number of levels of latents."""
         return int(self.evaluation.record.get("num_levels", 1))

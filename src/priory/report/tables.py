@@ -122,7 +122,7 @@ def density_unit(columns: Columns | None) -> tuple[str, float]:
         >>> from priory.report import density_unit
         >>> text, constant = density_unit(Columns((Column("mass", "numeric", scale=1000.0),)))
         >>> text
-        'nats per example, of standardised columns (add 6.91 to the NLL for their own units)'
+        'nats per example, of standardised columns (add 6.91 to the NLL for their original units)'
         >>> round(constant, 2)
         6.91
     """
