@@ -84,8 +84,10 @@ class Independent(distributions.Independent):  # type: ignore[type-arg]
 
 def log_prob_of(distribution: Distribution, value: Tensor) -> Float[Tensor, "..."]:
     """Return the log-density of a distribution, also for empty values, which torch's may refuse."""
-    independent = isinstance(distribution, distributions.Independent)
-    if independent and distribution.reinterpreted_batch_ndims == 1:
+    if (
+        isinstance(distribution, distributions.Independent)
+        and distribution.reinterpreted_batch_ndims == 1
+    ):
         return cast(Tensor, distribution.base_dist.log_prob(value).sum(-1))
     return distribution.log_prob(value)
 
