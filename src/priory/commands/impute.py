@@ -13,7 +13,7 @@ from priory.printing import plain_console
 from priory.runs.options import MOST, OwnClasses, TableOptions
 
 FEW = 0.05
-"""The share of accepted proposals below which the chains are said to be slow."""
+"""Below this share of accepted proposals, a message says that the chains are slow."""
 
 
 def impute(
@@ -27,17 +27,17 @@ def impute(
 ) -> None:
     """Fill in the missing cells of a table, by draws from the model given the other cells.
 
-    Cells that have a value keep it, and so do columns that the model does not know, such as names
-    of the rows. Several draws of each cell show how sure the model is.
+    Observed cells are kept, and so are columns that the model does not use, such as row names.
+    Several draws per cell show how certain the model is.
 
     Args:
         run: The directory of a run, or of a model within it, such as `runs/compare-1/VampPrior`.
         data: Data to fill in.
         classes: Parts of the model.
-        draws: How often to fill in the table; of several, the tables stand one below the other,
-            with a column `draw` that counts them from 0.
-        steps: The steps of the Markov chain behind each draw.
-        seed: The seed of the draws.
+        draws: How many times to fill in the table; the filled tables follow one another, with a
+            column `draw` that numbers them from 0.
+        steps: The number of steps of the Markov chain behind each draw.
+        seed: The random seed.
         out: The file to write, `.csv`, `.parquet` or `.npy`.
 
     Examples:

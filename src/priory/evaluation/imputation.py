@@ -1,4 +1,4 @@
-"""What are missing values, given those that are there?"""
+"""Missing values, drawn given the observed ones."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from priory.networks.home import brought, taken
 from priory.vae import VAE
 
 WARM_UP = 10
-"""One in so many steps, the first, take what is proposed, so that a chain starts where x lies."""
+"""The first 1 / WARM_UP of the steps accept every proposal, so that a chain starts near x."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Imputation:
 
     Attributes:
         x: The data with missing values filled in, once for each draw, `(S, N, *data_shape)`.
-        acceptance: The share of proposals that were taken; 1 where nothing was missing.
+        acceptance: The share of proposals that were accepted; 1 if nothing was missing.
     """
 
     x: Tensor
@@ -40,31 +40,33 @@ def impute(
     context: Context | None = None,
     outside: Outside | None = None,
 ) -> Imputation:
-    r"""Draw missing values given the others, by Metropolis within pseudo-Gibbs.
+    r"""Draw missing values given the observed ones, by Metropolis-within-pseudo-Gibbs.
 
-    A chain alternates between z and the missing values. It proposes z* from the encoder and takes
+    A chain alternates between z and the missing values. It proposes z* from the encoder and accepts
     it with probability
 
     $$\min\Big(1, \frac{p(x \mid z^*)\, p(z^*)}{q(z^* \mid x)} \cdot
     \frac{q(z \mid x)}{p(x \mid z)\, p(z)}\Big),$$
 
-    then it draws the missing values from p(x|z). Its draws tend to the model's own conditional,
-    however good the encoder; a poor encoder takes more steps. Each draw has a chain of its own. The
-    values of an example must be independent given z, as those of every decoder of this library are.
+    then it draws the missing values from p(x|z). Its draws converge to the model's exact
+    conditional, whatever the encoder; with a poor encoder this takes more steps. Each draw has a
+    separate chain. The values of an example must be independent given z, as with every decoder in
+    this library.
 
     Args:
         vae: The model, in evaluation mode where that matters.
-        x: Data, `(N, *data_shape)`, with any valid value in place of a missing one.
-        missing: Which values are missing, of the same shape; a categorical block as a whole.
-        num_draws: The number of draws S of each example.
-        num_steps: The steps of each chain.
+        x: Data, `(N, *data_shape)`, with any valid value in place of each missing one.
+        missing: Which values are missing, with the same shape; categorical blocks are missing as a
+            whole.
+        num_draws: The number of draws S per example.
+        num_steps: The number of steps of each chain.
         context: The context of these data.
-        outside: Which values the data could not hold; in the end they are drawn again, as
-            `decode` does.
+        outside: Which values cannot occur in the data; the final draws replace them, as in
+            `decode`.
 
     Raises:
         ValueError: If the shapes differ, a number is below one, or the decoder takes exposures,
-            which are not known of incomplete counts.
+            which are unknown for incomplete counts.
 
     Reference:
         Mattei & Frellsen, *Leveraging the Exact Likelihood of Deep Latent Variable Models*, NeurIPS
@@ -99,8 +101,7 @@ def impute(
     accepted = 0.0
     for rows in blocks(len(chains), x[:1].numel()):
         of_block = chains[rows]
-        known = given(context)[of_block]
-        chain = _Chain(vae, x[of_block], missing[of_block], known)
+        chain = _Chain(vae, x[of_block], missing[of_block], given(context)[of_block])
         for step in range(num_steps):
             accepted += chain.step(always=step < num_steps // WARM_UP)
         filled[of_draw[rows], of_block] = chain.values(outside).to(filled)
@@ -109,7 +110,7 @@ def impute(
 
 
 class _Chain:
-    """Chains of a block of examples, a step at a time."""
+    """The chains of a block of examples, advanced one step at a time."""
 
     def __init__(self, vae: VAE, x: Tensor, missing: Tensor, context: Context) -> None:
         self.vae, self.x = vae, brought(x, vae.encoder)
@@ -124,7 +125,7 @@ class _Chain:
         return torch.where(self.missing, drawn_within(self.likelihood, outside), self.x)
 
     def step(self, always: bool) -> float:
-        """Propose z from the encoder, take it or not, and draw the missing values; say how many."""
+        """Propose z, accept or reject it, and draw the missing values; return how many accepted."""
         q = self.vae.posterior(self.x, self.context)
         proposed = q.sample()
         weights = [
@@ -134,8 +135,8 @@ class _Chain:
                 (self.z, self.likelihood),
             )
         ]
-        taken = torch.rand_like(weights[0]).log() < weights[0] - weights[1]
-        self.z = torch.where((taken | always).unsqueeze(-1), proposed, self.z)
+        accepted = torch.rand_like(weights[0]).log() < weights[0] - weights[1]
+        self.z = torch.where((accepted | always).unsqueeze(-1), proposed, self.z)
         self.likelihood = self.vae.likelihood(self.z, self.context)
         self.x = self.values()
-        return float(taken.sum())
+        return float(accepted.sum())

@@ -1,4 +1,4 @@
-"""How probable is each label at a point of the latent space, if the model takes none?"""
+"""The probability of each label at a point of the latent space, for a model without labels."""
 
 from dataclasses import dataclass
 

@@ -56,8 +56,8 @@ class Difference:
     def errors(self) -> tuple[str, ...]:
         """Each standard error in words."""
         spread = () if self.over_seeds is None else (f"± {self.over_seeds:.2f} over seeds",)
-        known = () if math.isnan(self.error) else (f"± {self.error:.2f} over data",)
-        return (*spread, *known)
+        over_data = () if math.isnan(self.error) else (f"± {self.error:.2f} over data",)
+        return (*spread, *over_data)
 
     @property
     def signed(self) -> str:
@@ -82,9 +82,9 @@ def difference(measure: Measure, first: Measured, second: Measured) -> Differenc
     if len(first.evaluations) != len(second.evaluations):
         pairs = pairs[:1]
     if len(pairs) > 1:
-        found = [_of_pair(measure, *pair) for pair in pairs]
-        known = [one for one in found if one is not None]
-        return _over_seeds(known) if len(known) == len(found) else None
+        gaps = [_of_pair(measure, *pair) for pair in pairs]
+        measured = [gap for gap in gaps if gap is not None]
+        return _over_seeds(measured) if len(measured) == len(gaps) else None
     if measure is NLL:
         return _of_nll(*pairs[0])
     return _of_values(*(one.value(measure) for one in (first, second)))
@@ -97,9 +97,9 @@ def nll_difference(first: Measured, second: Measured) -> Difference:
     whose standard error is far smaller than that of either mean. What estimated densities leave is
     added in quadrature.
     """
-    found = difference(NLL, first, second)
-    assert found is not None  # every model has an NLL
-    return found
+    gap = difference(NLL, first, second)
+    assert gap is not None  # every model has an NLL
+    return gap
 
 
 def holes_difference(first: Measured, second: Measured) -> Difference | None:
@@ -125,9 +125,9 @@ def _of_nll(a: Evaluation, b: Evaluation) -> Difference:
     estimates = math.hypot(a.prior_standard_error or 0.0, b.prior_standard_error or 0.0)
     pairs = None if a.log_prob is None or b.log_prob is None else a.log_prob.paired(b.log_prob)
     if pairs is None or len(pairs) < 2:
-        errors = (e.nll_standard_error for e in (a, b))
-        known = (math.nan if error is None else error for error in errors)
-        return Difference(a.nll - b.nll, math.hypot(*known, estimates))
+        errors = [e.nll_standard_error for e in (a, b)]
+        numbers = (math.nan if error is None else error for error in errors)
+        return Difference(a.nll - b.nll, math.hypot(*numbers, estimates))
     gap = widened(pairs[:, 1]) - widened(pairs[:, 0])
     error = float(gap.std()) / math.sqrt(len(gap))
     return Difference(float(gap.mean()), math.hypot(error, estimates), paired=True)

@@ -160,8 +160,8 @@ def about_examples(entries: Sequence[Entry]) -> str:
 def evaluated(vae: VAE, part: Part, importance_samples: int, seed: int = 0) -> Evaluation:
     """Measure a model on held-out data by the few measures that priors are compared by."""
     x, context = part.tensor(), vae.context_of(**part.annotations)
-    known = Context(**part.annotations)
-    return evaluate(vae, x, importance_samples, seed, context, annotations=known)
+    annotations = Context(**part.annotations)
+    return evaluate(vae, x, importance_samples, seed, context, annotations=annotations)
 
 
 def entry(

@@ -122,16 +122,16 @@ def explored(entry: Entry) -> Exploration:
 
 def _plane(entry: Entry, shown: DecodedPlane, pictures: Pictures, chosen: Tensor) -> dict[str, Any]:
     plane, seen = shown.plane, explored(entry)
-    found = latent_map(entry.name, entry.exhibit.prior, entry.exhibit.z, plane=plane)
-    line = len(found.y) == 1
+    contours = latent_map(entry.name, entry.exhibit.prior, entry.exhibit.z, plane=plane)
+    line = len(contours.y) == 1
     decoded = shown.decoded.flatten(0, 0 if line else 1)
     return {
-        "axes": list(found.axes),
+        "axes": list(contours.axes),
         "low": plane.low,
         "high": plane.high,
         "exact": plane.is_whole,
-        "density": _density(found, 2),
-        "points": _columns(found.points[chosen]),
+        "density": _density(contours, 2),
+        "points": _columns(contours.points[chosen]),
         "samples": _columns(plane.project(seen.prior_samples)),
         "components": None
         if seen.components is None

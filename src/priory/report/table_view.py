@@ -1,4 +1,4 @@
-"""Data that are no images, as the page shows them: rows, columns, and genes by cluster."""
+"""What the page shows of tables and counts: rows, columns, and genes by cluster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MOST_BINS = 20
 MOST_CATEGORIES = 8
 MOST_GROUPS = 16
 FEWEST = 5
-"""A page without examples counts no fewer rows than these, which could be single people."""
+"""A page without examples leaves out values of fewer rows, which could identify people."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Marginal:
-    """A column of the data against that of what a model made.
+    """A column of the data beside the same column of generated data.
 
     Attributes:
         name: The name of the column.
@@ -122,7 +122,7 @@ class Change:
 
 @dataclass(frozen=True)
 class TableView:
-    """What the page shows of data that are no images, and what one prior makes of them.
+    """What the page shows of a table or of counts, and of what the model with one prior generates.
 
     Attributes:
         rows: Rows of both; None for counts.
@@ -184,7 +184,7 @@ def columns_of(columns: Columns | None, data: Tensor) -> Columns:
 
 
 def rows_of(columns: Columns, real: Tensor, made: Tensor, most: int = 8) -> Rows:
-    """Return the first rows of data and of what a model made, side by side.
+    """Return the first rows of the data and of generated data, side by side.
 
     Args:
         columns: What they mean.
@@ -201,7 +201,7 @@ def rows_of(columns: Columns, real: Tensor, made: Tensor, most: int = 8) -> Rows
 
 
 def marginals(columns: Columns, real: Tensor, made: Tensor, fewest: int = 0) -> list[Marginal]:
-    """Return every column of data against that of a model; of many, those that differ most.
+    """Compare the marginals of every column; if there are many, only those that differ most.
 
     Args:
         columns: What they mean.

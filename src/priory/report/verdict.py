@@ -166,8 +166,8 @@ def _chosen(
     if len(tied) == 1:
         nearest = min(behind, key=lambda e: gaps[e.name].value)
         return tied, f"its NLL is the lowest, by {gaps[nearest.name]} nats per example"
-    known = [entry for entry in tied if _share(entry) is not None]
-    fewest = min(known, key=lambda e: _share(e) or 0.0, default=None)
+    measured = [entry for entry in tied if _share(entry) is not None]
+    fewest = min(measured, key=lambda e: _share(e) or 0.0, default=None)
     if fewest is not None:
         holes = [holes_difference(e, fewest) for e in tied if e is not fewest]
         if all(gap is not None and gap.is_clear for gap in holes):
@@ -188,12 +188,12 @@ def _chosen(
 
 
 def _holes_reasons(entries: Sequence[Entry], tied: Sequence[Entry]) -> tuple[str, ...]:
-    known = [e for e in entries if _share(e) is not None]
-    if not known:
+    measured = [e for e in entries if _share(e) is not None]
+    if not measured:
         return ()
-    known.sort(key=lambda e: _share(e) or 0.0)
-    shares = ", ".join(f"{_shown(e, SHARE_IN_HOLES)} ({e.name})" for e in known)
-    few = _share(known[0]) or 0.0
+    measured.sort(key=lambda e: _share(e) or 0.0)
+    shares = ", ".join(f"{_shown(e, SHARE_IN_HOLES)} ({e.name})" for e in measured)
+    few = _share(measured[0]) or 0.0
     end = "" if few < 2 * PERFECT else "; none of them fills the holes"
     return (f"Share of samples in holes of q(z), where 1% is perfect: {shares}{end}.",)
 

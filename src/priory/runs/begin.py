@@ -14,9 +14,10 @@ from priory.evaluation import top_level
 from priory.likelihoods import Likelihood
 from priory.priors import Prior, make_prior
 from priory.priors.base import title_of
+from priory.runs.configs import CompareConfig, RefitConfig, TrainConfig
 from priory.runs.layout import CHECKPOINT, CONFIG, METRICS
 from priory.runs.model_options import Factory, ModelOptions, arguments_for
-from priory.runs.options import CompareConfig, RefitConfig, TrainConfig, set_threads
+from priory.runs.options import set_threads
 from priory.runs.parsing import flat
 from priory.runs.plain_yaml import CLASSES, GIVEN
 from priory.runs.run import Run, read_config, write_config

@@ -9,8 +9,7 @@ import torch.distributed as dist
 from priory.arguments import MOST_SEED, above_zero, within
 from priory.data import Part, Splits, open_data
 from priory.processes import Processes
-from priory.runs.model_options import ComparedOptions, ModelOptions
-from priory.training import Machine, TrainingSettings
+from priory.training import Machine
 from priory.training.machine import MOST_PROCESSES
 
 if TYPE_CHECKING:
@@ -301,59 +300,6 @@ class RefitOptions:
         above_zero(learning_rate=self.learning_rate)
         within(0, learning_rate=self.learning_rate)
         within(0, MOST_SEED, seed=self.seed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedConfig:
-    """The complete configuration of a run that trains models."""
-
-    data: DataOptions = field(default_factory=DataOptions)
-    model: ModelOptions = field(default_factory=ModelOptions)
-    training: TrainingSettings = field(default_factory=TrainingSettings)
-    machine: MachineOptions = field(default_factory=MachineOptions)
-    measuring: ReportOptions = field(default_factory=ReportOptions)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig(TrainedConfig):
-    """The configuration of a run of `priory train`."""
-
-    start: StartOptions = field(default_factory=StartOptions)
-
-    command = "train"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareConfig(TrainedConfig):
-    """The configuration of a run of `priory compare`."""
-
-    model: ComparedOptions = field(default_factory=ComparedOptions)
-    repeats: RepeatOptions = field(default_factory=RepeatOptions)
-    machine: ComparedMachine = field(default_factory=ComparedMachine)
-
-    command = "compare"
-
-    def each_seed(self) -> "list[CompareConfig]":
-        """Return the configuration of each seed alone."""
-        first, once = self.training.seed, RepeatOptions()
-        seeds = range(first, first + self.repeats.seeds)
-        return [
-            replace(self, training=replace(self.training, seed=seed), repeats=once)
-            for seed in seeds
-        ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RefitConfig:
-    """The configuration of a run of `priory refit`."""
-
-    data: RefitData = field(default_factory=RefitData)
-    latents: LatentsOptions = field(default_factory=LatentsOptions)
-    fitting: RefitOptions = field(default_factory=RefitOptions)
-    machine: WorkOptions = field(default_factory=WorkOptions)
-    measuring: MeasuringOptions = field(default_factory=MeasuringOptions)
-
-    command = "refit"
 
 
 def check_samples(count: int | None) -> None:

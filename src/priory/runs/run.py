@@ -14,15 +14,10 @@ from priory.data import DataFormat, Part, Splits, open_source
 from priory.extras import needs
 from priory.files import read_record, write_whole
 from priory.priors import Prior
+from priory.runs.configs import CompareConfig, RefitConfig, TrainConfig
 from priory.runs.layout import CONFIG, METRICS, model_directories, seed_directory
 from priory.runs.model_options import Factory, arguments_for
-from priory.runs.options import (
-    CompareConfig,
-    DataOptions,
-    MeasuringOptions,
-    RefitConfig,
-    TrainConfig,
-)
+from priory.runs.options import DataOptions, MeasuringOptions
 from priory.runs.parsing import checked, flat
 from priory.runs.plain_yaml import read_plain, without_classes, without_trainer
 from priory.saving import load
