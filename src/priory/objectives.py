@@ -180,7 +180,7 @@ def loss(
 
 def _of_levels(name: str, value: float | Sequence[float], levels: Tensor) -> Sequence[float]:
     """Return one number per level."""
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return [value] * len(levels)
     if len(value) != len(levels):
         raise ValueError(

@@ -39,13 +39,12 @@ def loc_and_scale(
         >>> loc.shape
         torch.Size([3, 2])
     """
-    match distribution:
-        case distributions.Independent(base_dist=Normal() as normal, reinterpreted_batch_ndims=1):
-            return normal.loc, normal.scale
     got = type(distribution).__name__
     if isinstance(distribution, distributions.Independent):
-        base, dims = type(distribution.base_dist).__name__, distribution.reinterpreted_batch_ndims
-        got = f"Independent({base}, {dims})"
+        base, dims = distribution.base_dist, distribution.reinterpreted_batch_ndims
+        if isinstance(base, Normal) and dims == 1:
+            return base.loc, base.scale
+        got = f"Independent({type(base).__name__}, {dims})"
     if hasattr(distribution, "split"):  # several levels
         raise TypeError(
             f"expected a diagonal Gaussian over vectors, got several levels, a {got}; give "
@@ -181,6 +180,6 @@ def unchecked_in_export(make: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         if isinstance(value, Distribution):
             value._validate_args = False
             pending += vars(value).values()
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, (list, tuple)):
             pending += value
     return result

@@ -136,7 +136,11 @@ class Context:
         return self.about_labels
 
     def _given(self) -> dict[str, Tensor]:
-        return {name: value for name, value in vars(self).items() if value is not None}
+        values = {name: getattr(self, name) for name in _NAMES}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+_NAMES = tuple(field.name for field in fields(Context))  # known before a compiler reads it
 
 
 def _checked(field: Field[Any], value: Any) -> Tensor:
@@ -284,7 +288,7 @@ def _declared(module: object, name: str) -> Any:
 def _unwrapped(module: object) -> object:
     """Return the module inside a wrapper, including compiled modules and their methods."""
     if isinstance(module, nn.Module):
-        if isinstance(module, nn.parallel.DistributedDataParallel | nn.DataParallel):
+        if isinstance(module, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
             return _unwrapped(module.module)
         return module._modules.get("_orig_mod", module)
     if isinstance(module, partial):
