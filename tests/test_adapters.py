@@ -194,7 +194,7 @@ def test_the_three_spreads_are_the_same_density():
         torch.testing.assert_close(q.base_dist.scale, by_scale.base_dist.scale)
 
 
-def test_a_variance_is_not_taken_for_a_scale_without_a_word():
+def test_a_variance_is_not_silently_taken_for_a_scale():
     """It would be silent, and its numbers better than the true ones."""
     encode = three_spreads(0.5)
     x, p = 0.1 * torch.randn(2000, 4), StandardPrior(4)()
@@ -336,7 +336,7 @@ def test_the_prior_of_the_model_that_is_the_encoder_is_still_fitted():
         assert not vae.prior.training
 
 
-def test_only_what_declares_labels_is_told():
+def test_only_modules_that_declare_labels_receive_them():
     told = []
 
     class Told(Moments):
@@ -402,13 +402,13 @@ def test_the_adapter_takes_what_is_made_and_not_its_class():
         posterior(Moments, mean=0, log_variance=1)
 
 
-def test_a_network_alone_is_no_decoder():
+def test_a_network_alone_is_not_a_decoder():
     vae = VAE(make_encoder(), MLP((2,), DATA_SHAPE), StandardPrior(2))
     with pytest.raises(TypeError, match="from the decoder, got Tensor; a likelihood turns"):
         loss(vae, BITS)
 
 
-def test_what_is_said_of_distributions_of_another_shape_helps():
+def test_the_message_about_distributions_of_another_shape_helps():
     def images(x):
         return Independent(Normal(x.unflatten(-1, (2, 2)), 1.0), 2)
 

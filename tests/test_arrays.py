@@ -139,7 +139,7 @@ def test_memory_is_shared_where_it_can_be_and_never_where_it_is_read_only():
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_no_array_of_real_numbers_is_refused_in_a_sentence(x, error, words):
+def test_anything_but_an_array_of_real_numbers_is_refused_in_a_sentence(x, error, words):
     expected = f"^expected a tensor or an array of real numbers, got .*{re.escape(words)}"
     with pytest.raises(error, match=expected):
         as_tensor(x)
@@ -284,7 +284,7 @@ def test_every_function_takes_arrays_as_it_takes_tensors(name):
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *FIT])
-def test_every_function_refuses_what_is_no_array_of_real_numbers(name):
+def test_every_function_refuses_anything_but_an_array_of_real_numbers(name):
     function = (FUNCTIONS | FIT)[name]
     wrong = {
         "masked": lambda a: np.ma.masked_equal(a, a.flat[0]),

@@ -50,7 +50,7 @@ def refused(words: str, line: str, capsys) -> None:
     shell.refused(line.split(" "), words, capsys)
 
 
-def test_a_model_is_told_of_depth_and_batch():
+def test_a_model_receives_depth_and_batch():
     opened = Run.open("run")
     assert (opened.model.decoder.exposure, opened.model.num_batches) == ("total", 2)
     assert opened.format.batch_names == ("one", "two")
@@ -141,7 +141,7 @@ def test_a_batch_never_seen_is_refused(capsys):
     run("encode run --data none.h5ad --out none.csv")  # the encoder is told of none
 
 
-def test_values_that_are_no_counts_are_refused_with_the_layer_that_has_them(capsys):
+def test_values_other_than_counts_are_refused_with_the_layer_that_has_them(capsys):
     cells = make_cells(20)
     cells.X = np.log1p(cells.X)
     write_cells(Path("logs.h5ad"), cells)

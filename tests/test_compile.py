@@ -77,6 +77,6 @@ for encoder in (make_encoder(), GaussianEncoder(MLP((4,), (4,), (8,), num_labels
 """
 
 
-def test_a_compiled_encoder_is_told_what_it_declares_to_take():
+def test_a_compiled_encoder_receives_the_context_it_declares():
     done = subprocess.run([sys.executable, "-c", WRAPPED], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

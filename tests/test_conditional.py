@@ -77,7 +77,7 @@ def test_a_network_sees_the_label_beside_its_input():
 
 
 @pytest.mark.parametrize("kind", [BernoulliDecoder, CategoricalDecoder])
-def test_a_decoder_takes_one_label_for_each_datum_or_for_all_samples(kind):
+def test_a_decoder_takes_one_label_for_each_example_or_for_all_samples(kind):
     decoder = kind(MLP((2,), (4, 3), (8,), num_labels=3))
     z = torch.randn(6, 7, 2)
     together = decoder(z, CONTEXT)
@@ -287,7 +287,7 @@ def test_the_kit_takes_labels_from_the_command_line(tmp_path, monkeypatch, capsy
     assert "expected labels from 0 to 3, got none" in capsys.readouterr().out
 
 
-def test_a_parameter_without_dimensions_is_no_crash():
+def test_a_parameter_without_dimensions_does_not_crash():
     class Scaled(nn.Module):
         def __init__(self):
             super().__init__()

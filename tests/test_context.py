@@ -193,7 +193,7 @@ def test_modules_that_declare_nothing_are_called_with_one_argument():
         prior.fit_data(X, encoder, context)
 
 
-def test_modules_that_declare_labels_are_told_through_every_wrapper(tmp_path):
+def test_modules_that_declare_labels_receive_them_through_every_wrapper(tmp_path):
     encoder, context = labelled_encoder(), Context(labels=LABELS)
     expected = encoder(X, context).mean
     wrapped = [encoder, encoder.forward, partial(encoder)]

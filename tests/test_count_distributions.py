@@ -102,7 +102,7 @@ def test_a_negative_binomial_in_float32_has_the_digits_of_float64(dispersion):
 
 
 @pytest.mark.parametrize("dispersion", [None, 1e-4, 1e-2, 1.0, 1e2])
-def test_without_float64_the_error_is_as_stated(monkeypatch, dispersion):
+def test_without_float64_the_error_is_as_documented(monkeypatch, dispersion):
     def make(log_mean):
         if dispersion is None:
             return LogMeanPoisson(log_mean)

@@ -33,7 +33,7 @@ def test_digits_are_split_as_published():
     assert splits.num_labels == 10
 
 
-def test_a_random_split_holds_every_datum_once():
+def test_a_random_split_holds_every_example_once():
     x = torch.arange(103.0).view(-1, 1)
     source = Source("numbers", x, labels=torch.arange(103))
 
@@ -96,7 +96,7 @@ def test_processes_share_a_batch(grey):
             assert all(s.x.equal(batch.x) and s.start == 0 for s in mine)
 
 
-def test_batches_hold_every_datum_once_in_an_order_of_seed_and_epoch():
+def test_batches_hold_every_example_once_in_an_order_of_seed_and_epoch():
     x = torch.arange(10.0)
     part = Part(x, torch.arange(10))
 

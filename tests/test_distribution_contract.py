@@ -152,7 +152,7 @@ def test_gradients_through_sizes_of_zero(mixture, components, batch, points):
 
 
 @pytest.mark.parametrize("batch", [(0,), (2, 0)])
-def test_divergences_of_no_distributions(batch):
+def test_divergences_of_empty_batches(batch):
     q, p = gaussian(*batch), GaussianMixture(*parameters(*batch))
     single = GaussianMixture(*parameters(*batch, components=1))
     shared = GaussianMixture(*parameters())

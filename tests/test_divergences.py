@@ -141,7 +141,7 @@ def test_the_lower_bound_is_loose_by_what_is_said():
     assert gap.item() == pytest.approx(4 * (1 - math.log(2)) / 2)
 
 
-def test_the_variational_approximation_is_no_bound():
+def test_the_variational_approximation_is_not_a_bound():
     torch.manual_seed(0)
     signs = set()
     for _ in range(20):
@@ -232,7 +232,7 @@ def test_a_single_component_has_a_closed_form(kind):
         kl_divergence(laplace, single(kind, gaussians(dims=2)))
 
 
-def test_bounds_of_what_is_no_mixture_are_refused():
+def test_bounds_of_other_distributions_are_refused():
     q, p = gaussians(4, dims=2), mixture(dims=2)
     flow = FlowPrior(2, "NSF", {"transforms": 1, "hidden_features": [4]})()
     for bound in (kl_upper_bound, kl_lower_bound):

@@ -34,7 +34,7 @@ for name in sys.argv[1:]:
 """
 
 
-def test_every_name_on_the_pages_is_there_once_priory_is_imported():
+def test_every_name_on_the_pages_exists_once_priory_is_imported():
     documents = (ROOT / "docs").rglob("*")
     pages = [ROOT / "README.md", *(page for page in documents if page.suffix in (".md", ".ipynb"))]
     names = {

@@ -191,7 +191,7 @@ def test_exposures_are_drawn_from_those_seen_in_a_batch():
         vae.sample(3, Context(batch_label=torch.tensor([2])))
 
 
-def test_the_encoder_is_told_of_batches_on_request():
+def test_the_encoder_receives_batches_on_request():
     x, batch = counts(), torch.arange(60) % 2
     vae = make_vae(x, batch, batch_in_encoder=True)
     means = [vae.encode(x, Context(batch_label=torch.full((60,), n))) for n in (0, 1)]

@@ -141,7 +141,7 @@ def test_a_seed_repeats_a_fit_and_the_best_is_kept():
     assert first.after.held_out.value <= first.before.held_out.value
 
 
-def test_what_was_found_is_printed(capsys):
+def test_results_are_printed(capsys):
     fit_prior("standard", Affine(), two_heaps(50).numpy())
     out = capsys.readouterr().out
     assert "StandardPrior" in out

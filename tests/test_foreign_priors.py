@@ -227,7 +227,7 @@ def test_a_module_gets_what_it_asks_for():
         (lambda: Unfinished(), TypeError, r"got Unfinished, which fails \(not yet\)"),
     ],
 )
-def test_what_is_no_prior_is_refused_in_a_sentence(make, error, message):
+def test_anything_but_a_prior_is_refused_in_a_sentence(make, error, message):
     with pytest.raises(error, match=message) as caught:
         as_prior(make())
     assert "\n" not in str(caught.value)

@@ -135,7 +135,7 @@ def test_sizes_are_looked_at_before_anything_is_downloaded(fake):
     assert [call for call in fake.calls if call[0] == "download"] == downloads
 
 
-def test_what_a_stranger_wrote_is_not_run(fake):
+def test_code_in_a_strangers_file_is_not_run(fake):
     hub.push_to_hub(small_vae(), "stranger/model")
     file = fake.home / "stranger/model/main/model.json"
     text = json.loads(file.read_text())
@@ -194,7 +194,7 @@ def test_exemplars_are_pushed_on_request_alone(fake):
     assert len(priory.load("hf://me/model").prior.exemplars) == 5
 
 
-def test_a_part_of_the_users_own_is_given(fake):
+def test_a_part_of_your_own_is_passed(fake):
     vae = small_vae()
     vae.encoder = torch.nn.Sequential(vae.encoder)
     hub.push_to_hub(vae, "me/model")

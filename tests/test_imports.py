@@ -84,7 +84,7 @@ print(hasattr(priory, "cellar"))
     assert python(code).split() == expected.split()
 
 
-def test_commands_that_train_nothing_do_without_lightning():
+def test_commands_that_do_not_train_need_no_lightning():
     code = """
 import sys
 from priory.commands import command, parser, summaries

@@ -86,6 +86,6 @@ def test_in_one_dimension_there_is_one_path():
     assert found.z.allclose(found.straight, atol=1e-5)
 
 
-def test_a_single_point_is_no_path():
+def test_a_single_point_is_not_a_path():
     with pytest.raises(ValueError, match="two points of a path, got 1"):
         interpolate(StandardPrior(2)(), at(0.0), at(1.0), num_points=1)

@@ -158,7 +158,7 @@ def test_no_data_are_refused(shape):
         choose_likelihood(torch.zeros(shape))
 
 
-def test_names_of_before_are_the_same_objects():
+def test_former_names_are_the_same_objects():
     from priory.data import Likelihood, choose_likelihood
     from priory.data.likelihoods import LIKELIHOODS, MixedLikelihood
 

@@ -78,7 +78,7 @@ class Recorder:
         (StandardPrior(2), {"objective": "importance-weighted", "warmup_epochs": 0}),
     ],
 )
-def test_a_training_that_is_interrupted_ends_as_if_it_had_not_been(
+def test_an_interrupted_run_ends_as_if_it_had_not_been_interrupted(
     prior, options, splits, tmp_path
 ):
     settings = TrainingSettings(max_epochs=6, **{**ALL, **options}, validate_every=2)
@@ -98,7 +98,7 @@ def test_a_training_that_is_interrupted_ends_as_if_it_had_not_been(
     assert read_curves(tmp_path / "run")["epoch"] == [1, 3, 5]
 
 
-def test_a_training_that_has_ended_goes_on_as_a_longer_one(splits, tmp_path):
+def test_a_finished_run_can_be_trained_for_longer(splits, tmp_path):
     checkpoint = tmp_path / "last.ckpt"
     longer = TrainingSettings(max_epochs=9, **ALL)
     plain = make_vae(splits)
@@ -186,7 +186,7 @@ def test_a_checkpoint_that_is_not_good_is_refused_before_anything_is_touched(
         ({"threads": 0}, "threads from 1 to 1,024, got 0"),
     ],
 )
-def test_machines_that_are_none_are_refused(options, message):
+def test_invalid_machines_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Machine(**options)
 
@@ -237,7 +237,7 @@ def test_other_arguments_of_the_trainer_are_refused_in_a_sentence(options, messa
         Machine.from_trainer(options)
 
 
-def test_a_logger_of_ones_own_is_told_of_each_epoch(splits, tmp_path):
+def test_your_own_logger_receives_each_epoch(splits, tmp_path):
     recorder = Recorder()
     train(make_vae(splits), splits, TrainingSettings(max_epochs=3), logger=recorder)
     assert [metrics["epoch"] for _, metrics in recorder.metrics] == [0, 1, 2]

@@ -58,7 +58,7 @@ def test_the_nearest_to_pseudo_inputs_keep_their_places():
     assert 1 <= found.components_in_use <= 4
 
 
-def test_what_cannot_be_asked_is_none():
+def test_what_cannot_be_measured_is_none():
     class LaplaceEncoder(Linear):
         def forward(self, x, context=None):
             normal = super().forward(x).base_dist
@@ -101,7 +101,7 @@ def test_data_encoded_in_blocks_are_those_encoded_at_once():
     assert torch.allclose(q.sample(), expected, atol=1e-6)
 
 
-def test_the_command_writes_what_was_found(tmp_path, monkeypatch, capsys):
+def test_the_command_writes_its_results(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     np.save("bits.npy", np.random.default_rng(0).integers(0, 2, (120, 6)))
     encoder = GaussianEncoder(MLP((6,), (4,), (8,)))

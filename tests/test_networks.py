@@ -56,7 +56,7 @@ def test_convolutions_fit_every_image(shape, pixel_shape):
     ],
     ids=lambda network: type(network).__name__,
 )
-def test_no_datum_sees_the_others_in_its_batch(network):
+def test_no_example_sees_the_others_in_its_batch(network):
     x = torch.randn(4, 3, 9, 5)
     others = torch.cat((x[:1], 100 * torch.randn(3, 3, 9, 5)))
     assert network.training

@@ -69,7 +69,7 @@ def test_the_effective_sample_size_and_the_curve_are_those_of_the_weights(monkey
         torch.testing.assert_close(value, -weights[:samples].mean(0).log())
 
 
-def test_a_posterior_that_is_too_narrow_is_found_out():
+def test_a_posterior_that_is_too_narrow_is_detected():
     vae = linear_vae(StandardPrior(2), exact_encoder(widen=0.15))
     nll = negative_log_likelihood(vae, X, 400, pareto_data=30)
     assert nll.heavy_share > 0.5
@@ -78,7 +78,7 @@ def test_a_posterior_that_is_too_narrow_is_found_out():
     assert negative_log_likelihood(vae, X, 20, pareto_data=30).pareto_k is None
 
 
-def test_a_curve_that_still_falls_is_found_out():
+def test_a_curve_that_still_falls_is_detected():
     class Apart(Linear):  # wide enough for a variance, but far from what it should be
         def forward(self, x, context=None):
             return super().forward(x + 1.5)
@@ -201,7 +201,7 @@ def test_a_decoder_of_vectors_in_a_row_is_enough(num_labels):
     assert drawn.shape == ((3, 6, 2, 2) if context else (3, 2, 2))
 
 
-def test_a_network_of_ones_own_in_a_decoder_of_ours_is_given_vectors_in_a_row():
+def test_your_own_network_in_our_decoder_receives_vectors_in_a_row():
     body = nn.Sequential(nn.Linear(2, 8), nn.Unflatten(1, (2, 2, 2)), nn.Conv2d(2, 4, 1))
     vae = VAE(GaussianEncoder(MLP((4, 2, 2), (4,))), BernoulliDecoder(body), StandardPrior(2))
     p = vae.likelihood(torch.randn(5, 6, 2))

@@ -53,7 +53,7 @@ def test_the_elbo_is_its_equation(case: Case):
 
 
 @over_cases
-def test_each_datum_and_each_pseudo_input_is_encoded_once_a_step(case: Case):
+def test_each_example_and_each_pseudo_input_is_encoded_once_a_step(case: Case):
     vae = make_vae(case.build())
     vae.encoder = CountingEncoder()
     loss(vae, X, num_samples=4, context=case.context_for(3)).backward()
@@ -201,7 +201,7 @@ def test_a_vae_samples_reconstructs_and_encodes(num_values):
     assert vae.likelihood(torch.zeros(4, 6, 2)).batch_shape == (4, 6)
 
 
-def test_data_outside_the_support_are_refused_in_a_loop_of_ones_own():
+def test_data_outside_the_support_are_refused_in_your_own_loop():
     vae = VAE(make_encoder(), CategoricalDecoder(MLP((2,), (4, 17))), StandardPrior(2))
     with pytest.raises(ValueError, match="support"):
         elbo(vae, torch.full((2, 4), 17.0))

@@ -112,9 +112,7 @@ def spelled(name: str, option: str, value: str) -> list[str]:
         *(pytest.param(name, HOSTILE, True, marks=pytest.mark.slow) for name in BASE),
     ],
 )
-def test_a_number_that_nobody_means_is_refused_or_taken(
-    name, values, whole, folder, monkeypatch, capsys
-):
+def test_an_absurd_number_is_refused_or_accepted(name, values, whole, folder, monkeypatch, capsys):
     """Of a few values only what is taken is seen, of all what comes of it."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(parser, "parser_of", cache(parser.parser_of))

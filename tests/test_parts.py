@@ -58,7 +58,7 @@ def test_every_part_of_the_allow_list_is_in_the_table_of_priors():
         ("components", {"kind": "posteriors", "inputs": {"kind": "sheet"}}, "got 'sheet'"),
     ],
 )
-def test_mappings_that_say_no_part_are_refused_in_a_sentence(role, mapping, message):
+def test_mappings_that_describe_no_part_are_refused_in_a_sentence(role, mapping, message):
     with pytest.raises(ValueError, match=message) as caught:
         part_of(role, mapping)
     assert "\n" not in str(caught.value)
@@ -69,7 +69,7 @@ def test_a_part_of_another_role_is_refused():
         part_of("weights", MoGPrior(2, 3).components)
 
 
-def test_what_is_no_prior_is_refused_as_a_proposal_with_the_adapter_named():
+def test_a_proposal_that_is_not_a_prior_is_refused_with_the_adapter_named():
     with pytest.raises(TypeError, match=r"expected a prior, .*got Linear; .*as_prior\(x\)"):
         prior_of(torch.nn.Linear(2, 2), latent_dim=2)
 

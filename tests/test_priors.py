@@ -210,7 +210,7 @@ def test_an_exemplar_leaves_itself_out(scale):
         torch.testing.assert_close(p.log_prob(z)[:, column], expected)
 
 
-def test_components_are_not_copied_for_every_datum():
+def test_components_are_not_copied_for_every_example():
     prior = ExemplarPrior()
     prior.fit_data(DATA, make_encoder())
     p = prior(make_encoder(), Context(index=torch.arange(3)))

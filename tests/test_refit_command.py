@@ -178,7 +178,7 @@ def test_a_prior_is_fitted_to_a_file_of_latents(tmp_path, monkeypatch, capsys):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_is_no_refit_of_latents_is_one_sentence(run, arguments, message, capsys):
+def test_an_invalid_refit_of_latents_is_one_sentence(run, arguments, message, capsys):
     before = files(run.parent)
     refused(["refit", *LATENTS, *arguments], message, capsys)
     assert files(run.parent) == before

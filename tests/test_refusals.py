@@ -125,7 +125,7 @@ def wrong(faults, monkeypatch):
 
 
 @pytest.mark.parametrize("words", ["trian", "encode", "--quiet train", "encode a b"])
-def test_commands_that_are_none_are_refused(words, capsys):
+def test_unknown_commands_are_refused(words, capsys):
     expected = {"trian": "did you mean train?", "encode": "expected RUN after priory encode"}
     refused(words.split(), expected.get(words, "expected "), capsys)
 
@@ -226,7 +226,7 @@ def test_a_damaged_run_is_not_resumed(stopped, name, content, message, capsys):
     assert not Path("executed").exists()
 
 
-def test_damaged_data_formats_and_runs_that_are_none_are_refused(stopped, capsys):
+def test_damaged_data_formats_and_directories_without_a_run_are_refused(stopped, capsys):
     Path("whole/data.json").write_text('{"name": ')
     for words in (["encode", "whole", "--data", "x.npy"], ["evaluate", "whole", *SAMPLES]):
         refused(words, "data.json, got a damaged file", capsys)
@@ -252,7 +252,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(at, stopped, capsys
         assert not Path("broken").exists()  # there is nothing to go on from
 
 
-def test_classes_of_ones_own_are_named_in_the_shell_alone(stopped, capsys):
+def test_your_own_classes_are_named_in_the_shell_alone(stopped, capsys):
     own = ["--encoder", "mine:MyEncoder", "--encoder-options", "{width: 5}"]
     main(["train", *LONG, *own, "--out", "own"])
     config = yaml.safe_load(Path("own/config.yaml").read_text())
@@ -276,7 +276,7 @@ def test_classes_of_ones_own_are_named_in_the_shell_alone(stopped, capsys):
     refused(["train", "--encoder.class_path", "mine.X"], "--encoder package.module:Name", capsys)
 
 
-def test_a_logger_of_ones_own_is_told_of_the_curves_and_named_in_no_file(stopped, capsys):
+def test_your_own_logger_receives_the_curves_and_is_named_in_no_file(stopped, capsys):
     own = ["--logger", "mine:MyLogger"]
     main(["train", *LONG, "--max-epochs", "2", "--out", "own", *own, "--quiet"])
     out = capsys.readouterr().out
@@ -290,7 +290,7 @@ def test_a_logger_of_ones_own_is_told_of_the_curves_and_named_in_no_file(stopped
 
 
 @pytest.mark.parametrize("prior", ["mine:MyPrior", "mine:Flat"])
-def test_a_prior_of_ones_own_trains_resumes_and_goes_everywhere(prior, stopped, capsys):
+def test_your_own_prior_trains_resumes_and_works_everywhere(prior, stopped, capsys):
     own = ["--prior", prior]
     main(["train", *LONG, *own, "--out", "own"])
     Path("own/metrics.json").unlink()

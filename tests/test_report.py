@@ -81,7 +81,7 @@ def test_the_best_is_bold_only_beyond_the_noise(entry):
     assert not any(cell.best for row in measures_table([first, given]) for cell in row.cells)
 
 
-def test_an_information_at_its_ceiling_is_marked(entry):
+def test_mutual_information_at_its_ceiling_is_marked(entry):
     def measured(name, information, kl):
         surgery = {
             "num_data": 100,
@@ -139,7 +139,7 @@ def test_the_verdict_follows_from_the_numbers(entry):
     assert holes_difference(replace(plain), closed).value == pytest.approx(0.18)
 
 
-def test_a_single_prior_is_told_what_to_try(entry):
+def test_a_single_prior_gets_advice_on_what_to_try(entry):
     surgery = {
         "num_data": 100,
         "mutual_information": {"value": 2.0, "standard_error": 0.05},
@@ -314,7 +314,7 @@ def test_of_many_points_a_part_is_shown(entry, tmp_path):
     assert model["numData"] == count
 
 
-def test_the_expected_datum():
+def test_the_expected_example():
     table = torch.tensor([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])
     p = torch.distributions.Independent(torch.distributions.Categorical(probs=table), 1)
     assert expected(p).allclose(torch.tensor([1.3, 0.0]))

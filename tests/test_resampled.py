@@ -102,7 +102,7 @@ def test_nothing_overflows_where_all_or_nothing_is_accepted(logit):
     assert p.sample((4,)).isfinite().all()
 
 
-def test_a_batch_of_proposals_is_resampled_datum_by_datum():
+def test_a_batch_of_proposals_is_resampled_example_by_example():
     proposal = Independent(Normal(torch.tensor([[3.0, 0], [5, 0]]), torch.ones(2, 2)), 1)
     p = ResampledDistribution(
         proposal, lambda z: 20 * (z[..., 0] - 5), 1000, proposal.sample((100_000,))

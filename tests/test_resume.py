@@ -79,7 +79,7 @@ def test_a_run_killed_three_times_ends_as_if_it_had_not_been(bits, plain, tmp_pa
     same_run(plain, tmp_path / "run")
 
 
-def test_a_run_of_before_a_setting_existed_goes_on_with_its_default(bits, plain, tmp_path):
+def test_a_run_older_than_a_setting_continues_with_its_default(bits, plain, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     config = (plain / "config.yaml").read_text().replace("weight_decay: null\n", "")

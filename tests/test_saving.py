@@ -194,7 +194,7 @@ def test_there_is_a_stored_model_of_the_current_version():
     assert sorted(versions) == list(range(1, priory.saving.FORMAT_VERSION + 1))
 
 
-def test_parts_of_the_users_own_are_given_to_load(tmp_path):
+def test_parts_of_your_own_are_passed_to_load(tmp_path):
     vae = VAE(Foreign(), BernoulliDecoder(MLP((2,), DATA_SHAPE, (8,))), StandardPrior(2))
     priory.save(vae, tmp_path)
     with pytest.raises(ValueError, match=r"load\(path, encoder=...\)"):

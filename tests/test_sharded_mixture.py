@@ -146,7 +146,7 @@ def test_in_one_process_it_is_the_mixture():
         assert ours["sample"].equal(theirs["sample"])
 
 
-def test_what_is_no_mixture_is_refused():
+def test_anything_but_a_mixture_is_refused():
     with pytest.raises(ValueError, match="expected a weight above zero"):
         ShardedGaussianMixture(torch.full((2,), -math.inf), torch.zeros(2, 3), torch.ones(2, 3))
     with pytest.raises(ValueError, match="GreaterThan"):

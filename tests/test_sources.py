@@ -266,7 +266,7 @@ def test_folders_without_images_of_one_kind_are_refused(tmp_path):
 # Whatever the kind
 
 
-def test_sources_that_are_none_are_refused(tmp_path):
+def test_unknown_sources_are_refused(tmp_path):
     refused(ValueError, "did you mean digits", "digit")
     refused(ValueError, "expected data by name", "")
     refused(ValueError, "did you mean fashion-mnist", "fashion_mnist")
@@ -302,7 +302,7 @@ def test_further_images_keep_the_numbers_of_the_labels(tmp_path):
         open_like(source, tmp_path / "further")
 
 
-def test_files_that_are_no_arrays_are_refused(tmp_path):
+def test_files_without_arrays_are_refused(tmp_path):
     def refused(error, match):
         with pytest.raises(error, match=match):
             open_data(str(path))

@@ -62,7 +62,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("kind", ELSEWHERE)
-def test_numbers_and_dates_in_other_writings_are_no_categories(kind, tmp_path):
+def test_numbers_and_dates_in_other_formats_are_not_categories(kind, tmp_path):
     cells = [ELSEWHERE[kind][row % 2] for row in range(N)]
     write(tmp_path / "t.csv", ";", a=cells)
     message = refusal(tmp_path / "t.csv", {"separator": ";"})
@@ -154,7 +154,7 @@ def test_types_of_parquet_are_kept(tmp_path):
     assert back["zip"].tolist() == table["zip"].tolist()
 
 
-def test_words_for_none_are_quoted_and_may_be_kept(tmp_path):
+def test_words_for_missing_values_are_quoted_and_may_be_kept(tmp_path):
     write(tmp_path / "t.csv", a=["None", "NA", "b"] * 20)
     message = refusal(tmp_path / "t.csv")
     assert (
@@ -178,7 +178,7 @@ def test_two_columns_of_one_name_are_refused(options, tmp_path):
     assert "got 'a' twice" in refusal(tmp_path / "t.csv", options)
 
 
-def test_all_that_is_wrong_is_said_at_once_with_options_that_work(tmp_path):
+def test_every_error_of_a_table_is_reported_at_once_with_options_that_work(tmp_path):
     columns = {
         "id": [f"p{row}" for row in range(N)],
         "born": pandas.date_range("1990-01-01", periods=N).strftime("%d.%m.%Y"),
@@ -279,7 +279,7 @@ def test_samples_are_read_again_from_the_shell(tmp_path, monkeypatch, unrendered
     assert samples["price"].between(1, 9).all()
 
 
-def test_cells_that_no_reader_expects_are_said_in_a_sentence(tmp_path):
+def test_unexpected_cells_are_reported_in_a_sentence(tmp_path):
     for content in (
         "a,b\n1,2\n3," + "4" * 5000 + "\n5,6\n",
         'a,b\n1,"2\n3,4\n',

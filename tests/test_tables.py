@@ -171,7 +171,7 @@ def test_a_column_of_names_is_refused(tmp_path):
     assert source.x.shape == (300, 301)
 
 
-def test_files_that_are_no_parquet_and_dates_are_refused(tmp_path):
+def test_files_other_than_parquet_and_dates_are_refused(tmp_path):
     pandas, arrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
     path = tmp_path / "t.parquet"
     table = people()

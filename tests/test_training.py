@@ -239,7 +239,7 @@ def test_a_run_directory_is_whole_or_not_there(tmp_path):
     assert next_free(tmp_path / "a", "x").name == "x-1"
 
 
-def test_components_that_no_datum_uses_are_reseeded():
+def test_components_that_no_example_uses_are_reseeded():
     splits = split(Source("stripes", stripes()))
     prior = VampPrior(8, (9,))
     vae = make_vae(splits, prior)

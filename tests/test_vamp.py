@@ -91,7 +91,7 @@ def test_an_encoder_maps_each_dimension_to_the_same_interval():
         ((0, math.inf), "finite"),
     ],
 )
-def test_a_range_that_is_none_is_refused(data_range, message):
+def test_an_invalid_range_is_refused(data_range, message):
     for make in (lambda r: VampPrior(3, (2,), r), lambda r: GTMVampPrior(4, (2,), r)):
         with pytest.raises(ValueError, match=message):
             make(data_range)

@@ -50,14 +50,16 @@ def one_of(words: Iterable[str], **given: object) -> None:
             )
 
 
-def only(names: Collection[str], known: Collection[str], whose: str) -> None:
+def only(names: Collection[str], allowed: Collection[str], whose: str) -> None:
     """Refuse options with unknown names."""
-    if unknown := sorted(set(names) - set(known)):
+    if unknown := sorted(set(names) - set(allowed)):
         among = (
-            f"options of {whose} among {', '.join(known)}" if known else f"no options of {whose}"
+            f"options of {whose} among {', '.join(allowed)}"
+            if allowed
+            else f"no options of {whose}"
         )
         raise ValueError(
-            f"expected {among}, got {short(', '.join(unknown))}" + did_you_mean(unknown[0], known)
+            f"expected {among}, got {short(', '.join(unknown))}" + did_you_mean(unknown[0], allowed)
         )
 
 

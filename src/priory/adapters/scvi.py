@@ -289,8 +289,8 @@ class _Plan(TrainingPlan):  # type: ignore[misc]
 
 
 def _call(prior: Prior, module: Any, labels: Tensor | None) -> Distribution:
-    told = prior.needs_labels and labels is not None
-    context = Context(labels=labels.flatten().long()) if told else Context()  # type: ignore[union-attr]
+    with_labels = prior.needs_labels and labels is not None
+    context = Context(labels=labels.flatten().long()) if with_labels else Context()  # type: ignore[union-attr]
     return call(prior, ScviEncoder(module) if prior.needs_encoder else None, context, "prior")
 
 

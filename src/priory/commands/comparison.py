@@ -97,8 +97,8 @@ class Comparison:
             place: Where the directory will be.
             **more: Other arguments of `report.write_report`, such as the title.
         """
-        told = {"title": f"Priors on {self.begun.splits.name}", "summary": self.summary} | more
-        report.write_report(directory, self.entries, self.begun, place=place, **told)
+        arguments = {"title": f"Priors on {self.begun.splits.name}", "summary": self.summary} | more
+        report.write_report(directory, self.entries, self.begun, place=place, **arguments)
 
     def show(self, console: Any) -> None:
         """Print the table, and what follows from it."""

@@ -45,10 +45,10 @@ def encode(
     part, vae = data.of(opened, labelled=False), opened.model
     everything, parts, context = torch.arange(len(part)), [], vae.context_of(**part.annotations)
     for rows in blocks(len(part), math.prod(part.data_shape)):
-        x, told = part.read(everything[rows]), context[rows]
-        if told.labels is not None or not vae.needs_labels:
-            opened.check_fits(x, data.data or "the test data", told.labels, rows.start)
-        q, z = vae.posterior(x, told), vae.encode(x, told)
+        x, batch_context = part.read(everything[rows]), context[rows]
+        if batch_context.labels is not None or not vae.needs_labels:
+            opened.check_fits(x, data.data or "the test data", batch_context.labels, rows.start)
+        q, z = vae.posterior(x, batch_context), vae.encode(x, batch_context)
         parts.append(q.split(z) if isinstance(q, JointDistribution) else (z,))
     levels = [torch.cat(of_level) for of_level in zip(*parts, strict=True)]
     if level is not None and not 1 <= level <= len(levels):
@@ -58,9 +58,9 @@ def encode(
     chosen = range(1, len(levels) + 1) if level is None else [level]
     z = torch.cat([levels[n - 1] for n in chosen], 1)
     if path.suffix == CELLS:
-        own = opened.data_options if data.data is None else None
-        source = Path(data.data or (own.data if own is not None else ""))
-        rows_of_file = None if own is None else part.index
+        options_of_run = opened.data_options if data.data is None else None
+        source = Path(data.data or (options_of_run.data if options_of_run is not None else ""))
+        rows_of_file = None if options_of_run is None else part.index
         component = most_likely_component(top_level(vae), levels[-1], context)
         write_beside(path, source, rows_of_file, z, component)
     else:

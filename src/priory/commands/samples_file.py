@@ -45,24 +45,24 @@ class Samples:
     batches: Tensor | None = None
 
     @property
-    def known(self) -> dict[str, Tensor]:
+    def facts(self) -> dict[str, Tensor]:
         """The component, the batch and the label of each sample, if known."""
-        found = {}
+        facts = {}
         if self.components is not None:
             each = len(self.x) // len(self.components)
-            found["component"] = self.components.repeat_interleave(each)
+            facts["component"] = self.components.repeat_interleave(each)
         if self.batches is not None:
-            found["batch"] = self.batches
+            facts["batch"] = self.batches
         if self.labels is not None:
-            found["label"] = self.labels
-        return found
+            facts["label"] = self.labels
+        return facts
 
     @property
     def named(self) -> dict[str, list[Any]]:
         """The same with the names of labels, batches and their columns, if they have any."""
         columns = self.form.columns
         named = {}
-        for name, values in self.known.items():
+        for name, values in self.facts.items():
             words = {"label": self.form.label_names, "batch": self.form.batch_names}.get(name)
             column = None if columns is None else getattr(columns, name, None)
             cells = values.tolist()
@@ -121,7 +121,7 @@ def write_samples(path: Path, samples: Samples, data_range: DataRange | None = N
                 import pandas as pd
             write_table(path, _beside(samples, pd.DataFrame(flat.numpy(), columns=names)))
             return
-        beside = {name: values.double()[:, None] for name, values in samples.known.items()}
+        beside = {name: values.double()[:, None] for name, values in samples.facts.items()}
         write_columns(path, torch.cat([*beside.values(), flat], 1), [*beside, *names])
 
 

@@ -65,13 +65,13 @@ class DataFormat:
         if not file.is_file():
             raise FileNotFoundError(f"expected the format of a run's data at {file}, found none.")
         try:
-            found: dict[str, Any] = json.loads(file.read_text())
-            columns = found["columns"]
-            names, batches = found["label_names"], found.get("batch_names")
+            record: dict[str, Any] = json.loads(file.read_text())
+            columns = record["columns"]
+            names, batches = record["label_names"], record.get("batch_names")
             return cls(
                 **{
-                    **found,
-                    "data_shape": tuple(found["data_shape"]),
+                    **record,
+                    "data_shape": tuple(record["data_shape"]),
                     "label_names": None if names is None else tuple(names),
                     "batch_names": None if batches is None else tuple(batches),
                     "columns": None if columns is None else Columns.from_json(columns),
@@ -135,6 +135,6 @@ class DataFormat:
             columns=self.columns,
             batch_names=self.batch_names,
         )
-        found = open_like(before, path, labels=labels, options=options)
-        part = found.whole()
+        source = open_like(before, path, labels=labels, options=options)
+        part = source.whole()
         return part if self.grey is None else part.binarised(self.grey, seed)

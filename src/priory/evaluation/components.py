@@ -121,9 +121,9 @@ def nearest_to_pseudo_inputs(study: Study) -> Nearest | None:
 
 
 def _of_all(record: Mapping[str, Any]) -> dict[str, str]:
-    known, dead = record.get("num_components"), record.get("dead_components")
+    total, dead = record.get("num_components"), record.get("dead_components")
     return {
-        "of": "" if known is None else f" of {known:,}",
+        "of": "" if total is None else f" of {total:,}",
         "note": "" if dead is None else f"{len(dead)} are dead",
     }
 

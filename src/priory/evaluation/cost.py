@@ -61,10 +61,10 @@ def numbers_per_sample(vae: VAE, x: Tensor, context: Context | None = None) -> i
         if isinstance(output, Tensor):
             largest = max(largest, output.numel())
 
-    told = vae.with_exposure(x[:1], given(context)[:1])
+    context_of_one = vae.with_exposure(x[:1], given(context)[:1])
     hooks = [module.register_forward_hook(count) for module in all_behind(vae.decoder)]
     try:
-        vae.likelihood(vae.posterior(x[:1], told).mean, told)
+        vae.likelihood(vae.posterior(x[:1], context_of_one).mean, context_of_one)
     finally:
         for hook in hooks:
             hook.remove()

@@ -99,10 +99,10 @@ def decode(
     """
     z, parts = taken(z, vae.decoder), []
     for rows in blocks(len(z), most=1024):  # a decoder expands a row more than an encoder
-        told = given(context)[rows]
+        row_context = given(context)[rows]
         if not mean:
-            told = vae.with_drawn_exposure(len(z[rows]), told)
-        likelihood = vae.likelihood(z[rows], told)
+            row_context = vae.with_drawn_exposure(len(z[rows]), row_context)
+        likelihood = vae.likelihood(z[rows], row_context)
         parts.append(expected(likelihood) if mean else drawn_within(likelihood, outside))
     return torch.cat(parts)
 

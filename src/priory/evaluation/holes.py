@@ -239,25 +239,27 @@ def _shares(
 ) -> tuple[_Share, _Share]:
     """Return the share of samples of p in holes of q(z), and of samples of q(z) in holes of p."""
     of_p, of_b = (distribution.sample(Size((num_samples,))) for distribution in (p, q_b))
-    values, own = _log_prob(q_a, of_p, processes), _log_prob(q_a, of_b, processes)
-    share, error, slope, threshold = _share_below(values, own, level)
-    inside = _Share(share, error, slope * _over_data(q_b, of_b[own < threshold], num_samples))
-    values, own = _log_prob(p, of_b, processes), _log_prob(p, of_p, processes)
-    share, error, _, threshold = _share_below(values, own, level)
+    values, reference = _log_prob(q_a, of_p, processes), _log_prob(q_a, of_b, processes)
+    share, error, slope, threshold = _share_below(values, reference, level)
+    inside = _Share(share, error, slope * _over_data(q_b, of_b[reference < threshold], num_samples))
+    values, reference = _log_prob(p, of_b, processes), _log_prob(p, of_p, processes)
+    share, error, _, threshold = _share_below(values, reference, level)
     return inside, _Share(share, error, _over_data(q_b, of_b[values < threshold], num_samples))
 
 
-def _share_below(values: Tensor, own: Tensor, level: float) -> tuple[float, float, float, Tensor]:
+def _share_below(
+    values: Tensor, reference: Tensor, level: float
+) -> tuple[float, float, float, Tensor]:
     """Return the share of values below a quantile of others, its error, slope and threshold.
 
-    The threshold is an estimate too: its error is a share of `own` with binomial variance, and it
-    moves as many values across the threshold as there are values near it per `own` value near it.
-    That ratio is the slope.
+    The threshold is an estimate too: its error is a share of `reference` with binomial variance,
+    and it moves as many values across the threshold as there are values near it per value of
+    `reference` near it. That ratio is the slope.
     """
-    low, threshold, high = (_quantile(own, share * level) for share in (0.5, 1, 1.5))
+    low, threshold, high = (_quantile(reference, share * level) for share in (0.5, 1, 1.5))
     share = int((values < threshold).sum()) / len(values)
     slope = int(((values >= low) & (values < high)).sum()) / len(values) / level
-    variance = share * (1 - share) / len(values) + slope**2 * level * (1 - level) / len(own)
+    variance = share * (1 - share) / len(values) + slope**2 * level * (1 - level) / len(reference)
     return share, math.sqrt(variance), slope, threshold
 
 

@@ -147,8 +147,8 @@ def latent_labels(
     x = taken(x, vae.encoder)
     chosen = torch.linspace(0, len(x) - 1, min(len(x), MOST_EXAMPLES)).long()
     x, labels = x[chosen], labels[chosen]
-    told = None if context is None else context[chosen]
-    q, p = posterior_of_all(top, x, told), top.prior_distribution()
+    chosen_context = None if context is None else context[chosen]
+    q, p = posterior_of_all(top, x, chosen_context), top.prior_distribution()
     log_label = None
     if isinstance(p, GaussianMixture) and not p.batch_shape:
         shares = torch.nn.functional.one_hot(labels, num_labels).to(p.logits)

@@ -116,8 +116,10 @@ def _rate(q: GaussianMixture, p: Distribution) -> Tensor | None:
         loc, scale = loc_and_scale(p)
     except TypeError:
         return None
-    own, of_prior = (Normal(*t, validate_args=False) for t in ((q.loc, q.scale), (loc, scale)))
-    return widened(kl_divergence(own, of_prior)).mean(0)
+    posteriors, of_prior = (
+        Normal(*t, validate_args=False) for t in ((q.loc, q.scale), (loc, scale))
+    )
+    return widened(kl_divergence(posteriors, of_prior)).mean(0)
 
 
 def latent_use_of(study: Study) -> LatentUse | None:

@@ -87,9 +87,9 @@ class Study:
             draw: The function that draws it, with torch's generator.
         """
         if name not in self._kept:
-            with torch.no_grad(), ExitStack() as own:
+            with torch.no_grad(), ExitStack() as stack:
                 if not self._one_generator:
-                    own.enter_context(torch.random.fork_rng())
+                    stack.enter_context(torch.random.fork_rng())
                     torch.manual_seed(crc32(f"{self.seed} {name}".encode()))
                 self._kept[name] = draw()
         return cast(T, self._kept[name])

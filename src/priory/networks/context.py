@@ -275,9 +275,9 @@ def _declares(module: object) -> bool:
     if isinstance(module, partial) and "context" in module.keywords:
         return False
     inner = _unwrapped(module)
-    told = ("num_labels", "num_batches", "exposure")
+    facts = ("num_labels", "num_batches", "exposure")
     return hasattr(type(inner), "takes_context") or any(
-        _declared(inner, n) is not None for n in told
+        _declared(inner, n) is not None for n in facts
     )
 
 

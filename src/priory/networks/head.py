@@ -61,12 +61,12 @@ def outputs_of(
         knows_batches: Whether one that takes batches always receives them; otherwise they may be
             unknown.
     """
-    num_labels, num_batches, told = num_labels_of(network), num_batches_of(network), {}
+    num_labels, num_batches, options = num_labels_of(network), num_batches_of(network), {}
     shares = []
     if num_labels is not None:
         how = "the model with Context(labels=labels)"
         shares.append(given_shares(context, num_labels, how, like=x))
     if num_batches is not None and (knows_batches or given(context).batch_label is not None):
-        told["batches"] = one_hot(given_batches(context, num_batches), num_batches).to(x)
-    out: Tensor = network(x, *shares, **told)
+        options["batches"] = one_hot(given_batches(context, num_batches), num_batches).to(x)
+    out: Tensor = network(x, *shares, **options)
     return out.float() if torch.is_autocast_enabled(out.device.type) else out

@@ -167,14 +167,14 @@ def _import_zuko() -> Any:
 
 def _flow_class(name: str) -> Any:
     flows = _import_zuko().flows
-    known = {
+    classes = {
         key: cls
         for key, cls in vars(flows).items()
         if inspect.isclass(cls) and issubclass(cls, flows.Flow) and key not in REFUSED
     }
-    if name not in known:
+    if name not in classes:
         raise ValueError(
-            f"expected one of zuko's flows {', '.join(sorted(known))}, got {name!r}"
-            + did_you_mean(name, known)
+            f"expected one of zuko's flows {', '.join(sorted(classes))}, got {name!r}"
+            + did_you_mean(name, classes)
         )
-    return known[name]
+    return classes[name]

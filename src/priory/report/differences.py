@@ -133,14 +133,14 @@ def _of_nll(a: Evaluation, b: Evaluation) -> Difference:
     return Difference(float(gap.mean()), math.hypot(error, estimates), paired=True)
 
 
-def _over_seeds(found: Sequence[Difference]) -> Difference:
+def _over_seeds(differences: Sequence[Difference]) -> Difference:
     """Return the mean of differences over seeds.
 
     All seeds may share the same test examples, so the error over data is not divided by them.
     """
-    values = tuple(one.value for one in found)
-    error = fmean(one.error for one in found)
-    return Difference(fmean(values), error, all(one.paired for one in found), values)
+    values = tuple(one.value for one in differences)
+    error = fmean(one.error for one in differences)
+    return Difference(fmean(values), error, all(one.paired for one in differences), values)
 
 
 def same_data(first: Measured, second: Measured) -> bool:

@@ -120,12 +120,12 @@ def write_page(
         from plotly.offline import get_plotlyjs
     loader = PackageLoader("priory.report")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    seen = [explored(entry) for entry in entries]
-    pictures = Pictures.of(seen[0].data, subject.data_range, subject.columns)
-    found = verdict(entries)
+    explorations = [explored(entry) for entry in entries]
+    pictures = Pictures.of(explorations[0].data, subject.data_range, subject.columns)
+    conclusion = verdict(entries)
     data = {
         **page_data(entries, pictures),
-        "first": found.chosen,
+        "first": conclusion.chosen,
         "labelNames": _names([e.labels for e in entries], subject.label_names),
         "batchNames": _names([e.batches for e in entries], subject.batch_names),
     }
@@ -134,8 +134,8 @@ def write_page(
     page = environment.get_template("page.html").render(
         subject=subject,
         further=further,
-        entries=list(zip(entries, seen, strict=True)),
-        verdict=found,
+        entries=list(zip(entries, explorations, strict=True)),
+        verdict=conclusion,
         rows=measures_table(entries),
         unit=density_unit(subject.columns)[0],
         notes=[errors_of(entries), *notes([entry.evaluation for entry in entries])],

@@ -84,7 +84,7 @@ def map_of(entry: Entry, limits: tuple[float, float] | None = None) -> LatentMap
 
 
 def _model(entry: Entry, pictures: Pictures, most: int) -> dict[str, Any]:
-    seen, shown = explored(entry), entry.exhibit
+    exploration, shown = explored(entry), entry.exhibit
     chosen = _some(len(shown.z), most)
     return {
         "name": entry.name,
@@ -92,19 +92,19 @@ def _model(entry: Entry, pictures: Pictures, most: int) -> dict[str, Any]:
         "labels": None if entry.labels is None else entry.labels[chosen].tolist(),
         "batches": None if entry.batches is None else entry.batches[chosen].tolist(),
         "umap": None if (flat := umap_of(shown.z[chosen])) is None else _columns(flat),
-        "planes": [_plane(entry, plane, pictures, chosen) for plane in seen.planes],
-        "hole": None if seen.in_hole is None else seen.in_hole.int().tolist(),
+        "planes": [_plane(entry, plane, pictures, chosen) for plane in exploration.planes],
+        "hole": None if exploration.in_hole is None else exploration.in_hole.int().tolist(),
         "components": None
-        if seen.components is None
-        else _components(seen.components, seen, pictures),
-        "samples": pictures.encode(seen.decoded_samples),
+        if exploration.components is None
+        else _components(exploration.components, exploration, pictures),
+        "samples": pictures.encode(exploration.decoded_samples),
         "draws": pictures.encode(shown.samples[:NUM_SAMPLES]),
         "data": pictures.encode(shown.data),
         "reconstructions": pictures.encode(shown.reconstructions),
         "fixedTop": None
-        if seen.fixed_top is None
-        else pictures.encode(seen.fixed_top.flatten(0, 1)),
-        "paths": _paths(seen, pictures),
+        if exploration.fixed_top is None
+        else pictures.encode(exploration.fixed_top.flatten(0, 1)),
+        "paths": _paths(exploration, pictures),
         "curves": dict(entry.curves),
     }
 
@@ -121,7 +121,7 @@ def explored(entry: Entry) -> Exploration:
 
 
 def _plane(entry: Entry, shown: DecodedPlane, pictures: Pictures, chosen: Tensor) -> dict[str, Any]:
-    plane, seen = shown.plane, explored(entry)
+    plane, exploration = shown.plane, explored(entry)
     contours = latent_map(entry.name, entry.exhibit.prior, entry.exhibit.z, plane=plane)
     line = len(contours.y) == 1
     decoded = shown.decoded.flatten(0, 0 if line else 1)
@@ -132,10 +132,10 @@ def _plane(entry: Entry, shown: DecodedPlane, pictures: Pictures, chosen: Tensor
         "exact": plane.is_whole,
         "density": _density(contours, 2),
         "points": _columns(contours.points[chosen]),
-        "samples": _columns(plane.project(seen.prior_samples)),
+        "samples": _columns(plane.project(exploration.prior_samples)),
         "components": None
-        if seen.components is None
-        else _columns(plane.project(seen.components.loc)),
+        if exploration.components is None
+        else _columns(plane.project(exploration.components.loc)),
         "side": len(shown.decoded),
         "grid": pictures.encode(decoded),
     }
@@ -156,7 +156,9 @@ def _beside(shown: LatentMap) -> dict[str, Any]:
     }
 
 
-def _components(view: ComponentView, seen: Exploration, pictures: Pictures) -> dict[str, Any]:
+def _components(
+    view: ComponentView, exploration: Exploration, pictures: Pictures
+) -> dict[str, Any]:
     near, positions = view.near.flatten().unique(return_inverse=True)
     return {
         "total": view.total,
@@ -165,33 +167,39 @@ def _components(view: ComponentView, seen: Exploration, pictures: Pictures) -> d
         "share": _rounded(view.share),
         "pictures": pictures.encode(view.picture),
         "near": positions.reshape(view.near.shape).tolist(),
-        "nearData": pictures.encode(seen.data[near]),
+        "nearData": pictures.encode(exploration.data[near]),
         "perComponent": view.samples.shape[1],
         "samples": pictures.encode(view.samples.flatten(0, 1)),
     }
 
 
-def _paths(seen: Exploration, pictures: Pictures) -> dict[str, Any] | None:
-    if seen.paths is None or seen.along is None or seen.along_straight is None:
+def _paths(exploration: Exploration, pictures: Pictures) -> dict[str, Any] | None:
+    if exploration.paths is None or exploration.along is None or exploration.along_straight is None:
         return None
     return {
-        "stops": seen.along.shape[1],
-        "least": _rounded(seen.paths.log_prob.amin(1)),
-        "straightLeast": _rounded(seen.paths.straight_log_prob.amin(1)),
-        "along": pictures.encode(seen.along.flatten(0, 1)),
-        "straight": pictures.encode(seen.along_straight.flatten(0, 1)),
-        "ends": pictures.encode(seen.data[seen.pairs.flatten()]),
+        "stops": exploration.along.shape[1],
+        "least": _rounded(exploration.paths.log_prob.amin(1)),
+        "straightLeast": _rounded(exploration.paths.straight_log_prob.amin(1)),
+        "along": pictures.encode(exploration.along.flatten(0, 1)),
+        "straight": pictures.encode(exploration.along_straight.flatten(0, 1)),
+        "ends": pictures.encode(exploration.data[exploration.pairs.flatten()]),
     }
 
 
-def _density(found: LatentMap, step: int) -> dict[str, Any]:
-    kept = torch.linspace(0, len(found.x) - 1, len(found.x) // step).round().long()  # with the ends
-    density = found.log_density[kept][:, kept] if len(found.y) > 1 else found.log_density[:, kept]
-    top = float(found.log_density.max())
+def _density(contours: LatentMap, step: int) -> dict[str, Any]:
+    kept = (
+        torch.linspace(0, len(contours.x) - 1, len(contours.x) // step).round().long()
+    )  # with the ends
+    density = (
+        contours.log_density[kept][:, kept]
+        if len(contours.y) > 1
+        else contours.log_density[:, kept]
+    )
+    top = float(contours.log_density.max())
     clamped = density.nan_to_num(nan=top - DEPTH, neginf=top - DEPTH).clamp(min=top - DEPTH)
     return {
         "top": round(top, 3),
-        "x": _rounded(found.x[kept]),
+        "x": _rounded(contours.x[kept]),
         "z": [[round(v, 2) for v in row] for row in clamped.tolist()],
     }
 

@@ -58,9 +58,9 @@ class Bars:
         spread = flat.var(0) if len(flat) > 1 else torch.zeros(total)
         index = spread.topk(min(most, total)).indices.sort().values
         names, mean, scale = _columns(columns, total)
-        found = flat[:, index] * scale[index] + mean[index]
-        low, high = found.amin(0).clamp(max=0), found.amax(0)
-        low = torch.where(found.amin(0) > 0, found.amin(0) - 0.1 * (high - found.amin(0)), low)
+        values = flat[:, index] * scale[index] + mean[index]
+        low, high = values.amin(0).clamp(max=0), values.amax(0)
+        low = torch.where(values.amin(0) > 0, values.amin(0) - 0.1 * (high - values.amin(0)), low)
         high = torch.where(high > low, high, low + 1)
         chosen = tuple(names[i] for i in index.tolist())
         return cls(index, chosen, low, high, mean[index], scale[index], total)

@@ -24,10 +24,10 @@ def subject_of(models: list[tuple[str, Run]], entries: Sequence[Entry], part: Pa
     """
     first, one = models[0][1], len(entries) == 1
     form = first.format
-    told = "the data given" if form is None else form.name
+    data_name = "the data given" if form is None else form.name
     count = "A trained model" if one else f"{len(entries)} trained models"
     return Subject(
-        title=f"{entries[0].name} on {told}" if one else f"Priors on {told}",
+        title=f"{entries[0].name} on {data_name}" if one else f"Priors on {data_name}",
         summary=f"{count}, measured on {len(part):,} held-out data" + ("." if one else " each."),
         data_range=_range(first, part),
         recipes=_recipes(models),

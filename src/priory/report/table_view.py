@@ -153,22 +153,24 @@ def table_view(
         examples: Whether rows of the data are shown, and how few of them are counted.
         data_too: Whether clusters of the data are shown beside the components.
     """
-    seen, shown = explored(entry), entry.exhibit
-    if seen.data.dim() != 2:
+    exploration, shown = explored(entry), entry.exhibit
+    if exploration.data.dim() != 2:
         return None
-    named, fewest = columns_of(columns, seen.data), 1 if examples else FEWEST
-    paths = () if seen.along is None else [changes(named, along) for along in seen.along]
+    named, fewest = columns_of(columns, exploration.data), 1 if examples else FEWEST
+    paths = (
+        () if exploration.along is None else [changes(named, along) for along in exploration.along]
+    )
     if not all(column.kind == "count" for column in named.columns):
         rows = rows_of(named, shown.data, shown.samples)
-        return TableView(rows, marginals(named, seen.data, shown.samples, fewest), (), paths)
-    genes, maps = most_variable(seen.data), []
+        return TableView(rows, marginals(named, exploration.data, shown.samples, fewest), (), paths)
+    genes, maps = most_variable(exploration.data), []
     if data_too and entry.labels is not None:
         groups, title = entry.labels, "Test cells by label"
-        maps.append(heatmap(named, genes, seen.data, groups, label_names, title, fewest))
-    if seen.components is not None:
-        samples = seen.components.samples[:MOST_GROUPS]
+        maps.append(heatmap(named, genes, exploration.data, groups, label_names, title, fewest))
+    if exploration.components is not None:
+        samples = exploration.components.samples[:MOST_GROUPS]
         groups = torch.arange(len(samples)).repeat_interleave(samples.shape[1])
-        names = [f"{k + 1} ({w:.0%})" for k, w in enumerate(seen.components.weight.tolist())]
+        names = [f"{k + 1} ({w:.0%})" for k, w in enumerate(exploration.components.weight.tolist())]
         title = f"Expected cells of {entry.name} by component, the heaviest first"
         flat = samples.flatten(0, 1)
         maps.append(heatmap(named, genes, flat, groups, names[: len(samples)], title))

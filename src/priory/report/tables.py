@@ -200,17 +200,17 @@ def _seconds(entry: Entry) -> str:
     return "not known" if entry.seconds is None else f"{entry.seconds:.0f} s"
 
 
-def scores_table(found: Scores, title: str, columns: Columns | None = None) -> "Table":
+def scores_table(scores: Scores, title: str, columns: Columns | None = None) -> "Table":
     """Return a table for the command line: one row per measure of one model.
 
     Args:
-        found: The results of the measures.
+        scores: The results of the measures.
         title: Its title.
         columns: The columns, if the data are a table.
     """
     unit = f"The NLL, the ELBO and its terms are in {density_unit(columns)[0]}."
-    caption = "\n".join((unit, found.errors))
-    return _table(title, caption, ("", "found", "how to read it"), found.rows())
+    caption = "\n".join((unit, scores.errors))
+    return _table(title, caption, ("", "value", "how to read it"), scores.rows())
 
 
 def _table(

@@ -231,25 +231,25 @@ def _levels_reasons(entry: Entry) -> list[str]:
 
 
 def _components_reasons(entry: Entry) -> list[str]:
-    seen = entry.exploration.components if entry.exploration else None
+    components = entry.exploration.components if entry.exploration else None
     used = entry.number(COMPONENTS_IN_USE)
-    if seen is None or used is None:
+    if components is None or used is None:
         return []
-    sentence = f"The data use the equivalent of {used:.1f} of its {seen.total:,} components"
-    if seen.unused:
-        sentence += f", and hardly use {seen.unused} of them"
-    if used < 0.5 * seen.total:
+    sentence = f"The data use the equivalent of {used:.1f} of its {components.total:,} components"
+    if components.unused:
+        sentence += f", and hardly use {components.unused} of them"
+    if used < 0.5 * components.total:
         return [
             f"{sentence}; fewer would be enough: `--num-components {max(1, round(1.5 * used))}`."
         ]
-    if used <= 0.9 * seen.total or seen.total == 1:
+    if used <= 0.9 * components.total or components.total == 1:
         return [f"{sentence}."]
     nats, what = entry.number(MUTUAL_INFORMATION), "the mutual information"
     if nats is None:  # the rate is that and the marginal KL, so that it is never below
         nats, what = entry.number(RATE) or 0.0, "the rate"
     tells = math.exp(min(max(nats, 0.0), 50.0))
-    if tells > seen.total:
-        return [f"{sentence}; more may help: `--num-components {2 * seen.total}`."]
+    if tells > components.total:
+        return [f"{sentence}; more may help: `--num-components {2 * components.total}`."]
     return [
         f"{sentence}, but they overlap: at {nats:.2f} nats, {what} lets a code distinguish about "
         f"{tells:.0f} of them. More would not help."

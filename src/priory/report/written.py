@@ -38,21 +38,23 @@ def write_figures(run: Path, entries: Sequence[Entry], data_range: DataRange) ->
     beside, alone = side_by_side(entries), apart(entries) if spreads_differ(entries) else ()
     _save(density_comparison(beside, alone), run / "priors.png", with_pdf=True)
     for entry in entries:
-        shown, own = entry.exhibit, run / entry.name
+        shown, directory = entry.exhibit, run / entry.name
         density = density_figure(map_of(entry))
-        _save(density, own / "density.png", with_pdf=True)
-        _save(grid_figure(shown.samples[:NUM_SAMPLES], data_range), own / "samples.png")
+        _save(density, directory / "density.png", with_pdf=True)
+        _save(grid_figure(shown.samples[:NUM_SAMPLES], data_range), directory / "samples.png")
         if len(shown.data):
             both = cat((shown.data, shown.reconstructions))
-            _save(grid_figure(both, data_range), own / "reconstructions.png")
+            _save(grid_figure(both, data_range), directory / "reconstructions.png")
         fixed = None if entry.exploration is None else entry.exploration.fixed_top
         if fixed is not None:  # a row for each top
             rows = grid_figure(fixed.flatten(0, 1), data_range, columns=fixed.shape[1])
-            _save(rows, own / "fixed_top.png")
+            _save(rows, directory / "fixed_top.png")
         if shown.pseudo_inputs is not None and shown.weights is not None:
             heaviest = shown.pseudo_inputs[:MOST_PSEUDO_INPUTS]
             weights = [f"{w:.3f}" for w in shown.weights[:MOST_PSEUDO_INPUTS].tolist()]
-            _save(grid_figure(heaviest, data_range, labels=weights), own / "pseudo_inputs.png")
+            _save(
+                grid_figure(heaviest, data_range, labels=weights), directory / "pseudo_inputs.png"
+            )
 
 
 def write_report(

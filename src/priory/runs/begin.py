@@ -211,9 +211,9 @@ def _own_prior(
 ) -> tuple[Prior, RefitConfig]:
     """Return a prior of the user's own class, which is not named in any file."""
     factory = import_class("prior", str(config.fitting.prior))
-    told = arguments_for(factory, config.fitting.prior_options, facts)
-    fitting = replace(config.fitting, prior=GIVEN, prior_options=told)
-    return cast(Prior, factory(**told)), replace(config, fitting=fitting)
+    arguments = arguments_for(factory, config.fitting.prior_options, facts)
+    fitting = replace(config.fitting, prior=GIVEN, prior_options=arguments)
+    return cast(Prior, factory(**arguments)), replace(config, fitting=fitting)
 
 
 def for_run(run: Run, config: RefitConfig) -> RefitConfig:

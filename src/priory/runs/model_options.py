@@ -133,8 +133,8 @@ class ModelOptions:
             options = getattr(self, f"{name}_options")
             if name in classes:
                 part_facts = facts if name == "prior" else of_all
-                told = arguments_for(classes[name], options, part_facts)
-                changed |= {name: GIVEN, f"{name}_options": told}
+                arguments = arguments_for(classes[name], options, part_facts)
+                changed |= {name: GIVEN, f"{name}_options": arguments}
             elif getattr(self, name) == GIVEN:
                 raise ValueError(
                     f"expected your own {name} to be named again, because no file names a class, "
@@ -151,14 +151,14 @@ class ModelOptions:
         self, splits: Splits, likelihood: Likelihood, seed: int, classes: Mapping[str, Factory]
     ) -> VAE:
         """Build the model from `resolved` options."""
-        own: dict[str, Any] = {
+        factories: dict[str, Any] = {
             name: partial(factory, **getattr(self, f"{name}_options"))
             for name, factory in classes.items()
         }
         return build(
             splits,
             likelihood,
-            own.get("prior", self.prior),
+            factories.get("prior", self.prior),
             latent_dim=self.latent_dim,
             num_components=self.num_components,
             init=self.init,
@@ -167,8 +167,8 @@ class ModelOptions:
             inference=self.inference,
             network=self.network,
             hidden_sizes=self.hidden_sizes,
-            encoder=own.get("encoder"),
-            decoder=own.get("decoder"),
+            encoder=factories.get("encoder"),
+            decoder=factories.get("decoder"),
             batch_in_encoder=self.batch_in_encoder,
             seed=seed,
         )
@@ -227,7 +227,7 @@ class ComparedOptions(ModelOptions):
             )
         sized = isinstance(self.levels, Sequence)  # so that nothing depends on the default
         latent_dim = None if sized and self.latent_dim == 2 else self.latent_dim
-        options = {_full_name(name): own for name, own in (self.prior_options or {}).items()}
+        options = {_full_name(name): value for name, value in (self.prior_options or {}).items()}
         return [
             replace(self, prior=name, prior_options=options.get(name), latent_dim=latent_dim)
             for name in names

@@ -123,5 +123,5 @@ def without_trainer(values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(trainer, dict):
         raise ValueError(f"expected a mapping for trainer, got {short(trainer)}; leave it out.")
     machine, logger, every = Machine.from_trainer(trainer)
-    told = {"logger": "csv" if logger in (True, False) else logger, "validate_every": every}
-    return plain | machine | {name: value for name, value in told.items() if value is not None}
+    others = {"logger": "csv" if logger in (True, False) else logger, "validate_every": every}
+    return plain | machine | {name: value for name, value in others.items() if value is not None}

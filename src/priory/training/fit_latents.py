@@ -76,11 +76,11 @@ def fit_latents(
 
     if isinstance(latents, StreamedLatents) and latents.once:
         return _fitted_in_one_pass(prior, latents, None if held_out is None else held, batches, how)
-    seen, unseen = (Samples.of(rows, how.processes) for rows in (fitted, held))
-    before = CrossEntropy(seen.score(prior, None), unseen.score(prior, None))
-    epochs = maximise_likelihood(prior, None, batches, unseen, how)
-    after = CrossEntropy(seen.score(prior, None), unseen.score(prior, None))
-    return PriorFit(prior, before, after, _bound(prior, latents, seen), epochs)
+    fitted_samples, held_samples = (Samples.of(rows, how.processes) for rows in (fitted, held))
+    before = CrossEntropy(fitted_samples.score(prior, None), held_samples.score(prior, None))
+    epochs = maximise_likelihood(prior, None, batches, held_samples, how)
+    after = CrossEntropy(fitted_samples.score(prior, None), held_samples.score(prior, None))
+    return PriorFit(prior, before, after, _bound(prior, latents, fitted_samples), epochs)
 
 
 def points(x: Tensor, context: Context | None = None) -> Distribution:
@@ -97,13 +97,16 @@ def _fitted_in_one_pass(
         train_epoch(prior, None, batches(how.seed), optimizer, how.processes)
     device, dtype = home_of(prior) or (torch.device("cpu"), torch.get_default_dtype())
     chosen = [rows.to(device, dtype) for rows in latents.chosen[:2]]
-    seen, unseen = (
+    fitted_samples, held_samples = (
         Samples.of(rows, how.processes) for rows in (chosen[0], chosen[1] if held is None else held)
     )
-    after, end = (seen.score(prior, None), unseen.score(prior, None)), prior.state_dict()
+    after, end = (
+        (fitted_samples.score(prior, None), held_samples.score(prior, None)),
+        prior.state_dict(),
+    )
     end = copy.deepcopy(end)
     prior.load_state_dict(start)
-    before = (seen.score(prior, None), unseen.score(prior, None))
+    before = (fitted_samples.score(prior, None), held_samples.score(prior, None))
     if after[1].value < before[1].value:
         prior.load_state_dict(end)
     else:
@@ -148,15 +151,15 @@ def _refuse_encoders(prior: str | Prior) -> None:
         )
 
 
-def _bound(prior: Prior, latents: LatentSource, seen: Samples) -> Estimate | None:
+def _bound(prior: Prior, latents: LatentSource, samples: Samples) -> Estimate | None:
     """Return the entropy of the mixture of all fitted posteriors, if it exists."""
     if not isinstance(latents, StoredLatents) or latents.scales is None or prior.needs_labels:
         return None
     if len(latents) > MOST_FOR_BOUND:
         return None
     parts = [rows[~held] for rows, held in latents.blocks(torch.Generator())]
-    every = Rows.joined(parts).to(seen.z.device, seen.z.dtype)
+    every = Rows.joined(parts).to(samples.z.device, samples.z.dtype)
     if every.scale is None or not (every.scale > 0).all():
         return None
     q = GaussianMixture(every.z.new_zeros(len(every)), every.z, every.scale)
-    return seen.cross_entropy(lambda _: q)
+    return samples.cross_entropy(lambda _: q)

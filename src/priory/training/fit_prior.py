@@ -179,13 +179,17 @@ def _fit_encoded(
             )
         prior.fit_data(x, together, context)
         processes.copy_first(*prior.state_dict().values())
-        seen, unseen = train.samples(processes), held.samples(processes)
-        before = CrossEntropy(*(part.score(prior, together) for part in (seen, unseen)))
+        fitted_samples, held_samples = train.samples(processes), held.samples(processes)
+        before = CrossEntropy(
+            *(part.score(prior, together) for part in (fitted_samples, held_samples))
+        )
         batches = partial(train.batches, how.batch_size_for(len(x)))
-        epochs = maximise_likelihood(prior, together, batches, unseen, how)
-        after = CrossEntropy(*(part.score(prior, together) for part in (seen, unseen)))
+        epochs = maximise_likelihood(prior, together, batches, held_samples, how)
+        after = CrossEntropy(
+            *(part.score(prior, together) for part in (fitted_samples, held_samples))
+        )
         q = None if prior.needs_labels else train.aggregated_posterior()
-        bound = None if q is None else seen.cross_entropy(lambda _: q)
+        bound = None if q is None else fitted_samples.cross_entropy(lambda _: q)
     return PriorFit(prior, before, after, bound, epochs)
 
 

@@ -29,8 +29,8 @@ _Between = Callable[[Shape, Shape, Shape], nn.Module]  # vectors, vectors, hidde
 
 
 def _to_data(network: Callable[..., nn.Module]) -> _ToData:
-    def make(latents: Shape, data: Shape, pixel: Shape, hidden: Shape, **told: Any) -> nn.Module:
-        return network(latents, (*data, *pixel), hidden, **told)
+    def make(latents: Shape, data: Shape, pixel: Shape, hidden: Shape, **options: Any) -> nn.Module:
+        return network(latents, (*data, *pixel), hidden, **options)
 
     return make
 
@@ -97,11 +97,11 @@ def make_networks(
         raise ValueError(f"expected network {', '.join(NETWORKS)}, got {network!r}.")
     one_of(INFERENCE, inference=inference)
     to_latents, to_data, between = NETWORKS[network]
-    told = {} if num_batches is None else {"num_batches": num_batches}
-    if told and network == "conv":
+    options = {} if num_batches is None else {"num_batches": num_batches}
+    if options and network == "conv":
         raise ValueError("expected a fully connected network for data in batches, got 'conv'.")
-    if told and batch_in_encoder:
-        to_latents = partial(to_latents, **told)
+    if options and batch_in_encoder:
+        to_latents = partial(to_latents, **options)
     if len(sizes) == 1:
         body = to_latents(data_shape, (2 * sizes[0],), hidden_sizes)
         encoder: nn.Module = likelihood.make_encoder(body)
@@ -109,7 +109,7 @@ def make_networks(
         parts = INFERENCE[inference](sizes, data_shape, hidden_sizes, to_latents, between)
         scaling = {"data_range": likelihood.data_range, "transform": likelihood.transform}
         encoder = parts(**scaling)
-    decoder = to_data((sum(sizes),), data_shape, likelihood.pixel_shape, hidden_sizes, **told)
+    decoder = to_data((sum(sizes),), data_shape, likelihood.pixel_shape, hidden_sizes, **options)
     return encoder, likelihood.make_decoder(decoder, data_shape)
 
 

@@ -173,7 +173,7 @@ def source_from_arrays(arrays: Mapping[str, Tensor], path: Path) -> Source:
     labels = _take(left, LABELS, path)
     parts = {name: _take(left, keys, path) for name, keys in PARTS.items()}
     part_labels = {name: _take(left, keys, path) for name, keys in PART_LABELS.items()}
-    whole = x is not None and all(found is None for found in part_labels.values())
+    whole = x is not None and all(array is None for array in part_labels.values())
     split = x is None and labels is None and parts["train"] is not None
     if left or not (whole or split):
         raise ValueError(
@@ -197,25 +197,27 @@ def _take(arrays: dict[str, Tensor], keys: tuple[str, ...], path: Path) -> Tenso
 
 
 def _positions(parts: Mapping[str, Tensor | None], n: int, path: Path) -> Tensor | None:
-    if all(found is None for found in parts.values()):
+    if all(positions is None for positions in parts.values()):
         return None
     part = torch.full((n,), -1, dtype=torch.int8)
-    for which, (name, found) in enumerate(parts.items()):
-        if found is None:
+    for which, (name, positions) in enumerate(parts.items()):
+        if positions is None:
             continue
-        if found.dtype == torch.bool and found.shape == (n,):
-            found = found.nonzero().squeeze(1)
-        if found.dim() != 1 or found.is_floating_point() or found.dtype == torch.bool:
+        if positions.dtype == torch.bool and positions.shape == (n,):
+            positions = positions.nonzero().squeeze(1)
+        if positions.dim() != 1 or positions.is_floating_point() or positions.dtype == torch.bool:
             raise ValueError(
                 f"expected the positions of data under {name!r} in {path.name}, which also has x, "
-                f"got {found.dtype} of shape {tuple(found.shape)}."
+                f"got {positions.dtype} of shape {tuple(positions.shape)}."
             )
-        if len(found) and (found.min() < 0 or found.max() >= n or (part[found.long()] >= 0).any()):
+        if len(positions) and (
+            positions.min() < 0 or positions.max() >= n or (part[positions.long()] >= 0).any()
+        ):
             raise ValueError(
                 f"expected positions from 0 to {n - 1} under {name!r} in {path.name}, each in only "
                 "one part, got others."
             )
-        part[found.long()] = which
+        part[positions.long()] = which
     if (part < 0).any():
         raise ValueError(
             f"expected each example in train, validation or test in {path.name}, got example "

@@ -54,10 +54,10 @@ def parts_by_name(names: Sequence[Any], where: str) -> Tensor:
     """Read a split, `(N,)`, from words: train, validation (valid, val) or test for each example."""
     part = torch.empty(len(names), dtype=torch.int8)
     for row, name in enumerate(names):
-        found = PARTS.get(str(name).strip().lower())
-        if found is None:
+        number = PARTS.get(str(name).strip().lower())
+        if number is None:
             raise ValueError(
                 f"expected train, validation or test in {where}, got {name!r} in row {row}."
             )
-        part[row] = found
+        part[row] = number
     return part

@@ -173,14 +173,14 @@ def _working(
     skipped: Sequence[str],
 ) -> dict[str, Any] | None:
     """Return options that read a table: the first remedy of each column, or the next."""
-    told: Counter[str] = Counter()
+    tries: Counter[str] = Counter()
     for _ in range(5):
         for wrong in error.wrong:
             remedies = [r for r in wrong.remedies if not set(r) & set(skipped)]
             if not remedies:
                 return None
-            options = _with(options, remedies[min(told[wrong.name], len(remedies) - 1)])
-            told[wrong.name] += 1
+            options = _with(options, remedies[min(tries[wrong.name], len(remedies) - 1)])
+            tries[wrong.name] += 1
         try:
             attempt(options)
         except TableError as again:

@@ -198,13 +198,13 @@ def part_of(role: str, description: str | Mapping[str, Any] | Part, **facts: Any
             raise TypeError(f"expected {role}, got {type(description).__name__}.")
         return description
     options = {"kind": description} if isinstance(description, str) else dict(description)
-    kind, known = options.pop("kind", None), kinds(role)
-    if kind not in known:
+    kind, of_role = options.pop("kind", None), kinds(role)
+    if kind not in of_role:
         raise ValueError(
-            f"expected {role} of kind {', '.join(sorted(known))}, got {kind!r}"
-            + did_you_mean(str(kind), known)
+            f"expected {role} of kind {', '.join(sorted(of_role))}, got {kind!r}"
+            + did_you_mean(str(kind), of_role)
         )
-    takes = inspect.signature(known[kind]).parameters
+    takes = inspect.signature(of_role[kind]).parameters
     only(options, takes, f"{role} of kind {kind}")
     arguments = {name: value for name, value in facts.items() if name in takes} | options
     for name in arguments.keys() & {"components", "inputs", "weights"}:  # parts of a part
@@ -212,7 +212,7 @@ def part_of(role: str, description: str | Mapping[str, Any] | Part, **facts: Any
     missing = [n for n, p in takes.items() if p.default is p.empty and n not in arguments]
     if missing:
         raise ValueError(f"expected {', '.join(missing)} for {role} of kind {kind}, got none.")
-    return known[kind](**arguments)
+    return of_role[kind](**arguments)
 
 
 def mapping_of(part: Part) -> dict[str, Any]:

@@ -73,8 +73,8 @@ class LabelledInputs(PseudoInputs):
         """Return the inputs with their labels."""
         if self.labels == "fixed":
             return Inputs(self.pseudo_inputs, Context(labels=self.label_of_input))
-        told = Context(label_shares=self.pseudo_labels)
-        return Inputs(self.pseudo_inputs, told, self.covariate_logits.log_softmax(-1))
+        shares = Context(label_shares=self.pseudo_labels)
+        return Inputs(self.pseudo_inputs, shares, self.covariate_logits.log_softmax(-1))
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:

@@ -95,10 +95,10 @@ def _samples(subject: Subject, p: Distribution, alone: list[Distribution]) -> Re
     if together.shape[:2] != (n, len(alone)):
         return failed(f"expected samples of shape ({n}, {len(alone)}, L), got {together.shape}")
 
-    def p_value(own: Tensor, b: int) -> float:
+    def p_value(sample: Tensor, b: int) -> float:
         with seeded(subject.seed + 21 + b):
             other = alone[b].sample(Size((n,))).double()
-        return p_values.of_signs(p_values.energy_matrix(own, other), level, subject.seed + 22)
+        return p_values.of_signs(p_values.energy_matrix(sample, other), level, subject.seed + 22)
 
     least = min(p_value(together[:, b], b) for b in range(len(alone)))
     note = "energy distance of samples, together against alone"
