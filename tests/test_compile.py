@@ -12,6 +12,7 @@ import sys
 sys.path.insert(0, "tests")
 import torch
 from cases import CASES, DATA_SHAPE, make_encoder
+from levels import hierarchical_vae
 from priory import MLP, VAE, BernoulliDecoder, Context, MoGPrior, VampPrior, loss
 
 x = (torch.rand(16, 4) < 0.5).float()
@@ -22,16 +23,20 @@ rows = {case.name: (case.build, case.context_for(16)) for case in CASES} | {
 }
 backend, *names = sys.argv[1:]
 for name in names:
-    make, context = rows[name]
     torch.manual_seed(0)
-    vae = VAE(make_encoder(), BernoulliDecoder(MLP((2,), DATA_SHAPE, (8,))), make())
+    if name == "levels":
+        vae, data, context = hierarchical_vae(), torch.randn(16, 3), None
+    else:
+        make, context = rows[name]
+        vae = VAE(make_encoder(), BernoulliDecoder(MLP((2,), DATA_SHAPE, (8,))), make())
+        data = x
     vae.train()
     compiled = torch.compile(loss, fullgraph=True, backend=backend)
     results = []
     for function in (loss, compiled):
         torch.manual_seed(1)
         vae.zero_grad()
-        value = function(vae, x, context=context)
+        value = function(vae, data, context=context)
         value.backward()
         results.append([value.detach(), *(p.grad.clone() for p in vae.parameters())])
     if backend != "inductor":  # whose random numbers are its own
@@ -44,7 +49,7 @@ for name in names:
 # The graph is traced for every row, and turned into code, which takes long, for a few:
 # parameters, labels, and pseudo-inputs so many that the kernel is opaque to the compiler.
 FEW = ["mog", "conditional-mog", "groups"]
-OTHERS = ["many", *(case.name for case in CASES if case.name not in FEW)]
+OTHERS = ["many", "levels", *(case.name for case in CASES if case.name not in FEW)]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +57,7 @@ OTHERS = ["many", *(case.name for case in CASES if case.name not in FEW)]
     [
         ("aot_eager", FEW),
         pytest.param("aot_eager", OTHERS, marks=pytest.mark.slow),
-        pytest.param("inductor", [*FEW, "vamp"], marks=pytest.mark.slow),
+        pytest.param("inductor", [*FEW, "vamp", "levels"], marks=pytest.mark.slow),
     ],
 )
 def test_the_loss_compiles_in_one_graph_and_agrees(backend, names):

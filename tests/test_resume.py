@@ -101,11 +101,18 @@ def test_a_run_killed_twenty_times_ends_as_if_it_had_not_been(bits, plain, tmp_p
 
 
 @pytest.mark.parametrize(
-    "prior", ["VampPrior", pytest.param("ExemplarPrior", marks=pytest.mark.slow)]
+    "prior",
+    [
+        pytest.param(["--prior", "VampPrior"], id="vamp"),
+        pytest.param(["--prior", "ExemplarPrior"], id="exemplar", marks=pytest.mark.slow),
+        pytest.param(
+            ["--prior", "VampPrior", "--levels", "2"], id="levels", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_two_processes_give_the_losses_of_one(prior, bits, tmp_path):
     # 240 data in batches of 49 end in a batch of 44, and each is shared unequally.
-    options = ["--prior", prior, "--max-epochs", "4", "--batch-size", "49", "--quiet", *OPTIONS]
+    options = [*prior, "--max-epochs", "4", "--batch-size", "49", "--quiet", *OPTIONS]
     one = ["train", "--data", bits, "--out", str(tmp_path / "one"), *options]
     main(one)
     two = ["train", "--data", bits, "--out", str(tmp_path / "two"), *options]

@@ -121,7 +121,8 @@ class JointDistribution(Expandable, expands={"top": 0}, keeps=("below",)):
 
     def completed(self, top: Float[Tensor, "*points L_T"], draw: Draw) -> Float[Tensor, "... L"]:
         """Return points with this top level and with other levels drawn given it."""
-        levels, distributions = [top], list[Distribution]()
+        levels = [top]
+        distributions: list[Distribution] = []
         for level in reversed(self.below):
             distributions.insert(0, level(levels[0]))
             levels.insert(0, draw(distributions[0], Size()))
