@@ -12,6 +12,7 @@ from cases import DATA, Case, make_encoder, over_cases
 from linear import Affine
 from priory import (
     MLP,
+    Context,
     ExemplarPrior,
     GaussianEncoder,
     MoGPrior,
@@ -113,6 +114,23 @@ def test_points_are_fitted_without_a_bound():
     assert fit_prior(ExemplarPrior(), encoder, two_heaps(60), max_epochs=2, **QUIET).epochs == 2
     with pytest.raises(ValueError, match="scale"):
         fit_prior("vamp", encoder, two_heaps(), **QUIET)
+
+
+class Apart(torch.nn.Module):
+    """A network that puts the codes of the second batch ten to the right."""
+
+    num_batches = 2
+
+    def forward(self, x, batches=None):
+        shift = 0.0 if batches is None else 10 * batches[:, 1:]
+        return torch.cat([x + shift, torch.full_like(x, -2.0)], 1)
+
+
+def test_an_encoder_receives_the_batches_of_a_context():
+    x, batches = torch.randn(200, 2), torch.arange(200) % 2
+    context = Context(batch_label=batches)
+    fit = fit_prior("mog", GaussianEncoder(Apart()), x, labels=context, num_components=2, **QUIET)
+    assert fit.prior().loc.mean(1).sort().values.tolist() == pytest.approx([0, 10], abs=1.5)
 
 
 def test_posteriors_of_another_family_are_sampled_anew():

@@ -1,7 +1,7 @@
 """`priory refit`: a new prior for a trained model."""
 
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,11 @@ def refit(
     config = for_run(opened, config)
     how, old, seed = config.fitting, opened.model.to(device), config.fitting.seed or 0
     splits = config.data.open(seed, drawn_once=True)
-    x, labels, part = splits.train.tensor(), splits.train.labels, held_out(splits)
+    x, part = splits.train.tensor(), held_out(splits)
+    fitted, validation = (
+        replace(old.context_of(**rows.annotations), labels=rows.labels)  # for the new prior
+        for rows in (splits.train, splits.validation)
+    )
     unseen, context = part.tensor(), old.context_of(**part.annotations)
     opened.check_fits(unseen, splits.name, part.labels)
     target = _target(out, processes)
@@ -76,7 +80,7 @@ def refit(
         raise ValueError(f"expected a directory outside the old model's, got {target}.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        prior, config = refitted(config, old, x, labels, own_part)
+        prior, config = refitted(config, old, x, fitted, own_part)
     if prior.needs_labels:
         check_every_label(splits)
     first = processes.rank == 0  # which writes
@@ -86,14 +90,13 @@ def refit(
             top_level(old).encoder,
             x,
             held_out=splits.validation.tensor(),
-            labels=labels,
-            held_out_labels=splits.validation.labels,
+            labels=fitted,
+            held_out_labels=validation,
             **_how_long(how),
             seed=seed,
             processes=processes,
         )
-        fitted = with_top(old, fit.prior)
-        new, samples = fitted.eval(), config.measuring
+        new, samples = with_top(old, fit.prior).eval(), config.measuring
         before, after = (
             evaluate(
                 vae,

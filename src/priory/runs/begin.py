@@ -12,6 +12,7 @@ from priory.data import DataFormat, Splits, describe
 from priory.data.latent_sources import LatentSource
 from priory.evaluation import top_level
 from priory.likelihoods import Likelihood
+from priory.networks.context import Context
 from priory.priors import Prior, make_prior
 from priory.priors.base import title_of
 from priory.runs.configs import CompareConfig, RefitConfig, TrainConfig
@@ -173,7 +174,7 @@ def _is_longer(asked: TrainingSettings, before: TrainingSettings) -> bool:
 
 
 def refitted(
-    config: RefitConfig, vae: VAE, x: Tensor, labels: Tensor | None, import_class: Importer
+    config: RefitConfig, vae: VAE, x: Tensor, context: Context, import_class: Importer
 ) -> tuple[Prior, RefitConfig]:
     """Return a new prior for a trained model, and the configuration that recreates it."""
     how, vae, name = config.fitting, top_level(vae), config.fitting.prior or "VampPrior"
@@ -184,12 +185,12 @@ def refitted(
             x,
             num_components=how.num_components,
             init=how.init,
-            labels=labels,
+            labels=context,
             **(how.prior_options or {}),
         )
         return prior, replace(config, fitting=replace(how, prior=type(prior).__name__))
-    z = vae.encode(x[:1], vae.context_of(None if labels is None else labels[:1]))
-    facts = facts_for(vae.encoder, z, x, how.num_components, how.init, labels)
+    z = vae.encode(x[:1], context[:1])
+    facts = facts_for(vae.encoder, z, x, how.num_components, how.init, context.labels)
     return _own_prior(config, facts, import_class)
 
 

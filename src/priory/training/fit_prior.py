@@ -30,8 +30,8 @@ def fit_prior(
     latents: Any = None,
     scales: Any = None,
     held_out: Any = None,
-    labels: Tensor | Array | None = None,
-    held_out_labels: Tensor | Array | None = None,
+    labels: Tensor | Array | Context | None = None,
+    held_out_labels: Tensor | Array | Context | None = None,
     num_components: int | None = None,
     init: str = "data",
     max_epochs: int | None = None,
@@ -72,8 +72,9 @@ def fit_prior(
         held_out: Data, or latents, for early stopping; by default one in ten, chosen randomly.
             Latents with scales are given as a tuple of both.
         labels: The labels of the data, whole numbers `(N,)`, for a prior or an encoder that needs
-            them. The numbers for such a prior are those given the label, without a bound.
-        held_out_labels: The labels of the held-out data.
+            them; or a context, for an encoder that takes more, such as batches. The numbers for a
+            prior that needs labels are those given the label, without a bound.
+        held_out_labels: The labels, or the context, of the held-out data.
         num_components: The number of components K of a prior given by name; by default one for
             every 20 examples, at most 500.
         init: How to initialise the components of a prior given by name: `"random"` or from
@@ -175,7 +176,7 @@ def _fit_encoded(
                 x,
                 num_components=num_components,
                 init=init,
-                labels=context.labels,
+                labels=context,
             )
         prior.fit_data(x, together, context)
         processes.copy_first(*prior.state_dict().values())
@@ -196,19 +197,23 @@ def _fit_encoded(
 def _opened(
     latents: Any,
     scales: Any,
-    labels: Tensor | Array | None,
+    labels: Tensor | Array | Context | None,
     held_out: Any,
-    held_out_labels: Tensor | Array | None,
+    held_out_labels: Tensor | Array | Context | None,
     seed: int,
 ) -> tuple[LatentSource, LatentSource | None]:
     """Return the latents to fit, and those held out if they are given."""
     source = latents
     if not isinstance(latents, LatentSource):
-        source = open_latents(latents, scales, _labels(labels), seed, hold_out=held_out is None)
+        source = open_latents(
+            latents, scales, _context(labels).labels, seed, hold_out=held_out is None
+        )
     if held_out is None:
         return source, None
     held, spread = held_out if isinstance(held_out, tuple) else (held_out, None)
-    return source, open_latents(held, spread, _labels(held_out_labels), seed, hold_out=False)
+    return source, open_latents(
+        held, spread, _context(held_out_labels).labels, seed, hold_out=False
+    )
 
 
 def prior_for(
@@ -218,7 +223,7 @@ def prior_for(
     *,
     num_components: int | None = None,
     init: str = "data",
-    labels: Tensor | Array | None = None,
+    labels: Tensor | Array | Context | None = None,
     **options: Any,
 ) -> Prior:
     """Build a prior by name, with sizes and shapes from an encoder and its data.
@@ -230,16 +235,16 @@ def prior_for(
         num_components: The number of components K; by default one for every 20 examples, at most
             500.
         init: How to initialise its components.
-        labels: The labels of the data, `(N,)`, for a prior that needs them.
+        labels: The labels of the data, `(N,)`, for a prior that needs them, or their context.
         **options: Other arguments of the prior.
 
     Raises:
         ValueError: If the name or an option is unknown, or a value is out of range.
     """
-    x, y = taken(x, encoder), _labels(labels)
+    x, context = taken(x, encoder), _context(labels)
     with torch.no_grad(), frozen(encoder):
-        z = call(encoder, x[:1], Context(labels=y)[:1]).mean
-    facts = facts_for(encoder, z, x, num_components, init, y)
+        z = call(encoder, x[:1], context[:1]).mean
+    facts = facts_for(encoder, z, x, num_components, init, context.labels)
     return make_prior(name, **facts, **options).to(z)
 
 
@@ -265,23 +270,25 @@ def facts_for(
 def _two_parts(
     encoder: Encoder,
     data: Tensor | Array,
-    labels: Tensor | Array | None,
+    labels: Tensor | Array | Context | None,
     held_out: Tensor | Array | None,
-    held_out_labels: Tensor | Array | None,
+    held_out_labels: Tensor | Array | Context | None,
     seed: int,
 ) -> tuple[tuple[Tensor, Context], tuple[Tensor, Context]]:
     """Return the examples to fit and those held out, with their context."""
-    x, context = taken(data, encoder), Context(labels=_labels(labels))
+    x, context = taken(data, encoder), _context(labels)
     if context.labels is not None and len(context.labels) != len(x):
         raise ValueError(
             f"expected a label for each of {len(x)} examples, got {len(context.labels)}."
         )
     if held_out is not None:
-        return (x, context), (taken(held_out, encoder), Context(labels=_labels(held_out_labels)))
+        return (x, context), (taken(held_out, encoder), _context(held_out_labels))
     part = assign_parts(len(x), test=0.0, seed=seed).to(x.device)
     train, held = ((part == number).nonzero().squeeze(-1) for number in (0, 1))
     return (x[train], context[train]), (x[held], context[held])
 
 
-def _labels(labels: Tensor | Array | None) -> Tensor | None:
-    return None if labels is None else as_tensor(labels)
+def _context(labels: Tensor | Array | Context | None) -> Context:
+    if isinstance(labels, Context):
+        return labels
+    return Context(labels=None if labels is None else as_tensor(labels))
