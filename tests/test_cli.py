@@ -151,7 +151,7 @@ def test_report_writes_the_page_of_a_run_again_and_of_several_anew(run, tmp_path
     main(["report", str(run / "VampPrior"), str(tmp_path / "saved"), *more])
     words, _ = shown_in(tmp_path / "report.html")
     assert "VampPrior (saved)" in words
-    assert "20 held-out data each" in words
+    assert "20 held-out examples each" in words
     assert not (tmp_path / "saved" / "report.html").exists()
 
 

@@ -131,7 +131,7 @@ def test_data_are_described(tmp_path):
     write_mnist(tmp_path / "m")
     said = describe(open_source(tmp_path / "m"))
     assert re.fullmatch(
-        r"m: 16 images of 3.2 \(uint8, \d+ to \d+\), 3 labels \(0, 1, 2; 5 to 6 data each\); "
+        r"m: 16 images of 3.2 \(uint8, \d+ to \d+\), 3 labels \(0, 1, 2; 5 to 6 examples each\); "
         r"10 to train, 2 to validate, 4 to test\.",
         said,
     )

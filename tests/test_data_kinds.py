@@ -38,7 +38,7 @@ KINDS = {
     "npz": Kind(
         npz,
         "x.npz",
-        "10 labels (0, 1, 2, 3, 4, 5, 6, 7, 8, 9; 9 to 13 data each); 72 to train",
+        "10 labels (0, 1, 2, 3, 4, 5, 6, 7, 8, 9; 9 to 13 examples each); 72 to train",
         ("--network", "gated-mlp"),
     ),
     "pt": Kind(tensors, "x.pt", "72 to train, 8 to validate, 40 to test"),

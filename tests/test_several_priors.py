@@ -33,7 +33,7 @@ def test_a_prior_is_chosen_only_where_seeds_agree(entry):
     assert "3 seeds" in found.caution
     rows = {row.name: row for row in measures_table([plain, better])}
     assert [cell.best for cell in rows["NLL"].cells] == [False, True]
-    gap = rows["NLL, difference to the first"].cells[1]
+    gap = rows["NLL, difference from the first"].cells[1]
     assert gap.text.startswith("\N{MINUS SIGN}3.0")
     assert gap.error == "± 0.06 over seeds"
     assert gap.note == "± 0.00 over data"
@@ -46,7 +46,7 @@ def test_a_prior_is_chosen_only_where_seeds_agree(entry):
         assert found.answer.startswith("No reliable difference between Plain and Unsure")
         rows = {row.name: row for row in measures_table([plain, unsure])}
         assert not any(cell.best for cell in rows["NLL"].cells)
-        assert "no reliable difference" in rows["NLL, difference to the first"].cells[1].note
+        assert "no reliable difference" in rows["NLL, difference from the first"].cells[1].note
     found = verdict([plain, better, seeds("Near", 47.1, 46.9, 47.0)])
     assert found.answer.startswith("Choose ")
     assert " over Plain: " in found.answer

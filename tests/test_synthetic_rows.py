@@ -228,7 +228,7 @@ def test_labels_of_latents_are_where_they_were_seen(prior):
     assert (drawn[:, 0] > 0).float().mean() > 0.75
     assert (drawn[:, 0] > -1.5).float().mean() > 0.8
     if prior == "standard":
-        with pytest.raises(ValueError, match="hardly makes it"):
+        with pytest.raises(ValueError, match="rarely generates it"):
             estimate.draw(2, 5)
     assert isinstance(vae.prior_distribution(), GaussianMixture) == (prior == "mixture")
 

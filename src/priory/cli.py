@@ -115,8 +115,8 @@ def _about_file(error: OSError) -> str:
         return str(error)
     where = f" at {error.filename}" if error.filename else ""
     return (
-        f"expected to read and write files{where}, got: {error.strerror}; what was there before is "
-        "still whole."
+        f"expected to read and write files{where}, got: {error.strerror}; the files that were "
+        "there before are intact."
     )
 
 

@@ -27,7 +27,7 @@ def _is_mixture(estimator: "PriorDensity") -> bool:
         return True
     if not hasattr(fitted(), "responsibilities"):
         raise AttributeError(
-            f"expected a mixture to predict components of, got a {type(fitted).__name__}; take "
+            f"expected a mixture to predict components of, got a {type(fitted).__name__}; use "
             "MoGPrior."
         )
     return True

@@ -37,8 +37,8 @@ def write_beside(
     """
     if source.suffix.lower() != CELLS:
         raise ValueError(
-            f"expected cells in an {CELLS} file to write the latents into a copy of, got "
-            f"{source.name}; write them as .csv, .parquet or .npy."
+            f"expected cells from an {CELLS} file, to write a copy of it with the latents, got "
+            f"{source.name}; write the latents as .csv, .parquet or .npy."
         )
     with needs("data"):
         import anndata

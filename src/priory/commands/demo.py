@@ -16,10 +16,11 @@ from priory.training import TrainingSettings
 IMPORTANCE_SAMPLES = 512
 QUICK = partial(TrainingSettings, optimizer="adam", patience=None)
 RINGS = (
-    "This is a toy, made to show what holes are: eight clusters on a ring, lifted to 20 dimensions "
-    "by a fixed map. There is nothing between the clusters. The standard prior is one round hill, "
-    "so many of its samples fall between the clusters, where the decoder was never trained. A "
-    "mixture of Gaussians and a VampPrior learn where the codes are, and so they patch the holes."
+    "This is a toy example, made to show what holes are: eight clusters on a ring, mapped to 20 "
+    "dimensions by a fixed function. There is nothing between the clusters. The standard prior is "
+    "one round hill, so many of its samples fall between the clusters, where the decoder was never "
+    "trained. A mixture of Gaussians and a VampPrior learn where the codes are, and so they fill "
+    "the holes."
 )
 DIGITS = (
     "The same three priors on scikit-learn's digits. Here the prior hardly matters, and this is "
@@ -35,9 +36,9 @@ SETTINGS = {  # networks and epochs for three minutes in all
 def demo(seeds: int = 3, out: str | None = None) -> None:
     """Show what a learned prior is for, on one page and in about three minutes.
 
-    It compares three priors on two data sets: rings, a toy made to show holes and how a learned
-    prior patches them, and digits, where the prior hardly matters. Each comparison is an ordinary
-    run of `priory compare` in its own directory, with small networks.
+    It compares three priors on two data sets: rings, a toy example made to show holes and how a
+    learned prior fills them, and digits, where the prior hardly matters. Each comparison is an
+    ordinary run of `priory compare` in its own directory, with small networks.
 
     Args:
         seeds: How many times to train each prior, with consecutive seeds.

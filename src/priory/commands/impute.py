@@ -47,7 +47,7 @@ def impute(
     within(1, MOST, draws=draws, steps=steps)
     path = checked_file(out, SUFFIXES)
     if data.data is None:
-        raise ValueError("expected a table whose cells are missing, got none; name it with --data.")
+        raise ValueError("expected a table with missing cells, got none; name it with --data.")
     opened = open_run(run, classes)
     form, vae = opened.format or DataFormat.read(opened.home), opened.model
     table = form.open_gaps(data.data, options=data.data_options, labelled=vae.needs_labels)

@@ -118,7 +118,7 @@ def refit(
         write_refit_figure(scratch, old, new, unseen, context, seed)
     console = plain_console()
     names = [f"{when}: {title_of(m.prior)}" for when, m in (("before", old), ("after", new))]
-    title = f"{splits.name}: {before.num_data} unseen examples"
+    title = f"{splits.name}: {before.num_data} held-out examples"
     both = dict(zip(names, (before, after), strict=True))
     console.print(comparison_table(both, title, splits.columns))
     console.print(f"The run is {target}.")

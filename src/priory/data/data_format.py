@@ -89,7 +89,7 @@ class DataFormat:
         options: Mapping[str, Any] | None = None,
         labelled: bool = False,
     ) -> TableWithGaps:
-        """Open a further table some of whose cells are missing.
+        """Open another table, some of whose cells are missing.
 
         Args:
             path: The file.

@@ -24,7 +24,7 @@ def describe(data: Source | Splits) -> str:
         >>> from priory.data import describe, open_digits
         >>> print(describe(open_digits()))  # doctest: +NORMALIZE_WHITESPACE
         digits: 1797 images of 8×8 (float32, 0 to 16), 10 labels (0, 1, 2, 3, 4, 5, 6, 7, 8, 9;
-        174 to 183 data each); 1000 to train, 350 to validate, 447 to test.
+        174 to 183 examples each); 1000 to train, 350 to validate, 447 to test.
     """
     if isinstance(data, Splits):
         x, sizes = data.train.values, [len(part) for part in data.parts]
@@ -72,4 +72,4 @@ def _labels(labels: Tensor, names: Sequence[str] | None, what: str = "labels") -
     said = f"{len(counts)} {what} ("
     if names:
         said += ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "") + "; "
-    return said + f"{int(counts.min())} to {int(counts.max())} data each)"
+    return said + f"{int(counts.min())} to {int(counts.max())} examples each)"

@@ -124,7 +124,7 @@ class Part:
 
     @property
     def known_by(self) -> dict[str, Sequence[Any]]:
-        """What each example is known by: its name, or its row in a table and its cells beside."""
+        """What identifies each example: its name, or its row in a table and columns not used."""
         if self.names is not None:
             return {"name": self.own_names or ()}
         if self.ids is None:

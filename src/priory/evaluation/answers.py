@@ -27,7 +27,7 @@ class Scores:
     (positions in the training data), `holes`, `classifier`, `discrepancy`, `samples` and
     `memorisation`. `num_samples`: its number of importance samples per example. `elbo`: the
     evidence lower bound. `reconstruction`: its first term, $E_q[\log p(x|z)]$. `rate`: its second,
-    $E_q[\log q(z|x) - \log p(z)]$. `components_in_use`: the perplexity of the mean
+    $E_q[\log q(z|x) - \log p(z)]$. `components_in_use`: the exponential of the entropy of the mean
     responsibilities. `num_data`, `num_training`: the numbers of examples. `share_in_holes`: the
     share of the prior's samples in holes of q(z), where 0.01 is perfect. `given_labels`: whether
     the numbers are for a known label, $-\log p(x|y)$. `prior_standard_error`: if the prior's

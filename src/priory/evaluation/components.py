@@ -22,7 +22,7 @@ from priory.vae import VAE
 
 
 def components_in_use(prior: Distribution, z: Float[Tensor, "N L"] | Array) -> float | None:
-    r"""Return the perplexity of the mean responsibilities over samples from q(z).
+    r"""Return the exponential of the entropy of the mean responsibilities over q(z).
 
     $$\exp H\Big(\frac{1}{N} \sum_n p(k \mid z_n)\Big)$$
 

@@ -93,7 +93,7 @@ RECONSTRUCTION = _of_data(
 RATE = _of_data(
     "rate",
     "rate",
-    "nats spent on the code, under the prior",
+    "the cost of the code under the prior",
     partial(_term, "rate"),
     remark=_estimated,
 )

@@ -88,7 +88,7 @@ def impute(
         raise ValueError(f"expected missing of shape {tuple(x.shape)}, got {tuple(missing.shape)}.")
     for name, number in {"num_draws": num_draws, "num_steps": num_steps}.items():
         if number < 1:
-            raise ValueError(f"expected at least one of {name}, got {number}.")
+            raise ValueError(f"expected {name} of at least one, got {number}.")
     if exposure_of(vae.decoder) is not None:
         raise ValueError(
             "expected a decoder without exposures, as the totals of incomplete counts are not "

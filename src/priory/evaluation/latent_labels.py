@@ -112,7 +112,7 @@ class LatentLabels:
                 return from_top(self.vae, torch.cat(kept))
         raise ValueError(
             f"expected {count} draws of the prior with this label, got {count - wanted} among "
-            f"{MOST_DRAWS * max(count, 256):,}; the model hardly makes it, so ask for fewer."
+            f"{MOST_DRAWS * max(count, 256):,}; the model rarely generates it, so ask for fewer."
         )
 
 

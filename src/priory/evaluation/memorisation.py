@@ -132,7 +132,7 @@ def memorisation_of(study: Study) -> Memorisation | None:
 COPYING = Measure(
     "memorisation.z_score",
     "copying",
-    "z-score; far below 0 samples are copies of training data, far above 0 the model underfits",
+    "z-score: far below 0, samples are copies of training data; far above 0, the model underfits",
     memorisation_of,
     form=".1f",
 )

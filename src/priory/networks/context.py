@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import Field, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import partial, wraps
 from inspect import Parameter, signature
 from typing import Any, get_args
@@ -80,10 +80,10 @@ class Context:
     batch_label: Int[Tensor, " B"] | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for name in _FORMS:
+            value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, field.name, _checked(field, value))
+                object.__setattr__(self, name, _checked(name, value))
         if self.labels is not None and self.label_shares is not None:
             raise ValueError(
                 "expected labels or label_shares, got both; give the one that the model takes."
@@ -136,20 +136,20 @@ class Context:
         return self.about_labels
 
     def _given(self) -> dict[str, Tensor]:
-        values = {name: getattr(self, name) for name in _NAMES}
+        values = {name: getattr(self, name) for name in _FORMS}
         return {name: value for name, value in values.items() if value is not None}
 
 
-_NAMES = tuple(field.name for field in fields(Context))  # known before a compiler reads it
+_FORMS = {field.name: get_args(field.type)[0] for field in fields(Context)}
+"""The shape and dtype of each field, which a compiler cannot read from its annotation."""
 
 
-def _checked(field: Field[Any], value: Any) -> Tensor:
+def _checked(name: str, value: Any) -> Tensor:
     """Return the value of a field as a tensor of its annotated shape, whole numbers as int64."""
-    array = as_tensor(value)
-    name, (annotation, _) = field.name, get_args(field.type)
-    dims, whole = annotation.dim_str.split(), annotation.dtype is Int
+    array, form = as_tensor(value), _FORMS[name]
+    dims, whole = form.dim_str.split(), form.dtype is Int
     is_whole = not (array.is_floating_point() or array.is_complex() or array.dtype == torch.bool)
-    if annotation.dtype is Real and is_whole:
+    if form.dtype is Real and is_whole:
         array = array.to(torch.get_default_dtype())
     if array.dim() == len(dims) and (is_whole if whole else array.is_floating_point()):
         return array.long() if whole else array

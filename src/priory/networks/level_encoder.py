@@ -179,7 +179,7 @@ class LevelGaussian(Head):
 
 
 class JoinedGaussian(nn.Module):
-    """A level of a posterior from the concatenated features of x and level above.
+    """A level of a posterior from the concatenated features of x and the level above.
 
     Args:
         features: A network from x, mapped to [-1, 1], to features, `(B, H)`.

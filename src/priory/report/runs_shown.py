@@ -28,7 +28,7 @@ def subject_of(models: list[tuple[str, Run]], entries: Sequence[Entry], part: Pa
     count = "A trained model" if one else f"{len(entries)} trained models"
     return Subject(
         title=f"{entries[0].name} on {data_name}" if one else f"Priors on {data_name}",
-        summary=f"{count}, measured on {len(part):,} held-out data" + ("." if one else " each."),
+        summary=f"{count}, measured on {len(part):,} held-out examples{'' if one else ' each'}.",
         data_range=_range(first, part),
         recipes=_recipes(models),
         label_names=None if form is None else form.label_names,

@@ -59,8 +59,8 @@ class Row:
 def measures_table(entries: Sequence[Entry]) -> list[Row]:
     """Return the rows of the page's table: the measures with a number, and the cost of training.
 
-    A number is best where its difference to every other is beyond the noise, as a `Difference` has
-    it: above two standard errors, and, of several seeds, the same under all of them.
+    A number is best if its difference from every other is clear, as a `Difference` defines it:
+    above two standard errors, and, with several seeds, the same under all of them.
 
     Args:
         entries: The priors.
@@ -105,7 +105,7 @@ def _differences(entries: Sequence[Measured]) -> Row:
     cells = [_difference(gap) for gap in gaps]
     paired = "paired by example; " if all(gap.paired for gap in gaps) else ""
     how = f"NLL less that of {first.name}; {paired}below zero is better"
-    return Row("NLL, difference to the first", how, (Cell("the first"), *cells))
+    return Row("NLL, difference from the first", how, (Cell("the first"), *cells))
 
 
 def density_unit(columns: Columns | None) -> tuple[str, float]:
@@ -140,7 +140,7 @@ def comparison_table(
 ) -> "Table":
     """Return a table for the command line: one row per prior, one column per quick measure.
 
-    After the NLL comes its difference to the first prior, in brackets if it is not reliable.
+    After the NLL comes its difference from the first prior, in brackets if it is not reliable.
 
     Args:
         entries: The priors, or their numbers by name.
@@ -164,7 +164,7 @@ def comparison_table(
     compared = any(gaps)
     heads = [
         *("prior", nll.title),
-        *([f"difference to {priors[0].name}"] if compared else []),
+        *([f"difference from {priors[0].name}"] if compared else []),
         *(measure.title for measure in others),
         *(["time"] if not isinstance(entries, Mapping) else []),
     ]

@@ -102,9 +102,10 @@ def _caution(seeds: int, paired: bool) -> str:
         )
     same = ", that of a difference over the same examples" if paired else ""
     return (
-        f"± is one standard error over the test examples{same}; a difference counts if it is at "
-        "least two of them. This does not cover training: these are single runs, and another seed "
-        "changes the numbers too. Repeat them with `priory compare --seeds 3` before you choose."
+        f"± is one standard error over the test examples{same}; a difference counts if it is "
+        "more than two of them. This does not cover training: these are single runs, and another "
+        "seed changes the numbers too. Repeat them with `priory compare --seeds 3` before you "
+        "choose."
     )
 
 

@@ -200,8 +200,8 @@ class TableOptions:
     """Data.
 
     Args:
-        data: A table of the columns trained on, some of whose cells are missing.
-        data_options: Options of its kind, such as `{separator: ;}`.
+        data: A table with the columns of the training data, some of whose cells are missing.
+        data_options: Options for this kind of data, such as `{separator: ;}`.
     """
 
     data: str | None = None

@@ -136,7 +136,7 @@ class Machine:
             if part or name not in TRANSLATED:
                 near = did_you_mean(name, TRANSLATED, "trainer.{}".format, "")
                 raise ValueError(
-                    f"expected of Lightning's Trainer only {', '.join(TRANSLATED)}, got "
+                    f"expected only {', '.join(TRANSLATED)} of Lightning's Trainer, got "
                     f"trainer.{name}{near or '; write your own loop with priory.loss for it.'}"
                 )
             if not isinstance(value, str | int | float | None):

@@ -47,10 +47,10 @@ class TrainingSettings:
         objective: What to maximise: the evidence lower bound, or the importance-weighted bound with
             the doubly reparameterised gradient.
         num_samples: The number of samples of z per example in a step.
-        reseed_every: Look for components that no example uses every so many epochs, and restart
-            them from the data that the prior explains worst; none never does.
+        reseed_every: How often, in epochs, to look for components that no example uses, and to
+            restart them from the data that the prior explains worst; none never does.
         seed: The random seed of the order and the noise.
-        validate_every: Validate every so many epochs.
+        validate_every: How often to validate, in epochs.
 
     Raises:
         ValueError: If a setting is out of range, or two settings exclude each other.

@@ -1,4 +1,4 @@
-"""Data made to show holes: eight clusters on a ring, lifted to twenty dimensions."""
+"""Data made to show holes: eight clusters on a ring, mapped to twenty dimensions."""
 
 import math
 
@@ -14,9 +14,9 @@ SEED = 0
 def open_rings() -> Source:
     r"""Return the rings: 2,000 examples to train, 500 to validate, 500 to test.
 
-    A toy whose truth is known. Each example lies near one of eight points on a ring in the plane,
+    A toy example with a known answer. Each example lies near one of eight points on a ring,
     $y = 2 (\cos \varphi_c, \sin \varphi_c) + 0.15\, \varepsilon$. The map
-    $x = \tanh(y A + b) + 0.05\, \varepsilon'$, with A and b fixed, lifts it to twenty dimensions.
+    $x = \tanh(y A + b) + 0.05\, \varepsilon'$, with A and b fixed, takes it to twenty dimensions.
     Its label is the cluster c. There are no examples between the clusters or in the middle, but a
     prior that is one round hill has mass in both places.
 

@@ -115,7 +115,7 @@ class Column:
         return values.astype(np.int64) if self.whole else values
 
     def outside(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return which rows of `(N, width)` are numbers beyond the range that was seen, `(N,)`."""
+        """Return which rows of `(N, width)` are numbers beyond the training range, `(N,)`."""
         if self.low is None or self.high is None:
             return np.zeros(len(x), bool)
         values = x[:, 0] * self.scale + self.mean
@@ -273,7 +273,7 @@ class Columns:
         )
 
     def outside(self, x: Float[Tensor, "N D"]) -> Bool[Tensor, "N D"]:
-        """Return which dimensions of rows stand for numbers beyond the range that was seen."""
+        """Return which dimensions of rows represent numbers beyond the training range."""
         return self._of_cells(x, Column.outside)
 
     def without_value(self, x: Float[Tensor, "N D"]) -> Bool[Tensor, "N D"]:

@@ -17,7 +17,7 @@ from priory.extras import needs
 from priory.suggestions import did_you_mean
 
 DRAW = "draw"
-"""The column that says which draw a row is of, where there are several."""
+"""The column with the number of a row's draw, if there are several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +60,8 @@ class TableWithGaps:
             import pandas as pd
         if len(draws) > 1 and DRAW in self.table.names:
             raise ValueError(
-                f"expected no column {DRAW!r} in {self.table.where}, as that counts the draws, got "
-                "one; rename it, or ask for one draw."
+                f"expected no column {DRAW!r} in {self.table.where}, as that numbers the draws, "
+                "got one; rename it, or ask for one draw."
             )
         frames = []
         for number, x in enumerate(draws):

@@ -90,7 +90,7 @@ function choose(k, aloud = false) {
   at("component-picture").setAttribute("aria-label", `${kind} ${inWords(components.pictures, k)}`);
   const facts = [["shown", kind], ["weight", percent(components.weight[k])], ["share of the test data", percent(components.share[k])]];
   list(at("component-facts"), facts);
-  row(at("component-near"), components.nearData, components.near[k], "the nearest test data");
+  row(at("component-near"), components.nearData, components.near[k], "the nearest test examples");
   row(at("component-samples"), components.samples,
     Array.from({ length: components.perComponent }, (_, n) => k * components.perComponent + n), "samples from this component");
   if (aloud) say(`${at("component-title").textContent}; ${facts.map((fact) => fact.join(" ")).join("; ")}`);
