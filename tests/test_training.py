@@ -36,8 +36,8 @@ def test_fit_learns_the_data(prior, capsys):
     torch.manual_seed(1)
     x = stripes()
     state = torch.get_rng_state()
-    settings = {"hidden_sizes": (32,), "learning_rate": 0.01, "batch_size": 64}
-    vae = priory.fit(x, prior, max_epochs=60, num_components=4, **settings)
+    settings = {"hidden_sizes": (32,), "learning_rate": 0.02, "batch_size": 64}
+    vae = priory.fit(x, prior, max_epochs=40, num_components=4, **settings)
     assert torch.get_rng_state().equal(state)
     assert not vae.training
     out = capsys.readouterr().out
@@ -135,7 +135,7 @@ def test_beta_lowers_the_rate():
 
     def rate(beta):
         vae = make_vae(splits, MoGPrior(2, 4))
-        train(vae, splits, TrainingSettings(max_epochs=40, beta=beta, learning_rate=0.01))
+        train(vae, splits, TrainingSettings(max_epochs=12, beta=beta, learning_rate=0.03))
         return elbo(vae, splits.validation.tensor(), 10).rate.mean()
 
     assert rate(4.0) < rate(0.25) - 0.5
@@ -262,7 +262,7 @@ def test_free_bits_keep_a_rate():
 
     def rate(free_bits):
         vae = make_vae(splits, StandardPrior(2))
-        settings = TrainingSettings(max_epochs=30, free_bits=free_bits, beta=20, learning_rate=0.01)
+        settings = TrainingSettings(max_epochs=18, free_bits=free_bits, beta=20, learning_rate=0.02)
         train(vae, splits, settings)
         return elbo(vae, splits.validation.tensor(), 20).rate.mean()
 
