@@ -15,8 +15,9 @@ nats by 100 importance samples under each model's own prior, the share of the pr
 holes of q(z), and of q(z)'s outside the prior. The marginal KL is that of the training cells.
 
 Each run is appended to `benchmarks/results/cells.jsonl` when it ends, and a run
-that is there is not repeated, so that the command can be stopped and started again. `--table`
-prints the means with their standard errors over seeds. Seconds are those of one core.
+that is there is not repeated, so that the command can be stopped and started again. Its means with
+their standard errors over seeds go into `docs/results/index.md`, with `--table` without any run.
+Seconds are those of one core.
 """
 
 import argparse
@@ -32,6 +33,7 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from tables import put_table
 
 RESULTS = Path(__file__).parent / "results" / "cells.jsonl"
 SEEDS, EPOCHS, LATENTS, COMPONENTS = range(5), 100, 10, 50
@@ -39,14 +41,20 @@ OURS = ("MoGPrior", "StandardPrior", "VampPrior", "FlowPrior")
 THEIRS = ("scVI nb", "scVI")
 
 
+def split_of(path: str, seed: int) -> Any:
+    """Return the cells to train on, those that choose the epoch, and those to test on."""
+    from priory.data import open_data
+
+    return open_data(path, seed, validation=0.05, test=0.05, options={"label": "cell_type"})
+
+
 def ours(path: str, prior: str, seed: int, epochs: int) -> tuple[np.ndarray, dict[str, float]]:
     """Train one of our models; return the latents of all cells, and numbers."""
-    from priory.data import open_data
     from priory.evaluation import model_holes, negative_log_likelihood, surgery
     from priory.likelihoods import choose_likelihood
     from priory.training import TrainingSettings, build, train
 
-    splits = open_data(path, seed, validation=0.05, test=0.05, options={"label": "cell_type"})
+    splits = split_of(path, seed)
     likelihood = choose_likelihood(splits.modelled, "negative-binomial", exposure="total")
     shape = {"network": "normed-mlp", "hidden_sizes": (128,), "latent_dim": LATENTS}
     vae = build(splits, likelihood, prior, num_components=COMPONENTS, seed=seed, **shape)
@@ -81,7 +89,8 @@ def theirs(path: str, name: str, seed: int, epochs: int) -> tuple[np.ndarray, di
     from priory import GaussianMixture, StandardPrior
     from priory.evaluation import holes
 
-    scvi.settings.seed = seed
+    splits, scvi.settings.seed = split_of(path, seed), seed
+    parts = splits.train, splits.validation, splits.test
     cells = anndata.read_h5ad(path)
     scvi.model.SCVI.setup_anndata(cells)
     options = {"gene_likelihood": "nb"} if name == "scVI nb" else {}
@@ -89,8 +98,7 @@ def theirs(path: str, name: str, seed: int, epochs: int) -> tuple[np.ndarray, di
     start = time.process_time()
     model.train(
         max_epochs=epochs,
-        train_size=0.9,
-        validation_size=0.05,
+        datasplitter_kwargs={"external_indexing": [np.asarray(part.index) for part in parts]},
         accelerator="cpu",
         enable_progress_bar=False,
         logger=False,
@@ -179,10 +187,11 @@ def main() -> None:
     """Run what is missing, seed by seed, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*", help="NAME=FILE.h5ad, of each file")
-    parser.add_argument("--models", default=",".join((*OURS, *THEIRS)), help="which, with commas")
+    every = ",".join((*OURS, *THEIRS))
+    parser.add_argument("--models", default=every, help="which models, with commas")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many seeds")
     parser.add_argument("--scvi-epochs", type=int, help="further epochs to train scVI for")
-    parser.add_argument("--table", action="store_true", help="print the table alone")
+    parser.add_argument("--table", action="store_true", help="only write the table")
     given = parser.parse_args()
     torch.set_num_threads(1)
     epochs = [(model, EPOCHS) for model in OURS]
@@ -205,7 +214,7 @@ def main() -> None:
         with RESULTS.open("a") as file:
             file.write(json.dumps(result) + "\n")
         print(f"{name}, {model}, seed {seed}: ARI {result['ari']:.3f}", flush=True)
-    print("\n".join(table(recorded())))
+    put_table("results/index.md", "cells table", table(recorded()))
 
 
 if __name__ == "__main__":
