@@ -73,7 +73,7 @@ sys.path.insert(0, "tests")
 import torch
 from cases import make_encoder
 from priory import MLP, Context, GaussianEncoder
-from priory.networks.context import call
+from priory.networks.calls import call
 
 x, context = torch.rand(6, 4), Context(labels=torch.arange(6) % 3)
 for encoder in (make_encoder(), GaussianEncoder(MLP((4,), (4,), (8,), num_labels=3))):

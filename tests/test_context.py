@@ -30,7 +30,7 @@ from priory import (
 )
 from priory.evaluation import negative_log_likelihood
 from priory.networks import ConvDecoderNetwork, ConvEncoderNetwork, GatedMLP, GaussianDecoder
-from priory.networks.context import call
+from priory.networks.calls import call
 
 X = torch.rand(6, 4)
 LABELS = torch.tensor([0, 2, 1, 2, 0, 1])

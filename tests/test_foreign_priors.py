@@ -30,7 +30,7 @@ from priory import (
 )
 from priory.adapters import as_prior
 from priory.distributions.torch_distributions import without_argument_checks
-from priory.networks.context import num_arguments
+from priory.networks.calls import num_arguments
 from priory.testing import check_prior
 
 BITS = DATA.round()

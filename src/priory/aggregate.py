@@ -6,7 +6,8 @@ from torch.distributions import Distribution, Independent, Normal
 
 from priory.arrays import Array
 from priory.distributions import GaussianMixture, loc_and_scale, marginal, widened
-from priory.networks.context import Context, Encoder, given, num_labels_of
+from priory.networks.calls import Encoder, num_labels_of
+from priory.networks.context import Context, given
 from priory.networks.home import home_of, taken
 from priory.priors.parts.posteriors import encode_in_blocks
 from priory.vae import VAE

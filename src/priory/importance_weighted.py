@@ -8,7 +8,8 @@ from torch import Tensor
 
 from priory.arrays import Array
 from priory.distributions import detached
-from priory.networks.context import Context, at_home
+from priory.networks.calls import at_home
+from priory.networks.context import Context
 from priory.objectives import Sampler, reparameterised
 from priory.vae import VAE
 

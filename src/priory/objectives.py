@@ -12,7 +12,8 @@ from torch.distributions import Distribution, kl_divergence
 from priory.arguments import one_of
 from priory.arrays import Array
 from priory.distributions import detached, kl_lower_bound, kl_upper_bound, rates
-from priory.networks.context import Context, at_home
+from priory.networks.calls import at_home
+from priory.networks.context import Context
 from priory.vae import VAE
 
 Rate = Literal["sample", "exact", "upper", "lower"]

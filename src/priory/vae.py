@@ -11,16 +11,8 @@ from torch.distributions import Distribution
 from priory.arrays import Array, as_tensor
 from priory.distributions.mixture.blocks import widened
 from priory.distributions.unflattened import UnflattenedDistribution
-from priory.networks.context import (
-    Context,
-    call,
-    exposure_of,
-    given,
-    given_batches,
-    num_batches_of,
-    num_labels_of,
-    takes_any_batch,
-)
+from priory.networks.calls import call, exposure_of, num_batches_of, num_labels_of, takes_any_batch
+from priory.networks.context import Context, given, given_batches
 from priory.networks.contract import PARTS, wrong_part
 from priory.networks.home import taken
 from priory.notebook import html_table

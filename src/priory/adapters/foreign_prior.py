@@ -8,14 +8,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Transform
 
 from priory.arrays import Array
-from priory.networks.context import (
-    Context,
-    Encoder,
-    given,
-    num_arguments,
-    num_labels_of,
-    requires_encoder,
-)
+from priory.networks.calls import Encoder, num_arguments, num_labels_of, requires_encoder
+from priory.networks.context import Context, given
 from priory.networks.contract import kind_of
 from priory.networks.modes import modules_behind
 from priory.priors.base import Prior

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from priory.networks.context import Context, given, num_labels_of, tell
+from priory.networks.calls import num_labels_of, tell
+from priory.networks.context import Context, given
 from priory.networks.contract import kind_of
 from priory.networks.modes import evaluation_mode, modules_behind
 from priory.suggestions import did_you_mean

@@ -12,7 +12,8 @@ from torch.distributions import Distribution, Normal, kl_divergence, register_kl
 
 from priory.adapters.scvi_cells import ScviEncoder, cells_of, library_of
 from priory.extras import needs
-from priory.networks.context import Context, call
+from priory.networks.calls import call
+from priory.networks.context import Context
 from priory.networks.modes import evaluation_mode
 from priory.priors import Prior, make_prior
 from priory.priors.parts import Exemplars
@@ -289,8 +290,8 @@ class _Plan(TrainingPlan):  # type: ignore[misc]
 
 
 def _call(prior: Prior, module: Any, labels: Tensor | None) -> Distribution:
-    with_labels = prior.needs_labels and labels is not None
-    context = Context(labels=labels.flatten().long()) if with_labels else Context()  # type: ignore[union-attr]
+    used = labels if prior.needs_labels else None
+    context = Context() if used is None else Context(labels=used.flatten().long())
     return call(prior, ScviEncoder(module) if prior.needs_encoder else None, context, "prior")
 
 
@@ -342,10 +343,10 @@ def _make(
 
 def _start(model: Any) -> None:
     """Pass the cells to the prior, once."""
-    x, labels = cells_of(model)
-    module = model.module
+    (x, labels), module = cells_of(model), model.module
     prior: Prior = getattr(module.prior, "prior", module.prior)
-    encoder = ScviEncoder(module)
     with evaluation_mode(module.modules()):
-        prior.fit_data(x.to(module.device), encoder, Context(labels=labels.to(module.device)))
+        prior.fit_data(
+            x.to(module.device), ScviEncoder(module), Context(labels=labels.to(module.device))
+        )
     module.prior_started.fill_(True)

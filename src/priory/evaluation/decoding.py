@@ -9,7 +9,8 @@ from torch.distributions import Categorical, Distribution, Independent
 from priory.arrays import Array
 from priory.blockwise import blocks
 from priory.distributions.unflattened import UnflattenedDistribution
-from priory.networks.context import Context, given, num_batches_of, num_labels_of
+from priory.networks.calls import num_batches_of, num_labels_of
+from priory.networks.context import Context, given
 from priory.networks.home import taken
 from priory.vae import VAE
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from priory.arrays import Array, as_tensor
 from priory.blockwise import blocks
 from priory.evaluation.decoding import Outside, drawn_within
-from priory.networks.context import Context, exposure_of, given
+from priory.networks.calls import exposure_of
+from priory.networks.context import Context, given
 from priory.networks.home import brought, taken
 from priory.vae import VAE
 

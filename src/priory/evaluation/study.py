@@ -18,7 +18,8 @@ from priory.evaluation.log_prob import LogProb
 from priory.evaluation.nearest import Features
 from priory.evaluation.nll import NLL, negative_log_likelihood
 from priory.evaluation.top_level import top_level
-from priory.networks.context import Context, given, num_labels_of
+from priory.networks.calls import num_labels_of
+from priory.networks.context import Context, given
 from priory.networks.home import taken
 from priory.processes import Processes
 from priory.vae import VAE

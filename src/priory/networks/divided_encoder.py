@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from priory.distributions import loc_and_scale
-from priory.networks.context import Context, Encoder, call, given, num_labels_of
+from priory.networks.calls import Encoder, call, num_labels_of
+from priory.networks.context import Context, given
 from priory.processes import Processes
 
 

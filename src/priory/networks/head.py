@@ -7,14 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from priory.distributions.torch_distributions import unchecked_in_export
-from priory.networks.context import (
-    Context,
-    given,
-    given_batches,
-    given_shares,
-    num_batches_of,
-    num_labels_of,
-)
+from priory.networks.calls import num_batches_of, num_labels_of
+from priory.networks.context import Context, given, given_batches, given_shares
 
 
 class Head(nn.Module):

@@ -13,7 +13,8 @@ from torch.func import functional_call
 from priory.arguments import at_least
 from priory.distributions.joint import Conditional, JointPosterior
 from priory.distributions.torch_distributions import Independent, unchecked_in_export
-from priory.networks.context import Context, num_batches_of, num_labels_of
+from priory.networks.calls import num_batches_of, num_labels_of
+from priory.networks.context import Context
 from priory.networks.data_range import DataRange
 from priory.networks.gaussian_encoder import ScaledData, TransformName, gaussian
 from priory.networks.head import Head, outputs_of

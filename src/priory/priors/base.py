@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from priory.arrays import Array
-from priory.networks.context import Context, Encoder
+from priory.networks.calls import Encoder
+from priory.networks.context import Context
 
 
 def title_of(prior: nn.Module) -> str:

@@ -16,7 +16,8 @@ from priory.arguments import at_least, check_size, within
 from priory.arrays import Array
 from priory.distributions.torch_distributions import Expandable, log_prob_of, unchecked_in_export
 from priory.extras import needs
-from priory.networks.context import Context, Encoder
+from priory.networks.calls import Encoder
+from priory.networks.context import Context
 from priory.priors.base import Prior
 from priory.suggestions import did_you_mean, short
 

@@ -10,7 +10,8 @@ from priory.arguments import one_of
 from priory.arrays import Array
 from priory.distributions.joint import Conditional, JointDistribution
 from priory.distributions.torch_distributions import unchecked_in_export
-from priory.networks.context import Context, Encoder, call, given
+from priory.networks.calls import Encoder, call
+from priory.networks.context import Context, given
 from priory.networks.contract import kind_of
 from priory.networks.gated_mlp import GatedMLP
 from priory.networks.level_encoder import GivenAbove, LevelGaussian, checked_levels

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from priory.arguments import at_least, one_of
 from priory.arrays import Array
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture
-from priory.networks.context import Context, Encoder, given, given_labels
+from priory.networks.calls import Encoder
+from priory.networks.context import Context, given, given_labels
 from priory.networks.home import taken
 from priory.priors.base import Prior
 from priory.priors.parts.base import Components, ComponentsPart, Weights, part_of

@@ -10,7 +10,8 @@ from torch.distributions import Distribution
 from priory.arguments import at_least
 from priory.arrays import Array
 from priory.distributions import ResampledDistribution
-from priory.networks.context import Context, Encoder
+from priory.networks.calls import Encoder
+from priory.networks.context import Context
 from priory.networks.mlp import MLP
 from priory.priors.base import Prior
 from priory.priors.registry import prior_of, rename_states, takes_old_spellings

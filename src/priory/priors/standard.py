@@ -7,8 +7,9 @@ from torch.distributions import Distribution, Normal
 from priory.arguments import at_least
 from priory.arrays import Array
 from priory.distributions.torch_distributions import Independent, unchecked_in_export
+from priory.networks.calls import Encoder
 from priory.networks.constants import add_constant
-from priory.networks.context import Context, Encoder
+from priory.networks.context import Context
 from priory.priors.base import Prior
 
 

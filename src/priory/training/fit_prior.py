@@ -9,7 +9,8 @@ from torch import Tensor
 from priory.arrays import Array, as_tensor
 from priory.data.latent_sources import LatentSource, open_latents
 from priory.data.splits import assign_parts
-from priory.networks.context import Context, Encoder, call
+from priory.networks.calls import Encoder, call
+from priory.networks.context import Context
 from priory.networks.contract import wrong_part
 from priory.networks.divided_encoder import DividedEncoder
 from priory.networks.home import taken

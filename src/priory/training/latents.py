@@ -11,7 +11,8 @@ from torch.distributions import Distribution
 from priory.data.latent_rows import Rows
 from priory.distributions import GaussianMixture
 from priory.evaluation import Estimate, cross_entropy
-from priory.networks.context import Context, Encoder, call
+from priory.networks.calls import Encoder, call
+from priory.networks.context import Context
 from priory.networks.modes import all_behind, evaluation_mode
 from priory.priors import Prior
 from priory.priors.parts.posteriors import encode_in_blocks

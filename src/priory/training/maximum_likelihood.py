@@ -8,7 +8,8 @@ from torch import Tensor
 
 from priory.data.splits import mix
 from priory.extras import needs
-from priory.networks.context import Context, Encoder
+from priory.networks.calls import Encoder
+from priory.networks.context import Context
 from priory.priors import Prior
 from priory.processes import Processes
 from priory.training.latents import Samples

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from priory.arguments import only
-from priory.networks.context import Context, Encoder
+from priory.networks.calls import Encoder
+from priory.networks.context import Context
 from priory.suggestions import did_you_mean
 
 

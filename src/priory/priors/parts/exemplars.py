@@ -5,7 +5,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from priory.arguments import at_least
-from priory.networks.context import Context, Encoder
+from priory.networks.calls import Encoder
+from priory.networks.context import Context
 from priory.priors.parts.base import Inputs, InputsPart
 
 

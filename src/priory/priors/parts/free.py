@@ -12,7 +12,8 @@ from priory.arguments import at_least, one_of
 from priory.arrays import to_numpy
 from priory.blockwise import blocks
 from priory.extras import needs
-from priory.networks.context import Context, Encoder, call, given, given_labels
+from priory.networks.calls import Encoder, call
+from priory.networks.context import Context, given, given_labels
 from priory.priors.parts.base import Components, ComponentsPart
 from priory.priors.parts.starts import kmeans, refuse_too_few
 

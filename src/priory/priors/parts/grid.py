@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from priory.arguments import above_zero, at_least
 from priory.distributions import widened
+from priory.networks.calls import Encoder
 from priory.networks.constants import add_constant
-from priory.networks.context import Context, Encoder
+from priory.networks.context import Context
 from priory.networks.data_range import DataRange
 from priory.networks.mlp import MLP
 from priory.priors.parts.base import Components, ComponentsPart

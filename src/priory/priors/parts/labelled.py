@@ -9,8 +9,9 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from priory.arguments import at_least, one_of
+from priory.networks.calls import Encoder
 from priory.networks.constants import add_constant
-from priory.networks.context import Context, Encoder, given_labels
+from priory.networks.context import Context, given_labels
 from priory.networks.data_range import DataRange
 from priory.priors.parts.base import Inputs
 from priory.priors.parts.posteriors import PseudoInputs

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from priory.arguments import one_of
 from priory.blockwise import ROWS, blocks
 from priory.distributions import loc_and_scale
+from priory.networks.calls import Encoder, call, num_labels_of
 from priory.networks.constants import add_constant
-from priory.networks.context import Context, Encoder, call, num_labels_of
+from priory.networks.context import Context
 from priory.networks.data_range import DataRange, checked_range, range_tensors
 from priory.networks.modes import evaluation_mode, modules_behind
 from priory.priors.parts.base import Components, ComponentsPart, Inputs, InputsPart, part_of

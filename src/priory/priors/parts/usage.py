@@ -13,7 +13,8 @@ from torch.distributions import Independent, Normal
 from priory.arrays import Array
 from priory.blockwise import blocks
 from priory.distributions import FactorizedGaussianMixture, GaussianMixture, loc_and_scale, widened
-from priory.networks.context import Context, Encoder, call, given
+from priory.networks.calls import Encoder, call
+from priory.networks.context import Context, given
 from priory.networks.home import taken
 from priory.priors.base import Prior
 from priory.priors.parts.base import ComponentsPart, Weights
