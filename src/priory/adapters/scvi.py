@@ -345,8 +345,7 @@ def _start(model: Any) -> None:
     """Pass the cells to the prior, once."""
     (x, labels), module = cells_of(model), model.module
     prior: Prior = getattr(module.prior, "prior", module.prior)
+    context = Context(labels=labels.to(module.device))
     with evaluation_mode(module.modules()):
-        prior.fit_data(
-            x.to(module.device), ScviEncoder(module), Context(labels=labels.to(module.device))
-        )
+        prior.fit_data(x.to(module.device), ScviEncoder(module), context)
     module.prior_started.fill_(True)
