@@ -3,9 +3,11 @@
 Every row is one step, forward and backward, with gradients for z, logits, loc and scale. The
 contestants of a row take turns, and the fastest step of each counts: the least disturbed one.
 With `--threads 1` it is the processor's time that counts, which a busy machine disturbs least.
-KeOps takes part where pykeops is installed, which compiles for minutes the first time.
-A table is printed, and the figures are written with the machine's description to
-`benchmarks/results/mixture_kernel_N_threads.json`.
+KeOps takes part where pykeops is installed, which compiles for minutes the first time; *compiled*
+is the broadcast form under `torch.compile`. A second table has the time for each example as the
+number of examples and the number of components grow by decades.
+The figures are printed and written with the machine's description to
+`benchmarks/results/mixture_kernel_N_threads.json`; those of two threads go into `docs/kernel.md`.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from tables import put_table
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
@@ -34,7 +37,8 @@ SHAPES = [
     (256, 60000, 40),
     (4096, 1000, 128),
 ]
-PEERS = ("broadcast", "torch", "zuko", "keops")
+PEERS = ("broadcast", "compiled", "torch", "zuko", "keops")
+DECADES = (100, 1000, 10_000, 100_000)
 LIMIT = 8e9  # bytes that a contestant may take
 RESULTS = Path(__file__).parent / "results"
 
@@ -115,13 +119,27 @@ def density_row(b: int, k: int, dims: int, seconds: float) -> dict[str, float | 
     if find_spec("pykeops"):
         forms |= {"keops": keops}
     if 5 * 4 * b * k * dims <= LIMIT:  # about five such tensors live at once
-        forms |= {"broadcast": broadcast, "torch": torch_mixture, "zuko": zuko_mixture}
+        forms |= {"broadcast": broadcast, "compiled": torch.compile(broadcast, dynamic=False)}
+        forms |= {"torch": torch_mixture, "zuko": zuko_mixture}
     steps = {
         name: lambda form=form: torch.autograd.grad(form(*inputs).sum(), inputs)
         for name, form in forms.items()
     }
     times = fastest(steps | {"floor": floor(b, k, dims)}, seconds)
     return {name: times.get(name) for name in ("kernel", "floor", *PEERS)}
+
+
+def growth(seconds: float) -> dict[str, dict[str, float]]:
+    """Return the microseconds per example of a step, by decades of examples and of components."""
+    shapes = {f"{b:,} examples": (b, 500, 40) for b in DECADES}
+    shapes |= {f"{k:,} components": (256, k, 40) for k in DECADES}
+    times = {}
+    for name, (b, k, dims) in shapes.items():
+        inputs = leaves(b, k, dims)
+        step = lambda i=inputs: torch.autograd.grad(kernel(*i).sum(), i)  # noqa: E731
+        best = fastest({"kernel": step, "floor": floor(b, k, dims)}, seconds)
+        times[name] = {what: 1e3 * ms / b for what, ms in best.items()}
+    return times
 
 
 def sampling_row(n: int, k: int, dims: int, seconds: float) -> dict[str, float]:
@@ -196,20 +214,23 @@ def main() -> None:
         return
 
     results: dict[str, object] = {"machine": machine()}
-    print("| (B, K, L) | kernel ms | floor ms | x floor | broadcast | torch | zuko | KeOps |")
-    print("|---|---|---|---|---|---|---|---|")
+    head = ["(B, K, L)", "kernel ms", "floor ms", "times floor", *PEERS]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     densities = results["density_ms"] = {}
     for shape in SHAPES:
         row = densities[str(shape)] = density_row(*shape, args.seconds)
-        peers = [f"{row[p] / row['kernel']:.1f}x" if row[p] else "—" for p in PEERS]
+        peers = [f"{row[p] / row['kernel']:.1f}x" if row[p] else "-" for p in PEERS]
         ratio = row["kernel"] / row["floor"]
         cells = [str(shape), f"{row['kernel']:.3g}", f"{row['floor']:.3g}", f"{ratio:.1f}", *peers]
-        print("| " + " | ".join(cells) + " |", flush=True)
-    print(
-        f"— a peer skipped: it would need more than {LIMIT / 1e9:g} GB for its intermediates",
-        end="",
-    )
-    print(".\n" if find_spec("pykeops") else "; or KeOps, where pykeops is not installed.\n")
+        lines.append("| " + " | ".join(cells) + " |")
+    grown = ["| | kernel, µs per example | floor, µs per example |", "|---|---|---|"]
+    results["growth_us"] = growth(args.seconds)
+    for name, row in results["growth_us"].items():
+        grown.append(f"| {name} | {row['kernel']:.3g} | {row['floor']:.3g} |")
+    print("\n".join([*lines, "", *grown, ""]), flush=True)
+    if args.threads == 2:
+        put_table("kernel.md", "kernel table", lines)
+        put_table("kernel.md", "growth table", grown)
 
     sample = results["sample_ms"] = sampling_row(10_000, 500, 40, args.seconds)
     print(f"10,000 samples of (500, 40): {sample['sample']:.2f} ms, ", end="")
