@@ -60,12 +60,13 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
     return files
 
 
-def commands_of_this_environment() -> None:
-    """Let a notebook's `!priory` be the one that is installed beside this Python."""
+def prepare_environment() -> None:
+    """Let a notebook's `!priory` be the one installed with this Python, and use one thread."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two wait for each other on a busy machine
     os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 
 
-commands_of_this_environment()
+prepare_environment()
 if __name__ == "__main__":
     for tutorial in sorted(TUTORIALS.glob("*.ipynb")):
         run(tutorial)
