@@ -67,10 +67,10 @@ def density_seconds(count: int, repeats: int, *, copied: bool = False) -> float:
     loc = torch.randn(count, LATENT_DIM, requires_grad=True)
     log_scale = torch.zeros(1, requires_grad=True)
     z = torch.randn(BATCH, LATENT_DIM, requires_grad=True)
-    own = torch.arange(BATCH).unsqueeze(-1) == torch.arange(count)
+    itself = torch.arange(BATCH).unsqueeze(-1) == torch.arange(count)
 
     def run() -> object:
-        logits = loc.new_zeros(own.shape).masked_fill(own, -torch.inf)
+        logits = loc.new_zeros(itself.shape).masked_fill(itself, -torch.inf)
         components = (loc.expand(*batch, *loc.shape), log_scale.exp().expand(*batch, *loc.shape))
         p = GaussianMixture(logits, *components)
         return torch.autograd.grad(p.log_prob(z).sum(), (z, loc, log_scale))

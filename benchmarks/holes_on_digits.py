@@ -37,17 +37,17 @@ def run(prior: str, latent_dim: int, seed: int) -> dict[str, Any]:
         seed=seed,
     )
     history = train(vae, splits, TrainingSettings(seed=seed))
-    found = evaluate(vae, splits.test.tensor(), 512, seed)
+    row = evaluate(vae, splits.test.tensor(), 512, seed)
     taken_apart = surgery(vae, splits.train.tensor(), 10)
     return {
         "prior": prior,
         "latent_dim": latent_dim,
         "seed": seed,
         "epochs": history.epochs,
-        "nll": found.nll,
-        "rate": found.rate,
-        "share_in_holes": found.share_in_holes,
-        "components_in_use": found.components_in_use,
+        "nll": row.nll,
+        "rate": row.rate,
+        "share_in_holes": row.share_in_holes,
+        "components_in_use": row.components_in_use,
         "marginal_kl": taken_apart.marginal_kl.value,
         "mutual_information": taken_apart.mutual_information.value,
     }
@@ -67,12 +67,17 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     ]
     for latent_dim in (2, 16):
         for prior in PRIORS:
-            own = [r for r in rows if (r["prior"], r["latent_dim"]) == (prior, latent_dim)]
-            lines.append(
-                f"| {latent_dim} | {prior} | {spread(own, 'nll', 2)} | {spread(own, 'rate', 2)} | "
-                f"{spread(own, 'marginal_kl', 3)} | {spread(own, 'share_in_holes', 1, 100)} | "
-                f"{spread(own, 'components_in_use', 1)} |"
-            )
+            group = [r for r in rows if (r["prior"], r["latent_dim"]) == (prior, latent_dim)]
+            cells = [
+                str(latent_dim),
+                prior,
+                spread(group, "nll", 2),
+                spread(group, "rate", 2),
+                spread(group, "marginal_kl", 3),
+                spread(group, "share_in_holes", 1, 100),
+                spread(group, "components_in_use", 1),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 

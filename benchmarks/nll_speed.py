@@ -75,20 +75,24 @@ def mixture_log_prob(vae: VAE, z: Tensor, components: tuple[Tensor, Tensor]) -> 
 
 
 def log_weights(
-    vae: VAE, x: Tensor, z: Tensor, own: tuple[Tensor, Tensor], of_prior: tuple[Tensor, Tensor]
+    vae: VAE,
+    x: Tensor,
+    z: Tensor,
+    posterior: tuple[Tensor, Tensor],
+    of_prior: tuple[Tensor, Tensor],
 ) -> Tensor:
     """Return log p(x|z) + log p(z) - log q(z|x) of the samples of one example, `(S,)`."""
     likelihood = vae.decoder(z).log_prob(x.expand(len(z), -1))
-    return likelihood + mixture_log_prob(vae, z, of_prior) - gaussian_log_prob(z, *own)
+    return likelihood + mixture_log_prob(vae, z, of_prior) - gaussian_log_prob(z, *posterior)
 
 
 @torch.no_grad()
 def loop(vae: VAE, x: Tensor, num_samples: int, form: str) -> Tensor:
     """Return the NLL of each example, one after the other."""
-    found = []
+    estimates = []
     of_prior = encoded(vae, vae.prior.pseudo_inputs)
     for one in x:
-        own = encoded(vae, one[None])
+        posterior = encoded(vae, one[None])
         if form == "per example":
             of_prior = encoded(vae, vae.prior.pseudo_inputs)
         weights = []
@@ -96,11 +100,11 @@ def loop(vae: VAE, x: Tensor, num_samples: int, form: str) -> Tensor:
             size = min(CHUNK, num_samples - start)
             if form == "published":
                 of_prior = encoded(vae, vae.prior.pseudo_inputs)
-                own = encoded(vae, one.expand(size, -1))
-            z = own[0] + own[1] * torch.randn(size, LATENT_DIM)
-            weights.append(log_weights(vae, one, z, own, of_prior))
-        found.append(math.log(num_samples) - torch.cat(weights).double().logsumexp(0))
-    return torch.stack(found)
+                posterior = encoded(vae, one.expand(size, -1))
+            z = posterior[0] + posterior[1] * torch.randn(size, LATENT_DIM)
+            weights.append(log_weights(vae, one, z, posterior, of_prior))
+        estimates.append(math.log(num_samples) - torch.cat(weights).double().logsumexp(0))
+    return torch.stack(estimates)
 
 
 @torch.no_grad()

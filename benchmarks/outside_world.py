@@ -320,9 +320,9 @@ def _table(answers: list[dict[str, Any]]) -> list[str]:
 def _line(module: str, text: str) -> str:
     """Return where a text stands in the source of a module, as `package/file.py:line`."""
     imported = importlib.import_module(module)
-    before, found, _ = inspect.getsource(imported).partition(text)
+    before, present, _ = inspect.getsource(imported).partition(text)
     line = before.count("\n") + 1
-    return f"{module.replace('.', '/')}.py:{line if found else 'not found'}"
+    return f"{module.replace('.', '/')}.py:{line if present else 'not found'}"
 
 
 if __name__ == "__main__":

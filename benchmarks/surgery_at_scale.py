@@ -62,7 +62,7 @@ def main() -> None:
     spread_posteriors(vae, x[:2000])
     surgery(vae, x[:100])
     before, start, cpu = peak_mib(), time.perf_counter(), time.process_time()
-    found = surgery(vae, x)
+    terms = surgery(vae, x)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     results = {
         "machine": machine(),
@@ -71,13 +71,13 @@ def main() -> None:
         "processor_seconds": cpu,
         "peak_mib_before": before,
         "peak_mib": peak_mib(),
-        "mutual_information": asdict(found.mutual_information),
-        "marginal_kl": asdict(found.marginal_kl),
+        "mutual_information": asdict(terms.mutual_information),
+        "marginal_kl": asdict(terms.marginal_kl),
     }
     print(
         f"{args.count} x {args.count}: {seconds:.1f} s ({cpu:.1f} s of processors), "
         f"{peak_mib() - before:.0f} MiB beyond {before:.0f} MiB; mutual information "
-        f"{found.mutual_information}, marginal KL {found.marginal_kl}."
+        f"{terms.mutual_information}, marginal KL {terms.marginal_kl}."
     )
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 

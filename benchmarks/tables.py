@@ -15,8 +15,8 @@ def put_table(page: str, name: str, lines: Sequence[str]) -> None:
     """
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     text = (DOCS / page).read_text()
-    before, found, rest = text.partition(begin)
+    before, opened, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
-    if not (found and closed):
+    if not (opened and closed):
         raise ValueError(f"expected {begin} and {end} in {page}; put them where the table goes.")
     (DOCS / page).write_text("\n".join([before + begin, "", *lines, "", end + after]))

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 import shell
 from cells_files import make_cells, read_cells, with_genes
-from priory import Context
+from priory import Context, fit_prior
 from priory.cli import main
 from priory.commands.cells_file import write_anndata as write_cells
 from priory.data import describe, open_data, open_like, open_source
@@ -139,6 +140,23 @@ def test_a_batch_never_seen_is_refused(capsys):
     write_cells(Path("none.h5ad"), cells)
     refused("expected batches of none.h5ad", "score run --data none.h5ad --out s.csv", capsys)
     run("encode run --data none.h5ad --out none.csv")  # the encoder is told of none
+
+
+@pytest.mark.usefixtures("unrendered")
+def test_a_refit_tells_the_encoder_of_batches(tmp_path, monkeypatch):
+    out, new = tmp_path / "in", tmp_path / "new"
+    run(f"{TRAIN.rpartition(' --out ')[0]} --batch-in-encoder --max-epochs 1 --out {out}")
+    batches = []
+
+    def watch(*args, labels, held_out_labels, **more):
+        batches.extend((labels.batch_label, held_out_labels.batch_label))
+        return fit_prior(*args, labels=labels, held_out_labels=held_out_labels, **more)
+
+    monkeypatch.setattr(import_module("priory.commands.refit"), "fit_prior", watch)
+    run(f"refit {out} --prior mog --num-components 2 --max-epochs 1 --out {new}")
+    splits = Run.open(out).data
+    for part, given in zip((splits.train, splits.validation), batches, strict=True):
+        assert given.equal(part.batch_label)
 
 
 def test_values_other_than_counts_are_refused_with_the_layer_that_has_them(capsys):

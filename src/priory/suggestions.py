@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 
 def did_you_mean(
-    got: str, known: Iterable[str], show: Callable[[str], str] = str, otherwise: str = "."
+    got: str, names: Iterable[str], show: Callable[[str], str] = str, otherwise: str = "."
 ) -> str:
     """Return the end of a sentence that suggests the closest of some names, if one is close.
 
@@ -20,7 +20,7 @@ def did_you_mean(
         >>> did_you_mean("lable", ["label"], show="--{}".format)
         '; did you mean --label?'
     """
-    near = difflib.get_close_matches(got, list(known), n=1)
+    near = difflib.get_close_matches(got, list(names), n=1)
     return f"; did you mean {show(near[0])}?" if near else otherwise
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution, Normal, kl_divergence, register_kl
 
-from priory.adapters.scvi_cells import ScviEncoder, cells_of, library_of
+from priory.adapters.scvi_cells import ScviEncoder, cells_of, facts_of, library_of
 from priory.extras import needs
 from priory.networks.calls import call
 from priory.networks.context import Context
@@ -19,7 +19,6 @@ from priory.priors import Prior, make_prior
 from priory.priors.parts import Exemplars
 from priory.training import PriorFit
 from priory.training import fit_prior as fit_to_data
-from priory.training.fit_latents import FOR_EACH_COMPONENT
 
 with needs("scvi"):
     from anndata import AnnData
@@ -125,7 +124,7 @@ def fit_prior(model: Any, prior: str | Prior = "MoGPrior", **options: Any) -> Pr
             from an encoder's posteriors is fitted to at most 20,000 cells of an SCVI or a SysVI.
         **options: Other arguments of `priory.fit_prior`.
     """
-    named = make_prior(prior, **_facts(model, {})) if isinstance(prior, str) else prior
+    named = make_prior(prior, **facts_of(model, {})) if isinstance(prior, str) else prior
     if not named.needs_encoder:
         mean, variance = model.get_latent_representation(return_dist=True)
         return fit_to_data(prior, latents=mean, scales=np.sqrt(variance), **options)
@@ -295,27 +294,6 @@ def _call(prior: Prior, module: Any, labels: Tensor | None) -> Distribution:
     return call(prior, ScviEncoder(module) if prior.needs_encoder else None, context, "prior")
 
 
-def _facts(model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts about a model that a prior can use, and their replacements."""
-    encoder, number = ScviEncoder(model.module), model.summary_stats.n_cells
-    facts = {
-        "latent_dim": encoder.latent_dim,
-        "num_components": min(500, max(1, number // FOR_EACH_COMPONENT)),
-        "init": "data",
-        "num_labels": n if (n := model.summary_stats.get("n_labels", 1)) > 1 else None,
-        **options,
-    }
-    if "data_shape" not in facts:
-        x, shares = model.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY), encoder.num_shares
-        low, high = float(min(x.min(), 0)), float(x.max())
-        if getattr(model.module, "log_variational", False):
-            low, high = 0.0, float(np.log1p(high))
-        facts["data_shape"] = (x.shape[1] + shares,)
-        ends = [[end] * x.shape[1] + [share] * shares for end, share in ((low, 0.0), (high, 1.0))]
-        facts["data_range"] = tuple(ends) if shares else (low, high)
-    return facts
-
-
 def _make(
     model: Any, prior: str | Prior, options: Mapping[str, Any] | None
 ) -> tuple[Prior, dict[str, Any] | None]:
@@ -325,7 +303,7 @@ def _make(
             "expected latent_distribution='normal' for a prior of Priory's, got "
             f"{model.module.latent_distribution!r}, whose latents are on a simplex."
         )
-    facts = _facts(model, options or {}) if isinstance(prior, str) else None
+    facts = facts_of(model, options or {}) if isinstance(prior, str) else None
     made = prior if isinstance(prior, Prior) else make_prior(prior, **(facts or {}))
     if any(isinstance(part, Exemplars) for part in made.modules()):
         raise ValueError(

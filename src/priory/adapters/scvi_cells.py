@@ -1,4 +1,4 @@
-"""Cells in the form that the networks of SCVI and SysVI take."""
+"""Cells in the form that the networks of SCVI and SysVI take, and what a prior needs of them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,7 @@ from torch.distributions import Distribution, Independent, Normal
 from torch.nn.functional import one_hot, pad
 
 from priory.extras import needs
+from priory.training.fit_latents import FOR_EACH_COMPONENT
 
 with needs("scvi"):
     from scvi import REGISTRY_KEYS
@@ -77,6 +78,27 @@ def cells_of(model: Any) -> tuple[Tensor, Tensor]:
         dense = torch.cat([dense, batch.to(dense)], 1)
     named = REGISTRY_KEYS.LABELS_KEY in manager.data_registry
     return dense, codes(REGISTRY_KEYS.LABELS_KEY) if named else torch.zeros(len(dense)).long()
+
+
+def facts_of(model: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts about a model that a prior can use, and their replacements."""
+    encoder, number = ScviEncoder(model.module), model.summary_stats.n_cells
+    facts = {
+        "latent_dim": encoder.latent_dim,
+        "num_components": min(500, max(1, number // FOR_EACH_COMPONENT)),
+        "init": "data",
+        "num_labels": n if (n := model.summary_stats.get("n_labels", 1)) > 1 else None,
+        **options,
+    }
+    if "data_shape" not in facts:
+        x, shares = model.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY), encoder.num_shares
+        low, high = float(min(x.min(), 0)), float(x.max())
+        if getattr(model.module, "log_variational", False):
+            low, high = 0.0, float(np.log1p(high))
+        facts["data_shape"] = (x.shape[1] + shares,)
+        ends = [[end] * x.shape[1] + [share] * shares for end, share in ((low, 0.0), (high, 1.0))]
+        facts["data_range"] = tuple(ends) if shares else (low, high)
+    return facts
 
 
 def library_of(module: Any, tensors: Mapping[str, Tensor]) -> Tensor:
