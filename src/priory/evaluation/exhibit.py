@@ -83,13 +83,13 @@ def exhibit(
             weights, order = cast(GaussianMixture, prior).logits.exp().sort(descending=True)
             pseudo_inputs = pseudo_inputs[order]
         first = slice(num_reconstructions if examples else 0)
-        some, with_exposure = given(context)[first], vae.with_exposure(x, context)
+        some, context_of_all = given(context)[first], vae.with_exposure(x, context)
         return Exhibit(
             prior=prior,
             z=posterior_of_all(top, x, context).sample(),
             data=x[first],
             reconstructions=vae.reconstruct(x[first], some),
-            samples=sample_data(vae, num_samples, with_exposure),
+            samples=sample_data(vae, num_samples, context_of_all),
             pseudo_inputs=pseudo_inputs,
             weights=weights,
         )

@@ -187,19 +187,14 @@ def _paths(exploration: Exploration, pictures: Pictures) -> dict[str, Any] | Non
 
 
 def _density(contours: LatentMap, step: int) -> dict[str, Any]:
-    kept = (
-        torch.linspace(0, len(contours.x) - 1, len(contours.x) // step).round().long()
-    )  # with the ends
-    density = (
-        contours.log_density[kept][:, kept]
-        if len(contours.y) > 1
-        else contours.log_density[:, kept]
-    )
-    top = float(contours.log_density.max())
+    x, whole = contours.x, contours.log_density
+    kept = torch.linspace(0, len(x) - 1, len(x) // step).round().long()  # with the ends
+    density = whole[kept][:, kept] if len(contours.y) > 1 else whole[:, kept]
+    top = float(whole.max())
     clamped = density.nan_to_num(nan=top - DEPTH, neginf=top - DEPTH).clamp(min=top - DEPTH)
     return {
         "top": round(top, 3),
-        "x": _rounded(contours.x[kept]),
+        "x": _rounded(x[kept]),
         "z": [[round(v, 2) for v in row] for row in clamped.tolist()],
     }
 

@@ -74,8 +74,8 @@ class LabelledInputs(PseudoInputs):
         """Return the inputs with their labels."""
         if self.labels == "fixed":
             return Inputs(self.pseudo_inputs, Context(labels=self.label_of_input))
-        shares = Context(label_shares=self.pseudo_labels)
-        return Inputs(self.pseudo_inputs, shares, self.covariate_logits.log_softmax(-1))
+        context_of_inputs = Context(label_shares=self.pseudo_labels)
+        return Inputs(self.pseudo_inputs, context_of_inputs, self.covariate_logits.log_softmax(-1))
 
     @torch.no_grad()
     def fit_data(self, x: Tensor, encoder: Encoder, context: Context) -> None:

@@ -78,8 +78,8 @@ class Posteriors(ComponentsPart):
         each_label = number is not None and not inputs.context and context.labels is not None
         if number is not None and each_label:
             rows = torch.arange(number * len(inputs.u), device=inputs.u.device)
-            labels = Context(labels=rows // len(inputs.u))
-            inputs = Inputs(inputs.u[rows % len(inputs.u)], labels)
+            of_each = Context(labels=rows // len(inputs.u))
+            inputs = Inputs(inputs.u[rows % len(inputs.u)], of_each)
         training = other_in_training(encoder)
         with evaluation_mode(training) if training else nullcontext():
             loc, scale = encode_in_blocks(encoder, inputs.u, inputs.context)
