@@ -2,12 +2,14 @@
 
 Every row is one step, forward and backward, with gradients for z, logits, loc and scale. The
 contestants of a row take turns, and the fastest step of each counts: the least disturbed one.
-With `--threads 1` it is the processor's time that counts, which a busy machine disturbs least.
+With `--threads 1` it is the processor's time that counts, which a busy machine disturbs least; with
+`--device cuda` all of it runs on a GPU, and a step ends when the GPU has finished it.
 KeOps takes part where pykeops is installed, which compiles for minutes the first time; *compiled*
 is the broadcast form under `torch.compile`. A second table has the time for each example as the
 number of examples and the number of components grow by decades.
 The figures are printed and written with the machine's description to
-`benchmarks/results/mixture_kernel_N_threads.json`; those of two threads go into `docs/kernel.md`.
+`benchmarks/results/mixture_kernel_N_threads.json`, of a GPU to `mixture_kernel_cuda.json`; those of
+two threads and of a GPU go into `docs/kernel.md`.
 """
 
 import argparse
@@ -98,7 +100,10 @@ def fastest(
     contestants: dict[str, Callable[[], object]], seconds: float = 0.0, turns: int = 3
 ) -> dict[str, float]:
     """Return the milliseconds of each contestant's fastest step, in that many turns or more."""
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    on_gpu = torch.get_default_device().type == "cuda"
+    one_thread = torch.get_num_threads() == 1 and not on_gpu
+    clock = time.process_time if one_thread else time.perf_counter
+    finish = torch.cuda.synchronize if on_gpu else lambda: None
     best = dict.fromkeys(contestants, math.inf)
     end, rounds = time.perf_counter() + seconds, 0
     while rounds < turns or time.perf_counter() < end:
@@ -107,6 +112,7 @@ def fastest(
             while time.perf_counter() < turn:
                 start = clock()
                 run()
+                finish()
                 best[name] = min(best[name], 1e3 * (clock() - start))
         rounds += 1
     return best
@@ -172,6 +178,9 @@ def flat_row(b: int, k: int, dims: int) -> dict[str, float]:
     """Time one step with the components as leaves, and its memory beyond the gradients."""
 
     def peak() -> float:  # of this process alone; getrusage would start at the parent's
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+            return torch.cuda.max_memory_allocated() / 2**20
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
@@ -180,6 +189,8 @@ def flat_row(b: int, k: int, dims: int) -> dict[str, float]:
     loc, scale = torch.randn(k, dims, requires_grad=True), torch.ones(k, dims, requires_grad=True)
     before, start = peak(), time.perf_counter()
     kernel(z, logits, loc, scale).sum().backward()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
     seconds = time.perf_counter() - start
     gradients = sum(t.numel() * t.element_size() for t in (logits, loc, scale)) / 2**20
     return {"seconds": seconds, "extra_mib": peak() - before - gradients}
@@ -195,6 +206,7 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "vectors": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_initialized() else None,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "load": round(os.getloadavg()[0], 2),
@@ -207,12 +219,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="time for each row, about")
     parser.add_argument("--flat", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    torch.set_default_device(args.device)
     if args.flat:
         print(json.dumps(flat_row(256, args.flat, 40)))
         return
 
+    torch.zeros(1)  # a GPU begins
     results: dict[str, object] = {"machine": machine()}
     head = ["(B, K, L)", "kernel ms", "floor ms", "times floor", *PEERS]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
@@ -228,7 +243,9 @@ def main() -> None:
     for name, row in results["growth_us"].items():
         grown.append(f"| {name} | {row['kernel']:.3g} | {row['floor']:.3g} |")
     print("\n".join([*lines, "", *grown, ""]), flush=True)
-    if args.threads == 2:
+    if args.device == "cuda":
+        put_table("kernel.md", "gpu table", [*lines, "", *grown])
+    elif args.threads == 2:
         put_table("kernel.md", "kernel table", lines)
         put_table("kernel.md", "growth table", grown)
 
@@ -241,12 +258,14 @@ def main() -> None:
     flat = results["flat_256_40"] = {}
     for k in (250_000, 500_000, 1_000_000):
         command = [sys.executable, __file__, f"--flat={k}", f"--threads={args.threads}"]
+        command.append(f"--device={args.device}")
         run = subprocess.run(command, capture_output=True, check=True, text=True)
         row = flat[str(k)] = json.loads(run.stdout)
         print(f"(256, {k:,}, 40): {row['seconds']:.2f} s, ", end="")
         print(f"{row['extra_mib']:.0f} MiB beyond the gradients.", flush=True)
     RESULTS.mkdir(exist_ok=True)
-    record = RESULTS / f"mixture_kernel_{args.threads}_threads.json"
+    where = "cuda" if args.device == "cuda" else f"{args.threads}_threads"
+    record = RESULTS / f"mixture_kernel_{where}.json"
     record.write_text(json.dumps(results, indent=2) + "\n")
 
 

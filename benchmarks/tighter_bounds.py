@@ -184,21 +184,23 @@ def main() -> None:
     parser.add_argument("--leapfrogs", type=int, default=3, help="leapfrog steps at each of them")
     parser.add_argument("--samples", type=int, default=5000, help="importance samples beside them")
     parser.add_argument("--at-once", type=int, default=50, help="examples at a time")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     given = parser.parse_args()
+    run = None if given.run is None else Run.open(given.run)
+    torch.set_default_device(given.device)
     check(given)
-    if given.run is None:
+    if run is None:
         return
-    run = Run.open(given.run)
-    vae, test, start = run.model, run.test, time.process_time()
+    vae, test, start = run.model.to(given.device), run.test, time.perf_counter()
     for parameter in vae.parameters():
         parameter.requires_grad_(False)
     chosen = torch.linspace(0, len(test) - 1, given.examples).long()
     numbers = {"settings": {k: v for k, v in vars(given).items() if k != "run"}}
-    numbers["test"] = measured(vae, test.tensor()[chosen], None, given)
+    numbers["test"] = measured(vae, test.tensor().to(given.device)[chosen], None, given)
     torch.manual_seed(1)
     z = vae.prior_distribution().sample((given.simulated,))
     numbers["simulated"] = measured(vae, vae.likelihood(z).sample(), z, given)
-    numbers["seconds"] = time.process_time() - start
+    numbers["seconds"] = time.perf_counter() - start
     before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     RESULTS.write_text(json.dumps(before | {Path(given.run).name: numbers}, indent=1) + "\n")
     print(json.dumps(numbers, indent=1))
