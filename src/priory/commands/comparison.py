@@ -137,7 +137,9 @@ def _trained(begun: Begun, directory: Path, console: Any) -> dict[str, _Trained]
         )
         seconds = time.perf_counter() - start
         save(vae, directory / name)
-        evaluation = report.evaluated(vae, splits.test, measuring.importance_samples, how.seed)
+        evaluation = report.evaluated(
+            vae, splits.test, measuring.importance_samples, how.seed, machine.device
+        )
         evaluation.write_log_prob(directory / name)
         trained[name] = _Trained(evaluation, history.epochs, seconds)
         time_taken = {"epochs": history.epochs, "seconds": round(seconds, 2)}

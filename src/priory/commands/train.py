@@ -62,13 +62,13 @@ def train(
         console.print(str(begun))
         if first:
             begun.write(run)
-        start = time.perf_counter()
+        start, machine = time.perf_counter(), begun.config.machine
         history = training.train(
             begun.model,
             begun.splits,
             begun.config.training,
-            machine=begun.config.machine,
-            logger=own_logger(begun.config.machine.logger),
+            machine=machine,
+            logger=own_logger(machine.logger),
             console=None if console.quiet else console,
             curves=run,
             checkpoint=run / CHECKPOINT,
@@ -78,13 +78,14 @@ def train(
             return
         save(begun.model, run)
         part, name = held_out(begun.splits), begun.held_out
-        samples = begun.config.measuring.importance_samples
+        samples, seed = begun.config.measuring.importance_samples, begun.config.training.seed
         console.print(f"Measuring on {len(part):,} {name} examples, with {samples:,} samples each.")
         entry = report.entry(
             *next(iter(begun.models.items())),
             part,
             importance_samples=samples,
-            seed=begun.config.training.seed,
+            seed=seed,
+            evaluation=report.evaluated(begun.model, part, samples, seed, machine.device),
             epochs=history.epochs,
             seconds=time.perf_counter() - start,
             curves=run,

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from priory.data import Part
@@ -157,11 +158,24 @@ def about_examples(entries: Sequence[Entry]) -> str:
     return "It shows examples of the data; --no-examples leaves them out."
 
 
-def evaluated(vae: VAE, part: Part, importance_samples: int, seed: int = 0) -> Evaluation:
-    """Measure a model on held-out data by the few measures that priors are compared by."""
+def evaluated(
+    vae: VAE,
+    part: Part,
+    importance_samples: int,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> Evaluation:
+    """Measure a model on held-out data by the few measures that priors are compared by.
+
+    It is measured on the given device, and afterwards is on the CPU.
+    """
     x, context = part.tensor(), vae.context_of(**part.annotations)
     annotations = Context(**part.annotations)
-    return evaluate(vae, x, importance_samples, seed, context, annotations=annotations)
+    vae.to(device)
+    try:
+        return evaluate(vae, x, importance_samples, seed, context, annotations=annotations)
+    finally:
+        vae.cpu()
 
 
 def entry(

@@ -165,6 +165,18 @@ class Machine:
         )
         return changes, logger, every
 
+    @property
+    def device(self) -> torch.device:
+        """Where a trained model is measured: the GPU it was trained on, otherwise the CPU.
+
+        Examples:
+            >>> from priory.training import Machine
+            >>> Machine(accelerator="cpu").device
+            device(type='cpu')
+        """
+        on_gpu = self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+        return torch.device("cuda" if on_gpu else "cpu")
+
     def fabric(self) -> "Fabric":
         """Start the processes and return the Lightning Fabric of this machine.
 
