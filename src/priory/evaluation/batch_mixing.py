@@ -52,6 +52,7 @@ def batch_mixing(
         0.0
     """
     points, batch_label = widened(as_points(z)), as_tensor(batch_label)
+    batch_label = batch_label.to(points.device)
     batches = batch_label.unique()
     if len(batches) < 2 or len(points) < 4:
         raise ValueError(

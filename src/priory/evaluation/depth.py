@@ -61,7 +61,8 @@ def depth_in_latents(
         >>> depth_in_latents(z, (2 * z[:, 1]).exp())
         Depth(value=1.0, latent=2)
     """
-    points, logs = widened(as_points(z)), widened(as_tensor(depth)).log()
+    points = widened(as_points(z))
+    logs = widened(as_tensor(depth)).log().to(points)
     points, logs = points - points.mean(0), logs - logs.mean()
     norms = points.square().sum(0).sqrt() * logs.square().sum().sqrt()
     correlation = ((points * logs[:, None]).sum(0) / norms).abs()

@@ -65,7 +65,9 @@ def gene_agreement(
         >>> 0.7 < agreement.means < 1.3, 0.7 < agreement.zeros < 1.3
         (True, True)
     """
-    both = [widened(as_points(one).flatten(1)) for one in (samples, data)]
+    samples = as_points(samples)
+    data = as_points(data).to(samples.device)
+    both = [widened(one.flatten(1)) for one in (samples, data)]
     fewest = min(map(len, both))
     if fewest < FEWEST:
         raise ValueError(f"expected at least {FEWEST} samples and examples, got {fewest}.")

@@ -78,9 +78,8 @@ def memorisation(
         >>> memorisation(training + 0.001, training, held_out).z_score < -5
         True
     """
-    samples, training, held_out = (
-        features_of(data, features) for data in (samples, training, held_out)
-    )
+    samples = features_of(samples, features)
+    training, held_out = (features_of(data, features, samples) for data in (training, held_out))
     count, held = len(samples), len(held_out)
     if not min(count, held, len(training)):
         raise ValueError(

@@ -79,7 +79,12 @@ def nearest(
     return Nearest(*(torch.cat(part) for part in zip(*neighbours, strict=True)))
 
 
-def features_of(data: Tensor | Array, features: Features | None) -> Float[Tensor, "N F"]:
-    """Return features of data, by default their values, in a dtype precise enough for distances."""
+def features_of(
+    data: Tensor | Array, features: Features | None, like: Tensor | None = None
+) -> Float[Tensor, "N F"]:
+    """Return features of data, by default their values, in a dtype precise enough for distances.
+
+    They are on the device of the data, or of the other features that they should be `like`.
+    """
     values = as_points(data) if features is None else features(brought(data, features))
-    return widened(values.flatten(1))
+    return widened((values if like is None else values.to(like.device)).flatten(1))

@@ -94,8 +94,8 @@ def sample_quality(
         >>> sample_quality(0.01 * torch.randn(200, 2), data).coverage < 0.2
         True
     """
-    samples, data = features_of(samples, features), features_of(data, features)
-    data = data.to(samples.device)
+    samples = features_of(samples, features)
+    data = features_of(data, features, samples)
     of_data, of_samples = (
         nearest(points, points, k, itself=True).distance[:, -1] for points in (data, samples)
     )

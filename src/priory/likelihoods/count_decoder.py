@@ -67,7 +67,7 @@ class CountDecoder(Head, ABC):
         exposure = given(context).exposure
         if exposure is None:
             exposure = self.typical_exposures(z.shape[-2] if z.dim() > 1 else 1, context)
-        log_exposure = widened(checked_exposure(exposure)).log()
+        log_exposure = widened(checked_exposure(exposure).to(z.device)).log()
         log_exposure = log_exposure.reshape(-1, *[1] * data) if z.dim() > 1 else log_exposure[0]
         if self.exposure == "given":
             log_exposure = log_exposure - widened(self.exposure_quantiles).mean().log()
