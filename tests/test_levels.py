@@ -27,6 +27,7 @@ from priory import (
 from priory.distributions import detached, rates, terms
 from priory.evaluation import evaluate, exhibit, negative_log_likelihood, top_level
 from priory.likelihoods import choose_likelihood
+from priory.networks import LevelGaussian
 from priory.report.entries import Entry
 from priory.report.verdict import verdict
 from priory.training import TrainingSettings, make_networks
@@ -301,3 +302,11 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
         HierarchicalPrior((3, 2), HierarchicalPrior((1, 1)))
     with pytest.raises(ValueError, match="shares its levels"):
         HierarchicalPrior((3, 2), conditionals="encoder")(built("standard").encoder)
+
+
+def test_scales_of_levels_stay_bounded_far_from_all_data():
+    level = LevelGaussian(MLP((2,), (2 * 3,), (8,)))
+    p = level(1e6 * torch.randn(50, 2)).base_dist
+    assert p.scale.min() >= math.exp(-5) * (1 - 1e-6)
+    assert p.scale.max() <= math.exp(5) * (1 + 1e-6)
+    assert p.scale.max() / p.scale.min() > 1000  # far away they would be anything
