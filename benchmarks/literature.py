@@ -104,8 +104,8 @@ def built(config: TrainConfig, splits: Any) -> Any:
     return config.model.build(splits, config.model.choose(splits), config.training.seed, {})
 
 
-def record(name: str, run: Path) -> None:
-    """Write down what a run of a recipe has given."""
+def record(name: str, run: Path, trained_on: str | None = None) -> None:
+    """Write down what a run of a recipe has given, and where it was trained if not here."""
     finished = Run.open(run)
     config = flat(finished.config)
     for option, value in flat(recipe(name)).items():
@@ -121,6 +121,7 @@ def record(name: str, run: Path) -> None:
         "prior": config["prior"],
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in ("torch", "lightning", "priory")},
+        "trained_on": trained_on,
         "epochs": metrics["epochs"],
         "test": {
             part: metrics[part]
@@ -351,13 +352,16 @@ def main() -> None:
     one = commands.add_parser("record")
     one.add_argument("recipe")
     one.add_argument("run", type=Path)
+    one.add_argument(
+        "--trained-on", help="another machine and its torch, where the run is from one"
+    )
     two = commands.add_parser("time")
     two.add_argument("recipe")
     two.add_argument("--data")
     commands.add_parser("page")
     given = parser.parse_args()
     if given.command == "record":
-        record(given.recipe, given.run)
+        record(given.recipe, given.run, given.trained_on)
     elif given.command == "time":
         time_epoch(given.recipe, given.data)
     else:
