@@ -147,40 +147,47 @@ def recorded() -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-COLUMNS = {
-    "ari": "ARI",
-    "nmi": "NMI",
-    "depth": "depth",
-    "nll": "NLL",
-    "marginal_kl": "marginal KL",
-    "in_holes": "in holes",
-    "outside": "q(z) outside",
+COLUMNS = {  # heading, factor, digits
+    "ari": ("ARI", 1, 3),
+    "nmi": ("NMI", 1, 3),
+    "depth": ("depth", 1, 2),
+    "marginal_kl": ("marginal KL", 1, 2),
+    "in_holes": ("in holes, %", 100, 1),
+    "outside": ("q(z) outside, %", 100, 1),
 }
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """Return a line for each model on each file: the mean over seeds ± its standard error."""
-    lines = [
-        f"| cells | model | epochs | seeds | {' | '.join(COLUMNS.values())} | s / epoch |",
-        "|---" * (5 + len(COLUMNS)) + "|",
-    ]
-    keys = dict.fromkeys((row["data"], row["model"], row["epochs"]) for row in rows)
-    for key in sorted(keys):
-        group = [row for row in rows if (row["data"], row["model"], row["epochs"]) == key]
-        cells = [_spread([row[name] for row in group if name in row]) for name in COLUMNS]
-        seconds = statistics.median(row["seconds_per_epoch"] for row in group)
-        words = [*map(str, key), str(len(group)), *cells, f"{seconds:.2f}"]
-        lines.append(f"| {' | '.join(words)} |")
-    return lines
+    head = ["cells", "model", "epochs", "seeds", *(title for title, *_ in COLUMNS.values())]
+    head += ["NLL", "NLL - standard's", "s / epoch"]
+    lines = [" | ".join(head), "|".join(["---"] * len(head))]
+    groups: dict[tuple[str, str, int], dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["data"], row["model"], row["epochs"]), {})[row["seed"]] = row
+    order = ["StandardPrior", *(model for model in (*OURS, *THEIRS) if model != "StandardPrior")]
+    for key in sorted(groups, key=lambda key: (key[0], order.index(key[1]), key[2])):
+        seeds = groups[key]
+        cells = [
+            _spread([factor * row[name] for row in seeds.values() if name in row], digits)
+            for name, (_, factor, digits) in COLUMNS.items()
+        ]
+        standard = groups.get((key[0], "StandardPrior", EPOCHS), {})
+        gains = [row["nll"] - standard[n]["nll"] for n, row in seeds.items() if n in standard]
+        cells += [f"{statistics.mean(row['nll'] for row in seeds.values()):.1f}"]
+        cells += ["" if key[1] == "StandardPrior" else _spread(gains, 1)]
+        seconds = statistics.median(row["seconds_per_epoch"] for row in seeds.values())
+        lines.append(" | ".join([*map(str, key), str(len(seeds)), *cells, f"{seconds:.2f}"]))
+    return [f"| {line} |" for line in lines]
 
 
-def _spread(values: list[float]) -> str:
+def _spread(values: list[float], digits: int) -> str:
     if not values:
         return ""
-    mean = f"{statistics.mean(values):.3f}"
+    mean = f"{statistics.mean(values):.{digits}f}"
     if len(values) < 2:
         return mean
-    return f"{mean} ± {statistics.stdev(values) / math.sqrt(len(values)):.3f}"
+    return f"{mean} ± {statistics.stdev(values) / math.sqrt(len(values)):.{digits}f}"
 
 
 def main() -> None:
