@@ -75,6 +75,7 @@ def write_wrong() -> None:
         ("--config misspelt.yaml", "did you mean max_epochs?"),
         ("--config broken.yaml", "expected a YAML file of options"),
         ("--max-epochz 3", "did you mean --max-epochs?"),
+        ("--dots 3", "priory train --help lists them."),
         ("--latent-dim two", "expected a whole number or null for latent_dim, got two."),
         ("--hidden-sizes 16", "a list such as [300, 300] for hidden_sizes"),
         ("--likelihood gausian", "did you mean gaussian?"),

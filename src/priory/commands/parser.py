@@ -154,7 +154,8 @@ def _in_one_sentence(message: str, name: str, parser: Parser) -> str:
     """Say what was expected, what was given, and what may have been meant."""
     if match := re.match(r"unrecognized arguments: (\S+)", message):
         got, names = match[1].partition("=")[0], [n.replace("_", "-") for n in parser.hints]
-        near = did_you_mean(got.lstrip("-"), names, "--{}".format)
+        listed = f"; priory {name} --help lists them."
+        near = did_you_mean(got.lstrip("-"), names, "--{}".format, listed)
         return f"expected options of priory {name}, got {got}{near}"
     if match := re.match(r"the following arguments are required: (\w+)$", message):
         return f"expected {match[1].upper()} after priory {name}, got nothing; see --help."
