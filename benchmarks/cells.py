@@ -161,7 +161,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     """Return a line for each model on each file: the mean over seeds ± its standard error."""
     head = ["cells", "model", "epochs", "seeds", *(title for title, *_ in COLUMNS.values())]
     head += ["NLL", "NLL - standard's", "s / epoch"]
-    lines = [" | ".join(head), "|".join(["---"] * len(head))]
+    lines = [" | ".join(head), " | ".join(["---"] * len(head))]
     groups: dict[tuple[str, str, int], dict[int, dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["data"], row["model"], row["epochs"]), {})[row["seed"]] = row
