@@ -56,8 +56,8 @@ class Plane:
     def grid(self, side: int) -> Float[Tensor, "*cells dims"]:
         """Return the coordinates of the cells' centres, `(side, side, 2)`, lower corner first."""
         step = (self.high - self.low) / side
-        like = {"dtype": self.origin.dtype, "device": self.origin.device}
-        line = self.low + step * (torch.arange(side, **like) + 0.5)
+        cells = torch.arange(side, dtype=self.origin.dtype, device=self.origin.device)
+        line = self.low + step * (cells + 0.5)
         if self.directions.shape[1] == 1:
             return line[:, None]
         y, x = torch.meshgrid(line, line, indexing="ij")
