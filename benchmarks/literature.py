@@ -312,7 +312,7 @@ def curves(recorded: dict[str, list[dict[str, Any]]]) -> None:
     ax.set(
         xlabel="epoch", ylabel="-ELBO on validation data, nats", ylim=(lowest - 0.5, lowest + 12)
     )
-    ax.legend()
+    ax.legend(loc="upper right")
     ax.grid(alpha=0.3)
     figure.savefig(RESULTS / "curves.png", dpi=120)
 
@@ -329,7 +329,7 @@ def pictures(recorded: dict[str, list[dict[str, Any]]]) -> list[str]:
         for what, caption in captions.items():
             picture = f"{name.replace('/', '-')}-{what}.png"
             if (RESULTS / picture).is_file():
-                text = f"{runs[0]['prior']}: {caption}."
+                text = f"{runs[0]['prior']} ({name}): {caption}."
                 lines += [text, "", f"![{text}]({picture})", ""]
     return lines
 
