@@ -76,6 +76,7 @@ def train(
         )
         if not first:
             return
+        seconds = time.perf_counter() - start
         save(begun.model, run)
         part, name = held_out(begun.splits), begun.held_out
         samples, seed = begun.config.measuring.importance_samples, begun.config.training.seed
@@ -87,7 +88,7 @@ def train(
             seed=seed,
             evaluation=report.evaluated(begun.model, part, samples, seed, machine.device),
             epochs=history.epochs,
-            seconds=time.perf_counter() - start,
+            seconds=seconds,
             curves=run,
             examples=not begun.config.measuring.no_examples,
         )

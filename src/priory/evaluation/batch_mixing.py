@@ -51,8 +51,8 @@ def batch_mixing(
         >>> round(batch_mixing(50.0 * batch[:, None] + torch.randn(400, 2), batch), 3)
         0.0
     """
-    points, batch_label = widened(as_points(z)), as_tensor(batch_label)
-    batch_label = batch_label.to(points.device)
+    points = widened(as_points(z))
+    batch_label = as_tensor(batch_label).to(points.device)
     batches = batch_label.unique()
     if len(batches) < 2 or len(points) < 4:
         raise ValueError(

