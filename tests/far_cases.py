@@ -1,7 +1,8 @@
 """What a model is used for: `python tests/far_cases.py` has the model on a far device.
 
-It prints a JSON object with None, or the error, of each use, on a device with float64 and on one
-without, and how many rows of data were brought there at once.
+It prints a JSON object with the error of each use, or None: with the model there and the data here,
+the other way round, and with a model on a device without float64; and how many rows of data
+were brought there at once.
 """
 
 import importlib
@@ -192,13 +193,15 @@ OF_DOUBLES = ("two levels", "a ladder")
 """Uses of models in float64."""
 
 
-def errors_of(uses: Iterable[str], to: Callable[[Module], Module]) -> dict[str, str | None]:
-    """Return the errors of uses with the model elsewhere and the data here, None without one."""
+def errors_of(
+    uses: Iterable[str], x: Tensor, to: Callable[[Module], Module]
+) -> dict[str, str | None]:
+    """Return what each use raises with these data and the model moved so, None if nothing."""
     errors: dict[str, str | None] = {}
     for name in uses:
         torch.manual_seed(0)
         try:
-            USES[name](X, Y, to)
+            USES[name](x, Y, to)
             errors[name] = None
         except Exception:
             errors[name] = traceback.format_exc()
@@ -214,7 +217,11 @@ def main() -> None:
     two_sample = importlib.import_module("priory.evaluation.two_sample")
     two_sample.classifier_test = partial(two_sample.classifier_test, num_permutations=3)
     with FarDevice(columns=X.shape[1]) as device:
-        errors = {"float64": errors_of(USES, lambda module: module.to(FAR))}
+        there = lambda module: module.to(FAR)  # noqa: E731
+        errors = {
+            "model": errors_of(USES, X, there),
+            "data": errors_of(USES, X.to(FAR), lambda module: module),
+        }
         data, far = X.repeat(250, 1), model().to(FAR)
         rows = {}
         for name, use in {
@@ -228,7 +235,7 @@ def main() -> None:
         device.has_float64 = False
         blocks.WITHOUT_FLOAT64.add(FAR.type)
         of_floats = [name for name in USES if name not in OF_DOUBLES]
-        errors["no float64"] = errors_of(of_floats, lambda module: module.to(FAR))
+        errors["no float64"] = errors_of(of_floats, X, there)
     json.dump({"errors": errors, "rows": rows, "data": len(data)}, sys.stdout)
 
 

@@ -196,10 +196,7 @@ class Study:
     @property
     def points(self) -> Tensor:
         """The positions of the held-out data for measures that compare points in pairs, `(P,)`."""
-        return self.once(
-            "points",
-            lambda: torch.randperm(len(self.x), device=self.x.device)[: self.max_points],
-        )
+        return self.once("points", lambda: torch.randperm(len(self.x))[: self.max_points])
 
     @property
     def prior_samples(self) -> Tensor:

@@ -82,8 +82,12 @@ class Context:
             raise ValueError(f"expected the same number of each, one per example, got {got}.")
 
     def __getitem__(self, rows: slice | Int[Tensor, "..."]) -> "Context":
-        """Return the context of some of the examples."""
-        return type(self)(**{name: value[rows] for name, value in self._given().items()})
+        """Return the context of some of the examples, whose positions may be on any device."""
+
+        def some(value: Tensor) -> Tensor:
+            return value[rows if isinstance(rows, slice) else rows.to(value.device)]
+
+        return type(self)(**{name: some(value) for name, value in self._given().items()})
 
     def __len__(self) -> int:
         """Return the number of examples in the context, or 0 if it is empty."""

@@ -167,7 +167,7 @@ class Machine:
 
     @property
     def device(self) -> torch.device:
-        """Where a trained model is measured: with CUDA the GPU it was trained on, otherwise the CPU.
+        """Where a trained model is measured: the GPU it was trained on, with CUDA, or the CPU.
 
         Examples:
             >>> from priory.training import Machine
