@@ -19,6 +19,7 @@ from torch.nn import Module
 
 from cases import CASES as PRIORS
 from cases import make_encoder
+from far_device import FAR, FarDevice, register
 from levels import hierarchical_vae, ladder_vae
 from likelihood_cases import CASES as LIKELIHOODS
 from priory import (
@@ -42,6 +43,7 @@ from priory import (
 )
 from priory import evaluation as ev
 from priory.aggregate import marginal_prior
+from priory.distributions.mixture import blocks
 from priory.likelihoods import NegativeBinomialDecoder
 from priory.networks import NormedMLP
 
@@ -210,9 +212,7 @@ def errors_of(
 
 def main() -> None:
     """Run each use with the model on a far device, and print the errors."""
-    from far_device import FAR, FarDevice
-    from priory.distributions.mixture import blocks
-
+    register()
     warnings.simplefilter("ignore")
     two_sample = importlib.import_module("priory.evaluation.two_sample")
     two_sample.classifier_test = partial(two_sample.classifier_test, num_permutations=3)
@@ -233,7 +233,7 @@ def main() -> None:
             use()
             rows[name] = list(device.moved)
         device.has_float64 = False
-        blocks.WITHOUT_FLOAT64.add(FAR.type)
+        blocks.WITHOUT_FLOAT64.add(torch.device(FAR).type)
         of_floats = [name for name in USES if name not in OF_DOUBLES]
         errors["no float64"] = errors_of(of_floats, X, there)
     json.dump({"errors": errors, "rows": rows, "data": len(data)}, sys.stdout)

@@ -2,44 +2,43 @@
 
 `Far` wraps a CPU tensor and claims another device, and `FarDevice` makes whatever is created there.
 As on a GPU, an operation on tensors of both devices raises an error, unless one has no dimensions
-or is an index, and `numpy()` raises a TypeError. Importing this module registers the device, which
-other code then takes for an accelerator; do it in a process of its own.
+or is an index, and `numpy()` raises a TypeError. `register` makes the device, which other code then
+takes for an accelerator: do it in a process of its own.
 """
 
 import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils import backend_registration
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.backend_registration import (
-    _DummyBackendModule,
-    _setup_privateuseone_for_python_backend,
-)
 
 CROSSING = ("aten::copy_", "aten::_to_copy")
 BY_INDEX = ("aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_")
 
 
-class Backend(_DummyBackendModule):
-    """What torch asks of a device: one, with the CPU's generator."""
-
-    def get_rng_state(self, device=None):
-        return torch.default_generator.get_state()
-
-    def set_rng_state(self, state, device=None):
-        pass
-
-    def manual_seed_all(self, seed):
-        pass
-
-    def current_device(self):
-        return 0
-
-    def device_count(self):
-        return 1
+FAR = "far:0"
 
 
-_setup_privateuseone_for_python_backend("far", Backend())
-FAR = torch.device("far", 0)
+def register():
+    """Make the device, with the CPU's generator; it stays until the process ends."""
+
+    class Backend(backend_registration._DummyBackendModule):
+        def get_rng_state(self, device=None):
+            return torch.default_generator.get_state()
+
+        def set_rng_state(self, state, device=None):
+            pass
+
+        def manual_seed_all(self, seed):
+            pass
+
+        def current_device(self):
+            return 0
+
+        def device_count(self):
+            return 1
+
+    backend_registration._setup_privateuseone_for_python_backend("far", Backend())
 
 
 class Far(torch.Tensor):

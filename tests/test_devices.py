@@ -48,7 +48,8 @@ def test_nothing_needs_float64(on_far_device, name):
 def test_the_device_refuses_to_mix_and_float64():
     code = """
 import torch
-from far_device import FAR, FarDevice
+from far_device import FAR, FarDevice, register
+register()
 with FarDevice(columns=1) as device:
     here, there = torch.ones(3), torch.ones(3, device=FAR)
     print((there + 1).tolist(), there.device, there[torch.tensor([0])].cpu().numpy())
@@ -67,6 +68,11 @@ with FarDevice(columns=1) as device:
     assert "one device" in mixed
     assert "no float64" in double
     assert "numpy" in array
+
+
+def test_other_tests_do_not_have_the_device():
+    with pytest.raises(RuntimeError, match="far"):
+        torch.device("far")
 
 
 @needs_far_device
