@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -364,3 +365,20 @@ def test_an_interrupted_run_leaves_nothing_that_looks_finished(name, tmp_path):
     assert b"Traceback" not in errors
     if name == "SIGINT":
         assert list(tmp_path.iterdir()) == []
+
+
+def test_the_seconds_of_training_leave_out_the_measuring(tmp_path, monkeypatch, unrendered):
+    command = importlib.import_module("priory.commands.train")
+    evaluated, clock, measured, entries = command.report.evaluated, time.perf_counter, [], []
+
+    def measure(*args):
+        measured.append(args)
+        return evaluated(*args)
+
+    later = SimpleNamespace(perf_counter=lambda: clock() + 10_000 * len(measured))
+    monkeypatch.setattr(command, "time", later)
+    monkeypatch.setattr(command.report, "evaluated", measure)
+    monkeypatch.setattr(command.report, "write_report", lambda _, shown, *__: entries.extend(shown))
+    main(["train", *QUICK, "--out", str(tmp_path / "run")])
+    assert len(measured) == 1
+    assert 0 < entries[0].seconds < 10_000
